@@ -1,0 +1,1 @@
+"""What runs: doors, caches, follower, supervisor, embedded servers, command line."""

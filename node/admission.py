@@ -1,0 +1,41 @@
+"""`admit`: may this peer be served now? One function for every road, so that no road is a way around it.
+
+Bounds: requests in hand per worker, and a bucket of tokens per peer when a rate is set.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Final
+
+PEERS_MOST: Final = 65_536
+"""Peers remembered; the longest silent one is forgotten, which only gives it a full bucket again."""
+BURST_SECONDS: Final = 2
+"""A silent peer may send this many seconds' worth at once."""
+
+
+class Admission:
+    """Counts what is in hand. `rate` requests a second and peer (0: no limit), `clock` monotonic seconds."""
+
+    def __init__(self, requests: int, rate: int, clock: Callable[[], float]) -> None:
+        self._most = requests
+        self._rate = rate
+        self._clock = clock
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        self.in_hand = 0
+
+    def admit(self, peer: str) -> int:
+        """0 if the peer may be served, else the HTTP status that says why not: 503 all busy, 429 it asks too much."""
+        if self.in_hand >= self._most:
+            return 503
+        return 0 if not self._rate or self._draw(peer) else 429
+
+    def _draw(self, peer: str) -> bool:
+        now = self._clock()
+        full = float(self._rate * BURST_SECONDS)
+        left, at = self._buckets.pop(peer, (full, now))
+        left = min(full, left + (now - at) * self._rate)
+        granted = left >= 1
+        self._buckets[peer] = (left - 1 if granted else left, now)
+        if len(self._buckets) > PEERS_MOST:
+            self._buckets.popitem(last=False)
+        return granted

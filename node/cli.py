@@ -1,0 +1,312 @@
+"""The command `idnode`: verbs, their options, and what each hands on to. No road and no rule lives here."""
+
+import argparse
+import asyncio
+import getpass
+import json
+import secrets
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+import aiohttp
+
+from node import config as settings
+from node import doctor, journal, up
+from node.config import Config, ConfigError
+from node.embedded import EmbeddedError
+from node.importer import run as importer
+from node.supervisor import PortTakenError, Supervisor, listening_sockets
+from proto.errors import ProtoError
+from proto.identifier import Identifier, Prefix
+from registry.account import SECRET_CHARACTERS, USERNAME_CHARACTERS, Account, Vault, hash_password
+from registry.errors import RegistryError
+from registry.industries import load, templates_for
+from registry.lookup import Lookup
+from registry.postgres.connection import connect, open_pool
+from registry.postgres.migrate import migrate
+from registry.steward import Steward
+
+DEFAULT_DATA: Final = Path(".idnode")
+SETTING_FLAGS: Final = ("http_port", "host", "operator_port", "operator_host", "public_url", "workers")
+LATER_FLAGS: Final = ("https_port", "native_port", "toplevel_port")
+"""Accepted from the first day; the faces behind them are not built yet, ready.json says null."""
+
+
+class UsageError(Exception):
+    """What was asked cannot be done as asked; one sentence, Chinese and English."""
+
+
+SENTENCES: Final = (
+    UsageError,
+    ConfigError,
+    EmbeddedError,
+    PortTakenError,
+    RegistryError,
+    up.UpError,
+    ProtoError,
+)
+
+
+def say(text: str) -> None:
+    """Tells people something, at once."""
+    print(text, flush=True)
+
+
+def _config(arguments: argparse.Namespace) -> Config:
+    given = {name: getattr(arguments, name, None) for name in SETTING_FLAGS}
+    return settings.from_environment(arguments.config, given)
+
+
+def _with_servers(arguments: argparse.Namespace) -> Config:
+    """Settings, with the servers of a running `up` where none are given."""
+    config = _config(arguments)
+    if config.database_url:
+        return config
+    path = arguments.data / "servers.json"
+    try:
+        running = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise UsageError(
+            f"没有IDNODE_DATABASE_URL，{path}也不可读：请先运行idnode up，或设置该变量。 "
+            f"There is no IDNODE_DATABASE_URL and {path} cannot be read: run `idnode up` first, or set it."
+        ) from None
+    return replace(config, **{k: running[k] for k in ("database_url", "redis_url", "secret_key")})
+
+
+async def _up(arguments: argparse.Namespace) -> int:
+    options = up.Options(arguments.data, not arguments.no_samples)
+    await up.until_told(asyncio.create_task(up.up(_config(arguments), options, say)))
+    return 0
+
+
+async def _serve(arguments: argparse.Namespace) -> int:
+    config = _config(arguments)
+    for name in ("database_url", "secret_key"):
+        if not getattr(config, name):
+            variable = settings.variable(name)
+            raise UsageError(f"serve需要设置{variable}。 serve needs {variable}.")
+    journal.open_(config.log_level)
+    sockets = listening_sockets(config)
+    supervisor = Supervisor(config, sockets)
+    async with up.operator_door(config, supervisor):
+        await up.until_told(asyncio.create_task(supervisor.run()))
+    return 0
+
+
+async def _migrate(arguments: argparse.Namespace) -> int:
+    connection = await connect(_with_servers(arguments).database_url, "idnode-migrate")
+    try:
+        taken = await migrate(connection)
+    finally:
+        await connection.close()
+    for step in taken:
+        say(f"{step.number:04d} {step.name}")
+    say("数据库结构已是最新 · the schema is up to date")
+    return 0
+
+
+async def _doctor(arguments: argparse.Namespace) -> int:
+    try:
+        config = _with_servers(arguments)
+    except UsageError:
+        config = _config(arguments)
+    findings = await doctor.examine(config)
+    for each in findings:
+        say(f"{'✘' if each.mend else '✔'} {each.name:<14} {each.state}{'  → ' + each.mend if each.mend else ''}")
+    return int(any(each.mend for each in findings))
+
+
+async def _resolve(arguments: argparse.Namespace) -> int:
+    identifier = Identifier.parse(arguments.identifier)
+    base = arguments.url or _ready(arguments.data)["http"]
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"{base}/api/handles/{quote(str(identifier))}?pretty") as response,
+    ):
+        say(await response.text())
+        return int(response.status != 200)
+
+
+def _ready(data: Path) -> Any:
+    try:
+        return json.loads((data / "ready.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise UsageError(
+            f"{data / 'ready.json'}不可读：节点没有在运行？请用--data或--url指明。 "
+            f"{data / 'ready.json'} cannot be read: is the node running? Name it with --data or --url."
+        ) from None
+
+
+Task = Callable[[Config, Steward, argparse.Namespace], Awaitable[int]]
+
+
+def _administration(task: Task) -> Callable[[argparse.Namespace], Awaitable[int]]:
+    async def run(arguments: argparse.Namespace) -> int:
+        config = _with_servers(arguments)
+        pool = await open_pool(config.database_url, size=1, name="idnode-admin")
+        try:
+            return await task(config, Steward(pool), arguments)
+        finally:
+            await pool.close()
+
+    return run
+
+
+async def _user_add(config: Config, steward: Steward, arguments: argparse.Namespace) -> int:
+    """People get a password, programs an access and secret key; what is not given is drawn and shown once."""
+    name, kind = arguments.username, "program" if arguments.program else "person"
+    if not 1 <= len(name) <= USERNAME_CHARACTERS:
+        raise UsageError(
+            f"用户名应为1到{USERNAME_CHARACTERS}个字符。 A user name has 1 to {USERNAME_CHARACTERS} characters."
+        )
+    enterprise = await _enterprise_number(steward, arguments.enterprise)
+    secret = _chosen_secret(arguments)
+    drawn = secret is None
+    secret = secret or secrets.token_hex(20)
+    account = Account(0, name, kind, "enterprise" if enterprise else "admin", enterprise)  # type: ignore[arg-type]
+    if arguments.program:
+        await steward.put_account(account, secret=Vault(config.key()).seal(name, secret))
+    else:
+        await steward.put_account(account, password=hash_password(secret))
+    say(f"{name}  {kind}  {account.role}" + (f"  {secret}" if drawn else ""))
+    return 0
+
+
+def _chosen_secret(arguments: argparse.Namespace) -> str | None:
+    if not arguments.ask_password:
+        return None
+    secret = getpass.getpass("密码 password: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
+    if not 8 <= len(secret) <= SECRET_CHARACTERS:
+        raise UsageError(f"密码应为8到{SECRET_CHARACTERS}个字符。 A password has 8 to {SECRET_CHARACTERS} characters.")
+    return secret
+
+
+async def _enterprise_number(steward: Steward, wanted: str | None) -> int | None:
+    if wanted is None:
+        return None
+    for row in await steward.enterprises():
+        if wanted in {row["name"], row["prefix"]}:
+            return int(row["number"])
+    raise UsageError(f"没有企业{wanted}。 There is no enterprise {wanted}.")
+
+
+async def _user_list(config: Config, steward: Steward, arguments: argparse.Namespace) -> int:
+    for username, kind, role, enterprise, enabled in await steward.accounts():
+        say(f"{username:<32} {kind:<8} {role:<11} {enterprise or '-'}{'' if enabled else '  停用 disabled'}")
+    return 0
+
+
+async def _user_disable(config: Config, steward: Steward, arguments: argparse.Namespace) -> int:
+    if not await steward.disable_account(arguments.username):
+        raise UsageError(f"没有账号{arguments.username}。 There is no account {arguments.username}.")
+    return 0
+
+
+async def _enterprise_add(config: Config, steward: Steward, arguments: argparse.Namespace) -> int:
+    prefix = Prefix(arguments.prefix)
+    if prefix.parent != config.prefix:
+        raise UsageError(
+            f"前缀{prefix.name}不在本节点的{config.prefix}之下。 Prefix {prefix.name} is not under {config.prefix}."
+        )
+    await steward.enrol(arguments.name, arguments.name_en or arguments.name, arguments.industry, prefix.name)
+    lookup = Lookup(steward.pool)
+    for template in templates_for(arguments.industry, prefix.name):
+        if await lookup.named_template(prefix.name, template.version) is None:
+            await steward.add_template(template)
+    return 0
+
+
+async def _enterprise_list(config: Config, steward: Steward, arguments: argparse.Namespace) -> int:
+    for row in await steward.enterprises():
+        say(f"{row['prefix'] or '-':<20} {row['industry']:<12} {row['name']}")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="idnode", description="工业互联网标识解析二级节点 · a secondary node of the industrial identifier system"
+    )
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+
+    def verb(name: str, text: str, run: Callable[[argparse.Namespace], Awaitable[int]]) -> argparse.ArgumentParser:
+        made = verbs.add_parser(name, help=text, description=text)
+        made.set_defaults(run=run)
+        made.add_argument("--config", type=Path, help="设置文件 · settings file (TOML)")
+        return made
+
+    def with_data(made: argparse.ArgumentParser) -> argparse.ArgumentParser:
+        made.add_argument("--data", type=Path, default=DEFAULT_DATA, help="数据目录 · data folder (.idnode)")
+        return made
+
+    for name, text, run in (
+        ("up", "在一台机器上运行全部 · all of it on one machine", _up),
+        ("serve", "只运行节点 · the node alone", _serve),
+    ):
+        made = verb(name, text, run)
+        for flag in SETTING_FLAGS:
+            kind = int if isinstance(Config.__dataclass_fields__[flag].default, int) else str
+            made.add_argument(f"--{flag.replace('_', '-')}", type=kind)
+        if name == "up":
+            with_data(made).add_argument("--no-samples", action="store_true", help="不注册示例 · no sample products")
+            for flag in LATER_FLAGS:
+                made.add_argument(f"--{flag.replace('_', '-')}", type=int, help="尚未提供 · not served yet")
+    with_data(verb("migrate", "更新数据库结构 · bring the schema up to date", _migrate))
+    with_data(verb("doctor", "检查启动所需 · check what a start needs", _doctor))
+    made = with_data(verb("resolve", "解析一个标识 · resolve an identifier", _resolve))
+    made.add_argument("identifier")
+    made.add_argument("--url")
+    importer.add_arguments(verb("import", "导入CSV或Excel · import CSV or Excel", importer.run_import), "import")
+    importer.add_arguments(
+        verb("reconcile", "对账 · compare a file with the registry", importer.run_reconcile), "reconcile"
+    )
+    _add_administration(with_data, verb)
+    return parser
+
+
+def _add_administration(with_data: Any, verb: Any) -> None:
+    async def choose(arguments: argparse.Namespace) -> int:
+        return await _administration(arguments.task)(arguments)
+
+    user = with_data(verb("user", "账号 · accounts", choose)).add_subparsers(required=True, metavar="ACTION")
+    made = user.add_parser("add", help="新增或重置 · add or reset")
+    made.set_defaults(task=_user_add)
+    made.add_argument("username")
+    made.add_argument("--program", action="store_true", help="程序账号（AK/SK）· a program (access and secret key)")
+    made.add_argument("--enterprise", help="所属企业（名称或前缀）；省略为管理员 · its firm; none: administrator")
+    made.add_argument("--ask-password", action="store_true", help="自定密码，从终端或标准输入读 · choose the password")
+    user.add_parser("list", help="列出 · list").set_defaults(task=_user_list)
+    made = user.add_parser("disable", help="停用 · disable")
+    made.set_defaults(task=_user_disable)
+    made.add_argument("username")
+    firm = with_data(verb("enterprise", "企业 · enterprises", choose)).add_subparsers(required=True, metavar="ACTION")
+    made = firm.add_parser("add", help="登记企业与前缀 · register a firm with its prefix")
+    made.set_defaults(task=_enterprise_add)
+    made.add_argument("name")
+    made.add_argument("--name-en")
+    made.add_argument("--prefix", required=True)
+    made.add_argument("--industry", required=True, choices=[industry.key for industry in load()])
+    firm.add_parser("list", help="列出 · list").set_defaults(task=_enterprise_list)
+
+
+def main() -> None:
+    """The console command. Exit code 2 with one sentence when it cannot be done."""
+    arguments = _parser().parse_args()
+    try:
+        sys.exit(asyncio.run(arguments.run(arguments)))
+    except SENTENCES as error:
+        text = f"{error.zh}。 {error.en}." if isinstance(error, ProtoError) else str(error)
+        print(f"idnode: {text}", file=sys.stderr)
+        sys.exit(2)
+    except aiohttp.ClientError as error:
+        print(f"idnode: 节点无法访问。 The node cannot be reached: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,25 @@
+"""The only place that asks the machine what time it is. Everything else is given the answer."""
+
+import time
+from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo
+
+
+def seconds() -> int:
+    """Seconds since 1970 UTC."""
+    return int(time.time())
+
+
+def utc() -> datetime:
+    """The present moment."""
+    return datetime.now(UTC)
+
+
+def today(zone: ZoneInfo) -> date:
+    """The date on the calendar of `zone`."""
+    return datetime.now(zone).date()
+
+
+def monotonic() -> float:
+    """Seconds that never go back, comparable between the processes of this machine."""
+    return time.monotonic()

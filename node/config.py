@@ -1,0 +1,199 @@
+"""Every setting: name, unit, default, bound, meaning. docs/settings.md is made from this table and held to it.
+
+They come from IDNODE_… in the environment, or from a TOML file; the environment wins. They are passed, not imported.
+"""
+
+import base64
+import binascii
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+WORKERS_MOST: Final = 64
+"""Columns of the stamp table grow with workers; beyond this, run another machine."""
+
+
+class ConfigError(Exception):
+    """A setting that cannot be used; the text is one sentence, Chinese and English."""
+
+
+def _setting(
+    default: Any,
+    zh: str,
+    en: str,
+    *,
+    unit: str = "",
+    low: int | None = None,
+    high: int | None = None,
+    among: tuple[str, ...] = (),
+    secret: bool = False,
+) -> Any:
+    notes = {"zh": zh, "en": en, "unit": unit, "low": low, "high": high, "among": among, "secret": secret}
+    return field(default=default, metadata=notes)
+
+
+@dataclass(frozen=True)
+class Config:
+    """The settings of one start."""
+
+    database_url: str = _setting("", "PostgreSQL地址", "where PostgreSQL is", secret=True)
+    redis_url: str = _setting("", "Redis或Valkey地址；留空则不用", "where Redis or Valkey is; empty: none", secret=True)
+    secret_key: str = _setting(
+        "",
+        "节点密钥（32字节的base64），保护程序账号的密钥；同一数据库的各节点须相同",
+        "the node's key (base64 of 32 octets) that seals the secrets of program accounts; "
+        "the same on every node of one database",
+        secret=True,
+    )
+    prefix: str = _setting("88.999", "本二级节点的前缀", "the prefix of this secondary node")
+    host: str = _setting("127.0.0.1", "对外服务的监听地址", "address the public doors listen on")
+    http_port: int = _setting(8000, "HTTP端口", "HTTP port", low=1, high=65535)
+    operator_host: str = _setting("127.0.0.1", "运维端口的监听地址", "address the operator port listens on")
+    operator_port: int = _setting(
+        9600, "运维端口：/metrics与/health", "operator port: /metrics and /health", low=1, high=65535
+    )
+    workers: int = _setting(2, "工作进程数", "worker processes", low=1, high=WORKERS_MOST)
+    public_url: str = _setting("", "标签与页面使用的公开地址", "the address labels and pages carry")
+    timezone: str = _setting("Asia/Shanghai", "日期与页面所用时区", "time zone of dates and pages")
+    reuse_deleted: str = _setting(
+        "allow",
+        "已删除的标识能否由其所有者重新注册",
+        "whether an owner may register a deleted identifier again",
+        among=("allow", "refuse"),
+    )
+    cache_seconds: int = _setting(
+        60, "缓存的回答最长存活时间", "longest life of a cached answer", unit="s", low=1, high=3600
+    )
+    hot_entries: int = _setting(
+        100_000,
+        "每个工作进程缓存的回答数；0为不缓存",
+        "answers each worker keeps; 0: none",
+        low=0,
+        high=10_000_000,
+    )
+    body_bytes: int = _setting(
+        32 * 1024 * 1024,
+        "请求体上限；2000个15属性的标识约4 MB",
+        "largest request body; a batch of 2000 with 15 attributes takes some 4 MB",
+        unit="B",
+        low=65_536,
+        high=1024 * 1024 * 1024,
+    )
+    connections: int = _setting(4096, "每个工作进程的连接数上限", "most connections of a worker", low=16, high=100_000)
+    requests: int = _setting(
+        1024, "每个工作进程同时处理的请求数上限", "most requests a worker has in hand", low=8, high=100_000
+    )
+    write_rows: int = _setting(
+        20_000,
+        "每个工作进程等待写入的标识数上限",
+        "most identifiers waiting to be written in a worker",
+        low=2000,
+        high=1_000_000,
+    )
+    peer_rate: int = _setting(
+        0,
+        "每个来源地址每秒请求数上限；0为不限",
+        "most requests a second from one address; 0: no limit",
+        unit="1/s",
+        low=0,
+        high=1_000_000,
+    )
+    log_level: str = _setting(
+        "info", "日志级别", "least level that is logged", among=("debug", "info", "warning", "error")
+    )
+
+    def __post_init__(self) -> None:
+        for entry in fields(self):
+            _check(entry.name, getattr(self, entry.name), entry.metadata)
+        try:
+            ZoneInfo(self.timezone)
+        except (ZoneInfoNotFoundError, ValueError):
+            raise _wrong("timezone", "不是有效的时区名", "is not the name of a time zone") from None
+        if self.secret_key:
+            self.key()
+
+    def key(self) -> bytes:
+        """The node's key, 32 octets."""
+        try:
+            key = base64.b64decode(self.secret_key, validate=True)
+        except binascii.Error:
+            key = b""
+        if len(key) != 32:
+            raise _wrong("secret_key", "应为32字节的base64", "must be base64 of 32 octets")
+        return key
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The time zone of dates and pages."""
+        return ZoneInfo(self.timezone)
+
+
+def variable(name: str) -> str:
+    """The environment variable of a setting."""
+    return f"IDNODE_{name.upper()}"
+
+
+def _wrong(name: str, zh: str, en: str) -> ConfigError:
+    return ConfigError(f"设置{variable(name)}{zh}。 Setting {variable(name)} {en}.")
+
+
+def _check(name: str, value: Any, notes: Mapping[str, Any]) -> None:
+    if notes["among"] and value not in notes["among"]:
+        choices = "、".join(notes["among"])
+        raise _wrong(name, f"应为{choices}之一", f"must be one of {', '.join(notes['among'])}")
+    if notes["low"] is not None and not notes["low"] <= value <= notes["high"]:
+        bounds = f"{notes['low']}…{notes['high']}"
+        raise _wrong(name, f"应在{bounds}之间", f"must be within {bounds}")
+
+
+def _converted(name: str, given: Any, kind: type) -> Any:
+    if kind is str:
+        return str(given)
+    try:
+        return int(str(given))
+    except ValueError:
+        raise _wrong(name, f"应为整数，实为{given}", f"must be a whole number, not {given}") from None
+
+
+PASSED_OVER: Final = ("IDNODE_TEST_", "IDNODE_PASSWORD")
+"""Variables that are no settings: the test suite's own, and the password `import` may be given."""
+
+
+def load(environment: Mapping[str, str], file: Path | None = None, given: Mapping[str, Any] | None = None) -> Config:
+    """The settings of this start: `given` on the command line, then the environment, then `file`, then defaults.
+
+    Raises ConfigError for a setting that is unknown or out of bounds, and for a file that cannot be read.
+    """
+    kinds = {entry.name: type(entry.default) for entry in fields(Config)}
+    found: dict[str, Any] = {}
+    for name, value in _from_file(file).items():
+        if name not in kinds:
+            raise ConfigError(f"{file}中的设置{name}不认识。 {file} holds the unknown setting {name}.")
+        found[name] = value
+    for key, value in environment.items():
+        if not key.startswith("IDNODE_") or key.startswith(PASSED_OVER):
+            continue
+        name = key.removeprefix("IDNODE_").lower()
+        if name not in kinds:
+            raise ConfigError(f"环境变量{key}不是已知的设置。 The environment holds the unknown setting {key}.")
+        found[name] = value
+    found |= {name: value for name, value in (given or {}).items() if value is not None}
+    return Config(**{name: _converted(name, value, kinds[name]) for name, value in found.items()})
+
+
+def _from_file(file: Path | None) -> dict[str, Any]:
+    if file is None:
+        return {}
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"设置文件{file}无法读取。 The settings file {file} cannot be read: {error}") from None
+
+
+def from_environment(file: Path | None = None, given: Mapping[str, Any] | None = None) -> Config:
+    """`load` with this process's environment."""
+    return load(os.environ, file, given)

@@ -1,0 +1,105 @@
+"""`doctor`: a check of everything a start needs, a line each with its mend. Changes nothing."""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import redis.asyncio
+
+from node.config import Config
+from node.redis_cache import BROKEN
+from node.supervisor import PortTakenError, listening_socket
+from registry.errors import UnavailableError
+from registry.postgres.connection import connect
+from registry.postgres.migrate import current, migrations
+
+OLDEST_POSTGRES: Final = 150_000
+OLDEST_REDIS: Final = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found. `mend` is empty when all is well."""
+
+    name: str
+    state: str
+    mend: str = ""
+
+
+async def _python(config: Config) -> Finding:
+    version = ".".join(map(str, sys.version_info[:3]))
+    return Finding("python", version)
+
+
+async def _key(config: Config) -> Finding:
+    if not config.secret_key:
+        return Finding(
+            "secret_key",
+            "未设置 not set",
+            "IDNODE_SECRET_KEY=$(head -c 32 /dev/urandom | base64)，各节点相同 the same on every node",
+        )
+    return Finding("secret_key", "32 B")
+
+
+async def _postgres(config: Config) -> Finding:
+    if not config.database_url:
+        return Finding("postgresql", "未设置 not set", "设置IDNODE_DATABASE_URL，或用up  set it, or use `up`")
+    try:
+        connection = await connect(config.database_url, "idnode-doctor")
+    except UnavailableError as error:
+        return Finding("postgresql", str(error), "启动PostgreSQL，检查IDNODE_DATABASE_URL  start it, check the URL")
+    try:
+        return await _schema(connection)
+    finally:
+        await connection.close()
+
+
+async def _schema(connection: Any) -> Finding:
+    version = int(await connection.fetchval("SHOW server_version_num"))
+    if version < OLDEST_POSTGRES:
+        return Finding("postgresql", str(version), "需要15或更新 15 or newer is needed")
+    at, newest = await current(connection), migrations()[-1].number
+    mend = "" if at == newest else "运行idnode migrate  run `idnode migrate`"
+    return Finding("postgresql", f"{version // 10000}, schema {at}/{newest}", mend)
+
+
+async def _redis(config: Config) -> Finding:
+    if not config.redis_url:
+        return Finding("redis", "不使用 not used")
+    client = redis.asyncio.from_url(config.redis_url, socket_timeout=2, socket_connect_timeout=2)
+    try:
+        version = (await client.info("server"))["redis_version"]
+    except BROKEN as error:
+        return Finding("redis", str(error), "启动Redis或Valkey，或清空IDNODE_REDIS_URL  start it, or empty the setting")
+    finally:
+        await client.aclose()
+    old = int(version.partition(".")[0]) < OLDEST_REDIS
+    return Finding("redis", version, "需要Redis 7或Valkey  Redis 7 or Valkey is needed" if old else "")
+
+
+def _port(setting: str, host: str, port: int) -> Callable[[Config], Awaitable[Finding]]:
+    async def check(config: Config) -> Finding:
+        try:
+            listening_socket(host, port, f"--{setting.replace('_', '-')}", shared=False).close()
+        except PortTakenError as error:
+            return Finding(
+                setting, str(port), f"{error}（正在运行的节点也会占用 a running node of yours takes it too）"
+            )
+        return Finding(setting, str(port))
+
+    return check
+
+
+async def examine(config: Config) -> list[Finding]:
+    """All findings, in the order of a start."""
+    checks = [
+        _python,
+        _key,
+        _postgres,
+        _redis,
+        _port("http_port", config.host, config.http_port),
+        _port("operator_port", config.operator_host, config.operator_port),
+    ]
+    return list(await asyncio.gather(*(check(config) for check in checks)))

@@ -1,0 +1,197 @@
+"""The follower, one a machine: reads the streams and the catalogue from PostgreSQL, corrects Redis, stamps, absolves.
+
+That, not Redis, is how a machine learns of what others wrote. It is the only writer of epochs and generation.
+"""
+
+import asyncio
+import os
+from typing import Any, Final
+
+import structlog
+
+from node import clock, process
+from node.config import Config
+from node.redis_cache import BROKEN, RedisCache
+from node.stamps import Shared
+from registry.errors import UnavailableError
+from registry.postgres import catalogue, records
+from registry.postgres.connection import borrowed, open_pool
+
+POLL_SECONDS: Final = 0.5
+"""The truth: streams are looked at this often whether a bell rang or not."""
+REST_SECONDS: Final = 0.02
+"""Shortest pause between two looks: a storm of bells costs at most fifty looks a second."""
+ROWS_MOST: Final = 50
+"""Change rows of one prefix taken at once: 100,000 identifiers at most."""
+REPLAY_SLACK: Final = 30
+"""Seconds beyond the life of a cached answer that are replayed into Redis at the start."""
+BELL: Final = "idnode_change"
+
+log = structlog.get_logger("follower")
+
+
+class Follower:
+    """Follows one database for one machine's shared memory."""
+
+    def __init__(self, pool: Any, shared: Shared, redis: RedisCache | None, cache_seconds: int) -> None:
+        self._pool = pool
+        self._shared = shared
+        self._redis = redis
+        self._cache_seconds = cache_seconds
+        self._stamped: dict[int, int] = {}
+        self._corrected: dict[int, int] = {}
+        self._recovering: asyncio.Task[None] | None = None
+        self._down = False
+        self.bell = asyncio.Event()
+
+    async def start(self) -> None:
+        """Catches up, then lets caches be used; Redis only after everything that may be stale in it is replayed."""
+        await self._catalogue(0)
+        async with borrowed(self._pool) as connection:
+            self._corrected = await records.places(connection, self._cache_seconds + REPLAY_SLACK)
+            self._stamped = await records.places(connection, 0)
+        if self._redis is not None:
+            self._shared.distrust()
+        self._shared.set_generation()
+
+    async def run(self) -> None:
+        """Looks for ever; a database that is away is asked again."""
+        while True:
+            try:
+                await self.look()
+            except UnavailableError as error:
+                log.warning("database_unreachable", error=str(error))
+                await asyncio.sleep(POLL_SECONDS)
+            self._recover()
+            self._shared.beat(clock.monotonic())
+            await self._rest()
+
+    async def _rest(self) -> None:
+        await asyncio.sleep(REST_SECONDS)
+        try:
+            await asyncio.wait_for(self.bell.wait(), POLL_SECONDS - REST_SECONDS)
+        except TimeoutError:
+            return
+        finally:
+            self.bell.clear()
+
+    async def look(self) -> None:
+        """Takes in everything that was committed before this call."""
+        await self._catalogue(self._shared.followed)
+        more = True
+        while more:
+            async with borrowed(self._pool) as connection:
+                rows = await records.changes_after(connection, self._stamped, ROWS_MOST)
+            for row in rows:
+                await self._take_in(row)
+                self._stamped[row["prefix_no"]] = row["number"]
+            more = len(rows) >= ROWS_MOST
+
+    async def _catalogue(self, mine: int) -> None:
+        async with borrowed(self._pool) as connection:
+            number, prefixes, templates = await catalogue.epochs_after(connection, mine)
+        if number != mine:
+            self._shared.follow(number, prefixes, templates)
+        for prefix, _ in prefixes:
+            self._stamped.setdefault(prefix, 0)
+            self._corrected.setdefault(prefix, 0)
+
+    async def _take_in(self, row: Any) -> None:
+        keys, versions = _changed(row)
+        # Redis first: a reader that takes the new stamp must not find the old answer there.
+        if self._redis is not None and not await self._corrected_now(self._redis, row["prefix_no"], keys, versions):
+            # Distrusted anew each time: a replay under way may not end a distrust older than this change.
+            self._shared.distrust()
+        elif self._redis is not None:
+            self._corrected[row["prefix_no"]] = row["number"]
+        self._shared.touch(map(self._shared.slot, keys))
+
+    async def _corrected_now(self, redis: RedisCache, prefix: int, keys: list[str], versions: list[int]) -> bool:
+        if self._down or self._corrected.get(prefix) != self._stamped.get(prefix):
+            return False
+        try:
+            await redis.correct(keys, versions)
+        except BROKEN as error:
+            self._down = True
+            log.warning("redis_distrusted", error=str(error))
+            return False
+        return True
+
+    def _recover(self) -> None:
+        if self._redis is not None and self._recovering is None and not self._shared.redis_trusted:
+            self._recovering = asyncio.create_task(self._recovered(self._redis))
+
+    async def _recovered(self, redis: RedisCache) -> None:
+        """Replays into Redis what it may lack, then ends the distrust that was there when the replay began."""
+        try:
+            while not self._shared.redis_trusted:
+                try:
+                    await self._replay(redis)
+                except (*BROKEN, UnavailableError) as error:
+                    self._down = True
+                    log.debug("redis_still_distrusted", error=str(error))
+                    await asyncio.sleep(POLL_SECONDS)
+        finally:
+            self._recovering = None
+
+    async def _replay(self, redis: RedisCache) -> None:
+        seen = self._shared.distrusts()
+        await redis.ping()
+        self._down = False
+        async with borrowed(self._pool) as connection:
+            heads = await records.places(connection, 0)
+        while any(self._corrected.get(prefix, 0) < number for prefix, number in heads.items()):
+            async with borrowed(self._pool) as connection:
+                rows = await records.changes_after(
+                    connection, {prefix: self._corrected.get(prefix, 0) for prefix in heads}, ROWS_MOST
+                )
+            for row in rows:
+                await redis.correct(*_changed(row))
+                self._corrected[row["prefix_no"]] = row["number"]
+        self._shared.absolve(seen)
+        log.info("redis_trusted")
+
+
+def _changed(row: Any) -> tuple[list[str], list[int]]:
+    """Keys and versions of the records a change row is about; what happens to the prefix itself has no suffix."""
+    pairs = [(f"{row['name']}/{s}", v) for s, v in zip(row["suffixes"], row["versions"], strict=True) if s]
+    return [key for key, _ in pairs], [version for _, version in pairs]
+
+
+async def _listen(pool: Any, bell: asyncio.Event) -> None:
+    """Keeps one connection listening for bells; without it the poll alone is the truth."""
+    while True:
+        try:
+            async with borrowed(pool) as connection:
+                lost = asyncio.Event()
+                connection.add_termination_listener(lambda _, lost=lost: lost.set())
+                await connection.add_listener(BELL, lambda *_: bell.set())
+                await lost.wait()
+        except UnavailableError as error:
+            log.debug("bell_lost", error=str(error))
+        await asyncio.sleep(POLL_SECONDS)
+
+
+async def run(config: Config, place: process.Place) -> None:
+    """The follower's process, from start to death."""
+    shared = Shared(place.descriptor, config.workers, place.column, place.incarnation)
+    pool = await open_pool(config.database_url, size=3, name=place.name)
+    redis = RedisCache(config.redis_url, config.cache_seconds) if config.redis_url else None
+    follower = Follower(pool, shared, redis, config.cache_seconds)
+    listening = asyncio.create_task(_listen(pool, follower.bell))
+    while True:
+        try:
+            await follower.start()
+            break
+        except UnavailableError as error:
+            log.warning("database_unreachable", error=str(error))
+            await asyncio.sleep(POLL_SECONDS)
+    log.info("following", pid=os.getpid())
+    try:
+        await follower.run()
+    finally:
+        listening.cancel()
+
+
+if __name__ == "__main__":
+    process.enter(run)

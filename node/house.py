@@ -1,0 +1,26 @@
+"""`House`: what the doors of one worker are given. Built in worker.py, read by listen/ and console/."""
+
+from dataclasses import dataclass
+
+from node.admission import Admission
+from node.announcer import Announcer
+from node.config import Config
+from node.doorkeeper import Doorkeeper
+from node.register.batcher import Batcher
+from node.resolve.hot import Hot
+from registry.lookup import Lookup
+from registry.steward import Steward
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """The rooms behind the doors."""
+
+    config: Config
+    admission: Admission
+    hot: Hot
+    lookup: Lookup
+    steward: Steward
+    batcher: Batcher
+    announcer: Announcer
+    doorkeeper: Doorkeeper

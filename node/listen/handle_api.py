@@ -1,0 +1,115 @@
+"""The reading half of the Handle HTTP API: GET and HEAD /api/handles/{identifier}, as deployed servers answer."""
+
+from urllib.parse import unquote_to_bytes
+
+from aiohttp import web
+
+from node.listen import replies
+from node.listen.http import HOUSE, encoded, json_response
+from node.resolve.answer import Outcome
+from proto.codes import ResponseCode
+from proto.errors import ProtoError
+from proto.identifier import Identifier
+from proto.web_json import failed, pretty, selected
+from proto.web_json import found as found_body
+
+PATH = "/api/handles/"
+
+
+def asked_for(raw: str) -> str:
+    """The identifier in the rest of a raw path: percent-decoded once. Raises ProtoError when that is not UTF-8."""
+    try:
+        return unquote_to_bytes(raw).decode()
+    except UnicodeDecodeError:
+        raise ProtoError("handle", "标识不是UTF-8", "the identifier is not UTF-8") from None
+
+
+def raw_path(request: web.Request) -> str:
+    """The path as it was sent, without the query."""
+    if request.raw_path.startswith("/"):
+        return request.raw_path.partition("?")[0]
+    return request.rel_url.raw_path  # the absolute form, as sent to proxies
+
+
+def cors(request: web.Request) -> dict[str, str]:
+    """The headers that let a page of another origin read the answer."""
+    origin = request.headers.get("Origin")
+    if origin is None:
+        return {}
+    return {
+        "Access-Control-Allow-Origin": origin,
+        "Access-Control-Expose-Headers": "Content-Length",
+        "Vary": "Origin",
+    }
+
+
+def _flag(request: web.Request, name: str) -> bool:
+    return request.query.get(name, "false").lower() in {"", "true", "1"}
+
+
+async def get(request: web.Request) -> web.Response:
+    """One identifier's public values; `index` and `type` (repeatable, OR-ed) choose among them."""
+    try:
+        indexes = frozenset(_index(text) for text in request.query.getall("index", []))
+        identifier = Identifier.parse(asked_for(raw_path(request).removeprefix(PATH)))
+    except ProtoError as error:
+        code = ResponseCode.PROTOCOL_ERROR if error.field == "index" else ResponseCode.INVALID_HANDLE
+        return json_response(failed(code, message=error.en), 400, cors(request))
+    return await answer(request, identifier, indexes, tuple(request.query.getall("type", [])))
+
+
+async def answer(
+    request: web.Request, identifier: Identifier, indexes: frozenset[int], types: tuple[str, ...]
+) -> web.Response:
+    """The response for a well-formed question."""
+    house = request.app[HOUSE]
+    found = await house.hot.ask(identifier)
+    spelling = str(identifier)
+    headers = cors(request)
+    if found.outcome is Outcome.FOUND:
+        headers |= {"ETag": found.tag, "Cache-Control": f"public, max-age={house.config.cache_seconds}"}
+        if request.headers.get("If-None-Match") == found.tag:
+            return web.Response(status=304, headers=headers)
+        if indexes or types:
+            body = found_body(spelling, selected(found.shown, indexes, types))
+        else:
+            body = replies.handle_body(spelling, found)
+    else:
+        body = replies.handle_body(spelling, found)
+    if _flag(request, "pretty"):
+        body = pretty(body)
+    return json_response(body, replies.HANDLE_STATUS[found.outcome], headers)
+
+
+def _index(text: str) -> int:
+    try:
+        index = int(text)
+    except ValueError:
+        index = 2**31
+    if not -(2**31) <= index < 2**31:
+        raise ProtoError("index", "index应为整数", f'index must be a whole number: "{text}"')
+    return index
+
+
+async def options(request: web.Request) -> web.Response:
+    """What a browser asks before it lets a page of another origin ask."""
+    return web.Response(
+        headers={
+            "Access-Control-Allow-Origin": request.headers.get("Origin", "*"),
+            "Access-Control-Allow-Methods": "GET,POST,HEAD,PUT,DELETE",
+            "Access-Control-Allow-Headers": "X-Requested-With,Authorization,Origin,Accept,Content-Type",
+            "Access-Control-Max-Age": "86400",
+        }
+    )
+
+
+async def unknown(request: web.Request) -> web.Response:
+    """Anything else under /api."""
+    message = f"Unknown HTTP API endpoint {request.method} {request.path}"
+    return encoded({"responseCode": int(ResponseCode.PROTOCOL_ERROR), "message": message}, 404)
+
+
+def add_routes(app: web.Application) -> None:
+    """The routes of this face."""
+    app.router.add_get(PATH + "{identifier:.*}", get)
+    app.router.add_route("OPTIONS", PATH + "{identifier:.*}", options)

@@ -1,0 +1,145 @@
+"""The HTTP door: admission, request ids, what an error looks like on each face, bounds of connections.
+
+Routes belong to the faces; this room only brings a request to one and its response back.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import msgspec
+import structlog
+from aiohttp import web
+from aiohttp.typedefs import Middleware
+
+from node.admission import Admission
+from node.gather import BusyError
+from node.house import House
+from node.listen import replies
+from proto.codes import ResponseCode
+from proto.web_json import failed
+from registry.errors import UnavailableError, UnknownOutcomeError
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+HOUSE: Final = web.AppKey("house", House)
+JSON_TYPE: Final = "application/json;charset=utf-8"
+KEEPALIVE_SECONDS: Final = 75.0
+"""Idle connections are closed after this; longer than the 60 s clients and proxies keep theirs."""
+DRAIN_SECONDS: Final = 10.0
+"""What is in hand at a stop may take this long to finish."""
+
+log = structlog.get_logger("http")
+
+
+def json_response(body: bytes, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
+    """A response of JSON octets."""
+    return web.Response(body=body, status=status, headers={"Content-Type": JSON_TYPE} | (headers or {}))
+
+
+def encoded(value: object, status: int = 200) -> web.Response:
+    """A response of `value` as JSON."""
+    return json_response(msgspec.json.encode(value), status)
+
+
+def peer(request: web.Request) -> str:
+    """The address of who asks, from the socket."""
+    return request.remote or ""
+
+
+def _is_snms(path: str) -> bool:
+    return path.startswith(("/identity", "/snms"))
+
+
+def trouble(path: str, status: int, message: str) -> web.Response:
+    """What a client gets when its request could not be carried out at all, in the form its face expects."""
+    headers = {"Retry-After": str(replies.BUSY_RETRY_SECONDS)} if status in {429, 503} else {}
+    if _is_snms(path):
+        code = replies.SNMS_INTERNAL if status == 500 else replies.SNMS_NOT_SIGNED_IN
+        text = message if status == 500 else replies.SNMS_BUSY_TEXT
+        body = msgspec.json.encode({"status": code, "message": text, "data": None})
+        return json_response(body, 200 if status == 500 else status, headers)
+    if path.startswith("/api/v1/"):
+        return json_response(msgspec.json.encode({"error": {"field": None, "message": message}}), status, headers)
+    code = ResponseCode.ERROR if status == 500 else ResponseCode.SERVER_BUSY
+    return json_response(failed(code, message=message), status, headers)
+
+
+_TROUBLES: Final[dict[type[Exception], tuple[int, str]]] = {
+    BusyError: (503, "系统繁忙，请稍后再试。 Busy; try again shortly."),
+    UnavailableError: (503, "系统繁忙，请稍后再试。 Busy; try again shortly."),
+    UnknownOutcomeError: (504, "结果未知，请重试。 The outcome is unknown; repeat the request."),
+}
+
+
+def _admitting(admission: Admission) -> Middleware:
+    @web.middleware
+    async def admitting(request: web.Request, handler: Handler) -> web.StreamResponse:
+        status = admission.admit(peer(request))
+        if status:
+            return trouble(request.path, status, _TROUBLES[BusyError][1])
+        admission.in_hand += 1
+        try:
+            return await handler(request)
+        finally:
+            admission.in_hand -= 1
+
+    return admitting
+
+
+@web.middleware
+async def _explaining(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except tuple(_TROUBLES) as error:
+        status, message = _TROUBLES[type(error)]
+        log.warning("troubled", path=request.path, status=status, error=str(error))
+        return trouble(request.path, status, message)
+    except web.HTTPRequestEntityTooLarge:
+        bound = request.app[HOUSE].config.body_bytes
+        message = f"请求体不能超过{bound}字节。 The body may have at most {bound} octets."
+        if _is_snms(request.path):
+            return encoded({"status": replies.SNMS_REFUSED, "message": f"请求体不能超过{bound}字节", "data": None})
+        return trouble(request.path, 413, message)
+    except web.HTTPException:
+        raise
+    except Exception:
+        mark = secrets.token_hex(6)
+        log.exception("internal_error", path=request.path, request=mark)
+        return trouble(request.path, 500, f"内部错误，请求编号{mark}。 Internal error, request {mark}.")
+
+
+def application(house: House) -> web.Application:
+    """An application without routes; the faces add theirs."""
+    app = web.Application(
+        middlewares=[_admitting(house.admission), _explaining], client_max_size=house.config.body_bytes
+    )
+    app[HOUSE] = house
+    app.on_response_prepare.append(_sign)
+    return app
+
+
+async def _sign(request: web.Request, response: web.StreamResponse) -> None:
+    """Names no version of anything: who attacks shall have to guess."""
+    response.headers["Server"] = "idnode"
+
+
+class _Refusal(asyncio.Protocol):
+    """Stands in for a connection beyond the bound: says 503 and closes."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        transport.write(
+            b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        )
+        transport.close()
+
+
+def bounded(server: web.Server, most: int) -> Callable[[], asyncio.Protocol]:
+    """A protocol factory that serves at most `most` connections at once."""
+
+    def connection() -> asyncio.Protocol:
+        return _Refusal() if len(server.connections) >= most else server()
+
+    return connection

@@ -1,0 +1,345 @@
+"""The node's own API, /api/v1/…: what the other faces lack. Errors name field and rule in the client's language."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any, Final
+
+import msgspec
+from aiohttp import web
+
+from node.gather import BusyError
+from node.house import House
+from node.listen import replies, snms_words
+from node.listen.http import HOUSE, encoded, json_response
+from node.listen.snms_api import bearer
+from node.listen.snms_words import SnmsError
+from proto.codes import ResponseCode
+from proto.errors import ProtoError
+from proto.identifier import Identifier
+from proto.web_json import failed, moment
+from registry.account import Account, token_digest
+from registry.errors import UnavailableError
+from registry.postgres.records import Stored
+from registry.prefix import PrefixState
+from registry.rules import Request, differences
+
+RESOLVE_MOST: Final = 1000
+"""Most identifiers of one JSON call; NDJSON takes any number."""
+LINE_OCTETS: Final = 4096
+"""Longest line of NDJSON: the longest identifier, every character escaped, fits twice."""
+STREAM_CHUNK: Final = 500
+"""Lines of NDJSON answered at once; also what is kept in memory of an endless stream."""
+NDJSON: Final = "application/x-ndjson"
+
+
+class OwnError(Exception):
+    """A request that cannot be carried out, with what the client is told."""
+
+    def __init__(self, status: int, field: str | None, zh: str, en: str) -> None:
+        super().__init__(en)
+        self.status = status
+        self.field = field
+        self.zh = zh
+        self.en = en
+
+
+def prefers_chinese(request: web.Request) -> bool:
+    """Whether the client's first language is Chinese; so when it names none."""
+    return "en" not in request.headers.get("Accept-Language", "zh").lower().partition(",")[0]
+
+
+def _error(request: web.Request, error: OwnError) -> web.Response:
+    message = error.zh if prefers_chinese(request) else error.en
+    return encoded({"error": {"field": error.field, "message": message}}, error.status)
+
+
+def _explained(handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> Any:
+    async def explained(request: web.Request) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except OwnError as error:
+            return _error(request, error)
+        except ProtoError as error:
+            return _error(request, OwnError(400, error.field, error.zh, error.en))
+        except SnmsError as error:
+            return _error(request, OwnError(400, None, str(error), str(error)))
+
+    return explained
+
+
+async def _account(request: web.Request) -> Account:
+    account = await request.app[HOUSE].doorkeeper.account(bearer(request))
+    if account is None:
+        raise OwnError(401, "Authorization", "未登录或登录已过期", "sign in: the token is missing, expired or revoked")
+    return account
+
+
+async def _owner(request: web.Request, prefix_name: str) -> Account:
+    account = await _account(request)
+    prefix = await request.app[HOUSE].lookup.prefix(prefix_name)
+    if prefix is None:
+        raise OwnError(404, "prefix", f"前缀{prefix_name}不属于本节点", f"prefix {prefix_name} does not live here")
+    if not account.may_write(prefix.enterprise):
+        raise OwnError(403, "prefix", "没有操作权限", "this account has no right to that prefix")
+    return account
+
+
+async def _administrator(request: web.Request) -> Account:
+    account = await _account(request)
+    if account.role != "admin":
+        raise OwnError(403, None, "只有管理员可以操作", "only an administrator may do this")
+    return account
+
+
+async def _body(request: web.Request, kind: Any) -> Any:
+    try:
+        return msgspec.json.decode(await request.read(), type=kind)
+    except msgspec.MsgspecError as error:
+        raise OwnError(400, None, snms_words.sentence(error), str(error)) from None
+
+
+# -- resolving many
+
+
+async def answer_line(house: House, asked: Any) -> bytes:
+    """What GET /api/handles/… says of one identifier; trouble becomes an answer of its own."""
+    if not isinstance(asked, str):
+        return failed(ResponseCode.INVALID_HANDLE, message="identifiers must be strings")
+    try:
+        identifier = Identifier.parse(asked)
+        return replies.handle_body(asked, await house.hot.ask(identifier))
+    except ProtoError as error:
+        return failed(ResponseCode.INVALID_HANDLE, asked, error.en)
+    except (UnavailableError, BusyError):
+        return failed(ResponseCode.SERVER_BUSY, asked)
+
+
+class _Wanted(msgspec.Struct):
+    identifiers: list[Any]
+
+
+@_explained
+async def resolve(request: web.Request) -> web.StreamResponse:
+    """POST /api/v1/resolve: up to 1000 identifiers as JSON, or any number as NDJSON; order kept, one answer each."""
+    house = request.app[HOUSE]
+    if request.content_type == NDJSON:
+        return await _resolve_stream(request, house)
+    wanted = (await _body(request, _Wanted)).identifiers
+    if len(wanted) > RESOLVE_MOST:
+        raise OwnError(
+            400,
+            "identifiers",
+            f"一次最多{RESOLVE_MOST}个标识，更多请用{NDJSON}",
+            f"at most {RESOLVE_MOST} identifiers a call; send more as {NDJSON}",
+        )
+    answers = await asyncio.gather(*(answer_line(house, each) for each in wanted))
+    return json_response(b'{"results":[' + b",".join(answers) + b"]}")
+
+
+async def _lines(request: web.Request) -> AsyncIterator[list[Any]]:
+    """The lines of the body as they come, in chunks of at most STREAM_CHUNK; too long a line ends the stream."""
+    chunk: list[Any] = []
+    rest = b""
+    async for octets in request.content.iter_any():
+        *whole, rest = (rest + octets).split(b"\n")
+        for line in whole:
+            if line.strip():
+                chunk.append(_line(line))
+            if len(chunk) == STREAM_CHUNK:
+                yield chunk
+                chunk = []
+        if len(rest) > LINE_OCTETS:
+            break
+        if chunk:
+            yield chunk
+            chunk = []
+    if rest.strip():
+        chunk.append(_line(rest))
+    if chunk:
+        yield chunk
+
+
+def _line(line: bytes) -> Any:
+    if len(line) > LINE_OCTETS:
+        return None
+    try:
+        return msgspec.json.decode(line)
+    except msgspec.MsgspecError:
+        return None
+
+
+async def _resolve_stream(request: web.Request, house: House) -> web.StreamResponse:
+    response = web.StreamResponse(headers={"Content-Type": NDJSON})
+    await response.prepare(request)
+    async for chunk in _lines(request):
+        answers = await asyncio.gather(*(answer_line(house, each) for each in chunk))
+        await response.write(b"\n".join(answers) + b"\n")
+    await response.write_eof()
+    return response
+
+
+# -- reconciling
+
+
+@_explained
+async def reconcile(request: web.Request) -> web.Response:
+    """POST /api/v1/reconcile (对账): for each row as batchCreate takes it: missing, different in what, same."""
+    account = await _account(request)
+    house = request.app[HOUSE]
+    raw = snms_words.rows(await request.read())
+    rows = [_readable(row) for row in raw]
+    wanted = [row for row in rows if isinstance(row, Request)]
+    found = iter(await house.lookup.look([row.identifier for row in wanted]))
+    prefixes = {key: await house.lookup.prefix(key) for key in {row.identifier.prefix_key for row in wanted}}
+    results = []
+    for row, octets in zip(rows, raw, strict=True):
+        if isinstance(row, str):
+            results.append(_compared_row(snms_words.spelled(octets), "invalid", message=row))
+            continue
+        stored, prefix = next(found), prefixes[row.identifier.prefix_key]
+        if prefix is None or not account.may_write(prefix.enterprise):
+            reason = f"没有前缀{row.identifier.prefix}的操作权限"
+            results.append(_compared_row(str(row.identifier), "invalid", message=reason))
+        else:
+            results.append(await _compared(house, row, stored))
+    return encoded({"results": results})
+
+
+def _compared_row(handle: str, result: str, differs: Sequence[str] = (), **more: str) -> dict[str, Any]:
+    return {"handle": handle, "result": result, "differs": differs} | more
+
+
+def _readable(row: msgspec.Raw) -> Request | str:
+    try:
+        return snms_words.request("create", row)
+    except SnmsError as error:
+        return str(error)
+
+
+async def _compared(house: House, row: Request, stored: Stored) -> dict[str, Any]:
+    if not stored.live:
+        return _compared_row(str(row.identifier), "missing")
+    record, template = await house.lookup.record(stored)
+    differs = differences(record.values, row.values)
+    if template is not None and template.version != row.template:
+        differs = ("templateVersion", *differs)
+    return _compared_row(str(row.identifier), "different" if differs else "same", differs)
+
+
+# -- history, prefixes, batches, tokens
+
+
+@_explained
+async def history(request: web.Request) -> web.Response:
+    """GET /api/v1/history/{identifier}: every version of it, newest first, for its owner."""
+    identifier = Identifier.parse(request.match_info["identifier"])
+    await _owner(request, identifier.prefix_key)
+    entries = await request.app[HOUSE].lookup.history(identifier)
+    if not entries:
+        raise OwnError(404, "identifier", "标识不存在", "the identifier was never registered")
+    lives = [entry.record.live for entry in entries]
+    versions = [
+        {
+            "version": entry.record.version,
+            "kind": _kind(lives[n], lives[n + 1] if n + 1 < len(lives) else None),
+            "updated": moment(entry.record.updated),
+            "by": entry.by,
+            "templateVersion": entry.template,
+            "values": [
+                {"index": v.index, "type": v.type, "value": v.data.decode(errors="replace")}
+                for v in entry.record.values
+            ],
+        }
+        for n, entry in enumerate(entries)
+    ]
+    return encoded({"handle": str(identifier), "versions": versions})
+
+
+def _kind(live: bool, was_live: bool | None) -> str:
+    if not live:
+        return "deleted"
+    if was_live is None:
+        return "created"
+    return "updated" if was_live else "revived"
+
+
+class _StateIn(msgspec.Struct):
+    state: str
+
+
+_STATES: Final = {"enabled": PrefixState.ENABLED, "stopped": PrefixState.STOPPED}
+
+
+@_explained
+async def set_prefix(request: web.Request) -> web.Response:
+    """PUT /api/v1/prefixes/{prefix} {"state": "stopped" | "enabled"}: administrators only."""
+    await _administrator(request)
+    name = request.match_info["prefix"]
+    wanted = (await _body(request, _StateIn)).state
+    if wanted not in _STATES:
+        raise OwnError(400, "state", "state应为enabled或stopped", "state must be enabled or stopped")
+    house = request.app[HOUSE]
+    async with house.announcer.catalogue_change(house.steward.catalogue_number):
+        epoch = await house.steward.set_prefix_state(name, _STATES[wanted])
+    if epoch is None:
+        raise OwnError(404, "prefix", f"前缀{name}不属于本节点", f"prefix {name} does not live here")
+    return encoded({"prefix": name, "state": wanted})
+
+
+@_explained
+async def batches(request: web.Request) -> web.Response:
+    """GET /api/v1/batches?below=&size=: the records of batches, newest first; one's own, or all for administrators."""
+    account = await _account(request)
+    below = _number(request, "below", 2**63 - 1)
+    size = _number(request, "size", 20)
+    whose = None if account.role == "admin" else account.number
+    found = await request.app[HOUSE].lookup.batches(whose, below, size)
+    return encoded({"batches": found})
+
+
+@_explained
+async def batch(request: web.Request) -> web.Response:
+    """GET /api/v1/batches/{number}: the record of one batch."""
+    account = await _account(request)
+    number = int(request.match_info["number"])
+    whose = None if account.role == "admin" else account.number
+    found = await request.app[HOUSE].lookup.batches(whose, number + 1, 1)
+    if not found or found[0]["number"] != number:
+        raise OwnError(404, "number", f"没有编号为{number}的批次", f"there is no batch {number}")
+    return encoded(found[0])
+
+
+def _number(request: web.Request, name: str, default: int) -> int:
+    text = request.query.get(name, str(default))
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) < 2**63:
+        raise OwnError(400, name, f"{name}应为正整数", f"{name} must be a positive whole number")
+    return int(text)
+
+
+@_explained
+async def revoke(request: web.Request) -> web.Response:
+    """DELETE /api/v1/tokens/this: makes the token it is sent with worthless, at once and everywhere."""
+    await _account(request)
+    await request.app[HOUSE].steward.revoke_token(token_digest(bearer(request)))
+    return web.Response(status=204)
+
+
+@_explained
+async def revoke_all(request: web.Request) -> web.Response:
+    """DELETE /api/v1/accounts/{username}/tokens: all tokens of an account; administrators only."""
+    await _administrator(request)
+    count = await request.app[HOUSE].steward.revoke_tokens(request.match_info["username"])
+    return encoded({"revoked": count})
+
+
+def add_routes(app: web.Application) -> None:
+    """The routes of this face."""
+    base = "/api/v1"
+    app.router.add_post(f"{base}/resolve", resolve)
+    app.router.add_post(f"{base}/reconcile", reconcile)
+    app.router.add_get(f"{base}/history/{{identifier:.+}}", history)
+    app.router.add_put(f"{base}/prefixes/{{prefix}}", set_prefix)
+    app.router.add_get(f"{base}/batches", batches)
+    app.router.add_get(f"{base}/batches/{{number:[0-9]{{1,18}}}}", batch)
+    app.router.add_delete(f"{base}/tokens/this", revoke)
+    app.router.add_delete(f"{base}/accounts/{{username}}/tokens", revoke_all)

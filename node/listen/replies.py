@@ -1,0 +1,52 @@
+"""The one table of what each outcome is called on each face: HTTP status, response code, sentence.
+
+Nothing is decided here; whoever wonders which status a client sees looks here only.
+"""
+
+from typing import Final
+
+from node.resolve.answer import Answer, Outcome
+from proto.codes import ResponseCode
+from proto.web_json import failed, found
+
+HANDLE_STATUS: Final = {
+    Outcome.FOUND: 200,
+    Outcome.ABSENT: 404,
+    Outcome.GONE: 404,
+    Outcome.STOPPED: 400,
+    Outcome.FOREIGN: 400,
+}
+"""HTTP status of the Handle HTTP API and of the JSON of /{identifier}."""
+
+NOT_HERE: Final = "That prefix doesn't live here"
+"""Word for word what deployed Handle servers say with code 301."""
+
+BUSY_RETRY_SECONDS: Final = 1
+"""What Retry-After says with 429 and 503."""
+
+# SNMS OpenAPI: status numbers and the sentences its clients know.
+SNMS_OK: Final = 1
+SNMS_NOT_SIGNED_IN: Final = -1
+SNMS_REFUSED: Final = -2
+SNMS_NO_PERMISSION: Final = -3
+SNMS_INTERNAL: Final = -4
+
+SNMS_SUCCESS_TEXT: Final = "success"
+SNMS_BUSY_TEXT: Final = "系统繁忙"
+SNMS_NOT_SIGNED_IN_TEXT: Final = "未登录或登录已过期"
+SNMS_NO_PERMISSION_TEXT: Final = "没有操作权限"
+SNMS_WRONG_SECRET_TEXT: Final = "用户名/密码错误！"  # noqa: S105 - a sentence
+SNMS_NOT_FOUND_TEXT: Final = "没有找到标识"
+SNMS_MISSING_TEXT: Final = "缺少必要的请求参数: {}"
+
+
+def handle_body(handle: str, answer: Answer) -> bytes:
+    """The JSON of the Handle HTTP API for an answer, echoing the spelling that was asked for."""
+    if answer.outcome is Outcome.FOUND:
+        return found(handle, answer.shown)
+    if answer.outcome is Outcome.FOREIGN:
+        return failed(ResponseCode.SERVER_NOT_RESPONSIBLE, handle, NOT_HERE)
+    if answer.outcome is Outcome.STOPPED:
+        prefix = handle.partition("/")[0]
+        return failed(ResponseCode.SERVER_NOT_RESPONSIBLE, handle, f"前缀{prefix}已停用。 Prefix {prefix} is stopped.")
+    return failed(ResponseCode.HANDLE_NOT_FOUND, handle)

@@ -1,0 +1,262 @@
+"""The SNMS OpenAPI v3/v5: sign-in and identifiers, word for word as its clients know it.
+
+HTTP 200 with an envelope for every outcome, Chinese messages whatever is asked for. Rules are registry's.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final
+
+import msgspec
+from aiohttp import web
+
+from node import clock
+from node.listen import replies, snms_words
+from node.listen.http import HOUSE, encoded
+from node.listen.snms_words import SnmsError
+from registry.account import Account
+from registry.errors import RegistryError, UnavailableError
+from registry.postgres.batches import Batch
+from registry.postgres.records import Stored
+from registry.registrar import CONTENDED, Job, Outcome
+from registry.rules import Operation, Refused, Request, Rule
+
+BASES: Final = ("", "/snmsapi")
+"""Both are in the field: some gateways put the second one before every path."""
+
+Answer = web.Response
+Signed = Callable[[web.Request, Account], Awaitable[Answer]]
+
+
+def envelope(status: int, message: str, data: Any = None, **more: Any) -> web.Response:
+    """An answer of this face."""
+    return encoded({"status": status, "message": message, "data": data} | more)
+
+
+def success(data: Any) -> web.Response:
+    """An answer to what went well."""
+    return envelope(replies.SNMS_OK, replies.SNMS_SUCCESS_TEXT, data)
+
+
+def refused(message: str, **more: Any) -> web.Response:
+    """An answer to what did not."""
+    return envelope(replies.SNMS_REFUSED, message, **more)
+
+
+def bearer(request: web.Request) -> str:
+    """The token of a request, empty when it carries none."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
+def signed(handler: Signed) -> Callable[[web.Request], Awaitable[Answer]]:
+    """Hands the account to `handler`; without a live token says so in the envelope."""
+
+    async def with_account(request: web.Request) -> Answer:
+        account = await request.app[HOUSE].doorkeeper.account(bearer(request))
+        if account is None:
+            return envelope(replies.SNMS_NOT_SIGNED_IN, replies.SNMS_NOT_SIGNED_IN_TEXT)
+        try:
+            return await handler(request, account)
+        except SnmsError as error:
+            return refused(str(error))
+
+    return with_account
+
+
+class _Secret(msgspec.Struct):
+    username: str | None = None
+    password: str | None = None
+
+
+async def _sign_in(request: web.Request, dated: bool) -> Answer:
+    try:
+        given = msgspec.json.decode(await request.read(), type=_Secret)
+    except msgspec.MsgspecError as error:
+        return refused(snms_words.sentence(error))
+    for name in ("username", "password"):
+        if not getattr(given, name):
+            return refused(replies.SNMS_MISSING_TEXT.format(name))
+    doorkeeper = request.app[HOUSE].doorkeeper
+    check = doorkeeper.sign_in_dated if dated else doorkeeper.sign_in
+    token = await check(given.username or "", given.password or "")
+    return success({"token": token}) if token else refused(replies.SNMS_WRONG_SECRET_TEXT)
+
+
+async def sign_in(request: web.Request) -> Answer:
+    """POST /identity/token: user name and password, or access key and secret key."""
+    return await _sign_in(request, dated=False)
+
+
+async def sign_in_dated(request: web.Request) -> Answer:
+    """POST /identity/token/v1: the secret as sha256(sha256(secret) ‖ yyyy-MM-dd); programs only."""
+    return await _sign_in(request, dated=True)
+
+
+@signed
+async def detail(request: web.Request, account: Account) -> Answer:
+    """GET /identityv2/data/detail?handle=: everything its owner may see of an identifier."""
+    lookup = request.app[HOUSE].lookup
+    identifier = snms_words.identifier(request.query.get("handle"))
+    prefix = await lookup.prefix(identifier.prefix_key)
+    if prefix is not None and not account.may_write(prefix.enterprise):
+        return envelope(replies.SNMS_NO_PERMISSION, replies.SNMS_NO_PERMISSION_TEXT)
+    stored = (await lookup.look([identifier]))[0]
+    if not stored.live:
+        return refused(replies.SNMS_NOT_FOUND_TEXT)
+    return success(
+        {"prefix": identifier.prefix, "handle": str(identifier)} | await _shown(request, stored) | {"code": "200"}
+    )
+
+
+async def _shown(request: web.Request, stored: Stored) -> dict[str, Any]:
+    record, template = await request.app[HOUSE].lookup.record(stored)
+    values = [
+        {
+            "auth": "",
+            "index": v.index,
+            "type": v.type,
+            "data": {"format": "string", "value": v.data.decode(errors="replace")},
+        }
+        for v in record.values
+    ]
+    return {"templateVersion": template.version if template else None, "value": values}
+
+
+def _one(operation: Operation) -> Signed:
+    async def handler(request: web.Request, account: Account) -> Answer:
+        body = await request.read()
+        wanted = snms_words.deletion(body) if operation == "delete" else snms_words.request(operation, body)
+        outcome = (await request.app[HOUSE].batcher.write([Job(wanted, account)]))[0]
+        if isinstance(outcome, RegistryError):
+            raise outcome
+        return _reply(outcome)
+
+    return handler
+
+
+def _reply(outcome: Outcome) -> Answer:
+    if not isinstance(outcome, Refused):
+        return success(True)
+    if outcome.rule is Rule.CONTENDED:
+        raise UnavailableError("contended")
+    if outcome.rule is Rule.PERMISSION:
+        return envelope(replies.SNMS_NO_PERMISSION, outcome.zh)
+    if outcome.rule is Rule.EXISTS:
+        return refused(outcome.zh, differs=outcome.differs)
+    return refused(outcome.zh)
+
+
+Row = Request | str
+"""A row that could be read, or the sentence why not."""
+
+
+def _readable(operation: Operation, row: msgspec.Raw) -> Row:
+    try:
+        return snms_words.deletion_row(row) if operation == "delete" else snms_words.request(operation, row)
+    except SnmsError as error:
+        return str(error)
+
+
+_TWICE: Final[dict[Operation, str]] = {
+    "create": "标识已存在（与本批第{}行重复）",
+    "update": "标识与本批第{}行重复",
+    "delete": "标识与本批第{}行重复",
+}
+
+
+def _first_wins(operation: Operation, rows: Sequence[Row]) -> list[Row]:
+    """The rows with every later one of an identifier told which row was before it."""
+    first: dict[str, int] = {}
+    result: list[Row] = []
+    for n, row in enumerate(rows, 1):
+        if isinstance(row, Request) and first.setdefault(row.identifier.key, n) != n:
+            result.append(_TWICE[operation].format(first[row.identifier.key]))
+        else:
+            result.append(row)
+    return result
+
+
+def _batch(operation: Operation) -> Signed:
+    async def handler(request: web.Request, account: Account) -> Answer:
+        house = request.app[HOUSE]
+        raw = snms_words.rows(await request.read())
+        rows = _first_wins(operation, [_readable(operation, row) for row in raw])
+        jobs = [Job(row, account) for row in rows if isinstance(row, Request)]
+        outcomes = iter(await house.batcher.write(jobs))
+        results = [next(outcomes) if isinstance(row, Request) else row for row in rows]
+        handles = [snms_words.spelled(row) for row in raw]
+        _raise_lost(results)
+        await house.steward.record_batch(_record(operation, account, handles, results), clock.utc())
+        return success([_ROW[operation](h, r) for h, r in zip(handles, results, strict=True)])
+
+    return handler
+
+
+Result = Outcome | RegistryError | str
+
+
+def _raise_lost(results: Sequence[Result]) -> None:
+    """A batch of which some rows have no known outcome is answered 503 or 504 as a whole: the client repeats it."""
+    for result in results:
+        if isinstance(result, RegistryError):
+            raise result
+        if result is CONTENDED:
+            raise UnavailableError("contended")
+
+
+def _message(result: Result) -> str:
+    if isinstance(result, str):
+        return result
+    return result.zh if isinstance(result, Refused) else replies.SNMS_SUCCESS_TEXT
+
+
+def _written_row(handle: str, result: Result) -> dict[str, Any]:
+    row: dict[str, Any] = {"handle": handle, "msg": _message(result)}
+    if isinstance(result, Refused) and result.rule is Rule.EXISTS:
+        row["differs"] = result.differs
+    return row
+
+
+def _deleted_row(handle: str, result: Result) -> dict[str, Any]:
+    failed = isinstance(result, str | Refused)
+    code = replies.SNMS_REFUSED if failed else replies.SNMS_OK
+    return {"handle": handle, "code": code, "msg": _message(result)}
+
+
+_ROW: Final = {"create": _written_row, "update": _written_row, "delete": _deleted_row}
+
+
+def _record(operation: Operation, account: Account, handles: Sequence[str], results: Sequence[Result]) -> Batch:
+    existed = [r for r in results if isinstance(r, Refused) and r.rule is Rule.EXISTS]
+    reasons = tuple(
+        (n, handle, _message(result))
+        for n, (handle, result) in enumerate(zip(handles, results, strict=True), 1)
+        if isinstance(result, str) or (isinstance(result, Refused) and result.rule is not Rule.EXISTS)
+    )
+    alike = sum(not r.differs for r in existed)
+    return Batch(
+        account=account.number,
+        operation=operation,
+        rows=len(results),
+        succeeded=len(results) - len(existed) - len(reasons),
+        existed_alike=alike,
+        existed_different=len(existed) - alike,
+        refused=len(reasons),
+        reasons=reasons,
+    )
+
+
+def add_routes(app: web.Application) -> None:
+    """The routes of this face."""
+    data = "/identityv2/data"
+    for base in BASES:
+        app.router.add_post(f"{base}/identity/token", sign_in)
+        app.router.add_post(f"{base}/identity/token/v1", sign_in_dated)
+        app.router.add_get(f"{base}{data}/detail", detail)
+        app.router.add_get(f"{base}{data}", detail)
+        app.router.add_post(f"{base}{data}", signed(_one("create")))
+        app.router.add_put(f"{base}{data}", signed(_one("update")))
+        app.router.add_delete(f"{base}{data}", signed(_one("delete")))
+        app.router.add_post(f"{base}{data}/batchCreate", signed(_batch("create")))
+        app.router.add_put(f"{base}{data}/batchUpdate", signed(_batch("update")))
+        app.router.add_delete(f"{base}{data}/batchDelete", signed(_batch("delete")))

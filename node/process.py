@@ -1,0 +1,79 @@
+"""What every child process has in common: its place in the shared memory, its end with its parent, its journal."""
+
+import asyncio
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+import uvloop
+
+from node import journal
+from node.config import Config
+
+_PR_SET_PDEATHSIG: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a child stands: its column, its number among all children so far, and the descriptors it was handed.
+
+    `machine` is drawn anew by each supervisor, so that no two of them are mistaken for one in pg_stat_activity.
+    """
+
+    machine: str
+    column: int
+    incarnation: int
+    descriptor: int
+    listening: int = -1
+
+    @property
+    def name(self) -> str:
+        """The name of its connections to PostgreSQL."""
+        return f"{self.family}{self.incarnation}"
+
+    @property
+    def family(self) -> str:
+        """What the names of all who ever stood in this place begin with."""
+        return f"idnode-{self.machine}-{self.column}-"
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    config: Config
+    place: Place
+
+
+def order(config: Config, place: Place) -> bytes:
+    """What a child is told on its standard input."""
+    return msgspec.json.encode(_Order(config, place))
+
+
+def die_with_parent() -> None:
+    """Has the kernel kill this process when its parent is gone, even by kill -9; ends at once if it is gone already."""
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() == 1:
+        sys.exit(0)
+
+
+def enter(run: Callable[[Config, Place], Coroutine[Any, Any, None]]) -> None:
+    """The main function of a child: reads its order, then runs until it is told to stop."""
+    die_with_parent()
+    told = msgspec.json.decode(sys.stdin.buffer.read(), type=_Order)
+    journal.open_(told.config.log_level)
+    uvloop.run(_until_told(run(told.config, told.place)))
+
+
+async def _until_told(work: Coroutine[Any, Any, None]) -> None:
+    task = asyncio.ensure_future(work)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, task.cancel)
+    try:
+        await task
+    except asyncio.CancelledError:
+        return

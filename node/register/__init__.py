@@ -1,0 +1,1 @@
+"""Writing from the side of what runs: what waits is grouped before the registrar sees it."""

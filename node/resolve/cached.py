@@ -1,0 +1,79 @@
+"""The stage that shares: Redis or Valkey. Bypassed whenever it cannot be trusted or reached; never waited for long."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+
+import structlog
+
+from node.gather import Gatherer
+from node.redis_cache import BROKEN, Fill, RedisCache
+from node.resolve.answer import Answer, Question
+from node.resolve.own import Own
+from node.stamps import Shared
+
+PIPELINE_MOST: Final = 200
+"""Keys in one round trip to Redis."""
+FILLS_MOST: Final = 2000
+"""Answers waiting to be stored; more are let go, they are only cached less."""
+
+log = structlog.get_logger("cached")
+
+
+class Cached:
+    """Asks Redis first, then `next_`; stores what that said."""
+
+    def __init__(self, redis: RedisCache, shared: Shared, next_: Own) -> None:
+        self._redis = redis
+        self._shared = shared
+        self._next = next_
+        self._gather = Gatherer(self._take, lambda q: q.identifier.key, size=PIPELINE_MOST, lanes=2, most=20_000)
+        self._fills: list[Fill] = []
+        self._filling: asyncio.Task[None] | None = None
+
+    async def ask(self, question: Question) -> Answer:
+        """From Redis if it may be used for this question and has it, else from the next stage."""
+        if not question.cacheable or not self._shared.redis_trusted:
+            return await self._next.ask(question)
+        key = question.identifier.key
+        try:
+            held = await self._gather.ask(question)
+        except BROKEN as error:
+            # Reading needs no distrust: nothing of ours is left uncorrected, Redis is only slower than PostgreSQL now.
+            log.debug("redis_unreachable", error=str(error))
+            return await self._next.ask(question)
+        if isinstance(held, Answer):
+            return held
+        answer = await self._next.ask(question)
+        if held is not None:
+            self._store(Fill(key, held, answer))
+        return answer
+
+    async def _take(self, questions: Sequence[Question]) -> list[Answer | bytes | None]:
+        keys = [q.identifier.key for q in questions]
+        held = await self._redis.take(keys)
+        stale = [n for n, answer in enumerate(held) if isinstance(answer, Answer) and not self._current(answer)]
+        if stale:
+            for n, again in zip(stale, await self._redis.retake([keys[n] for n in stale]), strict=True):
+                held[n] = again if not isinstance(again, Answer) or self._current(again) else None
+        return held
+
+    def _current(self, answer: Answer) -> bool:
+        return self._shared.current(answer.prefix, answer.epoch, answer.template, answer.template_epoch)
+
+    def _store(self, fill: Fill) -> None:
+        if len(self._fills) < FILLS_MOST:
+            self._fills.append(fill)
+        if self._filling is None:
+            self._filling = asyncio.create_task(self._store_waiting())
+
+    async def _store_waiting(self) -> None:
+        try:
+            while self._fills:
+                fills, self._fills = self._fills[:PIPELINE_MOST], self._fills[PIPELINE_MOST:]
+                await self._redis.fill(fills)
+        except BROKEN as error:
+            self._fills.clear()
+            log.debug("redis_fill_failed", error=str(error))
+        finally:
+            self._filling = None

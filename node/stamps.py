@@ -1,0 +1,241 @@
+"""What the processes of one machine share, so that no cache lies: stamps, epochs, trust. Every word has one writer.
+
+The memory is a table of 8-byte words, each written by one process in one store and read by all. Nothing here
+locks, increments a shared word, or asks a database.
+
+* Stamps. Identifiers fall into SLOTS slots; a slot has a word (a column) for each worker and one for the follower.
+  A writer stores an odd word before its COMMIT and an even one after any outcome, values never used before. What
+  was read under a stamp (all columns) may be answered as long as the stamp is the same; while one is odd, nobody
+  caches and everybody asks PostgreSQL.
+* Epochs. The number under which a prefix or template last changed, as the follower knows it.
+* State. The follower's generation (0: caches may not be used), and for each worker a word that is odd while a
+  change of prefixes or templates is in doubt.
+* Trust. A worker that could not correct Redis stores a new word of distrust; the follower copies it into the word
+  beside it once everything up to then is corrected. Redis is asked only while all pairs agree.
+"""
+
+import mmap
+import os
+from collections.abc import Callable, Iterable
+from typing import Final
+from zlib import crc32
+
+SLOTS: Final = 1 << 20
+"""Slots of stamps: with 100,000 hot entries, a write to another identifier disturbs one entry in ten at worst."""
+PREFIXES_MOST: Final = 1 << 20
+"""Prefixes with an epoch here; answers under a greater number are not cached."""
+TEMPLATES_MOST: Final = 1 << 20
+"""Templates with an epoch here; answers under a greater number are not cached."""
+
+_WORD: Final = 8
+_COUNT_BITS: Final = 40
+
+
+class Layout:
+    """Where each word lies, for `workers` workers: their columns are 0 … workers-1, the follower's is `workers`."""
+
+    def __init__(self, workers: int) -> None:
+        self.columns = workers + 1
+        self.generation = 0
+        self.doubt = 1
+        self.state_end = self.doubt + workers
+        self.followed = self.state_end
+        self.distrust = self.followed + 1
+        self.absolved = self.distrust + self.columns
+        self.beat = self.absolved + self.columns
+        self.prefixes = self.beat + self.columns
+        self.templates = self.prefixes + PREFIXES_MOST
+        self.stamps = self.templates + TEMPLATES_MOST
+        self.words = self.stamps + SLOTS * self.columns
+
+
+def create(workers: int) -> int:
+    """A descriptor of fresh shared memory, all zero, for `workers` workers."""
+    descriptor = os.memfd_create("idnode-stamps")
+    os.ftruncate(descriptor, Layout(workers).words * _WORD)
+    return descriptor
+
+
+class Shared:
+    """One process's view of the shared memory.
+
+    `column` is the one this process writes, `incarnation` a number no process of this memory had before
+    (1 … 2^23): together with a count of its own it makes every word it stores a new one.
+    """
+
+    def __init__(self, descriptor: int, workers: int, column: int, incarnation: int) -> None:
+        self.layout = Layout(workers)
+        self.column = column
+        self._memory = mmap.mmap(descriptor, self.layout.words * _WORD)
+        self._words = memoryview(self._memory).cast("Q")
+        self._base = incarnation << _COUNT_BITS
+        self._count = 0
+        self._pending: dict[int, int] = {}
+        self._stamp_octets = self.layout.columns * _WORD
+        self._stamps_at = self.layout.stamps * _WORD
+        self._state = slice(0, self.layout.state_end * _WORD)
+        self._distrust = slice(self.layout.distrust * _WORD, self.layout.absolved * _WORD)
+        self._absolved = slice(self.layout.absolved * _WORD, self.layout.beat * _WORD)
+        self._good = b""
+
+    def _new(self) -> int:
+        self._count += 2
+        return self._base | self._count
+
+    # -- stamps
+
+    def slot(self, key: str) -> int:
+        """The slot of an identifier's key."""
+        return crc32(key.encode()) & (SLOTS - 1)
+
+    def stamp(self, slot: int) -> bytes:
+        """The slot's stamp as it is now."""
+        at = self._stamps_at + slot * self._stamp_octets
+        return self._memory[at : at + self._stamp_octets]
+
+    def is_pending(self, stamp: bytes) -> bool:
+        """Whether a commit is under way in the slot the stamp was taken of."""
+        return any(stamp[at] & 1 for at in _LOW_OCTETS[: self.layout.columns])
+
+    def _store(self, slot: int, word: int) -> None:
+        self._words[self.layout.stamps + slot * self.layout.columns + self.column] = word
+
+    def begin(self, slots: Iterable[int]) -> None:
+        """A commit into these slots is about to be sent: from now on they are pending."""
+        for slot in slots:
+            self._pending[slot] = self._pending.get(slot, 0) + 1
+            self._store(slot, self._new() | 1)
+
+    def end(self, slots: Iterable[int]) -> None:
+        """That commit is over. A slot stays pending while another commit of this process is under way in it."""
+        for slot in slots:
+            left = self._pending.pop(slot) - 1
+            if left:
+                self._pending[slot] = left
+            self._store(slot, self._new() | (1 if left else 0))
+
+    def touch(self, slots: Iterable[int]) -> None:
+        """Something in these slots changed elsewhere: what was read before is not to be answered any more."""
+        for slot in slots:
+            self._store(slot, self._new())
+
+    def inherit(self) -> list[int]:
+        """The slots a dead predecessor in this column left pending; they stay so until `end` is told of them."""
+        layout = self.layout
+        column = self._words[layout.stamps + self.column : layout.words : layout.columns]
+        slots = [slot for slot, word in enumerate(column.tolist()) if word & 1]
+        for slot in slots:
+            self._pending[slot] = self._pending.get(slot, 0) + 1
+        return slots
+
+    # -- state
+
+    def state(self) -> bytes:
+        """Generation and doubts as they are now, to be compared with what `trusted` last accepted."""
+        return self._memory[self._state]
+
+    def trusted(self, on_generation: Callable[[], None]) -> bytes | None:
+        """The present state if caches may be used, else None; `on_generation` is called when caches must be emptied."""
+        state = self._memory[self._state]
+        if state == self._good:
+            return state
+        if not any(state[:_WORD]) or any(state[at] & 1 for at in range(_WORD, len(state), _WORD)):
+            return None
+        if state[:_WORD] != self._good[:_WORD]:
+            on_generation()
+        self._good = state
+        return state
+
+    def begin_doubt(self) -> None:
+        """A change of prefixes or templates is about to be sent: no cache is used until it is followed."""
+        self._words[self.layout.doubt + self.column] = self._new() | 1
+
+    def end_doubt(self) -> None:
+        """It is followed, or did not happen."""
+        self._words[self.layout.doubt + self.column] = self._new()
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether this column (or a dead predecessor in it) has a change in doubt."""
+        return bool(self._words[self.layout.doubt + self.column] & 1)
+
+    # -- what only the follower (or the supervisor, once the follower is dead) writes
+
+    def set_generation(self) -> None:
+        """From now on caches may be used, empty ones."""
+        self._words[self.layout.generation] = self._new()
+
+    def clear_generation(self) -> None:
+        """From now on no cache may be used."""
+        self._words[self.layout.generation] = 0
+
+    @property
+    def generation(self) -> int:
+        """0 while caches may not be used."""
+        return self._words[self.layout.generation]
+
+    def follow(self, catalogue: int, prefixes: Iterable[tuple[int, int]], templates: Iterable[tuple[int, int]]) -> None:
+        """Epochs of prefixes and templates up to the catalogue's number."""
+        for number, epoch in prefixes:
+            if number < PREFIXES_MOST:
+                self._words[self.layout.prefixes + number] = epoch
+        for number, epoch in templates:
+            if number < TEMPLATES_MOST:
+                self._words[self.layout.templates + number] = epoch
+        self._words[self.layout.prefixes] = catalogue
+        self._words[self.layout.followed] = catalogue
+
+    @property
+    def followed(self) -> int:
+        """The catalogue's number up to which epochs are known."""
+        return self._words[self.layout.followed]
+
+    # -- epochs
+
+    def current(self, prefix: int, epoch: int, template: int, template_epoch: int) -> bool:
+        """Whether an answer made under these epochs still holds. Prefix 0 (not ours) goes by the catalogue's number."""
+        return (
+            prefix < PREFIXES_MOST
+            and template < TEMPLATES_MOST
+            and self._words[self.layout.prefixes + prefix] == epoch
+            and (not template or self._words[self.layout.templates + template] == template_epoch)
+        )
+
+    # -- trust in Redis
+
+    @property
+    def redis_trusted(self) -> bool:
+        """Whether everything committed on this machine is corrected in Redis."""
+        return self._memory[self._distrust] == self._memory[self._absolved]
+
+    def distrust(self) -> None:
+        """Something committed by this process is not corrected in Redis."""
+        self._words[self.layout.distrust + self.column] = self._new()
+
+    def distrusts(self) -> list[int]:
+        """The words of distrust as they are now."""
+        return self._words[self.layout.distrust : self.layout.absolved].tolist()
+
+    def absolve(self, seen: list[int]) -> None:
+        """Everything committed before `seen` was read is corrected in Redis. Only the follower says so."""
+        for column, word in enumerate(seen):
+            self._words[self.layout.absolved + column] = word
+
+    # -- life
+
+    def beat(self, now: float) -> None:
+        """This process is alive at `now` (monotonic seconds)."""
+        self._words[self.layout.beat + self.column] = int(now * 1000)
+
+    def beats(self) -> list[float]:
+        """When each column last said so; 0 for never."""
+        return [word / 1000 for word in self._words[self.layout.beat : self.layout.prefixes]]
+
+    def close(self) -> None:
+        """Lets the memory go."""
+        self._words.release()
+        self._memory.close()
+
+
+_LOW_OCTETS: Final = tuple(range(0, 8 * 128, 8))
+"""Offsets of the lowest octet of each word (little-endian machines only, as x86-64 and aarch64 are)."""

@@ -1,0 +1,222 @@
+"""The supervisor: holds the ports and the shared memory, keeps workers and follower alive, tells operators how it is.
+
+It serves no client itself and asks the database nothing but whether it is there.
+"""
+
+import asyncio
+import secrets
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import structlog
+
+from node import clock, stamps
+from node.config import Config
+from node.process import Place, order
+from node.stamps import Shared
+from registry.errors import UnavailableError
+from registry.postgres.connection import connect
+
+RESTART_SECONDS: Final = (0.0, 0.5, 1.0, 2.0, 5.0)
+"""Pauses before a child that died young is started again; the last one repeats."""
+YOUNG_SECONDS: Final = 10.0
+"""A child that lived longer starts again without a pause."""
+SILENT_SECONDS: Final = 5.0
+"""A follower that said nothing for so long (it speaks every half second) is killed; caches are bypassed after a
+second of silence already."""
+HUSHED_SECONDS: Final = 1.0
+WATCH_SECONDS: Final = 0.25
+STOP_SECONDS: Final = 15.0
+"""Children that have not drained by then are killed."""
+
+log = structlog.get_logger("supervisor")
+
+
+class PortTakenError(Exception):
+    """A port is in use; the text is one sentence, Chinese and English."""
+
+
+def listening_socket(host: str, port: int, setting: str, *, shared: bool) -> socket.socket:
+    """A bound socket, `shared` by SO_REUSEPORT with others of ours. Raises PortTakenError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if shared:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    try:
+        sock.bind((host, port))
+    except (OSError, OverflowError) as error:
+        sock.close()
+        raise PortTakenError(
+            f"地址{host}:{port}不可用（{error}），请用{setting}换一个。 "
+            f"{host}:{port} cannot be used ({error}); choose another with {setting}."
+        ) from None
+    return sock
+
+
+def listening_sockets(config: Config) -> list[socket.socket]:
+    """One socket a worker, all on the HTTP port; made here so that a dead worker's connections wait for the next."""
+    # Bound once without sharing first: another node of ours on this port would share it silently.
+    probe = listening_socket(config.host, config.http_port, "--http-port", shared=False)
+    try:
+        probe.listen(1)
+    except OSError as error:
+        raise PortTakenError(
+            f"端口{config.http_port}已被占用（{error}），请用--http-port换一个。 "
+            f"Port {config.http_port} is taken ({error}); choose another with --http-port."
+        ) from None
+    finally:
+        probe.close()
+    made = []
+    for _ in range(config.workers):
+        sock = listening_socket(config.host, config.http_port, "--http-port", shared=True)
+        sock.listen(1024)
+        made.append(sock)
+    return made
+
+
+@dataclass(slots=True)
+class Child:
+    """One place and who stands in it."""
+
+    module: str
+    column: int
+    process: "asyncio.subprocess.Process | None" = None
+    restarts: int = 0
+    born: float = field(default=0.0)
+
+
+class Supervisor:
+    """Runs one node. `sockets` come from `listening_sockets`."""
+
+    def __init__(self, config: Config, sockets: list[socket.socket]) -> None:
+        self.config = config
+        self._sockets = sockets
+        self._descriptor = stamps.create(config.workers)
+        # This view writes no column: it reads, and clears the generation of a follower that is dead.
+        self._shared = Shared(self._descriptor, config.workers, 0, 1)
+        self._machine = secrets.token_hex(4)
+        self._incarnation = 1
+        self._stopping = False
+        self._database_error: str | None = "not asked yet"
+        self.children = [Child("node.worker", n) for n in range(config.workers)]
+        self.children.append(Child("node.follower", config.workers))
+
+    async def run(self) -> None:
+        """Keeps everything alive until cancelled, then lets it drain."""
+        tasks = [asyncio.create_task(self._keep(child)) for child in self.children]
+        tasks += [asyncio.create_task(self._watch()), asyncio.create_task(self._ask_database())]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            self._stopping = True
+            await self._stop()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _keep(self, child: Child) -> None:
+        young = 0
+        while True:
+            await asyncio.sleep(RESTART_SECONDS[min(young, len(RESTART_SECONDS) - 1)])
+            await self._start(child)
+            assert child.process is not None
+            code = await child.process.wait()
+            if child.module == "node.follower":
+                self._shared.clear_generation()
+            if self._stopping:
+                return
+            child.restarts += 1
+            young = young + 1 if clock.monotonic() - child.born < YOUNG_SECONDS else 0
+            log.warning("child_died", module=child.module, column=child.column, pid=child.process.pid, code=code)
+
+    async def _start(self, child: Child) -> None:
+        self._incarnation += 1
+        listening = self._sockets[child.column].fileno() if child.module == "node.worker" else -1
+        place = Place(self._machine, child.column, self._incarnation, self._descriptor, listening)
+        child.born = clock.monotonic()
+        child.process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            child.module,
+            stdin=asyncio.subprocess.PIPE,
+            pass_fds=[fd for fd in (self._descriptor, listening) if fd >= 0],
+            # Ctrl-C at the terminal is for us alone; children are told when it is their turn.
+            start_new_session=True,
+        )
+        assert child.process.stdin is not None
+        child.process.stdin.write(order(self.config, place))
+        child.process.stdin.close()
+
+    async def _watch(self) -> None:
+        follower = self.children[-1]
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            silence = clock.monotonic() - max(self._shared.beats()[-1], follower.born)
+            if self._shared.generation and silence > SILENT_SECONDS and follower.process is not None:
+                log.warning("follower_silent", seconds=round(silence, 1), pid=follower.process.pid)
+                self._shared.clear_generation()
+                _signal(follower.process, signal.SIGKILL)
+
+    async def _ask_database(self) -> None:
+        while True:
+            try:
+                connection = await connect(self.config.database_url, "idnode-health")
+                connection.terminate()
+                self._database_error = None
+            except UnavailableError as error:
+                self._database_error = str(error)
+            await asyncio.sleep(1.0)
+
+    async def _stop(self) -> None:
+        running = [c.process for c in self.children if c.process is not None and c.process.returncode is None]
+        for process in running:
+            _signal(process, signal.SIGTERM)
+        waiting = [asyncio.ensure_future(process.wait()) for process in running]
+        if waiting:
+            _, late = await asyncio.wait(waiting, timeout=STOP_SECONDS)
+            if late:
+                for process in running:
+                    _signal(process, signal.SIGKILL)
+                await asyncio.wait(late)
+        for sock in self._sockets:
+            sock.close()
+
+    def reasons(self) -> list[str]:
+        """Why the node is not ready, as words for operators; empty when it is."""
+        now = clock.monotonic()
+        beats = self._shared.beats()
+        found = []
+        if self._database_error is not None:
+            found.append("database_unreachable")
+        if not self._shared.generation:
+            found.append("follower_not_caught_up")
+        silent = [n for n in range(self.config.workers) if now - beats[n] > SILENT_SECONDS]
+        found += [f"worker_{n}_silent" for n in silent]
+        return found
+
+    def warnings(self) -> list[str]:
+        """What is amiss though the node serves."""
+        return ["redis_distrusted"] if self.config.redis_url and not self._shared.redis_trusted else []
+
+    def facts(self) -> dict[str, Any]:
+        """Numbers for /metrics."""
+        return {
+            "workers": sum(
+                1 for c in self.children if c.module == "node.worker" and c.process and c.process.returncode is None
+            ),
+            "restarts": {c.module: 0 for c in self.children}
+            | {m: sum(c.restarts for c in self.children if c.module == m) for m in {c.module for c in self.children}},
+        }
+
+
+def _signal(process: "asyncio.subprocess.Process", number: int) -> None:
+    if process.returncode is None:
+        process.send_signal(number)
+
+
+Say = Callable[[str], None]

@@ -1,0 +1,290 @@
+"""`up`: all of it on one machine. Embedded servers, the sample world, the node; ready.json tells others when.
+
+Roads and rules are elsewhere; here is only what a first start needs and in which order.
+"""
+
+import asyncio
+import base64
+import json
+import os
+import secrets
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import aiohttp
+from aiohttp import web
+
+from node import clock, journal, operator_port
+from node.config import Config
+from node.embedded import Embedded, Servers
+from node.samples import ENTERPRISES, SECONDARY, sample_records
+from node.supervisor import Supervisor, listening_socket, listening_sockets
+from registry.account import Account, Vault, hash_password
+from registry.industries import templates_for
+from registry.lookup import Lookup
+from registry.postgres.connection import connect, open_pool
+from registry.postgres.migrate import migrate
+from registry.steward import Steward
+
+READY_PATIENCE: Final = 60.0
+"""Seconds a node may take from its processes' start to being ready before `up` says what it waits for."""
+SAMPLE_BATCH: Final = 500
+
+Say = Callable[[str], None]
+
+
+class UpError(Exception):
+    """Why `up` cannot go on; one sentence, Chinese and English."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What `up` was told beyond settings."""
+
+    data: Path
+    samples: bool
+
+
+def _write_private(path: Path, content: Any) -> None:
+    """Writes JSON readable by its owner only, all of it or nothing."""
+    draft = path.with_suffix(".new")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with open(descriptor, "w", encoding="utf-8") as file:
+        json.dump(content, file, ensure_ascii=False, indent=2)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+
+
+def _credentials(data: Path) -> dict[str, Any]:
+    """What this world's accounts are proven by: drawn at the first start, kept for the next."""
+    path = data / "credentials.json"
+    with suppress(FileNotFoundError):
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    drawn: dict[str, Any] = {
+        "secret_key": base64.b64encode(secrets.token_bytes(32)).decode(),
+        "admin": {"username": "admin", "password": secrets.token_urlsafe(12)},
+        "enterprises": {
+            each.prefix: {
+                "password": secrets.token_urlsafe(12),
+                "access_key": f"AK{secrets.token_hex(10)}",
+                "secret_key": secrets.token_hex(20),
+            }
+            for each in ENTERPRISES
+        },
+    }
+    _write_private(path, drawn)
+    return drawn
+
+
+async def _found_world(config: Config, known: dict[str, Any]) -> None:
+    """Brings the schema up to date and enrols the sample world's enterprises, accounts and templates where missing."""
+    connection = await connect(config.database_url, "idnode-up")
+    await migrate(connection)
+    await connection.close()
+    pool = await open_pool(config.database_url, size=2, name="idnode-up")
+    steward, lookup, vault = Steward(pool), Lookup(pool), Vault(config.key())
+    await _account(steward, Account(0, known["admin"]["username"], "person", "admin", None), known["admin"]["password"])
+    for each in ENTERPRISES:
+        number = await steward.enrol(each.name, each.name_en, each.industry, each.prefix)
+        mine = known["enterprises"][each.prefix]
+        await _account(steward, Account(0, each.username, "person", "enterprise", number), mine["password"])
+        if await steward.credentials(mine["access_key"]) is None:
+            program = Account(0, mine["access_key"], "program", "enterprise", number)
+            await steward.put_account(program, secret=vault.seal(program.username, mine["secret_key"]))
+        for template in templates_for(each.industry, each.prefix):
+            if await lookup.named_template(each.prefix, template.version) is None:
+                await steward.add_template(template)
+    await pool.close()
+
+
+async def _account(steward: Steward, account: Account, password: str) -> None:
+    if await steward.credentials(account.username) is None:
+        await steward.put_account(account, password=hash_password(password))
+
+
+def _enterprises(known: dict[str, Any]) -> list[dict[str, str]]:
+    return [
+        {
+            "name": each.name,
+            "industry": each.industry,
+            "prefix": each.prefix,
+            "username": each.username,
+            **known["enterprises"][each.prefix],
+        }
+        for each in ENTERPRISES
+    ]
+
+
+def _ready(config: Config, known: dict[str, Any]) -> dict[str, Any]:
+    """What ready.json says; faces that are not built yet are null."""
+    return {
+        "http": f"http://{config.host}:{config.http_port}",
+        "https": None,
+        "native": None,
+        "operator": f"http://{config.operator_host}:{config.operator_port}",
+        "toplevel": None,
+        "admin": known["admin"],
+        "enterprises": _enterprises(known),
+        "pid": os.getpid(),
+        "started": clock.utc().isoformat(),
+    }
+
+
+async def _register_samples(base: str, known: dict[str, Any], say: Say) -> None:
+    """Registers the sample world through the front door, as a factory's system would."""
+    registered = 0
+    async with aiohttp.ClientSession(base) as session:
+        for each in _enterprises(known):
+            records = sample_records(each["prefix"])
+            token = await _post(
+                session, "/identity/token", {"username": each["access_key"], "password": each["secret_key"]}
+            )
+            headers = {"Authorization": f"Bearer {token['token']}"}
+            indexes = {t.version: {i.name: i.index for i in t.items} for t in templates_for(each["industry"], "")}
+            rows = [_sample_row(r.identifier, r.template, r.values, indexes[r.template]) for r in records]
+            for at in range(0, len(rows), SAMPLE_BATCH):
+                results = await _post(session, "/identityv2/data/batchCreate", rows[at : at + SAMPLE_BATCH], headers)
+                wrong = [r for r in results if r["msg"] not in {"success", "标识已存在"}]
+                if wrong:
+                    raise UpError(f"示例数据未被接受：{wrong[0]}。 The sample world was refused: {wrong[0]}.")
+                registered += sum(r["msg"] == "success" for r in results)
+    if registered:
+        say(f"已注册{registered}个示例标识 · {registered} sample identifiers registered")
+
+
+def _sample_row(identifier: str, template: str, values: dict[str, str], indexes: dict[str, int]) -> dict[str, Any]:
+    value = [
+        {"index": indexes[name], "type": name, "data": {"format": "string", "value": text}}
+        for name, text in values.items()
+    ]
+    return {"handle": identifier, "templateVersion": template, "value": value}
+
+
+async def _post(session: aiohttp.ClientSession, path: str, body: Any, headers: Any = None) -> Any:
+    async with session.post(path, json=body, headers=headers) as response:
+        answer = await response.json()
+    if answer["status"] != 1:
+        raise UpError(f"{path}: {answer['message']}")
+    return answer["data"]
+
+
+@asynccontextmanager
+async def operator_door(config: Config, supervisor: Supervisor) -> AsyncIterator[None]:
+    """Serves the operator port around a running supervisor."""
+    sock = listening_socket(config.operator_host, config.operator_port, "--operator-port", shared=False)
+    runner = web.AppRunner(operator_port.application(supervisor), access_log=None)
+    await runner.setup()
+    try:
+        await web.SockSite(runner, sock).start()
+        yield
+    finally:
+        await runner.cleanup()
+        sock.close()
+
+
+async def until_ready(supervisor: Supervisor, say: Say) -> None:
+    """Returns when the node is ready; says what it waits for when that takes long."""
+    began = clock.monotonic()
+    told = False
+    while reasons := supervisor.reasons():
+        await asyncio.sleep(0.05)
+        if not told and clock.monotonic() - began > READY_PATIENCE:
+            told = True
+            say(f"仍在等待：{'、'.join(reasons)} · still waiting for: {', '.join(reasons)}")
+
+
+async def until_told(work: "asyncio.Task[None]") -> None:
+    """Awaits `work` until it ends or the process is told to stop."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, work.cancel)
+    with suppress(asyncio.CancelledError):
+        await work
+
+
+async def up(config: Config, options: Options, say: Say) -> None:
+    """Runs everything until told to stop. Raises UpError, EmbeddedError, PortTakenError or RegistryError."""
+    data = options.data
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+        (data / "ready.json").unlink(missing_ok=True)
+        known = _credentials(data)
+    except (OSError, ValueError) as error:
+        raise UpError(f"数据目录{data}不可用：{error}。 The data folder {data} cannot be used: {error}.") from None
+    journal.open_(config.log_level)
+    sockets = listening_sockets(config)
+    embedded = Embedded(data, database_url=config.database_url or None, redis_url=config.redis_url or None, say=say)
+    servers = await embedded.start()
+    watching = asyncio.create_task(embedded.watch())
+    try:
+        config = _complete(config, servers, known)
+        await _found_world(config, known)
+        _write_private(
+            data / "servers.json",
+            {
+                "database_url": config.database_url,
+                "redis_url": config.redis_url,
+                "secret_key": config.secret_key,
+                "pid": os.getpid(),
+            },
+        )
+        supervisor = Supervisor(config, sockets)
+        async with operator_door(config, supervisor):
+            running = asyncio.create_task(supervisor.run())
+            try:
+                await until_ready(supervisor, say)
+                if options.samples:
+                    await _register_samples(f"http://{config.host}:{config.http_port}", known, say)
+                _write_private(data / "ready.json", _ready(config, known))
+                say(_table(config, known, data))
+                await asyncio.wait({running, watching}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                (data / "ready.json").unlink(missing_ok=True)
+                running.cancel()
+                await asyncio.gather(running, return_exceptions=True)
+    finally:
+        (data / "servers.json").unlink(missing_ok=True)
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+        await embedded.stop()
+
+
+def _complete(config: Config, servers: Servers, known: dict[str, Any]) -> Config:
+    return replace(
+        config,
+        database_url=servers.database_url,
+        redis_url=servers.redis_url,
+        secret_key=config.secret_key or known["secret_key"],
+        prefix=SECONDARY,
+    )
+
+
+def _table(config: Config, known: dict[str, Any], data: Path) -> str:
+    """What to open and try, for people."""
+    base = config.public_url or f"http://{config.host}:{config.http_port}"
+    leather = _enterprises(known)[0]
+    sample = f"{leather['prefix']}/BAG-2026-000017"
+    texts = {"styleNo": "TOTE-01", "articleType": "手袋", "colour": "酒红"}
+    indexes = {i.name: i.index for t in templates_for("leather", "") if t.version == "leather-handbag" for i in t.items}
+    row = json.dumps(
+        _sample_row(f"{leather['prefix']}/BAG-MINE-000001", "leather-handbag", texts, indexes),
+        ensure_ascii=False,
+        separators=(",", ":"),
+    )
+    return f"""
+  二级节点 {config.prefix} 已就绪 · secondary node {config.prefix} is ready          Ctrl-C 停止 · stops it
+
+  打开 · open       {base}/{sample}
+  解析 · resolve    curl '{base}/api/handles/{sample}?pretty'
+  登录 · sign in    TOKEN=$(curl -s {base}/identity/token -d '{{"username":"{leather["username"]}","password":"{
+        leather["password"]
+    }"}}' | cut -d'"' -f12)
+  注册 · register   curl {base}/identityv2/data -H "Authorization: Bearer $TOKEN" -d '{row}'
+  运维 · operator   http://{config.operator_host}:{config.operator_port}/health/ready 和 · and /metrics
+  账号 · accounts   {data / "ready.json"}
+"""

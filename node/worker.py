@@ -1,0 +1,137 @@
+"""A worker: builds the rooms of one process and opens its doors. The one file that knows all others."""
+
+import asyncio
+import socket
+from functools import partial
+from typing import Final
+
+import structlog
+from aiohttp import web
+
+from node import clock, process
+from node.admission import Admission
+from node.announcer import Announcer
+from node.config import Config
+from node.console import pages
+from node.doorkeeper import Doorkeeper
+from node.follower import BELL, REST_SECONDS
+from node.house import House
+from node.listen import handle_api, http, own_api, snms_api, snms_templates
+from node.redis_cache import RedisCache
+from node.register.batcher import Batcher
+from node.resolve.cached import Cached
+from node.resolve.hot import Hot
+from node.resolve.own import Own
+from node.stamps import Shared
+from registry.account import Vault
+from registry.errors import UnavailableError
+from registry.lookup import Lookup
+from registry.postgres.connection import backends_gone, borrowed, open_pool
+from registry.registrar import Registrar
+from registry.steward import Steward
+
+READERS: Final = 3
+"""Connections of a worker for questions: two queries in flight keep a core of PostgreSQL busy, one is to spare."""
+WRITERS: Final = 4
+"""Connections of a worker for changes: two for each of two busy prefixes."""
+BEAT_SECONDS: Final = 1.0
+BACKLOG: Final = 1024
+
+log = structlog.get_logger("worker")
+
+
+class Bell:
+    """Wakes the followers of all machines after a commit, at most fifty times a second. Loss costs half a second."""
+
+    def __init__(self, pool: object) -> None:
+        self._pool = pool
+        self._task: asyncio.Task[None] | None = None
+        self._again = False
+
+    def ring(self) -> None:
+        """Rings soon."""
+        self._again = True
+        if self._task is None:
+            self._task = asyncio.create_task(self._ringing())
+
+    async def _ringing(self) -> None:
+        try:
+            while self._again:
+                self._again = False
+                async with borrowed(self._pool) as connection:
+                    await connection.execute(f"NOTIFY {BELL}")
+                await asyncio.sleep(REST_SECONDS)
+        except UnavailableError as error:
+            log.debug("bell_lost", error=str(error))
+        finally:
+            self._task = None
+
+
+def _doors(house: House) -> web.Application:
+    app = http.application(house)
+    snms_api.add_routes(app)
+    snms_templates.add_routes(app)
+    own_api.add_routes(app)
+    handle_api.add_routes(app)
+    app.router.add_route("*", "/api/{rest:.*}", handle_api.unknown)
+    pages.add_routes(app)
+    return app
+
+
+async def run(config: Config, place: process.Place) -> None:
+    """A worker's process, from start to a stop that lets what is in hand finish."""
+    shared = Shared(place.descriptor, config.workers, place.column, place.incarnation)
+    readers = await open_pool(config.database_url, size=READERS, name=place.name)
+    writers = await open_pool(config.database_url, size=WRITERS, name=place.name)
+    redis = RedisCache(config.redis_url, config.cache_seconds) if config.redis_url else None
+    lookup, steward = Lookup(readers), Steward(writers)
+    announcer = Announcer(shared, redis, partial(_gone, config.database_url, place), Bell(writers).ring)
+    announcer.inherit()
+    announcer.inherit_doubt(steward.catalogue_number)
+    own = Own(lookup)
+    first = Cached(redis, shared, own) if redis else own
+    registrar = Registrar(writers, lookup, announcer, reuse_deleted=config.reuse_deleted == "allow")
+    house = House(
+        config=config,
+        admission=Admission(config.requests, config.peer_rate, clock.monotonic),
+        hot=Hot(shared, first, config.hot_entries, config.cache_seconds, clock.monotonic),
+        lookup=lookup,
+        steward=steward,
+        batcher=Batcher(registrar, config.write_rows, clock.seconds),
+        announcer=announcer,
+        doorkeeper=Doorkeeper(lookup, steward, Vault(config.key()), partial(clock.today, config.zone)),
+    )
+    runner = web.AppRunner(
+        _doors(house),
+        access_log=None,
+        keepalive_timeout=http.KEEPALIVE_SECONDS,
+        shutdown_timeout=http.DRAIN_SECONDS,
+    )
+    await runner.setup()
+    assert runner.server is not None
+    listening = socket.socket(fileno=place.listening)
+    server = await asyncio.get_running_loop().create_server(
+        http.bounded(runner.server, config.connections), sock=listening, backlog=BACKLOG
+    )
+    log.info("serving", worker=place.column)
+    try:
+        await _live(shared)
+    finally:
+        server.close()
+        await runner.cleanup()
+        await announcer.close()
+
+
+async def _live(shared: Shared) -> None:
+    while True:
+        shared.beat(clock.monotonic())
+        await asyncio.sleep(BEAT_SECONDS)
+
+
+async def _gone(url: str, place: process.Place, backend: int) -> bool:
+    """Whether a server process of ours (0: all of whoever stood in this place before) is over."""
+    return await backends_gone(url, place.family, place.name, backend)
+
+
+if __name__ == "__main__":
+    process.enter(run)

@@ -1,0 +1,41 @@
+"""The chain of a prefix's stream: what proves to whoever receives it that no change is missing.
+
+Every change row holds entries; `next_head` links them to all that came before. Pure: only digests.
+"""
+
+from collections.abc import Iterable
+from enum import IntEnum
+from hashlib import sha256
+from typing import Final
+
+HEAD_FIRST: Final = bytes(32)
+"""The head of a stream in which nothing has happened."""
+
+
+class Kind(IntEnum):
+    """What happened. Numbers are stored and sent: never reuse one."""
+
+    CREATED = 1
+    UPDATED = 2
+    DELETED = 3
+    REVIVED = 4
+    PREFIX_ENABLED = 10
+    PREFIX_STOPPED = 11
+
+
+def entry_digest(identifier_key: str, version: int, kind: int, template: int, values_digest: bytes) -> bytes:
+    """The digest of one entry.
+
+    `identifier_key` is the key spelling (the bare prefix for what happens to a prefix itself), `template` its number
+    (0 = none), `values_digest` 32 octets. Fields are of fixed size or preceded by their length: no two entries
+    share octets.
+    """
+    key = identifier_key.encode()
+    return sha256(
+        len(key).to_bytes(4) + key + version.to_bytes(8) + kind.to_bytes(2) + template.to_bytes(4) + values_digest
+    ).digest()
+
+
+def next_head(head: bytes, entries: Iterable[bytes]) -> bytes:
+    """The head after a change whose entry digests are `entries`, in order: sha256(head ‖ sha256(entries))."""
+    return sha256(head + sha256(b"".join(entries)).digest()).digest()

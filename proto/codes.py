@@ -1,0 +1,20 @@
+"""The response codes of the Handle system (RFC 3652 §2.2.2.3 as deployed), as far as this node says them."""
+
+from enum import IntEnum
+
+
+class ResponseCode(IntEnum):
+    """What came of a request, in one number."""
+
+    SUCCESS = 1
+    ERROR = 2
+    SERVER_BUSY = 3
+    PROTOCOL_ERROR = 4
+    OPERATION_NOT_SUPPORTED = 5
+    HANDLE_NOT_FOUND = 100
+    HANDLE_ALREADY_EXISTS = 101
+    INVALID_HANDLE = 102
+    VALUES_NOT_FOUND = 200
+    VALUE_ALREADY_EXISTS = 201
+    INVALID_VALUE = 202
+    SERVER_NOT_RESPONSIBLE = 301

@@ -1,0 +1,123 @@
+"""`Identifier` and `Prefix`: the names everything here is about, frozen and born valid.
+
+No rule of registration lives here: which prefixes are ours and which suffixes an industry wants is registry's.
+"""
+
+import re
+import unicodedata
+from dataclasses import dataclass, field
+from typing import Final, Self
+
+from proto.errors import ProtoError
+from proto.limits import IDENTIFIER_CHARACTERS, PREFIX_CHARACTERS
+
+_FOLD: Final = {code: code - 32 for code in range(ord("a"), ord("z") + 1)}
+"""ASCII letters only: the deployed servers never fold others (handle reference §1.1)."""
+
+_PLAIN: Final = re.compile(r"[0-9][0-9.]*/[!-~]+", re.ASCII)
+"""The everyday spelling, `88.999.1001/BAG-2026-000017`: nothing in it needs a closer look but its length."""
+
+_ALLOCATED: Final = re.compile(r"[0-9]{2}(\.[0-9]{1,16}){1,2}", re.ASCII)
+"""`88.118` (secondary node) or `88.118.8` (enterprise). Labels are digit strings: leading zeros occur."""
+
+_REFUSED: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
+"""Unicode categories nobody can type or scan: control, lone surrogate, line and paragraph separator."""
+
+
+def fold(text: str) -> str:
+    """`text` with its ASCII letters upper-cased and nothing else changed."""
+    return text.translate(_FOLD)
+
+
+def _check_characters(part: str, text: str) -> None:
+    for character in text:
+        if unicodedata.category(character) in _REFUSED:
+            point = f"U+{ord(character):04X}"
+            raise ProtoError(
+                part,
+                f"{part}含有不允许的字符{point}",
+                f"{part} holds the character {point}, which is not allowed",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Prefix:
+    """A prefix as allocated by a top-level or secondary node: two or three labels of digits, ≤ 64 characters."""
+
+    name: str
+
+    def __post_init__(self) -> None:
+        if len(self.name) > PREFIX_CHARACTERS or not _ALLOCATED.fullmatch(self.name):
+            raise ProtoError(
+                "prefix",
+                "prefix应为两段或三段数字，例如88.999.1001，最长64个字符",
+                "prefix must be two or three labels of digits such as 88.999.1001, at most 64 characters",
+            )
+
+    @property
+    def parent(self) -> str:
+        """The prefix this one is derived from: `88.999` of `88.999.1001`."""
+        return self.name.rpartition(".")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Identifier:
+    """`prefix "/" suffix`, 3 to 255 characters, split at the first slash (secondary-node facts §1.1).
+
+    Equality and hash go by `key`, the spelling under which the record is kept: ASCII letters of the prefix
+    upper-cased, and all of them in a `0.…` handle. The suffix is case-sensitive otherwise.
+    """
+
+    prefix: str = field(compare=False)
+    suffix: str = field(compare=False)
+    key: str
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """The identifier spelt `text`. Raises ProtoError with one sentence naming the rule."""
+        if len(text) > IDENTIFIER_CHARACTERS:
+            raise ProtoError(
+                "handle",
+                f"标识长度不能超过{IDENTIFIER_CHARACTERS}个字符",
+                f"an identifier has at most {IDENTIFIER_CHARACTERS} characters",
+            )
+        if not text:
+            raise ProtoError("handle", "标识不能为空", "Empty handle invalid")
+        prefix, slash, suffix = text.partition("/")
+        if not slash or not prefix or not suffix:
+            raise ProtoError(
+                "handle",
+                "标识应由前缀、“/”和后缀组成，例如88.999.1001/BAG-1",
+                "an identifier is a prefix, a slash and a suffix, such as 88.999.1001/BAG-1",
+            )
+        if len(prefix) > PREFIX_CHARACTERS:
+            raise ProtoError(
+                "handle",
+                f"标识的前缀不能超过{PREFIX_CHARACTERS}个字符",
+                f"the prefix of an identifier has at most {PREFIX_CHARACTERS} characters",
+            )
+        if _PLAIN.fullmatch(text) and not text.startswith("0."):
+            return cls(prefix, suffix, text)
+        _check_characters("handle", text)
+        if any(c.isspace() for c in prefix) or suffix[0].isspace() or suffix[-1].isspace():
+            raise ProtoError(
+                "handle",
+                "标识的前缀不能含空格，后缀首尾不能是空格",
+                "the prefix of an identifier holds no space, and its suffix neither begins nor ends with one",
+            )
+        if prefix.startswith("0."):
+            return cls(prefix, suffix, fold(text))
+        return cls(prefix, suffix, f"{fold(prefix)}/{suffix}")
+
+    @property
+    def prefix_key(self) -> str:
+        """The prefix as it is kept."""
+        return self.key.partition("/")[0]
+
+    @property
+    def suffix_key(self) -> str:
+        """The suffix as it is kept."""
+        return self.key.partition("/")[2]
+
+    def __str__(self) -> str:
+        return f"{self.prefix}/{self.suffix}"

@@ -1,0 +1,28 @@
+"""HS_ADMIN: who may administer a record, and what they may do (RFC 3651 §3.2.1)."""
+
+from dataclasses import dataclass
+from typing import Self
+
+from proto.octets import Reader, string
+
+
+@dataclass(frozen=True, slots=True)
+class Admin:
+    """Twelve permission bits (0x0FFF = all) for whoever holds the key `index:handle`; index 0 = any key of it."""
+
+    permissions: int
+    handle: str
+    index: int
+    legacy_octets: int = 0
+
+    @classmethod
+    def from_octets(cls, octets: bytes) -> Self:
+        """Reads the data of an HS_ADMIN value; what old writers append is counted, not kept."""
+        reader = Reader(octets)
+        permissions = reader.unsigned(2, "HS_ADMIN")
+        handle = reader.string("HS_ADMIN")
+        return cls(permissions, handle, reader.unsigned(4, "HS_ADMIN"), reader.rest)
+
+    def to_octets(self) -> bytes:
+        """The data of an HS_ADMIN value."""
+        return self.permissions.to_bytes(2) + string(self.handle) + self.index.to_bytes(4)

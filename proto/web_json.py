@@ -1,0 +1,243 @@
+"""The JSON of the Handle HTTP API (Handle.Net 8 and 9): values and answers, both ways.
+
+Which HTTP status goes with an answer is a door's business. Formats `site` and `key` are read as base64 here.
+"""
+
+import base64
+import binascii
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgspec
+
+from proto.codes import ResponseCode
+from proto.errors import ProtoError
+from proto.identifier import fold
+from proto.limits import TTL_DEFAULT
+from proto.value import PERMISSIONS_DEFAULT, Reference, Value, type_matches
+from proto.values import value_list
+from proto.values.admin import Admin
+
+_encode: Final = msgspec.json.Encoder().encode
+_decode_values: Final = msgspec.json.Decoder(list[dict[str, Any]]).decode
+_TEXT_CONTROLS: Final = frozenset(range(0x09, 0x14))
+"""The control octets deployed servers still call text."""
+
+
+def looks_binary(data: bytes) -> bool:
+    """Whether `data` is shown as base64: not UTF-8, or holding octets deployed servers do not call text."""
+    if data.isascii() and data.decode("ascii").isprintable():
+        return False
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return True
+    return any((octet < 0x20 and octet not in _TEXT_CONTROLS) or octet == 0x7F for octet in data)
+
+
+def _data_to_json(value: Value) -> dict[str, Any]:
+    reader = _SPECIAL.get(fold(value.type)) if value.type.startswith(("H", "h")) else None
+    if reader is not None:
+        try:
+            return reader(value.data)
+        except ProtoError:
+            return {"format": "base64", "value": base64.b64encode(value.data).decode()}
+    if looks_binary(value.data):
+        return {"format": "base64", "value": base64.b64encode(value.data).decode()}
+    return {"format": "string", "value": value.data.decode()}
+
+
+def _admin_to_json(data: bytes) -> dict[str, Any]:
+    admin = Admin.from_octets(data)
+    shown: dict[str, Any] = {
+        "handle": admin.handle,
+        "index": admin.index,
+        "permissions": f"{admin.permissions:012b}",
+    }
+    if admin.legacy_octets:
+        shown["legacyByteLength"] = True
+    return {"format": "admin", "value": shown}
+
+
+def _value_list_to_json(data: bytes) -> dict[str, Any]:
+    entries = [{"handle": e.handle, "index": e.index} for e in value_list.from_octets(data)]
+    return {"format": "vlist", "value": entries}
+
+
+_SPECIAL: Final = {"HS_ADMIN": _admin_to_json, "HS_VLIST": _value_list_to_json}
+
+
+def moment(seconds: int) -> str:
+    """Seconds since 1970 as `2026-11-22T06:55:54Z`."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def value_to_json(value: Value) -> dict[str, Any]:
+    """One value as the API shows it; keys in the order deployed servers give them."""
+    shown: dict[str, Any] = {"index": value.index, "type": value.type, "data": _data_to_json(value)}
+    if value.permissions != PERMISSIONS_DEFAULT:
+        shown["permissions"] = f"{value.permissions:04b}"
+    shown["ttl"] = moment(value.ttl) if value.ttl_absolute else value.ttl
+    if value.timestamp:
+        shown["timestamp"] = moment(value.timestamp)
+    if value.references:
+        shown["references"] = [{"handle": r.handle, "index": r.index} for r in value.references]
+    return shown
+
+
+def array(values: tuple[Value, ...]) -> bytes:
+    """`values` as the array an answer shows: the part that is the same however the identifier was spelt."""
+    return _encode([value_to_json(v) for v in values])
+
+
+def found(handle: str, shown: bytes) -> bytes:
+    """The answer for a record whose `array` is `shown`: code 1, or 200 when nothing of it may be shown."""
+    if shown == b"[]":
+        return b'{"responseCode":200,"values":[],"handle":' + _encode(handle) + b"}"
+    return b'{"responseCode":1,"handle":' + _encode(handle) + b',"values":' + shown + b"}"
+
+
+def selected(shown: bytes, indexes: frozenset[int], types: tuple[str, ...]) -> bytes:
+    """Of the `array` `shown`, the values whose index is listed or whose type matches."""
+    values = _decode_values(shown)
+    return _encode([v for v in values if v["index"] in indexes or any(type_matches(t, v["type"]) for t in types)])
+
+
+def pretty(answer: bytes) -> bytes:
+    """`answer` laid out for people, two spaces a level."""
+    return msgspec.json.format(answer, indent=2)
+
+
+def failed(code: ResponseCode, handle: str | None = None, message: str | None = None) -> bytes:
+    """The answer for whatever else came of it."""
+    answer: dict[str, Any] = {"responseCode": int(code)}
+    if message is not None:
+        answer["message"] = message
+    if handle is not None:
+        answer["handle"] = handle
+    return _encode(answer)
+
+
+def _wrong(field: str, zh: str, en: str) -> ProtoError:
+    return ProtoError(field, zh, en)
+
+
+def _integer(given: Any, field: str) -> int:
+    if isinstance(given, bool) or not isinstance(given, int):
+        raise _wrong(field, f"{field}应为整数", f"{field} must be a whole number")
+    return given
+
+
+def _text(given: Any, field: str) -> str:
+    if not isinstance(given, str):
+        raise _wrong(field, f"{field}应为字符串", f"{field} must be a string")
+    try:
+        given.encode()
+    except UnicodeEncodeError:
+        raise _wrong(field, f"{field}含有无效字符", f"{field} holds a lone surrogate") from None
+    return given
+
+
+def _object(given: Any, field: str) -> dict[str, Any]:
+    if not isinstance(given, dict):
+        raise _wrong(field, f"{field}应为对象", f"{field} must be an object")
+    return given
+
+
+def _list(given: Any, field: str) -> list[Any]:
+    if not isinstance(given, list):
+        raise _wrong(field, f"{field}应为数组", f"{field} must be an array")
+    return given
+
+
+def _bits(given: Any, width: int, field: str) -> int:
+    text = _text(given, field)
+    if len(text) != width or set(text) - {"0", "1"}:
+        raise _wrong(field, f"{field}应为{width}位0或1", f"{field} must be {width} characters, each 0 or 1")
+    return int(text, 2)
+
+
+def _reference(given: Any, field: str) -> Reference:
+    entry = _object(given, field)
+    index = _integer(entry.get("index"), field)
+    if not 0 <= index < 2**32:
+        raise _wrong(field, f"{field}的索引超出范围", f"index in {field} is out of range")
+    return Reference(_text(entry.get("handle"), field), index)
+
+
+def _octets_from_base64(given: Any) -> bytes:
+    text = _text(given, "data")
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error:
+        raise _wrong("data", "data不是有效的base64", "data is not valid base64") from None
+
+
+def _octets_from_admin(given: Any) -> bytes:
+    entry = _object(given, "data")
+    reference = _reference(entry, "data")
+    return Admin(_bits(entry.get("permissions"), 12, "permissions"), reference.handle, reference.index).to_octets()
+
+
+def _octets_from_value_list(given: Any) -> bytes:
+    return value_list.to_octets(tuple(_reference(e, "data") for e in _list(given, "data")))
+
+
+_FORMATS: Final = {
+    "string": lambda given: _text(given, "data").encode(),
+    "base64": _octets_from_base64,
+    "admin": _octets_from_admin,
+    "vlist": _octets_from_value_list,
+}
+
+
+def _data_from_json(given: Any) -> bytes:
+    if isinstance(given, str):
+        return _text(given, "data").encode()
+    data = _object(given, "data")
+    read = _FORMATS.get(_text(data.get("format"), "data.format"))
+    if read is None:
+        raise _wrong(
+            "data.format",
+            "data.format应为string、base64、admin或vlist之一",
+            "data.format must be one of string, base64, admin, vlist",
+        )
+    return read(data.get("value"))
+
+
+def _ttl_from_json(given: Any) -> tuple[int, bool]:
+    if isinstance(given, str):
+        return _moment_from_json(given, "ttl"), True
+    return _integer(given, "ttl"), False
+
+
+def _moment_from_json(given: Any, field: str) -> int:
+    text = _text(given, field)
+    try:
+        at = datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    except ValueError:
+        raise _wrong(
+            field, f"{field}应为2026-11-22T06:55:54Z格式", f"{field} must look like 2026-11-22T06:55:54Z"
+        ) from None
+    return int(at.timestamp())
+
+
+def value_from_json(given: Any) -> Value:
+    """One value as clients send it; `ttl`, `permissions`, `timestamp`, `references` may be left out.
+
+    Raises ProtoError naming the first field that is wrong.
+    """
+    entry = _object(given, "value")
+    ttl, absolute = _ttl_from_json(entry.get("ttl", TTL_DEFAULT))
+    timestamp = entry.get("timestamp")
+    permissions = entry.get("permissions")
+    return Value(
+        index=_integer(entry.get("index"), "index"),
+        type=_text(entry.get("type"), "type"),
+        data=_data_from_json(entry.get("data")),
+        ttl=ttl,
+        ttl_absolute=absolute,
+        timestamp=0 if timestamp is None else _moment_from_json(timestamp, "timestamp"),
+        permissions=PERMISSIONS_DEFAULT if permissions is None else _bits(permissions, 4, "permissions"),
+        references=tuple(_reference(r, "references") for r in _list(entry.get("references", []), "references")),
+    )

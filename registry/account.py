@@ -1,0 +1,117 @@
+"""`Account`: who may sign in and in whose name; how what they know is proven. No database, no clock.
+
+People are kept as argon2 over the sha256 hex of the password; programs as sha256(secret), sealed with the node's key.
+"""
+
+import hmac
+import secrets
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import cache
+from hashlib import sha256
+from typing import Final, Literal
+
+from argon2 import PasswordHasher
+from argon2.exceptions import VerificationError
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+Kind = Literal["person", "program"]
+Role = Literal["admin", "enterprise"]
+
+USERNAME_CHARACTERS: Final = 50
+"""Longest user name (SNMS OpenAPI, `username`)."""
+SECRET_CHARACTERS: Final = 64
+"""Longest password or secret (SNMS OpenAPI, `password`)."""
+TOKEN_SECONDS: Final = 24 * 3600
+"""Life of a token (SNMS OpenAPI)."""
+TOKENS_PER_ACCOUNT: Final = 1000
+"""Live tokens of one account; the oldest goes when one more is issued. A client that signs in for each call at
+one call a minute stays below it."""
+
+_HASHER: Final = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
+"""argon2id with the least cost OWASP's password storage sheet names: 19 MiB, two passes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Who is asking. `enterprise` is the number of the firm it belongs to, None for administrators."""
+
+    number: int
+    username: str
+    kind: Kind
+    role: Role
+    enterprise: int | None
+
+    def may_write(self, prefix_enterprise: int | None) -> bool:
+        """Whether it may change what stands under a prefix of that enterprise."""
+        return self.role == "admin" or (self.enterprise is not None and self.enterprise == prefix_enterprise)
+
+
+def digest_hex(secret: str) -> str:
+    """sha256 of a password or secret as the SNMS registration calls carry it."""
+    return sha256(secret.encode()).hexdigest()
+
+
+def hash_password(password: str) -> str:
+    """What is kept of a person's password. Takes some 15 ms of CPU: call it off the loop."""
+    return _HASHER.hash(digest_hex(password))
+
+
+def password_proves(kept: str, password: str) -> bool:
+    """Whether `password` is the one `kept` was made from. Takes some 15 ms of CPU: call it off the loop."""
+    try:
+        return _HASHER.verify(kept, digest_hex(password))
+    except VerificationError:
+        return False
+
+
+@cache
+def hash_of_nobody() -> str:
+    """Verified when the user name is unknown, so that an answer takes as long as for a known one."""
+    return hash_password(secrets.token_hex(16))
+
+
+class Vault:
+    """Seals what must be readable again (sha256 of a program's secret) under the node's key of 32 octets."""
+
+    def __init__(self, key: bytes) -> None:
+        self._cipher = AESGCM(key)
+
+    def seal(self, username: str, secret: str) -> bytes:
+        """sha256(secret), bound to the user name, with a fresh nonce before it."""
+        nonce = secrets.token_bytes(12)
+        return nonce + self._cipher.encrypt(nonce, sha256(secret.encode()).digest(), username.encode())
+
+    def _opened(self, username: str, sealed: bytes) -> bytes:
+        try:
+            return self._cipher.decrypt(sealed[:12], sealed[12:], username.encode())
+        except InvalidTag:
+            return b""
+
+    def secret_proves(self, username: str, sealed: bytes, secret: str) -> bool:
+        """Whether `secret` is the one sealed; False also when the node's key is another one."""
+        return hmac.compare_digest(self._opened(username, sealed), sha256(secret.encode()).digest())
+
+    def dated_digest_proves(self, username: str, sealed: bytes, given: str, today: date) -> bool:
+        """Whether `given` is sha256(sha256(secret) ‖ yyyy-MM-dd) in hex, of `today` or the days beside it.
+
+        The inner digest counts as lower-case hex (SNMS OpenAPI, /identity/token/v1); clocks of factories drift,
+        hence the neighbouring days.
+        """
+        inner = self._opened(username, sealed).hex()
+        days = (today + timedelta(days=n) for n in (-1, 0, 1))
+        wanted = [sha256(f"{inner}{day:%Y-%m-%d}".encode()).hexdigest() for day in days]
+        hits = [hmac.compare_digest(digest.encode(), given.strip().lower().encode()) for digest in wanted]
+        return bool(inner) and any(hits)
+
+
+def new_token() -> tuple[str, bytes]:
+    """A fresh opaque token and the digest under which it is kept."""
+    token = secrets.token_urlsafe(32)
+    return token, sha256(token.encode()).digest()
+
+
+def token_digest(token: str) -> bytes:
+    """The digest under which `token` is kept."""
+    return sha256(token.encode()).digest()

@@ -1,0 +1,24 @@
+"""The one family of errors of this layer. What a client did wrong is no error: judgements are values (rules.py)."""
+
+
+class RegistryError(Exception):
+    """Something went wrong between us and the database."""
+
+
+class UnavailableError(RegistryError):
+    """The database cannot be asked now; nothing was done."""
+
+
+class UnknownOutcomeError(RegistryError):
+    """The connection was lost while a change was being committed: it may have happened or not.
+
+    `backend` is the server process that may still be committing.
+    """
+
+    def __init__(self, message: str, backend: int) -> None:
+        super().__init__(message)
+        self.backend = backend
+
+
+class SchemaError(RegistryError):
+    """The database holds a schema this program does not know; the text is one sentence for the operator."""

@@ -1,0 +1,100 @@
+"""The reading door: what stands behind identifiers. It could not write if it tried.
+
+Templates are kept in this process by number and epoch; nothing else is cached here.
+"""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from proto.identifier import Identifier
+from registry.account import Account
+from registry.postgres import accounts, batches, catalogue, records, templates
+from registry.postgres.connection import borrowed
+from registry.postgres.records import Stored
+from registry.prefix import RegisteredPrefix
+from registry.record import Record, unpack
+from registry.template import Template
+
+TEMPLATES_MOST: Final = 4096
+"""Templates one process keeps: three for each of the 1200 enterprises of an average node."""
+VERSIONS_MOST: Final = 1000
+"""Versions of one identifier a history shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """One version of an identifier, who wrote it and under which template."""
+
+    record: Record
+    by: str | None
+    template: str | None
+
+
+class Lookup:
+    """Answers from PostgreSQL. Raises UnavailableError when it cannot be asked."""
+
+    def __init__(self, pool: Any) -> None:
+        self._pool = pool
+        self._templates: OrderedDict[int, Template] = OrderedDict()
+
+    async def look(self, identifiers: Sequence[Identifier]) -> list[Stored]:
+        """What stands behind each identifier, in order, all in one snapshot."""
+        async with borrowed(self._pool) as connection:
+            return await records.look(
+                connection, [i.prefix_key for i in identifiers], [i.suffix_key for i in identifiers]
+            )
+
+    async def template(self, number: int, epoch: int) -> Template | None:
+        """The template, not older than `epoch`; None when there is none any more."""
+        kept = self._templates.get(number)
+        if kept is not None and kept.epoch >= epoch:
+            self._templates.move_to_end(number)
+            return kept
+        async with borrowed(self._pool) as connection:
+            found = await templates.by_numbers(connection, [number])
+        if not found:
+            return None
+        self._templates[number] = found[0]
+        while len(self._templates) > TEMPLATES_MOST:
+            self._templates.popitem(last=False)
+        return found[0]
+
+    async def record(self, stored: Stored) -> tuple[Record, Template | None]:
+        """`stored` with its values, and its template."""
+        template = await self.template(stored.template, stored.template_epoch) if stored.template else None
+        names = {item.index: item.name for item in template.items} if template else {}
+        values = unpack(stored.body, names, stored.updated)
+        return Record(stored.version, stored.live, stored.template, stored.updated, values), template
+
+    async def named_template(self, prefix: str, version: str) -> Template | None:
+        """The template `version` of `prefix` as it is now."""
+        async with borrowed(self._pool) as connection:
+            return await templates.named(connection, prefix, version)
+
+    async def prefix(self, name: str) -> RegisteredPrefix | None:
+        """The prefix called `name`."""
+        async with borrowed(self._pool) as connection:
+            return await catalogue.prefix(connection, name)
+
+    async def history(self, identifier: Identifier) -> list[HistoryEntry]:
+        """The newest VERSIONS_MOST versions of an identifier, newest first; empty when never registered."""
+        async with borrowed(self._pool) as connection:
+            rows = await records.versions(connection, identifier.prefix_key, identifier.suffix_key, VERSIONS_MOST)
+        entries = []
+        for row in rows:
+            stored = Stored(0, 0, 0, row["version"], row["live"], row["template_no"], 0, row["updated"], row["body"])
+            record, _ = await self.record(stored)
+            entries.append(HistoryEntry(record, row["username"], row["template"]))
+        return entries
+
+    async def holders(self, digests: list[bytes]) -> dict[bytes, Account]:
+        """The accounts that hold live tokens with these digests."""
+        async with borrowed(self._pool) as connection:
+            return await accounts.holders(connection, digests)
+
+    async def batches(self, account: int | None, below: int, most: int) -> list[dict[str, Any]]:
+        """Records of batches below a number, newest first; of all accounts when None."""
+        async with borrowed(self._pool) as connection:
+            return await batches.listed(connection, account, below, most)

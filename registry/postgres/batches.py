@@ -1,0 +1,72 @@
+"""The record every batch leaves: who, when, how many rows, and what came of them. Kept KEPT_DAYS."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import msgspec
+
+from registry.postgres.connection import Connection
+
+KEPT_DAYS: Final = 90
+"""Days a batch's record is kept: a quarter, in which a factory has reconciled."""
+REASONS_MOST: Final = 200
+"""Most refused rows a record names with their reasons; the client was told all of them in the answer."""
+PAGE_MOST: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one batch did. `reasons` are (row from 1, identifier, reason) of refused rows."""
+
+    account: int
+    operation: str
+    rows: int
+    succeeded: int
+    existed_alike: int
+    existed_different: int
+    refused: int
+    reasons: tuple[tuple[int, str, str], ...]
+
+
+async def add(connection: Connection, batch: Batch, made: datetime) -> int:
+    """Keeps the record of a batch; its number."""
+    return int(
+        await connection.fetchval(
+            """
+            INSERT INTO batch (account_no, made, operation, rows, succeeded, existed_alike, existed_different, refused,
+                reasons)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::text::jsonb) RETURNING number
+            """,
+            batch.account,
+            made,
+            batch.operation,
+            batch.rows,
+            batch.succeeded,
+            batch.existed_alike,
+            batch.existed_different,
+            batch.refused,
+            msgspec.json.encode(batch.reasons[:REASONS_MOST]).decode(),
+        )
+    )
+
+
+async def forget(connection: Connection, now: datetime) -> None:
+    """Drops the records older than KEPT_DAYS."""
+    await connection.execute("DELETE FROM batch WHERE made < $1", now - timedelta(days=KEPT_DAYS))
+
+
+async def listed(connection: Connection, account: int | None, below: int, most: int) -> list[dict[str, Any]]:
+    """Records with numbers below `below`, newest first, at most `most`; of one account, or of all when None."""
+    rows = await connection.fetch(
+        """
+        SELECT b.number, a.username, b.made, b.operation, b.rows, b.succeeded, b.existed_alike, b.existed_different,
+            b.refused, b.reasons::text AS reasons
+        FROM batch b JOIN account a ON a.number = b.account_no
+        WHERE b.number < $2 AND ($1::integer IS NULL OR b.account_no = $1) ORDER BY b.number DESC LIMIT $3
+        """,
+        account,
+        below,
+        min(most, PAGE_MOST),
+    )
+    return [{**row, "made": row["made"].isoformat(), "reasons": msgspec.json.decode(row["reasons"])} for row in rows]

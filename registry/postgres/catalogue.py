@@ -1,0 +1,104 @@
+"""Enterprises and prefixes in the database, and the catalogue's number their epochs are taken from."""
+
+from hashlib import sha256
+from typing import Any
+
+from proto.chain import HEAD_FIRST, Kind, entry_digest
+from registry.postgres.connection import Connection
+from registry.prefix import PrefixState, RegisteredPrefix
+
+_KINDS = {PrefixState.ENABLED: Kind.PREFIX_ENABLED, PrefixState.STOPPED: Kind.PREFIX_STOPPED}
+
+
+async def number(connection: Connection) -> int:
+    """The catalogue's number: it grows with every change of a prefix or template."""
+    return int(await connection.fetchval("SELECT number FROM catalogue"))
+
+
+async def epochs_after(connection: Connection, mine: int) -> tuple[int, list[tuple[int, int]], list[tuple[int, int]]]:
+    """The catalogue's number, and (number, epoch) of the prefixes and of the templates that changed after `mine`."""
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        at = await number(connection)
+        prefixes = await connection.fetch("SELECT number, epoch FROM prefix WHERE epoch > $1", mine)
+        templates = await connection.fetch("SELECT number, epoch FROM template WHERE epoch > $1", mine)
+    return at, [tuple(row) for row in prefixes], [tuple(row) for row in templates]
+
+
+async def add_enterprise(connection: Connection, name: str, name_en: str, industry: str) -> int:
+    """The number of the enterprise called `name`, registering it if it is new."""
+    await connection.execute(
+        "INSERT INTO enterprise (name, name_en, industry) VALUES ($1, $2, $3) ON CONFLICT (name) DO NOTHING",
+        name,
+        name_en,
+        industry,
+    )
+    return int(await connection.fetchval("SELECT number FROM enterprise WHERE name = $1", name))
+
+
+async def enterprises(connection: Connection) -> list[Any]:
+    """Rows of (number, name, name_en, industry, prefix, state), a row for each prefix."""
+    return list(
+        await connection.fetch(
+            """
+            SELECT e.number, e.name, e.name_en, e.industry, p.name AS prefix, p.state
+            FROM enterprise e LEFT JOIN prefix p ON p.enterprise_no = e.number ORDER BY p.name
+            """
+        )
+    )
+
+
+async def prefix(connection: Connection, name: str) -> RegisteredPrefix | None:
+    """The prefix called `name`."""
+    row = await connection.fetchrow(
+        "SELECT number, name, state, epoch, enterprise_no FROM prefix WHERE name = $1", name
+    )
+    return RegisteredPrefix(row[0], row[1], PrefixState(row[2]), row[3], row[4]) if row else None
+
+
+async def add_prefix(connection: Connection, name: str, enterprise: int | None) -> bool:
+    """Registers an enabled prefix and begins its stream; False when it exists."""
+    async with connection.transaction():
+        row = await connection.fetchrow(
+            """
+            INSERT INTO prefix (name, enterprise_no, state, epoch) VALUES ($1, $2, $3, next_epoch())
+            ON CONFLICT (name) DO NOTHING RETURNING number, epoch
+            """,
+            name,
+            enterprise,
+            PrefixState.ENABLED,
+        )
+        if row is None:
+            return False
+        await connection.execute(
+            "INSERT INTO stream (prefix_no, number, head, epoch) VALUES ($1, 0, $2, $3)", row[0], HEAD_FIRST, row[1]
+        )
+        await _announce(connection, row[0], name, row[1], PrefixState.ENABLED)
+    return True
+
+
+async def set_state(connection: Connection, name: str, state: PrefixState) -> int | None:
+    """Brings a prefix into `state`; the new epoch (or the present one if it was so already), None if unknown."""
+    async with connection.transaction():
+        before = await prefix(connection, name)
+        if before is None or before.state is state:
+            return before.epoch if before else None
+        epoch = await connection.fetchval("SELECT next_epoch()")
+        await connection.execute("UPDATE prefix SET state = $2, epoch = $3 WHERE name = $1", name, state, epoch)
+        await connection.execute("UPDATE stream SET epoch = $2 WHERE prefix_no = $1", before.number, epoch)
+        await _announce(connection, before.number, name, epoch, state)
+    return int(epoch)
+
+
+async def _announce(connection: Connection, prefix_no: int, name: str, epoch: int, state: PrefixState) -> None:
+    """What happens to a prefix stands in its own stream: empty suffix, its epoch as version."""
+    kind = _KINDS[state]
+    entry = entry_digest(name, epoch, kind, 0, sha256(b"").digest())
+    await connection.execute(
+        "SELECT append_change($1, $2, ARRAY[1], ARRAY[''], ARRAY[$3::integer - 1], ARRAY[$4::smallint], ARRAY[0], "
+        "ARRAY[''::bytea], ARRAY[$5::bytea])",
+        prefix_no,
+        epoch,
+        epoch,
+        kind,
+        entry,
+    )

@@ -1,0 +1,98 @@
+"""Pools of connections, and what a broken one means. No statement of any table lives here."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import asyncpg
+
+from registry.errors import UnavailableError
+
+ACQUIRE_SECONDS: Final = 5.0
+"""How long a question waits for a connection: longer, and the client's own patience (60 s) is in sight."""
+STATEMENT_SECONDS: Final = 30.0
+"""Longest statement of a door; a batch of 2000 takes well under one."""
+CONNECT_SECONDS: Final = 5.0
+
+BROKEN: Final = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+)
+"""What asyncpg raises when the server is away, stopping, starting, full or too slow."""
+
+Connection = Any
+"""asyncpg ships no types; statements say the shape of their rows themselves."""
+
+_SESSION: Final = {
+    # Every statement of ours comes by an index; a plan made while a table looked empty must not outlive that.
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "plan_cache_mode": "force_generic_plan",
+    "jit": "off",
+    "synchronous_commit": "on",
+    "idle_in_transaction_session_timeout": "30000",
+}
+
+
+async def open_pool(url: str, *, size: int, name: str) -> asyncpg.Pool:
+    """A pool of at most `size` connections, named `name` in pg_stat_activity. Opens none yet."""
+    return await asyncpg.create_pool(
+        url,
+        min_size=0,
+        max_size=size,
+        timeout=CONNECT_SECONDS,
+        command_timeout=STATEMENT_SECONDS,
+        max_inactive_connection_lifetime=0,
+        server_settings=_SESSION | {"application_name": name},
+    )
+
+
+@asynccontextmanager
+async def borrowed(pool: asyncpg.Pool) -> AsyncIterator[Connection]:
+    """A connection for questions. Raises UnavailableError when the database cannot be asked."""
+    try:
+        async with pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
+            yield connection
+    except BROKEN as error:
+        if isinstance(error, asyncpg.DataError):  # an InterfaceError too, but the fault is ours
+            raise
+        raise UnavailableError(f"{type(error).__name__}: {error}") from error
+
+
+async def connect(url: str, name: str) -> Connection:
+    """One connection outside any pool. Raises UnavailableError."""
+    try:
+        return await asyncpg.connect(
+            url, timeout=CONNECT_SECONDS, command_timeout=STATEMENT_SECONDS, server_settings={"application_name": name}
+        )
+    except (*BROKEN, asyncpg.PostgresError, ValueError) as error:
+        raise UnavailableError(f"{type(error).__name__}: {error}") from error
+
+
+async def backends_gone(url: str, family: str, mine: str, backend: int) -> bool:
+    """Whether the server process `backend` is over; 0 asks for all whose name begins with `family` but is not `mine`.
+
+    What a lost connection left behind may still be committing; this tells when its outcome is settled.
+    """
+    connection = await connect(url, "idnode-settle")
+    try:
+        return not await connection.fetchval(
+            """
+            SELECT count(*) FROM pg_stat_activity WHERE CASE WHEN $3::integer > 0 THEN pid = $3 AND application_name = $2
+                ELSE starts_with(application_name, $1) AND application_name <> $2 END
+            """,
+            family,
+            mine,
+            backend,
+        )
+    except BROKEN as error:
+        raise UnavailableError(str(error)) from error
+    finally:
+        connection.terminate()

@@ -1,0 +1,180 @@
+"""Records, history, changes and streams in the database: every statement over them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from registry.postgres.connection import Connection
+
+Row = Any
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What stands behind one identifier, as one snapshot saw it.
+
+    `prefix` 0: not ours; `epoch` is the catalogue's number then, else the prefix's. `version` 0: never registered.
+    """
+
+    prefix: int
+    state: int
+    epoch: int
+    version: int = 0
+    live: bool = False
+    template: int = 0
+    template_epoch: int = 0
+    updated: int = 0
+    body: bytes = b""
+
+
+_LOOK: Final = """
+    SELECT coalesce(p.number, 0), coalesce(p.state, 0), coalesce(p.epoch, (SELECT number FROM catalogue)),
+           coalesce(r.version, 0), coalesce(r.live, false), coalesce(r.template_no, 0), coalesce(t.epoch, 0),
+           coalesce(r.updated, 0), coalesce(r.body, ''::bytea)
+    FROM unnest($1::text[], $2::text[]) WITH ORDINALITY q(prefix, suffix, n)
+    LEFT JOIN prefix p ON p.name = q.prefix
+    LEFT JOIN record r ON r.prefix_no = p.number AND r.suffix = q.suffix
+    LEFT JOIN template t ON t.number = r.template_no
+    ORDER BY q.n
+"""
+
+
+async def look(connection: Connection, prefixes: list[str], suffixes: list[str]) -> list[Stored]:
+    """What stands behind each identifier (given as prefix key and suffix key), all in one snapshot, in order."""
+    return [Stored(*row) for row in await connection.fetch(_LOOK, prefixes, suffixes)]
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What a group of writes under one prefix is judged on, of one moment."""
+
+    prefix: tuple[int, int, int, int | None] | None
+    templates: dict[str, tuple[int, int]]
+    records: dict[str, Stored]
+
+
+_GROUND: Final = """
+    SELECT p.number, p.state, p.epoch, p.enterprise_no,
+           ARRAY (SELECT ROW (t.version, t.number, t.epoch) FROM template t
+                  WHERE t.prefix_no = p.number AND t.version = ANY ($2)) AS templates
+    FROM prefix p WHERE p.name = $1
+"""
+_CURRENT: Final = """
+    SELECT r.suffix, r.version, r.live, r.template_no, r.updated, r.body, coalesce(t.epoch, 0)
+    FROM unnest($2::text[]) q(suffix)
+    JOIN record r ON r.prefix_no = $1 AND r.suffix = q.suffix
+    LEFT JOIN template t ON t.number = r.template_no
+"""
+
+
+async def ground(connection: Connection, prefix: str, versions: list[str], suffixes: list[str]) -> Ground:
+    """What is registered of `prefix`, its templates named `versions` and its identifiers `suffixes`."""
+    head = await connection.fetchrow(_GROUND, prefix, versions)
+    if head is None:
+        return Ground(None, {}, {})
+    number, state, epoch, enterprise, templates = head
+    rows = await connection.fetch(_CURRENT, number, suffixes)
+    return Ground(
+        (number, state, epoch, enterprise),
+        {version: (template, at) for version, template, at in templates},
+        {
+            suffix: Stored(number, state, epoch, version, live, template, template_epoch, updated, body)
+            for suffix, version, live, template, updated, body, template_epoch in rows
+        },
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One judged change, ready to be written. `base` is the version judged (0 = none), `entry` its digest."""
+
+    suffix: str
+    base: int
+    kind: int
+    template: int
+    actor: int
+    live: bool
+    body: bytes
+    entry: bytes
+
+
+async def commit(connection: Connection, prefix: int, epoch: int, at: int, changes: Sequence[Change]) -> list[int]:
+    """Writes `changes` (suffixes ascending and distinct); returns the positions of those whose premise held."""
+    won = await connection.fetchval(
+        "SELECT commit_changes($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+        prefix,
+        epoch,
+        at,
+        [c.suffix for c in changes],
+        [c.base for c in changes],
+        [c.kind for c in changes],
+        [c.template for c in changes],
+        [c.actor for c in changes],
+        [c.live for c in changes],
+        [c.body for c in changes],
+        [c.entry for c in changes],
+    )
+    return [n - 1 for n in won]
+
+
+async def versions(connection: Connection, prefix: str, suffix: str, most: int) -> list[Row]:
+    """The newest `most` versions of an identifier, newest first, each with who wrote it and its template."""
+    return list(
+        await connection.fetch(
+            """
+            SELECT v.version, v.live, v.template_no, v.updated, v.body, a.username, t.version AS template
+            FROM (
+                SELECT version, live, template_no, updated, body, actor_no FROM record
+                WHERE prefix_no = (SELECT number FROM prefix WHERE name = $1) AND suffix = $2
+                UNION ALL
+                SELECT version, live, template_no, updated, body, actor_no FROM history
+                WHERE prefix_no = (SELECT number FROM prefix WHERE name = $1) AND suffix = $2
+            ) v
+            LEFT JOIN account a ON a.number = v.actor_no
+            LEFT JOIN template t ON t.number = v.template_no
+            ORDER BY v.version DESC LIMIT $3
+            """,
+            prefix,
+            suffix,
+            most,
+        )
+    )
+
+
+async def changes_after(connection: Connection, places: dict[int, int], most: int) -> list[Row]:
+    """Change rows beyond `places` (prefix number to the last number seen), at most `most` a prefix.
+
+    Rows of (prefix_no, number, prefix, suffixes, versions), numbers ascending within a prefix.
+    """
+    return list(
+        await connection.fetch(
+            """
+            SELECT c.prefix_no, c.number, p.name, c.suffixes, c.versions
+            FROM unnest($1::integer[], $2::bigint[]) q(prefix_no, mine)
+            JOIN prefix p ON p.number = q.prefix_no
+            CROSS JOIN LATERAL (
+                SELECT prefix_no, number, suffixes, versions FROM change
+                WHERE prefix_no = q.prefix_no AND sub = 0 AND number > q.mine ORDER BY number LIMIT $3
+            ) c
+            ORDER BY c.prefix_no, c.number
+            """,
+            list(places),
+            list(places.values()),
+            most,
+        )
+    )
+
+
+async def places(connection: Connection, seconds: int) -> dict[int, int]:
+    """Where every stream stood `seconds` ago (at the latest): prefix number to number of its last change before."""
+    rows = await connection.fetch(
+        """
+        SELECT s.prefix_no, coalesce((
+            SELECT c.number - 1 FROM change c
+            WHERE c.prefix_no = s.prefix_no AND c.sub = 0 AND c.made > clock_timestamp() - make_interval(secs => $1)
+            ORDER BY c.number LIMIT 1), s.number)
+        FROM stream s WHERE s.sub = 0
+        """,
+        float(seconds),
+    )
+    return {row[0]: row[1] for row in rows}

@@ -1,0 +1,313 @@
+"""`judge`: may this be written, and what is the record then? The heart of registering; pure.
+
+No database, no clock: everything it looks at is an argument, everything it decides is its result.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final, Literal
+
+from proto.chain import Kind
+from proto.identifier import Identifier
+from proto.value import Value
+from registry.account import Account
+from registry.prefix import RegisteredPrefix
+from registry.record import Record
+from registry.template import Item, Template
+
+Operation = Literal["create", "update", "delete"]
+RESERVED_SUFFIX: Final = "META_"
+"""Suffixes beginning so belong to templates (`Template.handle`)."""
+
+
+class Rule(Enum):
+    """The rule a refusal comes from; a door may map it to a code."""
+
+    EXISTS = "exists"
+    ABSENT = "absent"
+    FOREIGN_PREFIX = "foreign_prefix"
+    PREFIX_CLOSED = "prefix_closed"
+    PERMISSION = "permission"
+    TEMPLATE = "template"
+    SUFFIX = "suffix"
+    INDEX = "index"
+    TYPE = "type"
+    VALUE = "value"
+    REQUIRED = "required"
+    DELETED = "deleted"
+    CONTENDED = "contended"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One change somebody wants. `template` is the version name it gives; values have index, type and data."""
+
+    operation: Operation
+    identifier: Identifier
+    template: str = ""
+    values: tuple[Value, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """It may be written: `record` as the version after the one judged."""
+
+    kind: Kind
+    record: Record
+
+
+@dataclass(frozen=True, slots=True)
+class Unchanged:
+    """It is so already: nothing is written, no version made."""
+
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """It may not be written. `zh` and `en` are one sentence each; `differs` the types in which what exists differs."""
+
+    rule: Rule
+    field: str
+    zh: str
+    en: str
+    differs: tuple[str, ...] = ()
+
+
+Judgement = Accepted | Unchanged | Refused
+
+EXISTS_ZH: Final = "标识已存在"
+ABSENT_ZH: Final = "标识不存在"
+
+
+def judge(
+    record: Record | None,
+    request: Request,
+    who: Account,
+    prefix: RegisteredPrefix | None,
+    template: Template | None,
+    now: int,
+    reuse_deleted: bool = True,
+) -> Judgement:
+    """What comes of `request`, asked by `who`, given what is registered.
+
+    `record` is the identifier's newest version (a tombstone included), `template` the one the request names
+    under its prefix, `now` seconds since 1970 UTC; with `reuse_deleted` a deleted identifier may be created again.
+    """
+    refusal = _closed(request, who, prefix) or _STATE_RULES[request.operation](record, request, reuse_deleted)
+    if refusal:
+        return _with_differences(refusal, record, request)
+    if request.operation == "delete":
+        assert record is not None
+        return Accepted(Kind.DELETED, Record(record.version + 1, False, record.template, now, ()))
+    if template is None:
+        return _refuse(
+            Rule.TEMPLATE,
+            "templateVersion",
+            f"模板{request.template}不存在",
+            f"template {request.template} does not exist under this prefix",
+        )
+    return _judge_values(record, request, template, now)
+
+
+def _refuse(rule: Rule, field: str, zh: str, en: str) -> Refused:
+    return Refused(rule, field, zh, en)
+
+
+def _closed(request: Request, who: Account, prefix: RegisteredPrefix | None) -> Refused | None:
+    name = request.identifier.prefix
+    if prefix is None:
+        return _refuse(
+            Rule.FOREIGN_PREFIX, "handle", f"前缀{name}不属于本节点", f"prefix {name} does not live at this node"
+        )
+    if not who.may_write(prefix.enterprise):
+        return _refuse(
+            Rule.PERMISSION, "handle", f"没有前缀{name}的操作权限", f"this account may not write under prefix {name}"
+        )
+    if not prefix.state.open:
+        return _refuse(
+            Rule.PREFIX_CLOSED,
+            "handle",
+            f"前缀{name}已{prefix.state.zh}，不能写入",
+            f"prefix {name} is {prefix.state.name.lower()} and takes no writes",
+        )
+    return None
+
+
+def _may_create(record: Record | None, request: Request, reuse_deleted: bool) -> Refused | None:
+    suffix = request.identifier.suffix
+    if suffix.startswith(RESERVED_SUFFIX):
+        return _refuse(
+            Rule.SUFFIX,
+            "handle",
+            f"后缀以{RESERVED_SUFFIX}开头的标识保留给模板",
+            f"suffixes beginning with {RESERVED_SUFFIX} are reserved for templates",
+        )
+    if record is None:
+        return None
+    if record.live:
+        return _refuse(Rule.EXISTS, "handle", EXISTS_ZH, "the identifier exists already")
+    if not reuse_deleted:
+        return _refuse(
+            Rule.DELETED, "handle", "标识已被删除，不能重新注册", "the identifier was deleted and may not be used again"
+        )
+    return None
+
+
+def _must_exist(record: Record | None, request: Request, reuse_deleted: bool) -> Refused | None:
+    if record is None or not record.live:
+        return _refuse(Rule.ABSENT, "handle", ABSENT_ZH, "the identifier does not exist")
+    return None
+
+
+_STATE_RULES: Final = {"create": _may_create, "update": _must_exist, "delete": _must_exist}
+
+
+def _with_differences(refusal: Refused, record: Record | None, request: Request) -> Refused:
+    if refusal.rule is not Rule.EXISTS or record is None:
+        return refusal
+    return Refused(refusal.rule, refusal.field, refusal.zh, refusal.en, differences(record.values, request.values))
+
+
+def differences(kept: Iterable[Value], given: Iterable[Value]) -> tuple[str, ...]:
+    """The types in which what is kept and what is given differ, in the order of their indexes."""
+    mine = {v.index: v for v in kept}
+    theirs = {v.index: v for v in given}
+    return tuple(
+        (mine.get(index) or theirs[index]).type
+        for index in sorted(mine.keys() | theirs.keys())
+        if index not in mine
+        or index not in theirs
+        or (mine[index].type, mine[index].data) != (theirs[index].type, theirs[index].data)
+    )
+
+
+def _judge_values(record: Record | None, request: Request, template: Template, now: int) -> Judgement:
+    if request.operation == "create" and not template.suffix.admits(request.identifier.suffix):
+        zh, en = template.suffix.shape
+        return _refuse(
+            Rule.SUFFIX,
+            "handle",
+            f"后缀{request.identifier.suffix}不符合模板{template.version}的编码规则{zh}",
+            f"suffix {request.identifier.suffix} is not made as template {template.version} says: {en}",
+        )
+    seen: set[int] = set()
+    for value in request.values:
+        problem = _check(value, template.by_index.get(value.index), seen)
+        if problem:
+            return problem
+        seen.add(value.index)
+    kept = record if record is not None and record.live else None
+    merged = _merge(kept.values if kept else (), request.values, now)
+    problem = _check_whole(merged, template)
+    if problem:
+        return problem
+    if kept and kept.values == merged and kept.template == template.number:
+        return Unchanged(kept.version)
+    version = record.version + 1 if record else 1
+    return Accepted(_kind(record), Record(version, True, template.number, now, merged))
+
+
+def _kind(record: Record | None) -> Kind:
+    if record is None:
+        return Kind.CREATED
+    return Kind.UPDATED if record.live else Kind.REVIVED
+
+
+def _merge(kept: tuple[Value, ...], given: tuple[Value, ...], now: int) -> tuple[Value, ...]:
+    merged = {v.index: v for v in kept}
+    for value in given:
+        old = merged.get(value.index)
+        if old is None or (old.type, old.data) != (value.type, value.data):
+            merged[value.index] = Value(
+                value.index, value.type, value.data, value.ttl, now, value.permissions, value.ttl_absolute
+            )
+    return tuple(merged[index] for index in sorted(merged))
+
+
+def _check(value: Value, item: Item | None, seen: set[int]) -> Refused | None:
+    index = value.index
+    if item is None:
+        return _refuse(
+            Rule.INDEX,
+            "index",
+            f"非法操作，索引{index}在模板中不存在",
+            f"index {index} does not exist in the template",
+        )
+    if index in seen:
+        return _refuse(Rule.INDEX, "index", f"索引{index}重复", f"index {index} is given twice")
+    if value.type != item.name:
+        return _refuse(
+            Rule.TYPE,
+            "type",
+            f"索引{index}的类型应为{item.name}，实为{value.type}",
+            f"type of index {index} must be {item.name}, not {value.type}",
+        )
+    if not item.enabled:
+        return _refuse(
+            Rule.INDEX, "index", f"{item.zh}（{item.name}）已禁用，不能写入", f"{item.name} is disabled in the template"
+        )
+    return _check_text(value.data.decode(), item)
+
+
+def _check_text(text: str, item: Item) -> Refused | None:
+    if not item.least <= len(text) <= item.most:
+        return _refuse(
+            Rule.VALUE,
+            item.name,
+            f"{item.zh}（{item.name}）长度应在{item.least}到{item.most}之间，实为{len(text)}",
+            f"{item.name} must have {item.least} to {item.most} characters, not {len(text)}",
+        )
+    if text and (item.low is not None or item.high is not None):
+        return _check_number(text, item)
+    return None
+
+
+def _check_number(text: str, item: Item) -> Refused | None:
+    number = as_number(text)
+    low = item.low if item.low is not None else float("-inf")
+    high = item.high if item.high is not None else float("inf")
+    if number is not None and low <= number <= high:
+        return None
+    return _refuse(
+        Rule.VALUE,
+        item.name,
+        f"{item.zh}（{item.name}）应为{low:g}到{high:g}之间的数字，实为{text}",
+        f"{item.name} must be a number from {low:g} to {high:g}, not {text}",
+    )
+
+
+_NUMERALS: Final = frozenset("0123456789.+-")
+
+
+def as_number(text: str) -> float | None:
+    """`text` as a decimal number; None when it is anything else (exponents, inf and nan included)."""
+    if not text or set(text) - _NUMERALS:
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _check_whole(values: tuple[Value, ...], template: Template) -> Refused | None:
+    have = {v.index for v in values if v.data}
+    for item in template.required:
+        if item.index not in have:
+            return _refuse(
+                Rule.REQUIRED,
+                item.name,
+                f"缺少必填属性{item.zh}（{item.name}）",
+                f"{item.name} is required by the template",
+            )
+    for value in values:
+        item_ = template.by_index.get(value.index)
+        if item_ is None or item_.name != value.type:
+            return _refuse(
+                Rule.INDEX,
+                "templateVersion",
+                f"已有的索引{value.index}在模板{template.version}中不存在",
+                f"index {value.index}, which the record has, does not exist in template {template.version}",
+            )
+    return None

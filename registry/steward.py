@@ -1,0 +1,117 @@
+"""The writing door for what records stand on: enterprises, prefixes, templates, accounts, tokens, batch records."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+
+from registry.account import Account
+from registry.errors import UnknownOutcomeError
+from registry.postgres import accounts, batches, catalogue, templates
+from registry.postgres.accounts import Credentials
+from registry.postgres.batches import Batch
+from registry.postgres.connection import BROKEN, Connection, borrowed
+from registry.prefix import PrefixState
+from registry.template import Template
+
+
+class Steward:
+    """Changes what is rarely changed. Raises UnavailableError (nothing done) or UnknownOutcomeError (maybe done)."""
+
+    def __init__(self, pool: Any) -> None:
+        self.pool = pool
+
+    @asynccontextmanager
+    async def _change(self) -> AsyncIterator[Connection]:
+        async with borrowed(self.pool) as connection:
+            backend = connection.get_server_pid()
+            try:
+                yield connection
+            except BROKEN as error:
+                if isinstance(error, asyncpg.DataError):
+                    raise
+                raise UnknownOutcomeError(str(error), backend) from error
+
+    async def catalogue_number(self) -> int:
+        """The number that grows with every change of a prefix or template."""
+        async with borrowed(self.pool) as connection:
+            return await catalogue.number(connection)
+
+    async def enrol(self, name: str, name_en: str, industry: str, prefix: str) -> int:
+        """Registers an enterprise with an enabled prefix, if they are new; the enterprise's number."""
+        async with self._change() as connection:
+            number = await catalogue.add_enterprise(connection, name, name_en, industry)
+            await catalogue.add_prefix(connection, prefix, number)
+            return number
+
+    async def enterprises(self) -> list[Any]:
+        """Rows of (number, name, name_en, industry, prefix, state)."""
+        async with borrowed(self.pool) as connection:
+            return await catalogue.enterprises(connection)
+
+    async def set_prefix_state(self, prefix: str, state: PrefixState) -> int | None:
+        """Brings a prefix into `state`; its epoch, None when it is unknown."""
+        async with self._change() as connection:
+            return await catalogue.set_state(connection, prefix, state)
+
+    async def add_template(self, template: Template) -> bool:
+        """Keeps a new template; False when that version exists under its prefix."""
+        async with self._change() as connection:
+            return await templates.add(connection, template)
+
+    async def replace_template(self, template: Template) -> bool:
+        """Keeps a changed template; False when somebody else changed it meanwhile."""
+        async with self._change() as connection:
+            return await templates.replace(connection, template)
+
+    async def remove_template(self, number: int) -> bool:
+        """Forgets a template; False when an identifier was ever made with it."""
+        async with self._change() as connection, connection.transaction():
+            return await templates.remove(connection, number)
+
+    async def credentials(self, username: str) -> Credentials | None:
+        """The enabled account called `username`, with what proves it."""
+        async with borrowed(self.pool) as connection:
+            return await accounts.named(connection, username)
+
+    async def put_account(self, account: Account, *, password: str | None = None, secret: bytes | None = None) -> None:
+        """Keeps an account or changes it; its tokens are revoked."""
+        async with self._change() as connection:
+            await accounts.put(connection, account, password=password, secret=secret)
+
+    async def disable_account(self, username: str) -> bool:
+        """Shuts an account; False when there is none."""
+        async with self._change() as connection:
+            return await accounts.disable(connection, username)
+
+    async def accounts(self) -> list[tuple[str, str, str, str | None, bool]]:
+        """(username, kind, role, enterprise, enabled) of every account."""
+        async with borrowed(self.pool) as connection:
+            return await accounts.listed(connection)
+
+    async def issue_token(self, account: int, digest: bytes) -> None:
+        """Keeps a token."""
+        async with self._change() as connection:
+            await accounts.issue(connection, account, digest)
+
+    async def revoke_token(self, digest: bytes) -> None:
+        """Makes one token worthless."""
+        async with self._change() as connection:
+            await accounts.revoke(connection, digest)
+
+    async def revoke_tokens(self, username: str) -> int:
+        """Makes every token of an account worthless; how many there were."""
+        async with self._change() as connection:
+            return await accounts.revoke_all(connection, username)
+
+    async def record_batch(self, batch: Batch, made: datetime) -> int:
+        """Keeps the record of a batch; its number."""
+        async with self._change() as connection:
+            return await batches.add(connection, batch, made)
+
+    async def forget_batches(self, now: datetime) -> None:
+        """Drops the records of batches that are past their days."""
+        async with self._change() as connection:
+            await batches.forget(connection, now)

@@ -1,0 +1,92 @@
+"""`Template` and its items: which attributes a record of a kind has. Frozen; the rules over them are pure.
+
+Where templates come from (industries, the SNMS OpenAPI) and where they are kept is said elsewhere.
+"""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Final, Literal
+
+from registry.suffix import SuffixRule
+
+Access = Literal["public", "partners", "internal"]
+ACCESSES: Final[tuple[Access, ...]] = ("public", "partners", "internal")
+
+ITEM_INDEX_FIRST: Final = 2000
+"""Indexes of attributes begin here (SNMS OpenAPI v5, `idIndex`)."""
+ITEMS_MOST: Final = 500
+"""Most items of a template: ten times the richest template seen, small enough to check a batch of 2000 quickly."""
+LENGTH_DEFAULT: Final = 255
+"""Longest text of an attribute where its template says nothing (SNMS OpenAPI, `value`)."""
+LENGTH_MOST: Final = 4096
+"""Longest text a template may allow."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One attribute.
+
+    `name` is the English name and the type of the handle value; `zh` the Chinese and `en` the English label.
+    `least` and `most` bound the text in characters; `low` and `high`, where given, the number it must be.
+    `unit` is written beside the value (`mm`, `kWh`), `reference` the template version a reference points to.
+    """
+
+    index: int
+    name: str
+    zh: str
+    en: str = ""
+    required: bool = False
+    enabled: bool = True
+    least: int = 0
+    most: int = LENGTH_DEFAULT
+    low: float | None = None
+    high: float | None = None
+    unit: str = ""
+    access: Access = "public"
+    reference: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Category:
+    """Where the kind stands in GB/T 4754: 门类, 大类, 中类, 小类, as codes."""
+
+    category: str
+    specific: str
+    trade: str
+    subclass: str
+
+
+@dataclass(frozen=True)
+class Template:
+    """The attributes of one kind of thing under one prefix.
+
+    `number` is its key in the registry (0 before it is kept), `epoch` grows with every change of it.
+    `carrier` is 1 for 主动标识载体 and 2 for others (SNMS OpenAPI, `type`).
+    """
+
+    prefix: str
+    version: str
+    zh: str
+    en: str
+    description: str
+    category: Category
+    carrier: int
+    items: tuple[Item, ...]
+    suffix: SuffixRule = field(default_factory=SuffixRule)
+    number: int = 0
+    epoch: int = 0
+
+    @cached_property
+    def by_index(self) -> dict[int, Item]:
+        """Items by their index."""
+        return {item.index: item for item in self.items}
+
+    @cached_property
+    def required(self) -> tuple[Item, ...]:
+        """The items a record must have."""
+        return tuple(item for item in self.items if item.required and item.enabled)
+
+    @property
+    def handle(self) -> str:
+        """The template's own identifier; its suffix is reserved for it."""
+        return f"{self.prefix}/META_{self.version}"

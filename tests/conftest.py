@@ -1,0 +1,103 @@
+"""What all tests share: real servers out of the wheels, a fresh database for each test, optional programs by name."""
+
+import asyncio
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from node.embedded import Embedded, Servers
+from registry.postgres.migrate import migrate
+
+STRICT = os.environ.get("IDNODE_TEST_STRICT") == "1"
+_missing: dict[str, int] = {}
+
+
+@pytest.fixture
+def program() -> Callable[[str], str]:
+    """The path of an optional program; without it the test is left out and the program named at the end."""
+
+    def find(name: str) -> str:
+        path = shutil.which(name)
+        if path is None:
+            _missing[name] = _missing.get(name, 0) + 1
+            message = f"{name} is not installed"
+            if STRICT:
+                pytest.fail(message)
+            pytest.skip(message)
+        return path
+
+    return find
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for name, count in sorted(_missing.items()):
+        terminalreporter.write_line(f"未测试 left out: {count} test(s) that need {name}", yellow=True)
+
+
+@pytest.fixture(scope="session")
+def folder() -> Iterator[Path]:
+    """A folder that other users may pass through, for data that servers of another account lie in."""
+    path = Path(tempfile.mkdtemp(prefix="idnode-test-"))
+    path.chmod(0o755)
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def servers(folder: Path) -> Iterator[Servers]:
+    """PostgreSQL and Valkey for the whole session."""
+    data = folder / "servers"
+    data.mkdir(mode=0o755)
+    # One loop in the main thread for the whole session: the servers end with the thread that started them.
+    with asyncio.Runner() as runner:
+        embedded = Embedded(data, say=lambda _: None)
+        started = runner.run(embedded.start())
+        runner.run(_template(started.database_url))
+        yield started
+        runner.run(embedded.stop())
+
+
+TEMPLATE = "migrated"
+
+
+async def _template(url: str) -> None:
+    connection = await asyncpg.connect(url)
+    await connection.execute(f"CREATE DATABASE {TEMPLATE}")
+    await connection.close()
+    connection = await asyncpg.connect(url, database=TEMPLATE)
+    await migrate(connection)
+    await connection.close()
+
+
+def named(url: str, database: str) -> str:
+    """`url` with another database."""
+    return url.replace("/idnode?", f"/{database}?", 1)
+
+
+async def _made(servers: Servers, template: str) -> AsyncIterator[str]:
+    name = f"test_{secrets.token_hex(6)}"
+    connection = await asyncpg.connect(servers.database_url)
+    await connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+    yield named(servers.database_url, name)
+    await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    await connection.close()
+
+
+@pytest.fixture
+async def database(servers: Servers) -> AsyncIterator[str]:
+    """The URL of a fresh database at the newest schema."""
+    async for url in _made(servers, TEMPLATE):
+        yield url
+
+
+@pytest.fixture
+async def empty_database(servers: Servers) -> AsyncIterator[str]:
+    """The URL of a fresh database without any schema."""
+    async for url in _made(servers, "template1"):
+        yield url

@@ -1,0 +1,77 @@
+"""A whole world for the tests of this folder: `idnode up` as a stranger starts it, sample products and all."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PATIENCE = 90.0
+
+
+def free_port() -> int:
+    """A port nobody listens on now."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+@dataclass
+class World:
+    """A running `up`."""
+
+    data: Path
+    process: "subprocess.Popen[bytes]"
+    log: Path
+
+    @property
+    def ready(self) -> dict[str, Any]:
+        """What ready.json says."""
+        return dict(json.loads((self.data / "ready.json").read_text()))
+
+    @property
+    def http(self) -> str:
+        """The public door."""
+        return str(self.ready["http"])
+
+    def stop(self) -> None:
+        """Ctrl-C, then waits."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+            self.process.wait(PATIENCE)
+
+
+def start(data: Path, *more: str) -> World:
+    """Starts `idnode up` on free ports and returns when it is ready; fails with its log when it ends instead."""
+    log = data.with_suffix(".log")
+    command = [sys.executable, "-m", "node.cli", "up", "--data", str(data)]
+    command += ["--http-port", str(free_port()), "--operator-port", str(free_port()), *more]
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("IDNODE_")}
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            command, stdout=output, stderr=output, env=environment, start_new_session=True, cwd=Path(__file__).parents[2]
+        )
+    world = World(data, process, log)
+    until = time.monotonic() + PATIENCE
+    while not (data / "ready.json").exists():
+        if process.poll() is not None or time.monotonic() > until:
+            process.kill()
+            pytest.fail(f"up did not become ready:\n{log.read_text()[-4000:]}")
+        time.sleep(0.05)
+    return world
+
+
+@pytest.fixture(scope="session")
+def world(folder: Path) -> Iterator[World]:
+    """One world for the session. Tests register under names of their own and stop nothing of it."""
+    started = start(folder / "world")
+    yield started
+    started.stop()
