@@ -1,0 +1,283 @@
+"""The road to the node: finds it, signs in, asks, and asks again until the outcome is known.
+
+What is asked and what answers mean is said in run.py and results.py.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import aiohttp
+import msgspec
+
+from node.clock import monotonic
+from node.importer.problem import Problem
+from proto.errors import ProtoError
+from proto.identifier import Prefix, fold
+
+REQUEST_SECONDS: Final = 60.0
+"""Longest wait for one answer: a batch takes well under a second; what takes longer is taken for lost."""
+PATIENCE_SECONDS: Final = 600.0
+"""How long one question is repeated before the import stops: longer than a node takes to be started again.
+Nothing is lost by stopping: the same command goes on."""
+WAIT_FIRST_SECONDS: Final = 0.5
+WAIT_MOST_SECONDS: Final = 15.0
+"""Waits between repetitions double from the first to the most: soon back after a hiccup, no hammering."""
+RETRY_AFTER_MOST_SECONDS: Final = 60.0
+"""Longest Retry-After obeyed; more is asked for by nobody we know."""
+SIGN_INS_MOST: Final = 3
+"""Tokens in a row that may be refused for one question: one expires, a second may be revoked, a third is a fault."""
+TURNS_MOST: Final = 20
+"""How often identifiers the node is busy with (others keep changing them) are asked about: some four minutes."""
+ANSWER_OCTETS: Final = 16 << 20
+"""Longest answer read: 1000 results with reasons come to well under a megabyte."""
+
+_REQUEST: Final = aiohttp.ClientTimeout(total=REQUEST_SECONDS)
+_CONNECTION_LOST: Final = (aiohttp.ClientError, TimeoutError, ConnectionError)
+
+
+class Access(NamedTuple):
+    """Where the node is, who signs in, and under which prefix identifiers go."""
+
+    url: str
+    username: str
+    password: str
+    prefix: str
+
+
+def from_ready(ready: Path, enterprise: str) -> Access:
+    """Access to the node that wrote `ready` (DIR/ready.json), for the enterprise named by name, industry, prefix
+    or username. Raises Problem."""
+    try:
+        world = msgspec.json.decode(ready.read_bytes())
+        url, enterprises = world["http"], world["enterprises"]
+    except OSError:
+        raise Problem(
+            f"找不到{ready}：节点还没有就绪；请先运行idnode up，或用--data、--url指明节点",
+            f"no {ready}: the node is not ready; run idnode up, or name it by --data or --url",
+        ) from None
+    except (msgspec.DecodeError, KeyError, TypeError):
+        raise Problem(f"{ready}的内容读不懂", f"{ready} cannot be understood") from None
+    names = ("name", "industry", "prefix", "username")
+    found = [e for e in enterprises if fold(enterprise) in {fold(str(e.get(name, ""))) for name in names}]
+    if len(found) != 1:
+        listed = "、".join(f"{e['prefix']}（{e['name']}）" for e in enterprises)
+        raise Problem(
+            f"{'没有' if not found else '不止一个'}企业“{enterprise}”；节点上有：{listed}",
+            f"{'no' if not found else 'more than one'} enterprise “{enterprise}”; the node has: {listed}",
+        )
+    return Access(url.rstrip("/"), found[0]["username"], found[0]["password"], found[0]["prefix"])
+
+
+def from_options(url: str, username: str | None, password: str | None, enterprise: str) -> Access:
+    """Access as given on the command line; then the enterprise must be named by its prefix. Raises Problem."""
+    try:
+        prefix = Prefix(enterprise).name
+    except ProtoError:
+        raise Problem(
+            "用--url时，--enterprise要写企业前缀，例如88.999.1001",
+            "with --url, --enterprise must be the prefix, such as 88.999.1001",
+        ) from None
+    if not username or not password:
+        raise Problem(
+            "用--url时要有--username，以及--password或环境变量IDNODE_PASSWORD",
+            "with --url give --username, and --password or the environment's IDNODE_PASSWORD",
+        )
+    return Access(url.rstrip("/"), username, password, prefix)
+
+
+class Done(NamedTuple):
+    """The node has answered."""
+
+    data: Any
+
+
+class Again(NamedTuple):
+    """Ask again, after `seconds` if the node said so; `unknown` when it may have been done all the same."""
+
+    zh: str
+    en: str
+    unknown: bool
+    seconds: float | None = None
+
+
+class SignIn(NamedTuple):
+    """The token is no longer taken."""
+
+
+class Stop(NamedTuple):
+    """Asking again would not help."""
+
+    zh: str
+    en: str
+
+
+Verdict = Done | Again | SignIn | Stop
+
+BUSY_MESSAGE: Final = "系统繁忙"
+_BUSY: Final = Again("节点繁忙", "the node is busy", unknown=False)
+# A batch of several transactions answered 503 may be done in part: it is repeated as a whole.
+_TROUBLED: Final = _BUSY._replace(unknown=True)
+_LOST: Final = Again("没有收到节点的答复", "no answer from the node", unknown=True)
+_NOT_UNDERSTOOD: Final = Stop("节点的答复读不懂", "the node's answer cannot be understood")
+
+
+def verdict(status: int, headers: Mapping[str, str], body: bytes) -> Verdict:
+    """What an HTTP answer means for the question it answers (SNMS envelope, or the node's own API)."""
+    if status in (429, 503):
+        busy = _BUSY if status == 429 else _TROUBLED
+        return busy._replace(seconds=_retry_after(headers.get("Retry-After", "")))
+    if status >= 500:
+        return _LOST
+    if status == 401:
+        return SignIn()
+    try:
+        answer = msgspec.json.decode(body)
+    except msgspec.DecodeError:
+        return _NOT_UNDERSTOOD
+    if not isinstance(answer, dict):
+        return _NOT_UNDERSTOOD
+    if status >= 400:
+        message = (answer.get("error") or {}).get("message") or answer.get("message") or status
+        return Stop(f"节点拒绝：{message}", f"the node refuses: {message}")
+    return _of_envelope(answer) if "status" in answer else Done(answer)
+
+
+def _of_envelope(answer: dict[str, Any]) -> Verdict:
+    message = answer.get("message")
+    if answer["status"] == 1:
+        return Done(answer.get("data"))
+    if answer["status"] == -1:
+        return _BUSY if message == BUSY_MESSAGE else SignIn()
+    if answer["status"] == -4:
+        return _LOST
+    return Stop(f"节点拒绝：{message}", f"the node refuses: {message}")
+
+
+def _retry_after(text: str) -> float | None:
+    return min(float(text), RETRY_AFTER_MOST_SECONDS) if text.isdecimal() else None
+
+
+class Node:
+    """A node that is asked and asked again. `say` is told, in Chinese and English, while an answer is waited for.
+
+    `clock` gives seconds that only grow and `sleep` waits: arguments, so that tests need not wait.
+    """
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        access: Access,
+        say: Callable[[str, str], None],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        self._session = session
+        self._access = access
+        self._say = say
+        self._sleep = sleep
+        self._clock = clock
+        self._token = ""
+        self._signing_in = asyncio.Lock()
+
+    async def reach(self) -> None:
+        """Raises Problem at once when nobody is there: a wrong address is not worth ten minutes of patience."""
+        try:
+            async with self._session.get(self._access.url, timeout=_REQUEST, allow_redirects=False):
+                pass
+        except _CONNECTION_LOST:
+            raise Problem(
+                f"连不上节点{self._access.url}；请确认它在运行", f"cannot reach {self._access.url}; is it running?"
+            ) from None
+
+    async def sign_in(self) -> None:
+        """Gets a token. Raises Problem."""
+        self._token = ""
+        body = msgspec.json.encode({"username": self._access.username, "password": self._access.password})
+        data, _ = await self._repeat("POST", "/identity/token", {}, body)
+        self._token = data["token"]
+
+    async def get(self, path: str, params: Mapping[str, str]) -> Any:
+        """The data of GET `path`. Raises Problem."""
+        return (await self._repeat("GET", path, params, b""))[0]
+
+    async def post(self, path: str, body: bytes) -> tuple[Any, bool]:
+        """The data of POST `path`, and whether an earlier sending of it may have been done too. Raises Problem."""
+        return await self._repeat("POST", path, {}, body)
+
+    async def pause(self, turns: int) -> None:
+        """Waits before what was busy is asked about for the `turns`th time again. Raises Problem after TURNS_MOST."""
+        if turns > TURNS_MOST:
+            raise Problem(
+                "有些标识节点一直繁忙；请稍后再运行同一命令，会从停下的地方继续",
+                "the node stays busy with some identifiers; run the same command later, it goes on from here",
+            )
+        await self._sleep(_backoff(turns))
+
+    async def _repeat(self, method: str, path: str, params: Mapping[str, str], body: bytes) -> tuple[Any, bool]:
+        unknown, refused, waits = False, 0, 0
+        until = self._clock() + PATIENCE_SECONDS
+        while True:
+            token = self._token
+            answer = await self._ask(method, path, params, body)
+            match answer:
+                case Done(data):
+                    return data, unknown
+                case Stop(zh, en):
+                    raise Problem(zh, en)
+                case SignIn():
+                    refused += 1
+                    if refused == SIGN_INS_MOST or not token:
+                        raise Problem("节点不接受登录", "the node does not take the sign-in")
+                    await self._renew(token)
+                case Again(zh, en, maybe_done, seconds):
+                    unknown = unknown or maybe_done
+                    waits += 1
+                    await self._wait(zh, en, seconds or _backoff(waits), until)
+
+    async def _wait(self, zh: str, en: str, seconds: float, until: float) -> None:
+        if self._clock() + seconds > until:
+            raise Problem(
+                f"{zh}，已重试{PATIENCE_SECONDS:.0f}秒；请稍后再运行同一命令，会从停下的地方继续",
+                f"{en}, repeated for {PATIENCE_SECONDS:.0f} s; run the same command later, it goes on from here",
+            )
+        self._say(f"{zh}，{seconds:g}秒后重试", f"{en}, asking again in {seconds:g} s")
+        await self._sleep(seconds)
+
+    async def _renew(self, refused: str) -> None:
+        async with self._signing_in:
+            if self._token == refused:
+                await self.sign_in()
+
+    async def _ask(self, method: str, path: str, params: Mapping[str, str], body: bytes) -> Verdict:
+        headers = {"Content-Type": "application/json", "Accept-Language": "zh"}
+        if self._token:
+            headers["Authorization"] = f"Bearer {self._token}"
+        try:
+            async with self._session.request(
+                method,
+                self._access.url + path,
+                params=params,
+                data=body or None,
+                headers=headers,
+                timeout=_REQUEST,
+                allow_redirects=False,
+            ) as response:
+                return verdict(response.status, response.headers, await _bounded(response))
+        except _CONNECTION_LOST:
+            return _LOST
+
+
+async def _bounded(response: aiohttp.ClientResponse) -> bytes:
+    octets = bytearray()
+    async for part in response.content.iter_any():
+        octets += part
+        if len(octets) > ANSWER_OCTETS:
+            # Nothing is no JSON, and is told to be not understood.
+            return b""
+    return bytes(octets)
+
+
+def _backoff(waits: int) -> float:
+    return min(WAIT_FIRST_SECONDS * float(1 << min(waits - 1, 10)), WAIT_MOST_SECONDS)

@@ -1,0 +1,280 @@
+"""Which column becomes which attribute, and how a row's identifier is made: a template, a header and a MAP.toml.
+
+Pure but for reading MAP.toml. Whether values and suffix are right is the node's to judge, not ours.
+"""
+
+import re
+import string
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from node.importer.problem import Problem
+from proto.errors import ProtoError
+from proto.identifier import Identifier, fold
+
+IDENTIFIER_HEADERS: Final = ("标识", "HANDLE", "IDENTIFIER")
+"""Columns that hold the identifier, whole or the suffix alone (compared as `fold` spells them)."""
+SERIAL: Final = "serial"
+"""The placeholder of a suffix pattern that counts 1 … N within each row."""
+MAP_OCTETS: Final = 1 << 20
+"""Most octets of a MAP.toml: it names attributes and a few replacements, it is no data."""
+
+_WHOLE: Final = re.compile(r"([+-]?[0-9]+)(?:\.0*)?", re.ASCII)
+_SERIAL_SPEC: Final = re.compile(r"(0[1-9][0-9]?d)?", re.ASCII)
+_OTHER_PREFIX: Final = re.compile(r"[0-9]{2}(\.[0-9]+){1,2}/", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Attribute:
+    """An attribute that can be written: `name` is its English name, `least` and `most` bound its characters."""
+
+    index: int
+    name: str
+    zh: str
+    required: bool
+    least: int
+    most: int
+
+
+class MapFile(msgspec.Struct, forbid_unknown_fields=True):
+    """A MAP.toml. `columns` and `constants` are by attribute, `replace` and `whole` by column."""
+
+    suffix: str = ""
+    columns: dict[str, str] = {}
+    constants: dict[str, str] = {}
+    replace: dict[str, dict[str, str]] = {}
+    whole: list[str] = []
+
+
+def attributes_of(items: Iterable[Mapping[str, Any]]) -> tuple[Attribute, ...]:
+    """The enabled attributes of a template as GET /snms/api/v5/template gives its `items`."""
+    return tuple(
+        Attribute(
+            int(item["idIndex"]),
+            item["idType"],
+            item["name"],
+            bool(item.get("required")),
+            int(item.get("metadata", {}).get("minLength") or 0),
+            int(item.get("metadata", {}).get("maxLength") or 255),
+        )
+        for item in items
+        if int(item.get("state", 1)) == 1
+    )
+
+
+def read_map(path: Path | None) -> MapFile:
+    """The MAP.toml at `path`, an empty one for None. Raises Problem naming what is wrong in it."""
+    if path is None:
+        return MapFile()
+    try:
+        with path.open("rb") as file:
+            octets = file.read(MAP_OCTETS)
+        return msgspec.convert(tomllib.loads(octets.decode()), MapFile)
+    except OSError as error:
+        raise Problem(f"读不了{path}：{error.strerror}", f"cannot read {path}: {error.strerror}") from None
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        raise Problem(f"映射文件{path}有误：{error}", f"the mapping {path} is wrong: {error}") from None
+
+
+class Serial(NamedTuple):
+    """The place of the serial in a suffix; `spec` is how it is written, such as `06d`."""
+
+    spec: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """How a suffix is made: texts, columns by their place, and the serial, in order."""
+
+    pieces: tuple[str | int | Serial, ...]
+
+    @property
+    def counts(self) -> bool:
+        """Whether the serial is part of it."""
+        return any(isinstance(piece, Serial) for piece in self.pieces)
+
+    def filled(self, cells: tuple[str, ...]) -> tuple[str | Serial, ...]:
+        """The pieces for one row."""
+        return tuple(cells[piece] if isinstance(piece, int) else piece for piece in self.pieces)
+
+
+class Reading(NamedTuple):
+    """What a row says: `suffixes` lacks only the serial, `values` are the texts by attribute; or a `refusal`."""
+
+    suffix: tuple[str | Serial, ...]
+    values: tuple[tuple[Attribute, str], ...]
+    refusal: str = ""
+
+    def identifier(self, prefix: str, serial: int) -> Identifier | str:
+        """The identifier with this serial, or why there is none."""
+        suffix = "".join(p if isinstance(p, str) else format(serial, p.spec) for p in self.suffix)
+        if _OTHER_PREFIX.match(suffix):
+            own, _, suffix = suffix.partition("/")
+            if own != prefix:
+                return f"标识的前缀是{own}，不是所导入企业的前缀{prefix}"
+        try:
+            return Identifier.parse(f"{prefix}/{suffix}")
+        except ProtoError as error:
+            return error.zh
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """A template bound to a header: reads rows.
+
+    `columns` pairs attributes with the places of their columns; `unused` names the columns nothing comes from.
+    """
+
+    header: tuple[str, ...]
+    columns: tuple[tuple[Attribute, int], ...]
+    constants: tuple[tuple[Attribute, str], ...]
+    replace: Mapping[int, Mapping[str, str]]
+    whole: frozenset[int]
+    pattern: Pattern
+
+    @property
+    def unused(self) -> tuple[str, ...]:
+        """The names of columns that are read for nothing."""
+        used = {place for _, place in self.columns} | set(self.pattern.pieces)
+        return tuple(name for place, name in enumerate(self.header) if place not in used and name)
+
+    def read(self, cells: tuple[str, ...]) -> Reading:
+        """What the row of these `cells` (as many as the header has) says. Empty cells give no value."""
+        mended = list(cells)
+        for place, texts in self.replace.items():
+            mended[place] = texts.get(cells[place], cells[place])
+        for place in self.whole:
+            number = _WHOLE.fullmatch(mended[place])
+            if mended[place].strip() and not number:
+                return Reading((), (), f"“{self.header[place]}”应为整数，实为“{mended[place]}”")
+            mended[place] = number[1] if number else ""
+        for piece in self.pattern.pieces:
+            if isinstance(piece, int) and not mended[piece].strip():
+                return Reading((), (), f"组成标识的“{self.header[piece]}”是空的")
+        values = [(attribute, mended[place]) for attribute, place in self.columns if mended[place].strip()]
+        values += self.constants
+        return Reading(self.pattern.filled(tuple(mended)), tuple(values))
+
+
+def bind(header: tuple[str, ...], attributes: tuple[Attribute, ...], map_: MapFile, suffix: str = "") -> Binding:
+    """Binds a template's `attributes` to the columns of `header` as `map_` says, and by name where it says nothing.
+
+    `suffix` overrules the pattern of `map_`. Raises Problem when a name is unknown or ambiguous, or there is
+    neither a pattern nor a column with identifiers.
+    """
+    names = _Names(header, attributes)
+    places = {names.attribute(a): names.column(c) if c else None for a, c in map_.columns.items()}
+    constants = {names.attribute(a): text for a, text in map_.constants.items()}
+    if both := [a.name for a in places.keys() & constants.keys()]:
+        raise Problem(
+            f"映射文件里{both[0]}既有列又有常量，只能留一个",
+            f"the mapping gives {both[0]} both a column and a constant; keep one",
+        )
+    for attribute in attributes:
+        if attribute not in places and attribute not in constants:
+            places[attribute] = names.by_name(attribute)
+    columns = tuple((a, place) for a, place in sorted(places.items()) if place is not None)
+    if not columns and not constants:
+        raise Problem(
+            "表头里没有一列与模板的属性同名；请核对表头，或用--map指明各列",
+            "no column of the header is named like an attribute of the template; see --map",
+        )
+    return Binding(
+        header,
+        columns,
+        tuple((a, text) for a, text in sorted(constants.items()) if text),
+        {names.column(column): texts for column, texts in map_.replace.items()},
+        frozenset(names.column(column) for column in map_.whole),
+        _pattern(suffix or map_.suffix, names),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """Finds columns and attributes by what people call them: ASCII letters in any case, spaces around ignored."""
+
+    header: tuple[str, ...]
+    attributes: tuple[Attribute, ...]
+
+    def places(self, *names: str) -> list[int]:
+        wanted = {fold(name.strip()) for name in names}
+        return [place for place, name in enumerate(self.header) if name and fold(name) in wanted]
+
+    def column(self, name: str) -> int:
+        places = self.places(name)
+        if len(places) != 1:
+            have = "、".join(self.header)
+            raise Problem(
+                f"列“{name}”在表头里{'没有' if not places else '不止一个'}；表头有：{have}",
+                f"column “{name}” is {'not' if not places else 'more than once'} in the header: {have}",
+            )
+        return places[0]
+
+    def by_name(self, attribute: Attribute) -> int | None:
+        places = self.places(attribute.name, attribute.zh, str(attribute.index))
+        if len(places) > 1:
+            raise Problem(
+                f"表头里有{len(places)}列都是“{attribute.zh}”（{attribute.name}）；请用--map指明一列",
+                f"{len(places)} columns of the header are {attribute.name}; name one by --map",
+            )
+        return places[0] if places else None
+
+    def attribute(self, name: str) -> Attribute:
+        wanted = fold(name.strip())
+        for attribute in self.attributes:
+            if wanted in (fold(attribute.name), fold(attribute.zh), str(attribute.index)):
+                return attribute
+        raise Problem(
+            f"模板里没有属性“{name}”，或已禁用",
+            f"the template has no attribute “{name}”, or it is disabled",
+        )
+
+
+def _pattern(text: str, names: _Names) -> Pattern:
+    if text:
+        return Pattern(tuple(_pieces(text, names)))
+    places = names.places(*IDENTIFIER_HEADERS)
+    if len(places) > 1:
+        raise Problem(
+            "表头里不止一列是标识；请只留一列", "more than one column of the header is the identifier; keep one"
+        )
+    if not places:
+        raise Problem(
+            "不知道标识怎么组成：请用--suffix给出后缀规则，例如--suffix 'BAG-{id}-{serial:06d}'，或给文件加“标识”列",
+            "how is an identifier made? Give --suffix 'BAG-{id}-{serial:06d}', or a column named identifier",
+        )
+    return Pattern((places[0],))
+
+
+def _pieces(text: str, names: _Names) -> Iterable[str | int | Serial]:
+    try:
+        parsed = list(string.Formatter().parse(text))
+    except ValueError:
+        raise Problem(
+            f"后缀规则“{text}”的花括号没有成对", f"the braces of the suffix pattern “{text}” do not match"
+        ) from None
+    for literal, name, spec, conversion in parsed:
+        if literal:
+            yield literal
+        if name is None:
+            continue
+        if conversion or not (_SERIAL_SPEC.fullmatch(spec or "") if name == SERIAL else not spec):
+            raise Problem(
+                f"后缀规则里的“{{{name}}}”写法不对：列名写作{{列名}}，序号写作{{serial}}或{{serial:06d}}",
+                f"“{{{name}}}” of the suffix pattern is wrong: write {{column}}, {{serial}} or {{serial:06d}}",
+            )
+        yield _serial(spec, names) if name == SERIAL else names.column(name)
+
+
+def _serial(spec: str | None, names: _Names) -> Serial:
+    if names.places(SERIAL):
+        raise Problem(
+            "后缀规则里的{serial}是从1数起的序号，可是表头里也有一列叫serial；请给这一列改名",
+            "{serial} counts from 1, but the header has a column of that name too; rename the column",
+        )
+    return Serial(spec or "d")

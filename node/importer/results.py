@@ -1,0 +1,304 @@
+"""What came of each unit, in a clerk's words; the results file, and the journal that lets an import go on.
+
+The results file is CSV that Excel opens, in Chinese; what is in it is true even after kill -9 in the middle.
+"""
+
+import csv
+import fcntl
+import hashlib
+import io
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, BinaryIO, Final, NamedTuple
+
+import msgspec
+
+from node.importer.problem import Problem
+from node.importer.units import Tally, Unit
+
+HEADINGS: Final = ("行号", "标识", "结果", "原因")
+JOURNAL_FORMAT: Final = 1
+FORMULA_STARTS: Final = tuple("=+-@\t\r")
+"""A cell that begins so would be run as a formula by Excel; it gets a leading apostrophe (OWASP, CSV injection)."""
+
+EXISTS: Final = "标识已存在"
+"""The message of batchCreate for an identifier that is registered (SNMS OpenAPI, handle-operate)."""
+
+
+class Result(StrEnum):
+    """What came of a unit, as the results file says it."""
+
+    REGISTERED = "已登记"
+    SAME = "已存在且一致"
+    DIFFERENT = "已存在但不同"
+    REFUSED = "已拒绝"
+    WOULD_REGISTER = "将登记"
+    WOULD_REFUSE = "将被拒绝"
+    MISSING = "缺失"
+    ALIKE = "一致"
+    UNLIKE = "不同"
+    INVALID = "无法对账"
+
+
+FINE: Final = frozenset({Result.REGISTERED, Result.SAME, Result.WOULD_REGISTER, Result.ALIKE})
+"""The results after which nobody has to do anything."""
+
+REHEARSED: Final = {
+    "missing": Result.WOULD_REGISTER,
+    "same": Result.SAME,
+    "different": Result.DIFFERENT,
+    "invalid": Result.WOULD_REFUSE,
+}
+RECONCILED: Final = {
+    "missing": Result.MISSING,
+    "same": Result.ALIKE,
+    "different": Result.UNLIKE,
+    "invalid": Result.INVALID,
+}
+
+
+class Line(NamedTuple):
+    """One line of the results file."""
+
+    unit: Unit
+    result: Result
+    reason: str = ""
+
+
+def of_batch(unit: Unit, answer: Mapping[str, Any], names: Mapping[str, str], sent_before: bool) -> Line:
+    """What batchCreate's `answer` for one identifier means. `names` gives the Chinese name of a type.
+
+    After a lost answer the unit is sent again (`sent_before`): existing alike then is what this import wanted and
+    perhaps did, so it counts as registered, and the reason says how that is known.
+    """
+    message = answer["msg"]
+    if message == "success":
+        return Line(unit, Result.REGISTERED)
+    if message != EXISTS:
+        return Line(unit, Result.REFUSED, message)
+    if answer.get("differs"):
+        return Line(unit, Result.DIFFERENT, _differing(answer["differs"], names))
+    if "differs" not in answer:
+        return Line(unit, Result.SAME, "节点没有说明内容是否一致，请对账")
+    if sent_before:
+        return Line(unit, Result.REGISTERED, CONFIRMED)
+    return Line(unit, Result.SAME)
+
+
+CONFIRMED: Final = "重发后确认：已在节点登记且内容一致"
+"""The reason of a registration whose own answer was lost."""
+
+
+def of_reconcile(
+    unit: Unit, answer: Mapping[str, Any], names: Mapping[str, str], results: Mapping[str, Result]
+) -> Line:
+    """What the `answer` of POST /api/v1/reconcile for one identifier means, by the table `results`."""
+    reason = answer.get("message") or ""
+    if answer.get("differs"):
+        reason = _differing(answer["differs"], names)
+    return Line(unit, results[answer["result"]], reason)
+
+
+def _differing(types: Iterable[str], names: Mapping[str, str]) -> str:
+    return "不同的属性：" + "、".join(names.get(type_, type_) for type_ in types)
+
+
+class Journal(msgspec.Struct):
+    """How far an import has come. `units`, `octets` and `digest` (sha256 so far) are of the results file's lines.
+
+    `row` and `serial` are the last unit's, for people; `counts` is by result; `confirmed` counts CONFIRMED.
+    """
+
+    format: int
+    input: str
+    options: dict[str, str]
+    units: int = 0
+    row: int = 0
+    serial: int = 0
+    octets: int = 0
+    digest: str = ""
+    counts: dict[str, int] = {}
+    confirmed: int = 0
+    rows: int = 0
+    empty: int = 0
+    finished: bool = False
+
+
+class Results:
+    """The results file at `path` and its journal `path`.resume; one program at a time may have them open.
+
+    `resumed` says whether the same import was begun before: then some units past the journal may have been sent.
+    """
+
+    def __init__(self, path: Path, file: BinaryIO, journal: Journal) -> None:
+        self.path = path
+        self.journal = journal
+        self.resumed = False
+        self._file = file
+        self._digest = hashlib.sha256()
+
+    def resume(self, restart: bool) -> None:
+        """Goes on where the same import stopped, or begins anew; `restart` forgets what was there."""
+        kept = None if restart else _read_journal(journal_path(self.path))
+        different = _differences(kept, self.journal) if kept else ""
+        if kept is None or (different and not kept.units):
+            self._begin(covering=restart or kept is not None)
+        elif different:
+            raise Problem(
+                f"结果文件{self.path}属于另一次导入（不同的是：{different}）；"
+                "请用--result另给文件名，或加--restart重新开始",
+                f"{self.path} is of another import (different: {different}); name another --result, or add --restart",
+            )
+        else:
+            self.resumed = True
+            self._go_on(kept)
+
+    def _begin(self, covering: bool) -> None:
+        if not covering and self._file.seek(0, os.SEEK_END):
+            raise Problem(
+                f"结果文件{self.path}已经存在，不属于未完成的导入；请用--result另给文件名，或加--restart覆盖它",
+                f"{self.path} exists and is of no unfinished import; name another --result, or add --restart",
+            )
+        # The journal first: a results file without one is nobody's, and would be refused.
+        self._save()
+        self._file.truncate(0)
+        self._file.seek(0)
+        self._write("\ufeff" + _csv([HEADINGS]))
+        self._save()
+
+    def _go_on(self, kept: Journal) -> None:
+        if kept.finished:
+            self.journal = kept
+        elif not kept.octets:
+            self._begin(covering=True)
+        else:
+            self._read_back(kept)
+
+    def _read_back(self, kept: Journal) -> None:
+        self._file.seek(0)
+        for size in _portions(kept.octets):
+            self._digest.update(self._file.read(size))
+        if self._digest.hexdigest() != kept.digest:
+            raise Problem(
+                f"结果文件{self.path}在中断后被改动过，无法接着写；请加--restart重新开始（已登记的不会重复登记）",
+                f"{self.path} was changed since the interruption; add --restart (nothing is registered twice)",
+            )
+        self.journal = kept
+        self._file.truncate(kept.octets)
+        self._file.seek(kept.octets)
+
+    def append(self, lines: list[Line], tally: Tally, finished: bool = False) -> None:
+        """Adds `lines` and moves the journal on: first the lines reach the disk, then the journal says so."""
+        journal = self.journal
+        for line in lines:
+            journal.counts[line.result] = journal.counts.get(line.result, 0) + 1
+            journal.confirmed += line.reason == CONFIRMED
+        journal.units += len(lines)
+        if lines:
+            journal.row, journal.serial = lines[-1].unit.row, lines[-1].unit.serial
+        journal.rows, journal.empty, journal.finished = tally.rows, tally.empty, finished
+        with _telling(self.path):
+            self._write(_csv((str(x.unit.row), x.unit.identifier, x.result, x.reason) for x in lines))
+            self._save()
+
+    def _write(self, text: str) -> None:
+        octets = text.encode(errors="backslashreplace")
+        self._digest.update(octets)
+        self._file.write(octets)
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self.journal.octets += len(octets)
+        self.journal.digest = self._digest.hexdigest()
+
+    def _save(self) -> None:
+        path = journal_path(self.path)
+        temporary = path.with_name(path.name + ".new")
+        with temporary.open("wb") as file:
+            file.write(msgspec.json.format(msgspec.json.encode(self.journal)))
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+
+
+@contextmanager
+def open_results(path: Path, input_: str, options: dict[str, str], restart: bool = False) -> Iterator[Results]:
+    """The results file at `path` for the import of the file with digest `input_` and these `options`.
+
+    Raises Problem when it is of another import, was changed by hand, is in use or cannot be written; a full disk
+    later too.
+    """
+    with ExitStack() as opened:
+        with _telling(path):
+            file = opened.enter_context(os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+b"))
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            results = Results(path, file, Journal(JOURNAL_FORMAT, input_, options))
+            results.resume(restart)
+        yield results
+
+
+@contextmanager
+def _telling(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except BlockingIOError:
+        raise Problem(f"另一个程序正在写结果文件{path}", f"another program is writing {path}") from None
+    except OSError as error:
+        raise Problem(f"写不了结果文件{path}：{error.strerror}", f"cannot write {path}: {error.strerror}") from None
+
+
+def journal_path(results: Path) -> Path:
+    """Where the journal of a results file is kept."""
+    return results.with_name(results.name + ".resume")
+
+
+def _read_journal(path: Path) -> Journal | None:
+    try:
+        journal = msgspec.json.decode(path.read_bytes(), type=Journal)
+    except FileNotFoundError:
+        return None
+    except (OSError, msgspec.DecodeError) as error:
+        raise Problem(
+            f"进度文件{path}读不出（{error}）；请加--restart重新开始", f"cannot read {path} ({error}); add --restart"
+        ) from None
+    if journal.format != JOURNAL_FORMAT:
+        raise Problem(
+            f"进度文件{path}是另一版本写的；请加--restart重新开始", f"{path} is of another version; add --restart"
+        )
+    return journal
+
+
+OPTIONS: Final = {
+    "work": "工作 · work",
+    "node": "节点地址 · node",
+    "prefix": "企业前缀 · prefix",
+    "template": "模板 · template",
+    "map": "映射文件 · map",
+    "suffix": "后缀规则 · suffix",
+    "serials": "序号个数 · serials",
+    "sheet": "工作表 · sheet",
+    "encoding": "编码 · encoding",
+}
+"""The options that must be the same for an import to go on."""
+
+
+def _differences(kept: Journal, wanted: Journal) -> str:
+    different = [OPTIONS[name] for name in OPTIONS if kept.options.get(name) != wanted.options.get(name)]
+    return "、".join(["输入文件 · file"] * (kept.input != wanted.input) + different)
+
+
+def _portions(octets: int, most: int = 1 << 20) -> Iterable[int]:
+    """`octets` cut into portions of at most `most`, so that reading back a long file keeps memory flat."""
+    return (min(most, octets - start) for start in range(0, octets, most))
+
+
+def _csv(rows: Iterable[Iterable[str]]) -> str:
+    text = io.StringIO()
+    csv.writer(text).writerows([_harmless(cell) for cell in row] for row in rows)
+    return text.getvalue()
+
+
+def _harmless(cell: str) -> str:
+    return "'" + cell if cell.startswith(FORMULA_STARTS) else cell

@@ -1,0 +1,371 @@
+"""The verbs `import` and `reconcile`: their options, and the road from file to results.
+
+Reading, mapping, asking and recording are each said in a file of their own; here they are put in a row.
+"""
+
+import argparse
+import asyncio
+import hashlib
+import os
+import sys
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import aiohttp
+
+from node.clock import monotonic
+from node.importer import client, progress, results
+from node.importer.mapping import Attribute, Binding, attributes_of, bind, read_map
+from node.importer.problem import Problem, speaks_chinese
+from node.importer.results import Line, Result, Results
+from node.importer.table import Table, open_table
+from node.importer.units import IDENTIFIERS_MOST, Repeats, Tally, Target, Unit, expand
+from registry import industries
+from registry.suffix import SuffixRule
+
+CHUNK_UNITS: Final = 1000
+"""Identifiers of one request: half of what the SNMS OpenAPI allows and within what it recommends (100 to 1500)."""
+CHUNK_OCTETS: Final = 2 << 20
+"""Most octets of one request, unless a single identifier is bigger: long texts make shorter chunks."""
+IN_FLIGHT: Final = 4
+"""Requests under way at a time: two keep the node's database busy while others are written and read."""
+FROM_ENVIRONMENT: Final = "IDNODE_PASSWORD"
+
+Verb = Literal["import", "reconcile"]
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One of the things that can be done with a file: whom to ask, how the results file ends, what is counted.
+
+    `refused` is the result of a row the node need not be asked about; `table` reads answers of reconcile and is
+    empty where batchCreate is asked.
+    """
+
+    name: str
+    path: str
+    ending: str
+    counted: tuple[Result, ...]
+    refused: Result
+    table: Mapping[str, Result]
+
+    @property
+    def rehearses(self) -> bool:
+        """Whether values are checked here, as the node will not be told them for good."""
+        return self.table is results.REHEARSED
+
+
+_R = Result
+IMPORT: Final = Work(
+    "import",
+    "/identityv2/data/batchCreate",
+    ".result.csv",
+    (_R.REGISTERED, _R.SAME, _R.DIFFERENT, _R.REFUSED),
+    _R.REFUSED,
+    {},
+)
+REHEARSAL: Final = Work(
+    "dry-run",
+    "/api/v1/reconcile",
+    ".dry-run.csv",
+    (_R.WOULD_REGISTER, _R.SAME, _R.DIFFERENT, _R.WOULD_REFUSE),
+    _R.WOULD_REFUSE,
+    results.REHEARSED,
+)
+RECONCILIATION: Final = Work(
+    "reconcile",
+    "/api/v1/reconcile",
+    ".reconcile.csv",
+    (_R.ALIKE, _R.UNLIKE, _R.MISSING, _R.INVALID),
+    _R.INVALID,
+    results.RECONCILED,
+)
+
+ENGLISH: Final = {
+    Result.REGISTERED: "registered",
+    Result.SAME: "existed alike",
+    Result.DIFFERENT: "existed different",
+    Result.REFUSED: "refused",
+    Result.WOULD_REGISTER: "would be registered",
+    Result.WOULD_REFUSE: "would be refused",
+    Result.MISSING: "missing",
+    Result.ALIKE: "same",
+    Result.UNLIKE: "different",
+    Result.INVALID: "cannot be compared",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser, verb: Verb) -> None:
+    """Adds the options of `idnode import` or `idnode reconcile` to `parser`."""
+    add = parser.add_argument
+    add("file", type=Path, metavar="FILE", help="CSV 或 Excel 文件 · a CSV or Excel file")
+    add("--enterprise", required=True, help="企业：名称、行业、前缀或用户名 · name, industry, prefix or username")
+    add("--template", required=True, help="模板版本，如 leather-handbag · version of the template")
+    add("--map", type=Path, metavar="MAP.toml", help="列与属性的映射 · which column is which attribute")
+    add("--suffix", metavar="PATTERN", help="后缀规则，如 'BAG-{id}-{serial:06d}' · how a suffix is made")
+    add("--serials", type=_serials, default=1, metavar="N", help="每行登记 1…N 号 · serials 1…N of each row")
+    add("--sheet", help="Excel 工作表（默认第一张）/ sheet of the workbook (default: the first)")
+    add("--encoding", help="CSV 编码（默认自动识别）/ encoding of the CSV (default: detected)")
+    add("--result", type=Path, metavar="FILE", help="结果文件 · file for the results")
+    add("--restart", action="store_true", help="不接着上次，重新开始 · begin anew instead of going on")
+    add("--data", type=Path, default=Path(".idnode"), metavar="DIR", help="节点的数据目录 · folder of the node")
+    add("--url", help="节点地址（代替 --data）/ address of the node (instead of --data)")
+    add("--username", help="用户名，与 --url 一起用 · with --url")
+    add("--password", help=f"密码；最好放在环境变量 {FROM_ENVIRONMENT} · better in the environment")
+    if verb == "import":
+        add("--dry-run", action="store_true", help="只检查，不登记 · check only, register nothing")
+
+
+def _serials(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= IDENTIFIERS_MOST:
+        raise argparse.ArgumentTypeError(f"1…{IDENTIFIERS_MOST}")
+    return int(text)
+
+
+async def run_import(arguments: argparse.Namespace) -> int:
+    """`idnode import`. Returns 0 when all is registered or existed alike, 1 when something was refused or differs,
+    2 when it could not run or go on (one sentence on stderr says why)."""
+    return await _run(arguments, REHEARSAL if arguments.dry_run else IMPORT)
+
+
+async def run_reconcile(arguments: argparse.Namespace) -> int:
+    """`idnode reconcile`. Returns 0 when all is registered and the same, 1 when not, 2 when it could not run."""
+    return await _run(arguments, RECONCILIATION)
+
+
+async def _run(arguments: argparse.Namespace, work: Work) -> int:
+    shown = progress.Progress(sys.stderr, speaks_chinese(), monotonic)
+    try:
+        return await _carry_out(arguments, work, shown)
+    except Problem as problem:
+        shown.say(problem.zh, problem.en)
+        return 2
+    except asyncio.CancelledError:
+        shown.say("已中断；再次运行同一命令会接着做", "interrupted; the same command goes on from here")
+        raise
+
+
+async def _carry_out(arguments: argparse.Namespace, work: Work, shown: progress.Progress) -> int:
+    access = _access(arguments)
+    with open_table(arguments.file, arguments.sheet, arguments.encoding) as table:
+        shown.say(table.zh, table.en)
+        async with aiohttp.ClientSession() as session:
+            node = client.Node(session, access, shown.say)
+            await node.reach()
+            await node.sign_in()
+            key = {"prefix": access.prefix, "version": arguments.template}
+            attributes = attributes_of((await node.get("/snms/api/v5/template", key))["items"])
+            binding = _bound(arguments, table, attributes)
+            shown.say(*_told(binding))
+            path, options = _results_path(arguments, work), _options(arguments, work, access)
+            with results.open_results(path, table.digest, options, arguments.restart) as kept:
+                target = _target(arguments, work, access, attributes)
+                await _Import(work, node, _names(attributes), kept, shown).run(table, binding, target)
+                print(progress.plain(_summary(work, kept, shown, speaks_chinese()), sys.stdout.encoding))
+                return 0 if set(kept.journal.counts) <= results.FINE else 1
+
+
+def _access(arguments: argparse.Namespace) -> client.Access:
+    if arguments.url:
+        password = arguments.password or os.environ.get(FROM_ENVIRONMENT)
+        return client.from_options(arguments.url, arguments.username, password, arguments.enterprise)
+    return client.from_ready(arguments.data / "ready.json", arguments.enterprise)
+
+
+def _bound(arguments: argparse.Namespace, table: Table, attributes: tuple[Attribute, ...]) -> Binding:
+    binding = bind(table.header, attributes, read_map(arguments.map), arguments.suffix or "")
+    if arguments.serials > 1 and not binding.pattern.counts:
+        raise Problem(
+            "--serials需要后缀规则里有{serial}，例如--suffix 'BAG-{id}-{serial:06d}'",
+            "--serials needs {serial} in the suffix pattern, such as --suffix 'BAG-{id}-{serial:06d}'",
+        )
+    return binding
+
+
+def _target(
+    arguments: argparse.Namespace, work: Work, access: client.Access, attributes: tuple[Attribute, ...]
+) -> Target:
+    if not work.rehearses:
+        return Target(access.prefix, arguments.template, arguments.serials)
+    rule = _suffix_rule(arguments.template)
+    return Target(access.prefix, arguments.template, arguments.serials, attributes, rule)
+
+
+def _suffix_rule(template: str) -> SuffixRule:
+    """The rule of an industry's template; what a template of one's own wants only the node knows."""
+    rules = {each.version: each.suffix for industry in industries.load() for each in industry.templates}
+    return rules.get(template, SuffixRule())
+
+
+def _names(attributes: tuple[Attribute, ...]) -> dict[str, str]:
+    """What differs, in Chinese; the node names the template too when it is another one."""
+    return {attribute.name: attribute.zh for attribute in attributes} | {"templateVersion": "模板"}
+
+
+def _told(binding: Binding) -> tuple[str, str]:
+    pairs = [(a, binding.header[place]) for a, place in binding.columns]
+    zh = "、".join(f"{a.zh}←{column}" for a, column in pairs) + "".join(
+        f"、{a.zh}=“{text}”" for a, text in binding.constants
+    )
+    en = ", ".join(f"{a.name} from {column}" for a, column in pairs) + "".join(
+        f", {a.name} = “{text}”" for a, text in binding.constants
+    )
+    if binding.unused:
+        zh += f"；未使用的列：{'、'.join(binding.unused)}"
+        en += f"; columns not used: {', '.join(binding.unused)}"
+    return zh, en
+
+
+def _results_path(arguments: argparse.Namespace, work: Work) -> Path:
+    path: Path = arguments.result or arguments.file.with_suffix(work.ending)
+    if path.exists() and path.samefile(arguments.file):
+        raise Problem("结果文件不能就是输入文件", "the results file must not be the file to import")
+    return path
+
+
+def _options(arguments: argparse.Namespace, work: Work, access: client.Access) -> dict[str, str]:
+    """What must be the same for an interrupted import to go on (the names are in results.OPTIONS)."""
+    map_ = hashlib.sha256(arguments.map.read_bytes()).hexdigest() if arguments.map else ""
+    return {
+        "work": work.name,
+        "node": access.url,
+        "prefix": access.prefix,
+        "template": arguments.template,
+        "map": map_,
+        "suffix": arguments.suffix or "",
+        "serials": str(arguments.serials),
+        "sheet": arguments.sheet or "",
+        "encoding": arguments.encoding or "",
+    }
+
+
+def chunks(units: Iterable[Unit]) -> Iterator[list[Unit]]:
+    """`units` in lists of at most CHUNK_UNITS whose bodies come to at most CHUNK_OCTETS (or a single unit)."""
+    chunk: list[Unit] = []
+    octets = 0
+    for unit in units:
+        if chunk and (len(chunk) == CHUNK_UNITS or octets + len(unit.body) > CHUNK_OCTETS):
+            yield chunk
+            chunk, octets = [], 0
+        chunk.append(unit)
+        octets += len(unit.body) + 1
+    if chunk:
+        yield chunk
+
+
+class _Import:
+    """One run over a file: asks in chunks, IN_FLIGHT at a time, and writes results in the order of the file."""
+
+    def __init__(
+        self, work: Work, node: client.Node, names: Mapping[str, str], kept: Results, shown: progress.Progress
+    ) -> None:
+        self._work = work
+        self._node = node
+        self._names = names
+        self._kept = kept
+        self._shown = shown
+        self._tally = Tally()
+
+    async def run(self, table: Table, binding: Binding, target: Target) -> None:
+        done = self._kept.journal.units
+        self._shown.begin(done)
+        if self._kept.journal.finished:
+            self._shown.say(
+                "这次导入上次已经做完，没有再发送任何标识；要重做请加--restart",
+                "this was finished before, nothing was sent; add --restart to do it again",
+            )
+            return
+        self._total = table.rows_about * target.serials
+        units = expand(table.rows, binding, target, Repeats(), self._tally)
+        if done:
+            self._shown.say(f"接着上次：已完成{done}个", f"going on: {done} were done before")
+            await self._skip(units, done)
+        await self._ask_all(units)
+        await asyncio.to_thread(self._kept.append, [], self._tally, True)
+        self._shown.end()
+
+    async def _skip(self, units: Iterator[Unit], done: int) -> None:
+        """Reads again what was done: repeated identifiers must be known, and a row may come to any number of units."""
+        for start in range(0, done, CHUNK_UNITS):
+            deque(islice(units, min(CHUNK_UNITS, done - start)), maxlen=0)
+            await asyncio.sleep(0)
+        self._shown.begin(done)
+
+    async def _ask_all(self, units: Iterator[Unit]) -> None:
+        # What an interrupted run had under way when its journal stood still may have been done.
+        uncertain = CHUNK_UNITS * IN_FLIGHT if self._kept.resumed else 0
+        under_way: deque[asyncio.Task[list[Line]]] = deque()
+        try:
+            for chunk in chunks(units):
+                if len(under_way) == IN_FLIGHT:
+                    await self._settle(under_way.popleft())
+                under_way.append(asyncio.create_task(self._ask(chunk, uncertain)))
+                uncertain = max(uncertain - len(chunk), 0)
+                await asyncio.sleep(0)
+            while under_way:
+                await self._settle(under_way.popleft())
+        finally:
+            for task in under_way:
+                task.cancel()
+            await asyncio.gather(*under_way, return_exceptions=True)
+
+    async def _settle(self, task: asyncio.Task[list[Line]]) -> None:
+        await asyncio.to_thread(self._kept.append, await task, self._tally)
+        self._shown.show(self._kept.journal.units, self._total)
+
+    async def _ask(self, chunk: list[Unit], uncertain: int) -> list[Line]:
+        answers = await self._answers([unit for unit in chunk if unit.body])
+        return [
+            self._line(unit, *answers[unit.identifier], place < uncertain)
+            if unit.body
+            else Line(unit, self._work.refused, unit.refusal)
+            for place, unit in enumerate(chunk)
+        ]
+
+    def _line(self, unit: Unit, answer: Mapping[str, Any], repeated: bool, uncertain: bool) -> Line:
+        if self._work.table:
+            return results.of_reconcile(unit, answer, self._names, self._work.table)
+        return results.of_batch(unit, answer, self._names, repeated or uncertain)
+
+    async def _answers(self, asked: list[Unit]) -> dict[str, tuple[Mapping[str, Any], bool]]:
+        """By identifier: the answer, and whether a sending before it may have been done. Busy ones are asked again."""
+        known: dict[str, tuple[Mapping[str, Any], bool]] = {}
+        unknown, turns = False, 0
+        while asked:
+            data, repeated = await self._node.post(
+                self._work.path, b"[" + b",".join(unit.body for unit in asked) + b"]"
+            )
+            unknown = unknown or repeated
+            answers = _checked(data["results"] if self._work.table else data, asked)
+            known |= {a["handle"]: (a, unknown) for a in answers if a.get("msg") != client.BUSY_MESSAGE}
+            asked = [unit for unit in asked if unit.identifier not in known]
+            if asked:
+                turns += 1
+                await self._node.pause(turns)
+        return known
+
+
+def _checked(answers: list[Mapping[str, Any]], asked: list[Unit]) -> list[Mapping[str, Any]]:
+    """`answers`, once they are seen to be one an identifier, in the order sent."""
+    if [answer["handle"] for answer in answers] != [unit.identifier for unit in asked]:
+        raise Problem("节点的答复与所发的标识对不上", "the node's answers are not for the identifiers sent")
+    return answers
+
+
+def _summary(work: Work, kept: Results, shown: progress.Progress, chinese: bool) -> str:
+    journal, seconds = kept.journal, shown.seconds
+    count = sum(journal.counts.values())
+    rows = [("行数", "rows", journal.rows), ("空行（已跳过）", "empty rows (skipped)", journal.empty)]
+    rows += [("标识", "identifiers", count)]
+    rows += [(result.value, ENGLISH[result], journal.counts.get(result, 0)) for result in work.counted]
+    if journal.confirmed:
+        rows.append(("  其中重发后确认", "  of these confirmed by asking again", journal.confirmed))
+    listed = [(zh if chinese else en, f"{number:,}") for zh, en, number in rows]
+    listed.append(("本次用时（秒）" if chinese else "seconds (this run)", f"{seconds:.1f}"))
+    speed = (count - shown.done_before) / seconds if seconds > 0 else 0.0
+    listed.append(("标识/秒" if chinese else "identifiers/s", f"{speed:,.0f}"))
+    return f"{progress.table(listed)}\n{'结果文件' if chinese else 'results'}: {kept.path}"

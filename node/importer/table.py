@@ -1,0 +1,320 @@
+"""Reads a factory's file, CSV or Excel, as a header and a stream of rows; knows the quirks of real exports.
+
+What the columns mean is said in mapping.py. The file is never in memory as a whole (Excel sheets are, bounded).
+"""
+
+import codecs
+import csv
+import hashlib
+import io
+import re
+import zipfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, PasswordError
+
+from node.importer.problem import Problem
+
+CELL_CHARACTERS: Final = 32_767
+"""Longest cell: what an Excel cell can hold. It also bounds what an unclosed quote can swallow."""
+COLUMNS_MOST: Final = 2_000
+"""Most columns: four times the items a template may have; a header longer than that is no header."""
+EXCEL_OCTETS: Final = 1 << 30
+"""Most octets of an Excel file unpacked: a sheet is read as a whole, a million rows of text come to about this."""
+SURVEY_OCTETS: Final = 1 << 20
+"""Octets read at a time while looking over a file: memory stays flat whatever its size."""
+EXCEL_DIGITS: Final = 10**15
+"""From here on Excel has lost digits of a number cell (it keeps 15 of them)."""
+SEPARATORS: Final = ",;\t"
+"""What a CSV header line may be separated by; the one that gives most columns is taken, the first of equals."""
+
+_UNREADABLE: Final = "\udcff"
+_BOMS: Final = {
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+_EXCEL_MAGIC: Final = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+_NAMES: Final = {"utf-8-sig": "UTF-8 (BOM)", "utf-8": "UTF-8", "utf-16": "UTF-16", "gb18030": "GB18030"}
+
+
+def _mark_unreadable(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeDecodeError)
+    return _UNREADABLE, error.end
+
+
+# Octets no encoding can read become a lone surrogate, which no text holds: so the row can be found and refused.
+codecs.register_error("idnode-unreadable", _mark_unreadable)
+
+
+class Row(NamedTuple):
+    """One row. `number` is the row Excel shows (the header's is usually 1); `refusal` says why it cannot be read.
+
+    A row with neither cells nor refusal is empty.
+    """
+
+    number: int
+    cells: tuple[str, ...]
+    refusal: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A file opened for reading once.
+
+    `digest` is the sha256 of its octets in hex, `rows_about` how many rows it seems to have, for showing progress,
+    `zh` and `en` how it was read.
+    """
+
+    header: tuple[str, ...]
+    rows: Iterator[Row]
+    digest: str
+    rows_about: int
+    zh: str
+    en: str
+
+
+@contextmanager
+def open_table(path: Path, sheet: str | None = None, encoding: str | None = None) -> Iterator[Table]:
+    """The table in the file at `path`: Excel by its first octets, CSV otherwise.
+
+    `sheet` names a sheet of a workbook (the first one by default); `encoding` overrules the detection for CSV.
+    Raises Problem when there is no table to be read.
+    """
+    with ExitStack() as opened:
+        try:
+            table = _open(path, sheet, encoding, opened)
+        except OSError as error:
+            raise Problem(f"读不了文件{path}：{error.strerror}", f"cannot read {path}: {error.strerror}") from None
+        yield table
+
+
+def _open(path: Path, sheet: str | None, encoding: str | None, opened: ExitStack) -> Table:
+    with path.open("rb") as file:
+        start = file.read(4)
+        digest, lines = _survey(file)
+    if start.startswith(_EXCEL_MAGIC):
+        return _open_excel(path, sheet, digest)
+    chosen = _known(encoding) if encoding else _detect(path, start)
+    text = opened.enter_context(path.open(encoding=chosen, errors="idnode-unreadable", newline=""))
+    return _open_csv(text, chosen, digest, lines)
+
+
+def _survey(file: io.BufferedReader) -> tuple[str, int]:
+    file.seek(0)
+    digest, lines = hashlib.sha256(), 0
+    while octets := file.read(SURVEY_OCTETS):
+        digest.update(octets)
+        lines += max(octets.count(b"\n"), octets.count(b"\r"))
+    return digest.hexdigest(), lines
+
+
+def _known(encoding: str) -> str:
+    try:
+        "".encode(encoding)
+    except LookupError:
+        raise Problem(f"不认识编码{encoding}", f"{encoding} is no encoding I know") from None
+    return encoding
+
+
+def _detect(path: Path, start: bytes) -> str:
+    for bom, encoding in _BOMS.items():
+        if start.startswith(bom):
+            return encoding
+    utf8 = _readable_octets(path, "utf-8")
+    if utf8 == path.stat().st_size:
+        return "utf-8"
+    # Where neither reads the whole file, the one that reads further is meant: its broken rows will be refused.
+    return "gb18030" if _readable_octets(path, "gb18030") > utf8 else "utf-8"
+
+
+def _readable_octets(path: Path, encoding: str) -> int:
+    """How many octets of the file can be read as `encoding` before the first that cannot."""
+    decoder = codecs.getincrementaldecoder(encoding)()
+    done = 0
+    with path.open("rb") as file:
+        while True:
+            octets = file.read(SURVEY_OCTETS)
+            try:
+                decoder.decode(octets, final=not octets)
+            except UnicodeDecodeError as error:
+                return done + error.start
+            if not octets:
+                return done
+            done += len(octets)
+
+
+def _open_csv(text: io.TextIOWrapper, encoding: str, digest: str, lines: int) -> Table:
+    csv.field_size_limit(CELL_CHARACTERS)
+    name = _NAMES.get(encoding, encoding)
+    headers = {separator: _header(text, separator) for separator in SEPARATORS}
+    separator = max(headers, key=lambda s: len(headers[s].cells))
+    header = _checked_header(headers[separator], name)
+    shown = {"\t": "Tab"}.get(separator, separator)
+    return Table(
+        header.cells,
+        _csv_rows(text, separator, header, name),
+        digest,
+        max(lines - header.number, 1),
+        f"按{name}读取，分隔符“{shown}”，{len(header.cells)}列，表头在第{header.number}行",
+        f"read as {name}, separated by “{shown}”, {len(header.cells)} columns, header in row {header.number}",
+    )
+
+
+def _header(text: io.TextIOWrapper, separator: str) -> Row:
+    text.seek(0)
+    try:
+        for number, cells in enumerate(csv.reader(text, delimiter=separator, strict=True), 1):
+            if any(cell.strip() for cell in cells):
+                return Row(number, tuple(cell.strip() for cell in cells))
+    except csv.Error as error:
+        # Another separator may read it; if none does, the header is told to be unreadable.
+        return Row(1, (), str(error))
+    return Row(0, ())
+
+
+def _checked_header(header: Row, encoding: str) -> Row:
+    if header.refusal:
+        raise Problem(
+            "表头读不出：引号用得不对或没有关闭", "the header cannot be read: a quote is misused or not closed"
+        )
+    if not header.cells:
+        raise Problem("文件里没有表头：第一行应为列名", "the file has no header: its first row must name the columns")
+    if len(header.cells) > COLUMNS_MOST:
+        raise Problem(
+            f"表头有{len(header.cells)}列，最多{COLUMNS_MOST}列",
+            f"the header has {len(header.cells)} columns, at most {COLUMNS_MOST} are read",
+        )
+    if _unreadable("".join(header.cells), encoding):
+        raise Problem(
+            f"表头按{encoding}读不出；请另存为“CSV UTF-8”再导入，或用--encoding指明编码",
+            f"the header cannot be read as {encoding}; save the file as “CSV UTF-8”, or name its --encoding",
+        )
+    return header
+
+
+def _csv_rows(text: io.TextIOWrapper, separator: str, header: Row, encoding: str) -> Iterator[Row]:
+    text.seek(0)
+    reader = csv.reader(text, delimiter=separator, strict=True)
+    number = 0
+    while True:
+        number += 1
+        line = reader.line_num + 1
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield Row(number, (), _broken(str(error), line, reader.line_num))
+            continue
+        if number > header.number:
+            yield _checked(number, tuple(cells), len(header.cells), encoding)
+
+
+def _broken(error: str, first: int, last: int) -> str:
+    where = f"文本第{first}行" if first == last else f"文本第{first}至{last}行"
+    if "field larger" in error:
+        return f"单元格超过{CELL_CHARACTERS}个字符，多半是引号没有关闭（{where}）"
+    if "unexpected end" in error:
+        return f"引号没有关闭，直到文件末尾（{where}）"
+    return f"引号用得不对：引号内的引号要写两次（{where}）"
+
+
+def _checked(number: int, cells: tuple[str, ...], width: int, encoding: str) -> Row:
+    text = "".join(cells)
+    if not text.strip():
+        return Row(number, ())
+    if reason := _unreadable(text, encoding):
+        return Row(number, (), reason)
+    if len(cells) != width:
+        return Row(number, (), f"列数不符：应为{width}列，实为{len(cells)}列")
+    return Row(number, cells)
+
+
+def _unreadable(text: str, encoding: str) -> str:
+    if text.isascii():
+        return "含有NUL字符，文件可能损坏" if "\0" in text else ""
+    if "\0" in text:
+        return "含有NUL字符，文件可能损坏"
+    return f"含有按{encoding}读不出的字符" if _SURROGATE.search(text) else ""
+
+
+def _open_excel(path: Path, sheet: str | None, digest: str) -> Table:
+    chosen, sheets = _sheet(path, sheet)
+    rows = _excel_rows(chosen)
+    first = next((row for row in rows if row.cells), Row(0, ()))
+    header = _checked_header(Row(first.number, tuple(cell.strip() for cell in first.cells)), "Excel")
+    more = f"（共{len(sheets)}张）" if len(sheets) > 1 else ""
+    more_en = f" (of {len(sheets)})" if len(sheets) > 1 else ""
+    return Table(
+        header.cells,
+        (_fitted(row, len(header.cells)) for row in rows),
+        digest,
+        max(chosen.total_height - header.number, 0),
+        f"Excel工作表“{chosen.name}”{more}，{len(header.cells)}列，表头在第{header.number}行",
+        f"Excel sheet “{chosen.name}”{more_en}, {len(header.cells)} columns, header in row {header.number}",
+    )
+
+
+def _sheet(path: Path, name: str | None) -> tuple[CalamineSheet, list[str]]:
+    try:
+        if zipfile.is_zipfile(path) and _unpacked(path) > EXCEL_OCTETS:
+            raise Problem("Excel文件太大，请另存为CSV再导入", "the Excel file is too big; save it as CSV")
+        with path.open("rb") as file:
+            workbook = CalamineWorkbook.from_filelike(file)
+        names = workbook.sheet_names
+        if not names or (name is not None and name not in names):
+            listed = "、".join(names)
+            raise Problem(f"没有工作表{name or ''}；文件里有：{listed}", f"no sheet {name or ''}; there is: {listed}")
+        return workbook.get_sheet_by_name(name or names[0]), names
+    except PasswordError:
+        raise Problem("Excel文件有密码，请取消密码后再导入", "the Excel file has a password; remove it first") from None
+    except (CalamineError, zipfile.BadZipFile) as error:
+        raise Problem(
+            f"Excel文件读不出（{error}）；请重新导出或另存为CSV",
+            f"the Excel file cannot be read ({error}); export it again, or save it as CSV",
+        ) from None
+
+
+def _unpacked(path: Path) -> int:
+    with zipfile.ZipFile(path) as archive:
+        return sum(entry.file_size for entry in archive.infolist())
+
+
+def _excel_rows(sheet: CalamineSheet) -> Iterator[Row]:
+    """Rows as Excel numbers them, without the empty cells at their end."""
+    for number, row in enumerate(sheet.iter_rows(), 1):
+        cells = [_cell_text(cell) for cell in row]
+        while cells and cells[-1] is not None and not cells[-1].strip():
+            cells.pop()
+        if None in cells:
+            yield Row(number, (), "有超过15位的数字单元格，Excel已丢失其末尾数字；请把该列设为文本并重新填写")
+        else:
+            yield Row(number, tuple(cell for cell in cells if cell is not None))
+
+
+def _fitted(row: Row, width: int) -> Row:
+    if not row.cells:
+        return row
+    padded = row.cells + ("",) * (width - len(row.cells))
+    return _checked(row.number, padded, width, "Excel")
+
+
+def _cell_text(cell: float | str | bool | time | date | datetime | timedelta) -> str | None:
+    """A cell as Excel shows it; None for a number Excel has already cut."""
+    if isinstance(cell, str):
+        return cell
+    if isinstance(cell, bool):
+        return str(cell).upper()
+    if isinstance(cell, int | float):
+        return None if abs(cell) >= EXCEL_DIGITS else format(Decimal(f"{cell:.15g}"), "f")
+    if isinstance(cell, datetime):
+        return cell.strftime("%Y-%m-%d %H:%M:%S" if cell.time() != time() else "%Y-%m-%d")
+    return cell.isoformat() if isinstance(cell, date | time) else str(cell)

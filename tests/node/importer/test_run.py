@@ -1,0 +1,405 @@
+"""Proves node/importer/run.py: the whole road against a real small server, faults and kill -9 included."""
+
+import argparse
+import asyncio
+import csv
+import json
+import os
+import re
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+import xlsxwriter
+
+from node.importer import client, run
+from node.importer.results import CONFIRMED, journal_path
+from node.importer.units import Unit
+from tests.fakes.snms import PASSWORD, PREFIX, TEMPLATE, USERNAME, FakeNode, running
+
+LIST = "id,款号,colour,extra\n" + "".join(f"{n},S-{n},red,x\n" for n in range(1, 6))
+Verb = Callable[[argparse.Namespace], Coroutine[Any, Any, int]]
+
+
+@pytest.fixture
+async def fake(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FakeNode]:
+    monkeypatch.setattr(client, "WAIT_FIRST_SECONDS", 0.0)
+    monkeypatch.setenv(run.FROM_ENVIRONMENT, PASSWORD)
+    monkeypatch.setenv("LC_ALL", "en_GB.UTF-8")
+    async with running(FakeNode()) as node:
+        yield node
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "list.csv"
+    path.write_text(LIST, "utf-8")
+    return path
+
+
+def rewrite(file: Path, text: str, encoding: str = "utf-8") -> None:
+    file.write_bytes(text.encode(encoding))
+
+
+def text_of(file: Path) -> str:
+    return file.read_text("utf-8")
+
+
+def parsed(verb: run.Verb, fake: FakeNode, file: Path, *options: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    run.add_arguments(parser, verb)
+    common = ["--enterprise", PREFIX, "--template", TEMPLATE, "--url", fake.url, "--username", USERNAME]
+    suffix = [] if "--suffix" in options or "--map" in options else ["--suffix", "B-{id}"]
+    return parser.parse_args([str(file), *common, *suffix, *options])
+
+
+async def imported(fake: FakeNode, file: Path, *options: str) -> int:
+    return await run.run_import(parsed("import", fake, file, *options))
+
+
+async def reconciled(fake: FakeNode, file: Path, *options: str) -> int:
+    return await run.run_reconcile(parsed("reconcile", fake, file, *options))
+
+
+def results(path: Path) -> list[tuple[str, ...]]:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        heading, *rows = [tuple(row) for row in csv.reader(file)]
+    assert heading == ("行号", "标识", "结果", "原因")
+    return rows
+
+
+async def test_every_row_is_registered_and_told(fake: FakeNode, file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert await imported(fake, file) == 0
+    assert results(file.with_name("list.result.csv")) == [
+        (str(n + 1), f"{PREFIX}/B-{n}", "已登记", "") for n in range(1, 6)
+    ]
+    assert fake.records[f"{PREFIX}/B-3"] == {"styleNo": "S-3", "colour": "red"}
+    out, err = capsys.readouterr()
+    assert err.splitlines() == [
+        "read as UTF-8, separated by “,”, 4 columns, header in row 1",
+        "styleNo from 款号, colour from colour; columns not used: extra",
+    ]
+    assert [line.split()[:-1] for line in out.splitlines()[:7]] == [
+        ["rows"],
+        ["empty", "rows", "(skipped)"],
+        ["identifiers"],
+        ["registered"],
+        ["existed", "alike"],
+        ["existed", "different"],
+        ["refused"],
+    ]
+    assert [line.split()[-1] for line in out.splitlines()[:7]] == ["5", "0", "5", "5", "0", "0", "0"]
+
+
+async def test_it_speaks_chinese(
+    fake: FakeNode, file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LC_ALL", "zh_CN.UTF-8")
+    assert await imported(fake, file, "--map", str(mapping(file, '[constants]\nnote = "n"\n'))) == 0
+    out, err = capsys.readouterr()
+    assert err.splitlines()[1] == "款号←款号、颜色←colour、备注=“n”；未使用的列：extra"
+    assert "已登记" in out
+    assert "结果文件: " in out
+
+
+def mapping(file: Path, text: str) -> Path:
+    path = file.with_name("map.toml")
+    path.write_text('suffix = "B-{id}"\n' + text, "utf-8")
+    return path
+
+
+async def test_a_second_import_finds_what_exists_alike_and_different(fake: FakeNode, file: Path) -> None:
+    assert await imported(fake, file) == 0
+    fake.records[f"{PREFIX}/B-2"]["colour"] = "blue"
+    assert await imported(fake, file, "--restart") == 1
+    assert results(file.with_name("list.result.csv"))[:2] == [
+        ("2", f"{PREFIX}/B-1", "已存在且一致", ""),
+        ("3", f"{PREFIX}/B-2", "已存在但不同", "不同的属性：颜色"),
+    ]
+    assert len(fake.created) == 5
+
+
+QUIRKS = (
+    "编号;款号;颜色;备注\r\n"
+    '1;007;深棕;"两\r\n行"\r\n'
+    "\r\n"
+    "2;S;红\r\n"
+    "3;S;;x\r\n"
+    "1;S;黑;x\r\n"
+    "4 ;S;黑;x\r\n"
+    "5;S;黑\0;x\r\n"
+    "é;S;黑;=1+1\r\n"
+    '6;"S" 1;黑;x\r\n'
+    "7;S;黑;x"
+)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030", "utf-16"])
+async def test_a_list_full_of_quirks(fake: FakeNode, file: Path, encoding: str) -> None:
+    fake.suffix = r"B-[0-9]+"
+    rewrite(file, QUIRKS, encoding)
+    assert await imported(fake, file, "--suffix", "B-{编号}", "--result", str(file.with_name("r.csv"))) == 1
+    assert results(file.with_name("r.csv")) == [
+        ("2", f"{PREFIX}/B-1", "已登记", ""),
+        ("4", "", "已拒绝", "列数不符：应为4列，实为3列"),
+        ("5", f"{PREFIX}/B-3", "已拒绝", "缺少必填属性颜色（colour）"),
+        ("6", f"{PREFIX}/B-1", "已拒绝", "与第2行的标识重复"),
+        ("7", "", "已拒绝", "标识的前缀不能含空格，后缀首尾不能是空格"),
+        ("8", "", "已拒绝", "含有NUL字符，文件可能损坏"),
+        ("9", f"{PREFIX}/B-é", "已拒绝", "后缀不符合编码规则"),
+        ("10", "", "已拒绝", "引号用得不对：引号内的引号要写两次（文本第11行）"),
+        ("11", f"{PREFIX}/B-7", "已登记", ""),
+    ]
+    assert fake.records[f"{PREFIX}/B-1"] == {"styleNo": "007", "colour": "深棕", "note": "两\r\n行"}
+
+
+async def test_a_workbook_is_imported(fake: FakeNode, tmp_path: Path) -> None:
+    book = xlsxwriter.Workbook(tmp_path / "list.xlsx")
+    sheet = book.add_worksheet("产品")
+    sheet.write_row(0, 0, ["标识", "款号", "颜色", "气缸数"])
+    sheet.write_row(1, 0, [48123.0, "007", "棕", 4.0])
+    book.close()
+    assert await imported(fake, tmp_path / "list.xlsx", "--sheet", "产品", "--suffix", "") == 0
+    assert fake.records == {f"{PREFIX}/48123": {"styleNo": "007", "colour": "棕", "cylinders": "4"}}
+
+
+async def test_serials_make_many_identifiers_of_a_row_in_bounded_requests(fake: FakeNode, file: Path) -> None:
+    assert await imported(fake, file, "--suffix", "B-{id}-{serial:04d}", "--serials", "500") == 0
+    assert (len(fake.records), fake.batches) == (2500, [1000, 1000, 500])
+    assert results(file.with_name("list.result.csv"))[500] == ("3", f"{PREFIX}/B-2-0001", "已登记", "")
+
+
+async def test_a_rehearsal_registers_nothing(fake: FakeNode, file: Path) -> None:
+    assert await imported(fake, file, "--dry-run") == 0
+    assert (fake.records, fake.batches) == ({}, [])
+    assert {row[2] for row in results(file.with_name("list.dry-run.csv"))} == {"将登记"}
+
+
+async def test_a_rehearsal_tells_what_would_come(fake: FakeNode, file: Path) -> None:
+    assert await imported(fake, file) == 0
+    fake.records[f"{PREFIX}/B-2"]["colour"] = "blue"
+    fake.records.pop(f"{PREFIX}/B-4")
+    fake.suffix = "B-[1-5]"
+    rewrite(file, LIST.replace("3,S-3", "3,") + f"6,S,{'x' * 21},x\n7,S,red,x\n")
+    assert await imported(fake, file, "--dry-run") == 1
+    assert [row[1:] for row in results(file.with_name("list.dry-run.csv"))] == [
+        (f"{PREFIX}/B-1", "已存在且一致", ""),
+        (f"{PREFIX}/B-2", "已存在但不同", "不同的属性：颜色"),
+        (f"{PREFIX}/B-3", "将被拒绝", "缺少必填属性款号（styleNo）"),
+        (f"{PREFIX}/B-4", "将登记", ""),
+        (f"{PREFIX}/B-5", "已存在且一致", ""),
+        (f"{PREFIX}/B-6", "将被拒绝", "颜色（colour）长度应在1到20之间，实为21"),
+        (f"{PREFIX}/B-7", "将被拒绝", "后缀不符合编码规则"),
+    ]
+
+
+async def test_reconciling_tells_missing_different_and_same(fake: FakeNode, file: Path) -> None:
+    assert await imported(fake, file) == 0
+    assert await reconciled(fake, file) == 0
+    fake.records[f"{PREFIX}/B-2"] |= {"colour": "blue", "note": "n"}
+    fake.records.pop(f"{PREFIX}/B-4")
+    rewrite(file, LIST + "6,,red,x\n7,S\n")
+    assert await reconciled(fake, file, "--restart") == 1
+    assert [row[1:] for row in results(file.with_name("list.reconcile.csv"))] == [
+        (f"{PREFIX}/B-1", "一致", ""),
+        (f"{PREFIX}/B-2", "不同", "不同的属性：颜色、备注"),
+        (f"{PREFIX}/B-3", "一致", ""),
+        (f"{PREFIX}/B-4", "缺失", ""),
+        (f"{PREFIX}/B-5", "一致", ""),
+        (f"{PREFIX}/B-6", "无法对账", "缺少必填属性款号（styleNo）"),
+        ("", "无法对账", "列数不符：应为4列，实为2列"),
+    ]
+    assert len(fake.created) == 5
+
+
+@pytest.mark.parametrize("fault", ["busy", "limited", "internal", "expired", "crowded"])
+async def test_what_was_not_done_is_done_on_asking_again(fake: FakeNode, file: Path, fault: str) -> None:
+    fake.faults.append(fault)
+    assert await imported(fake, file) == 0
+    assert {row[2:] for row in results(file.with_name("list.result.csv"))} == {("已登记", "")}
+    assert len(fake.created) == 5
+
+
+@pytest.mark.parametrize("fault", ["lost", "dropped"])
+async def test_what_may_have_been_done_is_never_left_unknown(
+    fake: FakeNode, file: Path, fault: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake.faults.append(fault)
+    assert await imported(fake, file) == 0
+    assert {row[2:] for row in results(file.with_name("list.result.csv"))} == {("已登记", CONFIRMED)}
+    assert len(fake.created) == 5
+    assert re.search(r"of these confirmed by asking again +5\n", capsys.readouterr().out)
+
+
+async def test_a_finished_import_sends_nothing_again(
+    fake: FakeNode, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert await imported(fake, file) == 0
+    before = capsys.readouterr().out
+    assert await imported(fake, file) == 0
+    out, err = capsys.readouterr()
+    assert "finished before, nothing was sent" in err
+    assert out.split()[:18] == before.split()[:18]
+    assert fake.batches == [5]
+
+
+async def test_it_stops_with_a_sentence_and_goes_on_later(
+    fake: FakeNode, file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(run, "CHUNK_UNITS", 2)
+    monkeypatch.setattr(run, "IN_FLIGHT", 1)
+    fake.faults.extend(["", "refused"])
+    assert await imported(fake, file) == 2
+    assert "the node refuses: 没有权限" in capsys.readouterr().err
+    path = file.with_name("list.result.csv")
+    assert [row[0] for row in results(path)] == ["2", "3"]
+    assert await imported(fake, file) == 0
+    assert "going on: 2 were done before" in capsys.readouterr().err
+    assert [row[0] for row in results(path)] == ["2", "3", "4", "5", "6"]
+    assert fake.batches == [2, 2, 1]
+    assert json.loads(journal_path(path).read_bytes())["finished"] is True
+
+
+async def test_results_are_in_the_order_of_the_file_with_many_requests_under_way(
+    fake: FakeNode, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "CHUNK_UNITS", 3)
+    fake.faults.extend(["busy", "", "lost", "busy", "dropped"])
+    assert await imported(fake, file, "--suffix", "B-{id}-{serial}", "--serials", "9") == 0
+    assert [row[1] for row in results(file.with_name("list.result.csv"))] == [
+        f"{PREFIX}/B-{n}-{serial}" for n in range(1, 6) for serial in range(1, 10)
+    ]
+    assert len(fake.created) == 45
+
+
+PROGRAM = """
+import argparse, asyncio, sys
+from node.importer import run
+parser = argparse.ArgumentParser()
+run.add_arguments(parser, "import")
+sys.exit(asyncio.run(run.run_import(parser.parse_args())))
+"""
+
+
+@pytest.mark.parametrize("batch", [1, 4, 7])
+async def test_kill_9_in_the_middle_leaves_no_doubles_and_no_gaps(fake: FakeNode, file: Path, batch: int) -> None:
+    options = ["--enterprise", PREFIX, "--template", TEMPLATE, "--url", fake.url, "--username", USERNAME]
+    options += ["--suffix", "B-{id}-{serial}", "--serials", "2000"]
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", PROGRAM, str(file), *options, stdout=asyncio.subprocess.DEVNULL
+    )
+
+    def kill() -> None:
+        if len(fake.batches) == batch:
+            os.kill(child.pid, signal.SIGKILL)
+
+    fake.stored = kill
+    assert await child.wait() == -signal.SIGKILL
+    # What the journal does not know yet is cut off, half a line included.
+    path = file.with_name("list.result.csv")
+    with path.open("ab") as results_file:
+        results_file.write(b"9,88.999.1001/half")
+    assert await imported(fake, file, "--suffix", "B-{id}-{serial}", "--serials", "2000") == 0
+    wanted = [f"{PREFIX}/B-{n}-{serial}" for n in range(1, 6) for serial in range(1, 2001)]
+    rows = results(path)
+    assert [row[1] for row in rows] == wanted
+    assert {row[2] for row in rows} == {"已登记"}
+    assert sorted(fake.created) == sorted(wanted)
+    # What was stored and whose answer died with the program is confirmed, and said to be so.
+    confirmed = sum(row[3] == CONFIRMED for row in rows)
+    assert 1000 <= confirmed <= run.CHUNK_UNITS * run.IN_FLIGHT
+
+
+async def test_an_interruption_tells_how_to_go_on(
+    fake: FakeNode, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    task = asyncio.create_task(imported(fake, file))
+    fake.stored = task.cancel
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert "interrupted; the same command goes on from here" in capsys.readouterr().err
+    fake.stored = lambda: None
+    assert await imported(fake, file) == 0
+    assert len(fake.created) == 5
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--serials", "2"], "--serials needs {serial} in the suffix pattern"),
+        (["--template", "none"], "the node refuses: 模板不存在"),
+        (["--suffix", "{nothing}"], "column “nothing” is not in the header"),
+        (["--map", "none.toml"], "cannot read none.toml"),
+        (["--password", "wrong"], "the node refuses: 用户名/密码错误！"),
+        (["--enterprise", "leather"], "must be the prefix"),
+        (["--url", "http://127.0.0.1:1"], "cannot reach http://127.0.0.1:1"),
+        (["--url", "", "--data", "nowhere"], "no nowhere/ready.json"),
+    ],
+)
+async def test_what_cannot_run_gets_one_sentence(
+    fake: FakeNode, file: Path, options: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert await imported(fake, file, *options) == 2
+    assert sentence in capsys.readouterr().err.splitlines()[-1]
+    assert not file.with_name("list.result.csv").exists()
+
+
+async def test_the_input_is_never_overwritten(fake: FakeNode, file: Path) -> None:
+    assert await imported(fake, file, "--result", str(file), "--restart") == 2
+    assert text_of(file) == LIST
+
+
+async def test_another_map_is_another_import(fake: FakeNode, file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert await imported(fake, file, "--map", str(mapping(file, ""))) == 0
+    assert await imported(fake, file, "--map", str(mapping(file, '[constants]\nnote = "x"\n'))) == 2
+    assert "is of another import (different: 映射文件 · map)" in capsys.readouterr().err
+
+
+async def test_credentials_come_from_the_ready_file(fake: FakeNode, file: Path) -> None:
+    enterprise = {"name": "皮具", "industry": "leather", "prefix": PREFIX, "username": USERNAME, "password": PASSWORD}
+    ready = {"http": fake.url, "enterprises": [enterprise]}
+    (file.parent / "ready.json").write_text(json.dumps(ready), "utf-8")
+    assert await imported(fake, file, "--url", "", "--data", str(file.parent), "--enterprise", "leather") == 0
+
+
+async def test_a_list_without_rows_is_done_at_once(fake: FakeNode, file: Path) -> None:
+    rewrite(file, "id,colour\n")
+    assert await imported(fake, file) == 0
+    assert (results(file.with_name("list.result.csv")), fake.batches) == ([], [])
+
+
+async def test_answers_for_other_identifiers_are_not_believed(
+    fake: FakeNode, file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(fake, "create", lambda handle, _: {"handle": handle + "0", "msg": "success"})
+    assert await imported(fake, file) == 2
+    assert "not for the identifiers sent" in capsys.readouterr().err
+
+
+def test_requests_are_bounded_by_octets_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "CHUNK_OCTETS", 10)
+    units = [Unit(2, n, str(n), b"x" * size) for n, size in enumerate([4, 4, 4, 99, 1, 0])]
+    assert [[unit.serial for unit in chunk] for chunk in run.chunks(units)] == [[0, 1], [2], [3], [4, 5]]
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "x", "20000001", "1.5"])
+def test_serials_are_bounded(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        parsed("import", FakeNode(), Path("x"), "--serials", text)
+    assert caught.value.code == 2
+    assert "1…20000000" in capsys.readouterr().err
+
+
+def test_reconcile_has_no_rehearsal() -> None:
+    with pytest.raises(SystemExit):
+        parsed("reconcile", FakeNode(), Path("x"), "--dry-run")
+
+
+def test_a_rehearsal_knows_the_suffix_rules_of_the_industries() -> None:
+    rule = run._suffix_rule("leather-handbag")
+    assert rule.admits("BAG-48123-000001")
+    assert not rule.admits("BAG-48123")
+    assert run._suffix_rule("one of our own").admits("anything")

@@ -1,0 +1,244 @@
+"""Proves node/importer/table.py: the quirks of real exports, each as literal octets or a real workbook."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+import xlsxwriter
+
+from node.importer import table as module
+from node.importer.problem import Problem
+from node.importer.table import CELL_CHARACTERS, Row, Table, open_table
+
+CHINESE = "编号,颜色\n1,深棕色\n2,红色\n"
+READ = [Row(2, ("1", "深棕色")), Row(3, ("2", "红色"))]
+
+
+@contextmanager
+def opened(path: Path, octets: bytes, **options: str) -> Iterator[Table]:
+    path.write_bytes(octets)
+    with open_table(path, **options) as table:
+        yield table
+
+
+def rows(folder: Path, octets: bytes, **options: str) -> list[Row]:
+    with opened(folder / "list.csv", octets, **options) as table:
+        return list(table.rows)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "told"),
+    [
+        ("utf-8", "按UTF-8读取"),
+        ("utf-8-sig", "按UTF-8 (BOM)读取"),
+        ("utf-16", "按UTF-16读取"),
+        ("gb18030", "按GB18030读取"),
+        ("gbk", "按GB18030读取"),
+    ],
+)
+def test_the_encoding_is_found_and_told(tmp_path: Path, encoding: str, told: str) -> None:
+    with opened(tmp_path / "list.csv", CHINESE.encode(encoding)) as table:
+        assert table.header == ("编号", "颜色")
+        assert list(table.rows) == READ
+        assert table.zh.startswith(told)
+
+
+def test_big_endian_utf16_is_read(tmp_path: Path) -> None:
+    assert rows(tmp_path, b"\xfe\xff" + CHINESE.encode("utf-16-be")) == READ
+
+
+def test_a_named_encoding_overrules_the_detection(tmp_path: Path) -> None:
+    assert rows(tmp_path, "name\nRenée\n".encode("latin-1"), encoding="latin-1") == [Row(2, ("Renée",))]
+    with pytest.raises(Problem, match="no encoding"):
+        rows(tmp_path, b"a\n1\n", encoding="klingon")
+
+
+@pytest.mark.parametrize(("encoding", "name"), [("utf-8", "UTF-8"), ("gb18030", "GB18030")])
+def test_octets_nobody_can_read_cost_one_row(tmp_path: Path, encoding: str, name: str) -> None:
+    octets = "编号,颜色\n1,深棕色\n2,@\n3,红色\n".encode(encoding).replace(b"@", b"\xff")
+    assert rows(tmp_path, octets) == [
+        Row(2, ("1", "深棕色")),
+        Row(3, (), f"含有按{name}读不出的字符"),
+        Row(4, ("3", "红色")),
+    ]
+
+
+def test_a_cut_utf16_file_costs_one_row(tmp_path: Path) -> None:
+    octets = "a,b\n1,深\n2,棕".encode("utf-16")[:-1]
+    assert rows(tmp_path, octets) == [Row(2, ("1", "深")), Row(3, (), "含有按UTF-16读不出的字符")]
+
+
+def test_encodings_are_looked_at_beyond_the_first_portion(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SURVEY_OCTETS", 7)
+    assert rows(tmp_path, CHINESE.encode("gb18030")) == READ
+    assert rows(tmp_path, CHINESE.encode()) == READ
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n", "\r"])
+def test_every_line_ending_is_read(tmp_path: Path, ending: str) -> None:
+    assert rows(tmp_path, CHINESE.replace("\n", ending).encode()) == READ
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_the_separator_is_taken_from_the_header(tmp_path: Path, separator: str) -> None:
+    text = separator.join(["a", '"b,c;d"', "e"]) + "\n" + separator.join(["1", '"2,3"', "4"]) + "\n"
+    with opened(tmp_path / "list.csv", text.encode()) as table:
+        assert table.header == ("a", "b,c;d", "e")
+        assert list(table.rows) == [Row(2, ("1", "2,3", "4"))]
+
+
+def test_quoted_newlines_stay_and_rows_are_counted_as_excel_does(tmp_path: Path) -> None:
+    text = 'id,note\n1,"two\nlines"\n2,"a ""quoted"" word"\n'
+    assert rows(tmp_path, text.encode()) == [Row(2, ("1", "two\nlines")), Row(3, ("2", 'a "quoted" word'))]
+
+
+def test_empty_lines_are_empty_rows_and_count(tmp_path: Path) -> None:
+    text = "\n\nid,note\n\n1,a\n,\n  , \n2,b"
+    with opened(tmp_path / "list.csv", text.encode()) as table:
+        assert "表头在第3行" in table.zh
+        assert list(table.rows) == [Row(4, ()), Row(5, ("1", "a")), Row(6, ()), Row(7, ()), Row(8, ("2", "b"))]
+
+
+def test_a_wrong_number_of_columns_costs_one_row(tmp_path: Path) -> None:
+    assert rows(tmp_path, b"a,b,c\n1,2\n1,2,3,4\n1,2,3\n") == [
+        Row(2, (), "列数不符：应为3列，实为2列"),
+        Row(3, (), "列数不符：应为3列，实为4列"),
+        Row(4, ("1", "2", "3")),
+    ]
+
+
+def test_misused_quotes_cost_one_row(tmp_path: Path) -> None:
+    assert rows(tmp_path, b'a,b\n"12" bag",1\n12" bag,2\n') == [
+        Row(2, (), "引号用得不对：引号内的引号要写两次（文本第2行）"),
+        Row(3, ('12" bag', "2")),
+    ]
+
+
+def test_an_open_quote_swallows_no_more_than_a_cell_may_hold(tmp_path: Path) -> None:
+    line = "x" * 99 + ",y\n"
+    found = rows(tmp_path, ('a,b\n1,"open\n' + line * 1000).encode())
+    assert found[0] == Row(
+        2, (), f"单元格超过{CELL_CHARACTERS}个字符，多半是引号没有关闭（文本第2至{2 + CELL_CHARACTERS // 102 + 1}行）"
+    )
+    assert found[1] == Row(3, ("x" * 99, "y"))
+
+
+def test_a_quote_open_at_the_end_is_told(tmp_path: Path) -> None:
+    assert rows(tmp_path, b'a,b\n1,2\n3,"x\ny\n') == [
+        Row(2, ("1", "2")),
+        Row(3, (), "引号没有关闭，直到文件末尾（文本第3至4行）"),
+    ]
+
+
+def test_nul_characters_cost_one_row(tmp_path: Path) -> None:
+    assert rows(tmp_path, "a,b\n1,\0\n2,深\0\n3,x\n".encode()) == [
+        Row(2, (), "含有NUL字符，文件可能损坏"),
+        Row(3, (), "含有NUL字符，文件可能损坏"),
+        Row(4, ("3", "x")),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("octets", "sentence"),
+    [
+        (b"", "没有表头"),
+        (b"\xef\xbb\xbf", "没有表头"),
+        (b"\n\n \n", "没有表头"),
+        (CHINESE.encode("utf-16-le"), "读不出；请另存为"),
+        (b'"a,b\n1,2\n', "引号"),
+        (",".join(f"c{n}" for n in range(2001)).encode(), "最多2000列"),
+    ],
+)
+def test_a_file_that_is_no_table_gets_a_sentence(tmp_path: Path, octets: bytes, sentence: str) -> None:
+    with pytest.raises(Problem) as caught:
+        rows(tmp_path, octets)
+    assert sentence in caught.value.zh
+
+
+def test_a_file_that_is_not_there_gets_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(Problem, match="No such file"), open_table(tmp_path / "none.csv"):
+        pass
+    with pytest.raises(Problem, match="Is a directory"), open_table(tmp_path):
+        pass
+
+
+def test_the_digest_is_of_the_octets(tmp_path: Path) -> None:
+    with opened(tmp_path / "a.csv", b"a\n1\n") as first, opened(tmp_path / "b.csv", b"a\r\n1\r\n") as second:
+        assert list(first.rows) == list(second.rows)
+        assert first.digest != second.digest
+        assert (first.rows_about, second.rows_about) == (1, 1)
+
+
+@pytest.fixture
+def workbook(tmp_path: Path) -> Path:
+    path = tmp_path / "list.xlsx"
+    book = xlsxwriter.Workbook(path)
+    sheet = book.add_worksheet("一月")
+    day, moment = (book.add_format({"num_format": text}) for text in ("yyyy-mm-dd", "yyyy-mm-dd hh:mm:ss"))
+    sheet.write_row(1, 1, ["编号", "货号", "价格", "日期"])
+    sheet.write_row(2, 1, [48123.0, "007", 195.5])
+    sheet.write_datetime(2, 4, datetime(2026, 1, 2), day)
+    sheet.write_row(4, 1, [17, " 两\n行 ", 0.1 + 0.2, True])
+    sheet.write_datetime(5, 1, datetime(2026, 1, 2, 3, 4, 5), moment)
+    sheet.write_row(6, 1, ["a", "b", "c", "d", "e"])
+    sheet.write_number(7, 1, 123456789012345678)
+    sheet.write_number(8, 1, 0.0000001)
+    book.add_worksheet("二月").write_row(0, 0, ["x"])
+    book.close()
+    return path
+
+
+def test_excel_cells_are_read_as_excel_shows_them(workbook: Path) -> None:
+    with open_table(workbook) as table:
+        assert table.header == ("编号", "货号", "价格", "日期")
+        assert "工作表“一月”（共2张）" in table.zh
+        assert "表头在第2行" in table.zh
+        assert list(table.rows) == [
+            Row(3, ("48123", "007", "195.5", "2026-01-02")),
+            Row(4, ()),
+            Row(5, ("17", " 两\n行 ", "0.3", "TRUE")),
+            Row(6, ("2026-01-02 03:04:05", "", "", "")),
+            Row(7, (), "列数不符：应为4列，实为5列"),
+            Row(8, (), "有超过15位的数字单元格，Excel已丢失其末尾数字；请把该列设为文本并重新填写"),
+            Row(9, ("0.0000001", "", "", "")),
+        ]
+
+
+def test_a_sheet_can_be_named(workbook: Path) -> None:
+    with open_table(workbook, sheet="二月") as table:
+        assert table.header == ("x",)
+    with pytest.raises(Problem, match="一月、二月"), open_table(workbook, sheet="三月"):
+        pass
+
+
+def test_an_excel_file_is_known_by_its_octets(workbook: Path, tmp_path: Path) -> None:
+    with opened(tmp_path / "misnamed.csv", workbook.read_bytes()) as table:
+        assert table.header[0] == "编号"
+
+
+@pytest.mark.parametrize("octets", [b"PK\x03\x04 broken", b"\xd0\xcf\x11\xe0" + bytes(600)])
+def test_a_broken_excel_file_gets_a_sentence(tmp_path: Path, octets: bytes) -> None:
+    with pytest.raises(Problem, match="cannot be read"), opened(tmp_path / "broken.xlsx", octets):
+        pass
+
+
+def test_an_excel_file_too_big_unpacked_is_refused(workbook: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "EXCEL_OCTETS", 100)
+    with pytest.raises(Problem, match="too big"), open_table(workbook):
+        pass
+
+
+def test_an_empty_sheet_has_no_header(tmp_path: Path) -> None:
+    book = xlsxwriter.Workbook(tmp_path / "empty.xlsx")
+    book.add_worksheet()
+    book.close()
+    with pytest.raises(Problem, match="no header"), open_table(tmp_path / "empty.xlsx"):
+        pass
+
+
+def test_spaces_around_column_names_are_dropped_and_those_of_cells_kept(tmp_path: Path) -> None:
+    with opened(tmp_path / "list.csv", b" a , b\n 1 , 2\n") as table:
+        assert table.header == ("a", "b")
+        assert list(table.rows) == [Row(2, (" 1 ", " 2"))]

@@ -1,0 +1,123 @@
+"""Proves node/importer/units.py: rows times serials, repetitions found, bodies as batchCreate takes them."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from node.importer import units as module
+from node.importer.mapping import Attribute, MapFile, attributes_of, bind
+from node.importer.problem import Problem
+from node.importer.table import Row
+from node.importer.units import Repeats, Tally, Target, Unit, expand
+from registry.suffix import Segment, SuffixRule
+from tests.fakes.snms import ITEMS, PREFIX, TEMPLATE
+
+ATTRIBUTES = attributes_of(ITEMS)
+
+
+def units(
+    *rows: Row,
+    suffix: str = "B-{id}",
+    tally: Tally | None = None,
+    serials: int = 1,
+    rehearsed: tuple[Attribute, ...] = (),
+    rule: SuffixRule | None = None,
+) -> list[Unit]:
+    binding = bind(("id", "款号", "colour"), ATTRIBUTES, MapFile(suffix=suffix))
+    wanted = Target(PREFIX, TEMPLATE, serials, rehearsed, rule or SuffixRule())
+    return list(expand(rows, binding, wanted, Repeats(), tally or Tally()))
+
+
+def test_a_row_becomes_what_batch_create_takes() -> None:
+    (unit,) = units(Row(2, ("7", 'S"1', "深棕")))
+    assert (unit.row, unit.serial, unit.identifier, unit.refusal) == (2, 1, f"{PREFIX}/B-7", "")
+    assert json.loads(unit.body) == {
+        "handle": f"{PREFIX}/B-7",
+        "templateVersion": TEMPLATE,
+        "value": [
+            {"index": 2000, "type": "styleNo", "data": {"format": "string", "value": 'S"1'}},
+            {"index": 2001, "type": "colour", "data": {"format": "string", "value": "深棕"}},
+        ],
+    }
+
+
+def test_a_row_without_values_is_sent_for_the_node_to_judge() -> None:
+    (unit,) = units(Row(2, ("7", "", "")))
+    assert json.loads(unit.body)["value"] == []
+
+
+def test_serials_count_within_each_row() -> None:
+    found = units(Row(2, ("7", "S", "r")), Row(3, ("8", "S", "r")), suffix="{id}-{serial:03d}", serials=2)
+    assert [(u.row, u.serial, u.identifier.partition("/")[2]) for u in found] == [
+        (2, 1, "7-001"),
+        (2, 2, "7-002"),
+        (3, 1, "8-001"),
+        (3, 2, "8-002"),
+    ]
+
+
+def test_rows_that_cannot_be_read_cost_one_refusal_and_empty_ones_none() -> None:
+    tally = Tally()
+    found = units(Row(2, (), "列数不符：应为3列，实为2列"), Row(3, ()), Row(4, ("", "S", "r")), tally=tally, serials=9)
+    assert found == [
+        Unit(2, 1, "", b"", "列数不符：应为3列，实为2列"),
+        Unit(4, 1, "", b"", "组成标识的“id”是空的"),
+    ]
+    assert tally == Tally(rows=2, empty=1)
+
+
+def test_a_repeated_identifier_is_told_with_its_row() -> None:
+    found = units(Row(2, ("7", "S", "red")), Row(5, ("8", "S", "red")), Row(9, ("7", "S", "blue")))
+    assert found[2] == Unit(9, 1, f"{PREFIX}/B-7", b"", "与第2行的标识重复")
+    assert [bool(unit.body) for unit in found] == [True, True, False]
+
+
+def test_what_cannot_be_an_identifier_is_refused() -> None:
+    assert units(Row(2, ("7 ", "S", "r"))) == [Unit(2, 1, "", b"", "标识的前缀不能含空格，后缀首尾不能是空格")]
+
+
+@pytest.mark.parametrize(
+    ("cells", "refusal"),
+    [
+        (("7", "S", ""), "缺少必填属性颜色（colour）"),
+        (("7", "S", "x" * 21), "颜色（colour）长度应在1到20之间，实为21"),
+        (("7", "S", "x" * 20), ""),
+    ],
+)
+def test_a_rehearsal_checks_presence_and_length(cells: tuple[str, ...], refusal: str) -> None:
+    (unit,) = units(Row(2, cells), rehearsed=ATTRIBUTES)
+    assert unit.refusal == refusal
+    assert bool(unit.body) is not bool(refusal)
+    assert units(Row(2, cells))[0].refusal == ""
+
+
+def test_a_rehearsal_checks_the_suffix_rule() -> None:
+    rule = SuffixRule((Segment("const", "手袋", "bag", "B-"), Segment("digits", "编号", "number")))
+    row = Row(2, ("x", "S", "r"))
+    assert units(row, rule=rule)[0] == Unit(2, 1, f"{PREFIX}/B-x", b"", "后缀B-x不符合模板bag的编码规则B-{编号}")
+    assert units(Row(2, ("7", "S", "r")), rule=rule)[0].refusal == ""
+
+
+@given(st.lists(st.text("ab", max_size=9), max_size=60))
+def test_repeats_know_the_first_row_of_every_key(keys: list[str]) -> None:
+    # Always: what a dictionary would say.
+    repeats, first = Repeats(), dict[str, int]()
+    for row, key in enumerate(keys, 2):
+        assert repeats.first(key, row) == first.get(key, 0)
+        first.setdefault(key, row)
+
+
+def test_repeats_keep_what_they_know_while_growing() -> None:
+    repeats, count = Repeats(), module._FIRST_SLOTS * 4
+    assert [repeats.first(f"k{n}", n + 1) for n in range(count)] == [0] * count
+    assert [repeats.first(f"k{n}", count) for n in range(count)] == list(range(1, count + 1))
+
+
+def test_more_identifiers_than_can_be_remembered_get_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "IDENTIFIERS_MOST", 2)
+    repeats = Repeats()
+    assert [repeats.first(key, 2) for key in ("a", "b", "a")] == [0, 0, 2]
+    with pytest.raises(Problem, match="at most 2 identifiers, reached in row 7"):
+        repeats.first("c", 7)
