@@ -89,7 +89,7 @@ async def run(config: Config, place: process.Place) -> None:
     announcer.inherit()
     announcer.inherit_doubt(steward.catalogue_number)
     own = Own(lookup)
-    first = Cached(redis, shared, own) if redis else own
+    first = Cached(redis, shared, own, clock.monotonic) if redis else own
     registrar = Registrar(writers, lookup, announcer, reuse_deleted=config.reuse_deleted == "allow")
     house = House(
         config=config,

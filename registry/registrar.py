@@ -149,16 +149,14 @@ class Registrar:
             self._announcer.pending(keys)
             try:
                 won = await records.commit(connection, prefix.number, prefix.epoch, now, changes)
-            except asyncpg.PostgresError as error:
-                if isinstance(error, BROKEN):
-                    self._announcer.unknown(keys, backend)
-                    raise UnknownOutcomeError(str(error), backend) from error
-                self._announcer.unwritten(keys)
-                if error.sqlstate in _PREMISE_GONE:
-                    return []
-                raise
             except BaseException as error:
+                if isinstance(error, asyncpg.PostgresError) and not isinstance(error, BROKEN):
+                    self._announcer.unwritten(keys)
+                    if error.sqlstate in _PREMISE_GONE:
+                        return []
+                    raise
                 self._announcer.unknown(keys, backend)
+                connection.terminate()  # its server process shall end, and with it the doubt
                 if isinstance(error, BROKEN):
                     raise UnknownOutcomeError(str(error), backend) from error
                 raise

@@ -32,6 +32,7 @@ class Steward:
             except BROKEN as error:
                 if isinstance(error, asyncpg.DataError):
                     raise
+                connection.terminate()  # its server process shall end, and with it the doubt
                 raise UnknownOutcomeError(str(error), backend) from error
 
     async def catalogue_number(self) -> int:
@@ -110,8 +111,3 @@ class Steward:
         """Keeps the record of a batch; its number."""
         async with self._change() as connection:
             return await batches.add(connection, batch, made)
-
-    async def forget_batches(self, now: datetime) -> None:
-        """Drops the records of batches that are past their days."""
-        async with self._change() as connection:
-            await batches.forget(connection, now)

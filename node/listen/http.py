@@ -121,8 +121,9 @@ def application(house: House) -> web.Application:
 
 
 async def _sign(request: web.Request, response: web.StreamResponse) -> None:
-    """Names no version of anything: who attacks shall have to guess."""
+    """Names no version of anything (who attacks shall have to guess); what no face calls public is kept by nobody."""
     response.headers["Server"] = "idnode"
+    response.headers.setdefault("Cache-Control", "private, no-store")
 
 
 class _Refusal(asyncio.Protocol):

@@ -14,7 +14,7 @@ from node.listen import replies, snms_words
 from node.listen.http import HOUSE, encoded
 from node.listen.snms_words import SnmsError
 from registry.account import Account
-from registry.errors import RegistryError, UnavailableError
+from registry.errors import RegistryError, UnavailableError, UnknownOutcomeError
 from registry.postgres.batches import Batch
 from registry.postgres.records import Stored
 from registry.registrar import CONTENDED, Job, Outcome
@@ -196,17 +196,22 @@ Result = Outcome | RegistryError | str
 
 
 def _raise_lost(results: Sequence[Result]) -> None:
-    """A batch of which some rows have no known outcome is answered 503 or 504 as a whole: the client repeats it."""
+    """504 if a row's outcome is unknown; 503, which says that nothing was done, only if nothing was.
+
+    Else a row that could not be written is told so in its place.
+    """
     for result in results:
-        if isinstance(result, RegistryError):
+        if isinstance(result, UnknownOutcomeError):
             raise result
-        if result is CONTENDED:
-            raise UnavailableError("contended")
+    if results and all(isinstance(result, UnavailableError) or result is CONTENDED for result in results):
+        raise UnavailableError("no row could be written")
 
 
 def _message(result: Result) -> str:
     if isinstance(result, str):
         return result
+    if isinstance(result, RegistryError):
+        return replies.SNMS_BUSY_TEXT
     return result.zh if isinstance(result, Refused) else replies.SNMS_SUCCESS_TEXT
 
 
@@ -218,7 +223,7 @@ def _written_row(handle: str, result: Result) -> dict[str, Any]:
 
 
 def _deleted_row(handle: str, result: Result) -> dict[str, Any]:
-    failed = isinstance(result, str | Refused)
+    failed = isinstance(result, str | Refused | RegistryError)
     code = replies.SNMS_REFUSED if failed else replies.SNMS_OK
     return {"handle": handle, "code": code, "msg": _message(result)}
 
@@ -231,7 +236,8 @@ def _record(operation: Operation, account: Account, handles: Sequence[str], resu
     reasons = tuple(
         (n, handle, _message(result))
         for n, (handle, result) in enumerate(zip(handles, results, strict=True), 1)
-        if isinstance(result, str) or (isinstance(result, Refused) and result.rule is not Rule.EXISTS)
+        if isinstance(result, str | RegistryError)
+        or (isinstance(result, Refused) and result.rule is not Rule.EXISTS)
     )
     alike = sum(not r.differs for r in existed)
     return Batch(

@@ -1,7 +1,7 @@
 """The stage that shares: Redis or Valkey. Bypassed whenever it cannot be trusted or reached; never waited for long."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import structlog
@@ -17,29 +17,35 @@ PIPELINE_MOST: Final = 200
 FILLS_MOST: Final = 2000
 """Answers waiting to be stored; more are let go, they are only cached less."""
 
+REST_SECONDS: Final = 1.0
+"""After Redis did not answer, nobody here waits for it again so soon."""
+
 log = structlog.get_logger("cached")
 
 
 class Cached:
-    """Asks Redis first, then `next_`; stores what that said."""
+    """Asks Redis first, then `next_`; stores what that said. `clock` gives monotonic seconds."""
 
-    def __init__(self, redis: RedisCache, shared: Shared, next_: Own) -> None:
+    def __init__(self, redis: RedisCache, shared: Shared, next_: Own, clock: Callable[[], float]) -> None:
         self._redis = redis
         self._shared = shared
         self._next = next_
+        self._clock = clock
+        self._resting_until = 0.0
         self._gather = Gatherer(self._take, lambda q: q.identifier.key, size=PIPELINE_MOST, lanes=2, most=20_000)
         self._fills: list[Fill] = []
         self._filling: asyncio.Task[None] | None = None
 
     async def ask(self, question: Question) -> Answer:
         """From Redis if it may be used for this question and has it, else from the next stage."""
-        if not question.cacheable or not self._shared.redis_trusted:
+        if not question.cacheable or not self._shared.redis_trusted or self._clock() < self._resting_until:
             return await self._next.ask(question)
         key = question.identifier.key
         try:
             held = await self._gather.ask(question)
         except BROKEN as error:
             # Reading needs no distrust: nothing of ours is left uncorrected, Redis is only slower than PostgreSQL now.
+            self._resting_until = self._clock() + REST_SECONDS
             log.debug("redis_unreachable", error=str(error))
             return await self._next.ask(question)
         if isinstance(held, Answer):

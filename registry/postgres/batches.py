@@ -30,10 +30,13 @@ class Batch:
 
 
 async def add(connection: Connection, batch: Batch, made: datetime) -> int:
-    """Keeps the record of a batch; its number."""
+    """Keeps the record of a batch, dropping a few of those past their days; its number."""
     return int(
         await connection.fetchval(
             """
+            WITH gone AS (
+                DELETE FROM batch WHERE number IN (SELECT number FROM batch WHERE made < $10 LIMIT 10)
+            )
             INSERT INTO batch (account_no, made, operation, rows, succeeded, existed_alike, existed_different, refused,
                 reasons)
             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::text::jsonb) RETURNING number
@@ -47,13 +50,9 @@ async def add(connection: Connection, batch: Batch, made: datetime) -> int:
             batch.existed_different,
             batch.refused,
             msgspec.json.encode(batch.reasons[:REASONS_MOST]).decode(),
+            made - timedelta(days=KEPT_DAYS),
         )
     )
-
-
-async def forget(connection: Connection, now: datetime) -> None:
-    """Drops the records older than KEPT_DAYS."""
-    await connection.execute("DELETE FROM batch WHERE made < $1", now - timedelta(days=KEPT_DAYS))
 
 
 async def listed(connection: Connection, account: int | None, below: int, most: int) -> list[dict[str, Any]]:

@@ -85,7 +85,8 @@ async def backends_gone(url: str, family: str, mine: str, backend: int) -> bool:
     try:
         return not await connection.fetchval(
             """
-            SELECT count(*) FROM pg_stat_activity WHERE CASE WHEN $3::integer > 0 THEN pid = $3 AND application_name = $2
+            SELECT count(*) FROM pg_stat_activity
+            WHERE CASE WHEN $3::integer > 0 THEN pid = $3 AND application_name = $2
                 ELSE starts_with(application_name, $1) AND application_name <> $2 END
             """,
             family,

@@ -170,9 +170,9 @@ async def places(connection: Connection, seconds: int) -> dict[int, int]:
     rows = await connection.fetch(
         """
         SELECT s.prefix_no, coalesce((
-            SELECT c.number - 1 FROM change c
-            WHERE c.prefix_no = s.prefix_no AND c.sub = 0 AND c.made > clock_timestamp() - make_interval(secs => $1)
-            ORDER BY c.number LIMIT 1), s.number)
+            SELECT c.number FROM change c
+            WHERE c.prefix_no = s.prefix_no AND c.sub = 0 AND c.made <= clock_timestamp() - make_interval(secs => $1)
+            ORDER BY c.number DESC LIMIT 1), 0)
         FROM stream s WHERE s.sub = 0
         """,
         float(seconds),
