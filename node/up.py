@@ -5,6 +5,7 @@ Roads and rules are elsewhere; here is only what a first start needs and in whic
 
 import asyncio
 import base64
+import fcntl
 import json
 import os
 import secrets
@@ -13,7 +14,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import aiohttp
 from aiohttp import web
@@ -58,6 +59,20 @@ def _write_private(path: Path, content: Any) -> None:
         file.flush()
         os.fsync(file.fileno())
     draft.replace(path)
+
+
+def _locked(data: Path) -> IO[str]:
+    """Held for as long as this process lives: another `up` on the same data must not take ready.json away from us."""
+    lock = open(data / "up.lock", "w", encoding="utf-8")  # noqa: SIM115 - closed by whoever holds it
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        raise UpError(
+            f"数据目录{data}正被另一个up使用：请先停止它，或换一个--data。 "
+            f"Another `up` is using the data folder {data}: stop it, or choose another --data."
+        ) from None
+    return lock
 
 
 def _credentials(data: Path) -> dict[str, Any]:
@@ -212,6 +227,7 @@ async def up(config: Config, options: Options, say: Say) -> None:
     data = options.data
     try:
         data.mkdir(parents=True, exist_ok=True)
+        lock = _locked(data)
         (data / "ready.json").unlink(missing_ok=True)
         known = _credentials(data)
     except (OSError, ValueError) as error:
@@ -252,6 +268,7 @@ async def up(config: Config, options: Options, say: Say) -> None:
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
         await embedded.stop()
+        lock.close()
 
 
 def _complete(config: Config, servers: Servers, known: dict[str, Any]) -> Config:
