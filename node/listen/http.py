@@ -27,6 +27,8 @@ HOUSE: Final = web.AppKey("house", House)
 JSON_TYPE: Final = "application/json;charset=utf-8"
 KEEPALIVE_SECONDS: Final = 75.0
 """Idle connections are closed after this; longer than the 60 s clients and proxies keep theirs."""
+BODY_SECONDS: Final = 60.0
+"""A body may take this long to arrive: the largest one at 4 Mbit/s, and as long as clients wait for an answer."""
 DRAIN_SECONDS: Final = 10.0
 """What is in hand at a stop may take this long to finish."""
 
@@ -41,6 +43,15 @@ def json_response(body: bytes, status: int = 200, headers: dict[str, str] | None
 def encoded(value: object, status: int = 200) -> web.Response:
     """A response of `value` as JSON."""
     return json_response(msgspec.json.encode(value), status)
+
+
+async def body(request: web.Request) -> bytes:
+    """The whole body. Raises HTTPRequestTimeout after BODY_SECONDS, so that nobody holds a place for ever."""
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            return await request.read()
+    except TimeoutError:
+        raise web.HTTPRequestTimeout from None
 
 
 def peer(request: web.Request) -> str:

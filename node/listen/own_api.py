@@ -10,7 +10,8 @@ from aiohttp import web
 from node.gather import BusyError
 from node.house import House
 from node.listen import replies, snms_words
-from node.listen.http import HOUSE, encoded, json_response
+from node.listen.http import BODY_SECONDS, HOUSE, encoded, json_response
+from node.listen.http import body as read_body
 from node.listen.snms_api import bearer
 from node.listen.snms_words import SnmsError
 from proto.codes import ResponseCode
@@ -93,7 +94,7 @@ async def _administrator(request: web.Request) -> Account:
 
 async def _body(request: web.Request, kind: Any) -> Any:
     try:
-        return msgspec.json.decode(await request.read(), type=kind)
+        return msgspec.json.decode(await read_body(request), type=kind)
     except msgspec.MsgspecError as error:
         raise OwnError(400, None, snms_words.sentence(error), str(error)) from None
 
@@ -140,7 +141,7 @@ async def _lines(request: web.Request) -> AsyncIterator[list[Any]]:
     """The lines of the body as they come, in chunks of at most STREAM_CHUNK; too long a line ends the stream."""
     chunk: list[Any] = []
     rest = b""
-    async for octets in request.content.iter_any():
+    while octets := await _more(request):
         *whole, rest = (rest + octets).split(b"\n")
         for line in whole:
             if line.strip():
@@ -157,6 +158,15 @@ async def _lines(request: web.Request) -> AsyncIterator[list[Any]]:
         chunk.append(_line(rest))
     if chunk:
         yield chunk
+
+
+async def _more(request: web.Request) -> bytes:
+    """What came since; empty at the end. A stream that is silent for BODY_SECONDS is given up."""
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            return await request.content.readany()
+    except TimeoutError:
+        return b""
 
 
 def _line(line: bytes) -> Any:
@@ -186,7 +196,7 @@ async def reconcile(request: web.Request) -> web.Response:
     """POST /api/v1/reconcile (对账): for each row as batchCreate takes it: missing, different in what, same."""
     account = await _account(request)
     house = request.app[HOUSE]
-    raw = snms_words.rows(await request.read())
+    raw = snms_words.rows(await read_body(request))
     rows = [_readable(row) for row in raw]
     wanted = [row for row in rows if isinstance(row, Request)]
     found = iter(await house.lookup.look([row.identifier for row in wanted]))

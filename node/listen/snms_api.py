@@ -12,6 +12,7 @@ from aiohttp import web
 from node import clock
 from node.listen import replies, snms_words
 from node.listen.http import HOUSE, encoded
+from node.listen.http import body as read_body
 from node.listen.snms_words import SnmsError
 from registry.account import Account
 from registry.errors import RegistryError, UnavailableError, UnknownOutcomeError
@@ -70,7 +71,7 @@ class _Secret(msgspec.Struct):
 
 async def _sign_in(request: web.Request, dated: bool) -> Answer:
     try:
-        given = msgspec.json.decode(await request.read(), type=_Secret)
+        given = msgspec.json.decode(await read_body(request), type=_Secret)
     except msgspec.MsgspecError as error:
         return refused(snms_words.sentence(error))
     for name in ("username", "password"):
@@ -124,7 +125,7 @@ async def _shown(request: web.Request, stored: Stored) -> dict[str, Any]:
 
 def _one(operation: Operation) -> Signed:
     async def handler(request: web.Request, account: Account) -> Answer:
-        body = await request.read()
+        body = await read_body(request)
         wanted = snms_words.deletion(body) if operation == "delete" else snms_words.request(operation, body)
         outcome = (await request.app[HOUSE].batcher.write([Job(wanted, account)]))[0]
         if isinstance(outcome, RegistryError):
@@ -179,7 +180,7 @@ def _first_wins(operation: Operation, rows: Sequence[Row]) -> list[Row]:
 def _batch(operation: Operation) -> Signed:
     async def handler(request: web.Request, account: Account) -> Answer:
         house = request.app[HOUSE]
-        raw = snms_words.rows(await request.read())
+        raw = snms_words.rows(await read_body(request))
         rows = _first_wins(operation, [_readable(operation, row) for row in raw])
         jobs = [Job(row, account) for row in rows if isinstance(row, Request)]
         outcomes = iter(await house.batcher.write(jobs))
@@ -236,8 +237,7 @@ def _record(operation: Operation, account: Account, handles: Sequence[str], resu
     reasons = tuple(
         (n, handle, _message(result))
         for n, (handle, result) in enumerate(zip(handles, results, strict=True), 1)
-        if isinstance(result, str | RegistryError)
-        or (isinstance(result, Refused) and result.rule is not Rule.EXISTS)
+        if isinstance(result, str | RegistryError) or (isinstance(result, Refused) and result.rule is not Rule.EXISTS)
     )
     alike = sum(not r.differs for r in existed)
     return Batch(

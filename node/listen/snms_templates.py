@@ -9,6 +9,7 @@ from aiohttp import web
 
 from node.listen import replies, snms_words
 from node.listen.http import HOUSE
+from node.listen.http import body as read_body
 from node.listen.snms_api import BASES, Answer, envelope, refused, signed, success
 from node.listen.snms_words import SnmsError
 from registry.account import Account
@@ -252,7 +253,7 @@ def shown(template: Template, v5: bool) -> dict[str, Any]:
 
 
 async def _given(request: web.Request) -> TemplateIn:
-    body = await request.read()
+    body = await read_body(request)
     try:
         given = msgspec.json.decode(body, type=TemplateIn) if body else TemplateIn()
     except msgspec.MsgspecError as error:
