@@ -15,7 +15,8 @@ from node.redis_cache import BROKEN, RedisCache
 from node.stamps import Shared
 from registry.errors import UnavailableError
 from registry.postgres import catalogue, records
-from registry.postgres.connection import borrowed, open_pool
+from registry.postgres.connection import BROKEN as DATABASE_BROKEN
+from registry.postgres.connection import borrowed, connect, open_pool
 
 POLL_SECONDS: Final = 0.5
 """The truth: streams are looked at this often whether a bell rang or not."""
@@ -85,6 +86,8 @@ class Follower:
             for row in rows:
                 await self._take_in(row)
                 self._stamped[row["prefix_no"]] = row["number"]
+            # However much there is to take in, the supervisor shall not take it for silence.
+            self._shared.beat(clock.monotonic())
             more = len(rows) >= ROWS_MOST
 
     async def _catalogue(self, mine: int) -> None:
@@ -158,16 +161,19 @@ def _changed(row: Any) -> tuple[list[str], list[int]]:
     return [key for key, _ in pairs], [version for _, version in pairs]
 
 
-async def _listen(pool: Any, bell: asyncio.Event) -> None:
+async def _listen(url: str, name: str, bell: asyncio.Event) -> None:
     """Keeps one connection listening for bells; without it the poll alone is the truth."""
     while True:
         try:
-            async with borrowed(pool) as connection:
+            connection = await connect(url, name)
+            try:
                 lost = asyncio.Event()
                 connection.add_termination_listener(lambda _, lost=lost: lost.set())
                 await connection.add_listener(BELL, lambda *_: bell.set())
                 await lost.wait()
-        except UnavailableError as error:
+            finally:
+                connection.terminate()
+        except (*DATABASE_BROKEN, UnavailableError) as error:
             log.debug("bell_lost", error=str(error))
         await asyncio.sleep(POLL_SECONDS)
 
@@ -175,10 +181,10 @@ async def _listen(pool: Any, bell: asyncio.Event) -> None:
 async def run(config: Config, place: process.Place) -> None:
     """The follower's process, from start to death."""
     shared = Shared(place.descriptor, config.workers, place.column, place.incarnation)
-    pool = await open_pool(config.database_url, size=3, name=place.name)
+    pool = await open_pool(config.database_url, size=2, name=place.name)
     redis = RedisCache(config.redis_url, config.cache_seconds) if config.redis_url else None
     follower = Follower(pool, shared, redis, config.cache_seconds)
-    listening = asyncio.create_task(_listen(pool, follower.bell))
+    listening = asyncio.create_task(_listen(config.database_url, place.name, follower.bell))
     while True:
         try:
             await follower.start()

@@ -20,6 +20,7 @@ from registry.postgres.batches import Batch
 from registry.postgres.records import Stored
 from registry.registrar import CONTENDED, Job, Outcome
 from registry.rules import Operation, Refused, Request, Rule
+from registry.steward import Steward
 
 BASES: Final = ("", "/snmsapi")
 """Both are in the field: some gateways put the second one before every path."""
@@ -187,10 +188,18 @@ def _batch(operation: Operation) -> Signed:
         results = [next(outcomes) if isinstance(row, Request) else row for row in rows]
         handles = [snms_words.spelled(row) for row in raw]
         _raise_lost(results)
-        await house.steward.record_batch(_record(operation, account, handles, results), clock.utc())
+        await _recorded(house.steward, _record(operation, account, handles, results))
         return success([_ROW[operation](h, r) for h, r in zip(handles, results, strict=True)])
 
     return handler
+
+
+async def _recorded(steward: Steward, batch: Batch) -> None:
+    """Leaves the record of a batch; when that fails the client is told to repeat, not that nothing was done."""
+    try:
+        await steward.record_batch(batch, clock.utc())
+    except UnavailableError as error:
+        raise UnknownOutcomeError(str(error), backend=0) from error
 
 
 Result = Outcome | RegistryError | str

@@ -64,6 +64,7 @@ def test_a_client_does_everything_everywhere() -> None:
     assert {call.face for call in made} == set(Face)
     assert {call.machine for call in made} == {0, 1}
     assert {call.fresh for call in made} == {call.noted for call in made} == {True, False}
+    assert {call.act in WRITES for call in made if call.escorted} == {True}
 
 
 def test_chance_comes_from_the_seed_alone() -> None:
@@ -100,7 +101,7 @@ VALUES = [
 
 
 def said(act: Act, face: Face, rows: list[Row]) -> requests.Said:
-    return requests.said(Call(act, face, 0, (0,) * len(rows), fresh=False, noted=False), rows)
+    return requests.said(Call(act, face, 0, (0,) * len(rows), fresh=False), rows)
 
 
 def test_writes_are_said_as_the_openapi_has_them() -> None:

@@ -1,0 +1,153 @@
+"""The history checker on the real thing: clean as it is, and violated once a protecting line is taken out.
+
+What the checker's judge makes of literal histories is proven in tests/loadtest/test_history_judge.py.
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+ROOMS = ("proto", "registry", "node", "loadtest")
+PATIENCE_SECONDS = 240.0
+"""Longest a run of half a minute may take with start, stop and judging on a machine that has other things to do."""
+END_SECONDS = 60.0
+"""How long the checker may take to stop its world when it is told to."""
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One line of one file, and what stands there instead; `rules` of which the checker must find one broken."""
+
+    file: str
+    old: str
+    new: str
+    rules: frozenset[str]
+
+
+STALE = frozenset({"STALE_HERE", "WENT_BACK", "STALE_THERE"})
+TORN = frozenset({"LOST", "TWICE", "GROW", "ACCOUNT"})
+MUTANTS = {
+    "no stamp before COMMIT": Mutant(
+        "node/stamps.py",
+        "            self._store(slot, self._new() | 1)\n",
+        "            pass\n",
+        STALE,
+    ),
+    "no guard of Redis fills": Mutant(
+        "node/redis_cache.py",
+        "  if redis.call('GET', KEYS[i]) == ARGV[2 * i] then\n",
+        "  if true then\n",
+        STALE,
+    ),
+    "no stamp compared in the hot cache": Mutant(
+        "node/resolve/hot.py",
+        "        if entry.stamp == stamp and self._shared.current(\n",
+        "        if self._shared.current(\n",
+        STALE,
+    ),
+    "no stamp by the follower": Mutant(
+        "node/follower.py",
+        "        self._shared.touch(map(self._shared.slot, keys))\n",
+        "        pass\n",
+        STALE,
+    ),
+    "no premise of a version": Mutant(
+        "registry/postgres/migrations/0001_registry.sql",
+        "        WHERE record.version = excluded.version - 1\n",
+        "        WHERE true\n",
+        TORN,
+    ),
+}
+
+
+def mutated(name: str, folder: Path) -> Path:
+    """A copy of the rooms in which one line is altered; fails when that line is not there exactly once."""
+    mutant = MUTANTS[name]
+    root = folder / name.replace(" ", "-")
+    for room in ROOMS:
+        shutil.copytree(ROOT / room, root / room, ignore=shutil.ignore_patterns("__pycache__"))
+    file = root / mutant.file
+    text = file.read_text(encoding="utf-8")
+    assert text.count(mutant.old) == 1, f"the line to alter is {text.count(mutant.old)} times in {mutant.file}"
+    file.write_text(text.replace(mutant.old, mutant.new), encoding="utf-8")
+    return root
+
+
+@contextmanager
+def checker(root: Path, report: Path, *flags: str) -> Iterator["subprocess.Popen[str]"]:
+    """The checker of the rooms under `root`, with its world; both are gone afterwards, whatever happens."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("IDNODE_")} | {"PYTHONPATH": str(root)}
+    command = [sys.executable, "-m", "loadtest.history", "--report", str(report), *flags]
+    process = subprocess.Popen(
+        command,
+        cwd=root,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        with process:
+            process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                process.communicate(timeout=END_SECONDS)
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def checked(root: Path, report: Path, *flags: str) -> tuple[int, dict[str, Any], str]:
+    """Exit code, report and output of one run."""
+    report.unlink(missing_ok=True)
+    with checker(root, report, *flags) as process:
+        output, _ = process.communicate(timeout=PATIENCE_SECONDS)
+    return process.returncode, json.loads(report.read_text()) if report.exists() else {}, output
+
+
+def test_a_short_run_is_clean(folder: Path) -> None:
+    code, report, output = checked(ROOT, folder / "history.json", "--seconds", "25", "--seed", "2026")
+    assert code == 0, output
+    assert report["clean"]
+    assert report["judged"]["sights"] > 1000
+    assert report["judged"]["versions"] > 200
+    assert report["judged"]["gates worked"] > 2
+    assert report["judged"]["gates not judged"] == 0
+    assert report["surprises"] == {}
+    assert {fault["kind"] for fault in report["faults"] if fault["result"] == "done"} == {
+        "KILL_WORKER",
+        "KILL_FOLLOWER",
+        "FREEZE",
+        "WIPE",
+        "RESTART",
+    }
+
+
+SEEDS = (1, 2, 3, 4)
+"""Rounds a mutant is given to show itself: how processes interleave is in nobody's power."""
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_a_node_without_a_protecting_line_is_found_out(name: str, folder: Path) -> None:
+    root = mutated(name, folder)
+    told = []
+    for seed in SEEDS:
+        flags = ("--seconds", "20", "--storm", "--seed", str(seed))
+        code, report, output = checked(root, root / "history.json", *flags)
+        told.append(output)
+        if code == 1:
+            assert MUTANTS[name].rules & report["broken"].keys(), output
+            return
+    pytest.fail(f"nothing was found in {len(SEEDS)} rounds:\n" + "\n".join(told))
