@@ -69,12 +69,13 @@ def _with_servers(arguments: argparse.Namespace) -> Config:
     path = arguments.data / "servers.json"
     try:
         running = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        servers = {name: running[name] for name in ("database_url", "redis_url", "secret_key")}
+    except (OSError, ValueError, LookupError, TypeError):
         raise UsageError(
             f"没有IDNODE_DATABASE_URL，{path}也不可读：请先运行idnode up，或设置该变量。 "
             f"There is no IDNODE_DATABASE_URL and {path} cannot be read: run `idnode up` first, or set it."
         ) from None
-    return replace(config, **{k: running[k] for k in ("database_url", "redis_url", "secret_key")})
+    return replace(config, **servers)
 
 
 async def _up(arguments: argparse.Namespace) -> int:
@@ -122,7 +123,7 @@ async def _doctor(arguments: argparse.Namespace) -> int:
 
 async def _resolve(arguments: argparse.Namespace) -> int:
     identifier = Identifier.parse(arguments.identifier)
-    base = arguments.url or _ready(arguments.data)["http"]
+    base = arguments.url or _running(arguments.data)
     async with (
         aiohttp.ClientSession() as session,
         session.get(f"{base}/api/handles/{quote(str(identifier))}?pretty") as response,
@@ -131,10 +132,11 @@ async def _resolve(arguments: argparse.Namespace) -> int:
         return int(response.status != 200)
 
 
-def _ready(data: Path) -> Any:
+def _running(data: Path) -> str:
+    """Where the node of that data folder is."""
     try:
-        return json.loads((data / "ready.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return str(json.loads((data / "ready.json").read_text(encoding="utf-8"))["http"])
+    except (OSError, ValueError, LookupError, TypeError):
         raise UsageError(
             f"{data / 'ready.json'}不可读：节点没有在运行？请用--data或--url指明。 "
             f"{data / 'ready.json'} cannot be read: is the node running? Name it with --data or --url."

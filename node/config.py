@@ -13,6 +13,9 @@ from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from proto.errors import ProtoError
+from proto.identifier import Prefix
+
 WORKERS_MOST: Final = 64
 """Columns of the stamp table grow with workers; beyond this, run another machine."""
 
@@ -30,18 +33,27 @@ def _setting(
     low: int | None = None,
     high: int | None = None,
     among: tuple[str, ...] = (),
+    schemes: tuple[str, ...] = (),
     secret: bool = False,
 ) -> Any:
     notes = {"zh": zh, "en": en, "unit": unit, "low": low, "high": high, "among": among, "secret": secret}
-    return field(default=default, metadata=notes)
+    return field(default=default, metadata=notes | {"schemes": schemes})
 
 
 @dataclass(frozen=True)
 class Config:
     """The settings of one start."""
 
-    database_url: str = _setting("", "PostgreSQL地址", "where PostgreSQL is", secret=True)
-    redis_url: str = _setting("", "Redis或Valkey地址；留空则不用", "where Redis or Valkey is; empty: none", secret=True)
+    database_url: str = _setting(
+        "", "PostgreSQL地址", "where PostgreSQL is", schemes=("postgresql://", "postgres://"), secret=True
+    )
+    redis_url: str = _setting(
+        "",
+        "Redis或Valkey地址；留空则不用",
+        "where Redis or Valkey is; empty: none",
+        schemes=("redis://", "rediss://", "unix://"),
+        secret=True,
+    )
     secret_key: str = _setting(
         "",
         "节点密钥（32字节的base64），保护程序账号的密钥；同一数据库的各节点须相同",
@@ -111,8 +123,12 @@ class Config:
             _check(entry.name, getattr(self, entry.name), entry.metadata)
         try:
             ZoneInfo(self.timezone)
-        except (ZoneInfoNotFoundError, ValueError):
+        except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: a folder of zones, or too long a name
             raise _wrong("timezone", "不是有效的时区名", "is not the name of a time zone") from None
+        try:
+            Prefix(self.prefix)
+        except ProtoError:
+            raise _wrong("prefix", "应为前缀，例如88.999", "must be a prefix such as 88.999") from None
         if self.secret_key:
             self.key()
 
@@ -145,6 +161,9 @@ def _check(name: str, value: Any, notes: Mapping[str, Any]) -> None:
     if notes["among"] and value not in notes["among"]:
         choices = "、".join(notes["among"])
         raise _wrong(name, f"应为{choices}之一", f"must be one of {', '.join(notes['among'])}")
+    if value and notes["schemes"] and not value.startswith(notes["schemes"]):
+        choices = notes["schemes"]
+        raise _wrong(name, f"应以{'、'.join(choices)}之一开头", f"must begin with one of {', '.join(choices)}")
     if notes["low"] is not None and not notes["low"] <= value <= notes["high"]:
         bounds = f"{notes['low']}…{notes['high']}"
         raise _wrong(name, f"应在{bounds}之间", f"must be within {bounds}")

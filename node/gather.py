@@ -36,7 +36,8 @@ class Gatherer(Generic[Q, A]):
         self._lanes = lanes
         self._most = most
         self._waiting: dict[Hashable, tuple[Q, asyncio.Future[A]]] = {}
-        self._running: set[asyncio.Task[None]] = set()
+        self._busy = 0
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def ask(self, question: Q) -> A:
         """The answer to `question`. Raises BusyError, or whatever the call raised."""
@@ -52,12 +53,20 @@ class Gatherer(Generic[Q, A]):
         return await asyncio.shield(waiting[1])
 
     def _start(self) -> None:
-        if len(self._running) < self._lanes:
+        if self._busy < self._lanes:
+            self._busy += 1
             task = asyncio.create_task(self._run())
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
     async def _run(self) -> None:
+        try:
+            await self._until_none_waits()
+        finally:
+            # Not when the task is called done: who asks in between would find the lane taken and wait for ever.
+            self._busy -= 1
+
+    async def _until_none_waits(self) -> None:
         while self._waiting:
             keys = list(self._waiting)[: self._size]
             taken = [self._waiting.pop(key) for key in keys]

@@ -53,16 +53,16 @@ def order(config: Config, place: Place) -> bytes:
     return msgspec.json.encode(_Order(config, place))
 
 
-def die_with_parent() -> None:
-    """Has the kernel kill this process when its parent is gone, even by kill -9; ends at once if it is gone already."""
+def die_with(parent: int) -> None:
+    """Has the kernel kill this process when `parent` is gone, even by kill -9; ends at once if that is so already."""
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() == 1:
+    if os.getppid() != parent:  # not "is it 1": in a container the supervisor itself may be process 1
         sys.exit(0)
 
 
 def enter(run: Callable[[Config, Place], Coroutine[Any, Any, None]]) -> None:
-    """The main function of a child: reads its order, then runs until it is told to stop."""
-    die_with_parent()
+    """The main function of a child, told its parent's number: reads its order, then runs until it is told to stop."""
+    die_with(int(sys.argv[1]))
     told = msgspec.json.decode(sys.stdin.buffer.read(), type=_Order)
     journal.open_(told.config.log_level)
     uvloop.run(_until_told(run(told.config, told.place)))

@@ -22,6 +22,8 @@ LEASE_MILLISECONDS: Final = 10_000
 """Longer than any question to PostgreSQL may take (ACQUIRE_SECONDS + a statement's usual time)."""
 TIMEOUT_SECONDS: Final = 0.25
 """Patience with Redis: a hundred times its usual answer; after that it is bypassed and PostgreSQL asked."""
+CONNECTIONS_MOST: Final = 8
+"""Connections of a process: two questions and a fill under way, the rest for corrections; more wait their turn."""
 BODY_MOST: Final = 65_536
 """Largest answer shared, in octets; greater ones are asked of PostgreSQL each time."""
 
@@ -38,10 +40,11 @@ for i = 1, #KEYS do
 end
 """
 
+# Versions are compared as numbers: strings compare by the server's LC_COLLATE, in which 127 may be no less than 128.
 _CORRECT: Final = """
 for i = 1, #KEYS do
   local held = redis.call('GET', KEYS[i])
-  if held and not (string.sub(held, 1, 1) == 'E' and string.sub(held, 2, 9) >= ARGV[i]) then
+  if held and not (string.sub(held, 1, 1) == 'E' and struct.unpack('>I8', held, 2) >= tonumber(ARGV[i])) then
     redis.call('DEL', KEYS[i])
   end
 end
@@ -61,13 +64,15 @@ class RedisCache:
     """The shared cache at `url`; answers live `seconds`. Every method raises one of BROKEN when it is out of reach."""
 
     def __init__(self, url: str, seconds: int) -> None:
-        self._redis: Any = redis.asyncio.from_url(
+        pool = redis.asyncio.BlockingConnectionPool.from_url(
             url,
             socket_timeout=TIMEOUT_SECONDS,
             socket_connect_timeout=TIMEOUT_SECONDS,
             retry=Retry(NoBackoff(), 0),
-            max_connections=8,
+            max_connections=CONNECTIONS_MOST,
+            timeout=TIMEOUT_SECONDS,
         )
+        self._redis: Any = redis.asyncio.Redis.from_pool(pool)
         self._milliseconds = seconds * 1000
         self._fill = self._redis.register_script(_FILL)
         self._correct = self._redis.register_script(_CORRECT)
@@ -98,7 +103,7 @@ class RedisCache:
     async def correct(self, keys: Sequence[str], versions: Sequence[int]) -> None:
         """Removes whatever is older than these versions, leases included."""
         if keys:
-            await self._correct(keys=list(map(_name, keys)), args=[v.to_bytes(8) for v in versions])
+            await self._correct(keys=list(map(_name, keys)), args=list(versions))
 
     async def ping(self) -> None:
         """Returns when it answers."""

@@ -4,11 +4,11 @@ It serves no client itself and asks the database nothing but whether it is there
 """
 
 import asyncio
+import os
 import secrets
 import signal
 import socket
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -26,9 +26,8 @@ RESTART_SECONDS: Final = (0.0, 0.5, 1.0, 2.0, 5.0)
 YOUNG_SECONDS: Final = 10.0
 """A child that lived longer starts again without a pause."""
 SILENT_SECONDS: Final = 5.0
-"""A follower that said nothing for so long (it speaks every half second) is killed; caches are bypassed after a
-second of silence already."""
-HUSHED_SECONDS: Final = 1.0
+"""A follower that said nothing for so long (it speaks every half second) is killed; no cache is used from then on
+until the next one has caught up."""
 WATCH_SECONDS: Final = 0.25
 STOP_SECONDS: Final = 15.0
 """Children that have not drained by then are killed."""
@@ -143,6 +142,7 @@ class Supervisor:
             sys.executable,
             "-m",
             child.module,
+            str(os.getpid()),
             stdin=asyncio.subprocess.PIPE,
             pass_fds=[fd for fd in (self._descriptor, listening) if fd >= 0],
             # Ctrl-C at the terminal is for us alone; children are told when it is their turn.
@@ -217,6 +217,3 @@ class Supervisor:
 def _signal(process: "asyncio.subprocess.Process", number: int) -> None:
     if process.returncode is None:
         process.send_signal(number)
-
-
-Say = Callable[[str], None]

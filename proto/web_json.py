@@ -1,10 +1,10 @@
 """The JSON of the Handle HTTP API (Handle.Net 8 and 9): values and answers, both ways.
 
-Which HTTP status goes with an answer is a door's business. Formats `site` and `key` are read as base64 here.
+Which HTTP status goes with it is a door's business. Formats `site` and `key` are not spoken: that data is base64.
 """
 
 import base64
-import binascii
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ from proto.identifier import fold
 from proto.limits import TTL_DEFAULT
 from proto.value import PERMISSIONS_DEFAULT, Reference, Value, type_matches
 from proto.values import value_list
-from proto.values.admin import Admin
+from proto.values.admin import ADMIN_ALL, Admin
 
 _encode: Final = msgspec.json.Encoder().encode
 _decode_values: Final = msgspec.json.Decoder(list[dict[str, Any]]).decode
@@ -38,10 +38,8 @@ def looks_binary(data: bytes) -> bool:
 def _data_to_json(value: Value) -> dict[str, Any]:
     reader = _SPECIAL.get(fold(value.type)) if value.type.startswith(("H", "h")) else None
     if reader is not None:
-        try:
+        with suppress(ProtoError):  # data that is not what its type says is shown as any other
             return reader(value.data)
-        except ProtoError:
-            return {"format": "base64", "value": base64.b64encode(value.data).decode()}
     if looks_binary(value.data):
         return {"format": "base64", "value": base64.b64encode(value.data).decode()}
     return {"format": "string", "value": value.data.decode()}
@@ -52,7 +50,7 @@ def _admin_to_json(data: bytes) -> dict[str, Any]:
     shown: dict[str, Any] = {
         "handle": admin.handle,
         "index": admin.index,
-        "permissions": f"{admin.permissions:012b}",
+        "permissions": f"{admin.permissions & ADMIN_ALL:012b}",
     }
     if admin.legacy_octets:
         shown["legacyByteLength"] = True
@@ -169,8 +167,16 @@ def _octets_from_base64(given: Any) -> bytes:
     text = _text(given, "data")
     try:
         return base64.b64decode(text, validate=True)
-    except binascii.Error:
+    except ValueError:  # binascii.Error is one; text that is not ASCII raises the bare one
         raise _wrong("data", "data不是有效的base64", "data is not valid base64") from None
+
+
+def _octets_from_hex(given: Any) -> bytes:
+    text = _text(given, "data")
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        raise _wrong("data", "data不是有效的十六进制", "data is not valid hexadecimal") from None
 
 
 def _octets_from_admin(given: Any) -> bytes:
@@ -186,6 +192,7 @@ def _octets_from_value_list(given: Any) -> bytes:
 _FORMATS: Final = {
     "string": lambda given: _text(given, "data").encode(),
     "base64": _octets_from_base64,
+    "hex": _octets_from_hex,
     "admin": _octets_from_admin,
     "vlist": _octets_from_value_list,
 }
@@ -199,8 +206,8 @@ def _data_from_json(given: Any) -> bytes:
     if read is None:
         raise _wrong(
             "data.format",
-            "data.format应为string、base64、admin或vlist之一",
-            "data.format must be one of string, base64, admin, vlist",
+            "data.format应为string、base64、hex、admin或vlist之一",
+            "data.format must be one of string, base64, hex, admin, vlist",
         )
     return read(data.get("value"))
 

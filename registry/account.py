@@ -113,5 +113,5 @@ def new_token() -> tuple[str, bytes]:
 
 
 def token_digest(token: str) -> bytes:
-    """The digest under which `token` is kept."""
-    return sha256(token.encode()).digest()
+    """The digest under which `token` is kept. `token` is whatever a header held, lone surrogates included."""
+    return sha256(token.encode(errors="surrogatepass")).digest()

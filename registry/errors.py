@@ -20,5 +20,9 @@ class UnknownOutcomeError(RegistryError):
         self.backend = backend
 
 
+class TakenError(RegistryError):
+    """A name belongs to somebody else; nothing was done. The text is one sentence for the operator."""
+
+
 class SchemaError(RegistryError):
     """The database holds a schema this program does not know; the text is one sentence for the operator."""

@@ -84,7 +84,8 @@ class Lookup:
             rows = await records.versions(connection, identifier.prefix_key, identifier.suffix_key, VERSIONS_MOST)
         entries = []
         for row in rows:
-            stored = Stored(0, 0, 0, row["version"], row["live"], row["template_no"], 0, row["updated"], row["body"])
+            template = (row["template_no"], row["template_epoch"])
+            stored = Stored(0, 0, 0, row["version"], row["live"], *template, row["updated"], row["body"])
             record, _ = await self.record(stored)
             entries.append(HistoryEntry(record, row["username"], row["template"]))
         return entries

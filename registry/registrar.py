@@ -15,7 +15,7 @@ from registry.account import Account
 from registry.errors import UnavailableError, UnknownOutcomeError
 from registry.lookup import Lookup
 from registry.postgres import records
-from registry.postgres.connection import BROKEN, borrowed
+from registry.postgres.connection import BROKEN, borrowed, cut
 from registry.postgres.records import Change, Ground
 from registry.prefix import PrefixState, RegisteredPrefix
 from registry.record import Record, pack
@@ -103,7 +103,8 @@ class Registrar:
 
     async def _judge(self, jobs: Sequence[Job], now: int) -> "_Judged":
         prefix_key = jobs[0].request.identifier.prefix_key
-        versions = sorted({job.request.template for job in jobs if job.request.template})
+        # PostgreSQL refuses a text with NUL, and the neighbours' with it; no template is called so.
+        versions = sorted({job.request.template for job in jobs if "\0" not in job.request.template})
         async with borrowed(self._pool) as connection:
             ground = await records.ground(
                 connection, prefix_key, versions, [job.request.identifier.suffix_key for job in jobs]
@@ -156,7 +157,7 @@ class Registrar:
                         return []
                     raise
                 self._announcer.unknown(keys, backend)
-                connection.terminate()  # its server process shall end, and with it the doubt
+                cut(connection)
                 if isinstance(error, BROKEN):
                     raise UnknownOutcomeError(str(error), backend) from error
                 raise

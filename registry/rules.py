@@ -130,7 +130,7 @@ def _closed(request: Request, who: Account, prefix: RegisteredPrefix | None) -> 
             Rule.PREFIX_CLOSED,
             "handle",
             f"前缀{name}已{prefix.state.zh}，不能写入",
-            f"prefix {name} is {prefix.state.name.lower()} and takes no writes",
+            f"prefix {name} is {prefix.state.name.lower().replace('_', ' ')} and takes no writes",
         )
     return None
 
@@ -221,7 +221,14 @@ def _merge(kept: tuple[Value, ...], given: tuple[Value, ...], now: int) -> tuple
         old = merged.get(value.index)
         if old is None or (old.type, old.data) != (value.type, value.data):
             merged[value.index] = Value(
-                value.index, value.type, value.data, value.ttl, now, value.permissions, value.ttl_absolute
+                value.index,
+                value.type,
+                value.data,
+                value.ttl,
+                now,
+                value.permissions,
+                value.ttl_absolute,
+                value.references,
             )
     return tuple(merged[index] for index in sorted(merged))
 
@@ -248,7 +255,13 @@ def _check(value: Value, item: Item | None, seen: set[int]) -> Refused | None:
         return _refuse(
             Rule.INDEX, "index", f"{item.zh}（{item.name}）已禁用，不能写入", f"{item.name} is disabled in the template"
         )
-    return _check_text(value.data.decode(), item)
+    try:
+        text = value.data.decode()
+    except UnicodeDecodeError:
+        return _refuse(
+            Rule.VALUE, item.name, f"{item.zh}（{item.name}）应为UTF-8文本", f"{item.name} must be text in UTF-8"
+        )
+    return _check_text(text, item)
 
 
 def _check_text(text: str, item: Item) -> Refused | None:
@@ -266,16 +279,23 @@ def _check_text(text: str, item: Item) -> Refused | None:
 
 def _check_number(text: str, item: Item) -> Refused | None:
     number = as_number(text)
-    low = item.low if item.low is not None else float("-inf")
-    high = item.high if item.high is not None else float("inf")
-    if number is not None and low <= number <= high:
+    if number is not None and (item.low is None or item.low <= number) and (item.high is None or number <= item.high):
         return None
+    zh, en = _bounds(item)
     return _refuse(
         Rule.VALUE,
         item.name,
-        f"{item.zh}（{item.name}）应为{low:g}到{high:g}之间的数字，实为{text}",
-        f"{item.name} must be a number from {low:g} to {high:g}, not {text}",
+        f"{item.zh}（{item.name}）应为{zh}的数字，实为{text}",
+        f"{item.name} must be a number {en}, not {text}",
     )
+
+
+def _bounds(item: Item) -> tuple[str, str]:
+    """The numbers `item` takes, in words; every digit of a bound is said."""
+    low, high = ("" if bound is None else f"{bound:.15g}" for bound in (item.low, item.high))
+    if low and high:
+        return f"{low}到{high}之间", f"from {low} to {high}"
+    return (f"不小于{low}", f"of at least {low}") if low else (f"不大于{high}", f"of at most {high}")
 
 
 _NUMERALS: Final = frozenset("0123456789.+-")

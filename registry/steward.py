@@ -5,14 +5,12 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 
-import asyncpg
-
 from registry.account import Account
-from registry.errors import UnknownOutcomeError
+from registry.errors import TakenError, UnknownOutcomeError
 from registry.postgres import accounts, batches, catalogue, templates
 from registry.postgres.accounts import Credentials
 from registry.postgres.batches import Batch
-from registry.postgres.connection import BROKEN, Connection, borrowed
+from registry.postgres.connection import BROKEN, Connection, borrowed, cut
 from registry.prefix import PrefixState
 from registry.template import Template
 
@@ -30,9 +28,7 @@ class Steward:
             try:
                 yield connection
             except BROKEN as error:
-                if isinstance(error, asyncpg.DataError):
-                    raise
-                connection.terminate()  # its server process shall end, and with it the doubt
+                cut(connection)
                 raise UnknownOutcomeError(str(error), backend) from error
 
     async def catalogue_number(self) -> int:
@@ -41,10 +37,16 @@ class Steward:
             return await catalogue.number(connection)
 
     async def enrol(self, name: str, name_en: str, industry: str, prefix: str) -> int:
-        """Registers an enterprise with an enabled prefix, if they are new; the enterprise's number."""
-        async with self._change() as connection:
+        """Registers an enterprise with an enabled prefix, if they are new; the enterprise's number.
+
+        Raises TakenError, and registers neither, when the prefix is another enterprise's.
+        """
+        async with self._change() as connection, connection.transaction():
             number = await catalogue.add_enterprise(connection, name, name_en, industry)
             await catalogue.add_prefix(connection, prefix, number)
+            standing = await catalogue.prefix(connection, prefix)
+            if standing is None or standing.enterprise != number:
+                raise TakenError(f"前缀{prefix}已属于别的企业。 Prefix {prefix} belongs to another enterprise.")
             return number
 
     async def enterprises(self) -> list[Any]:

@@ -36,6 +36,7 @@ class Batcher:
         self._clock = clock
         self._queues: dict[str, deque[_Waiting]] = {}
         self._lanes: dict[str, int] = {}
+        self._written: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._count = 0
 
@@ -69,14 +70,22 @@ class Batcher:
     async def _drain(self, prefix: str) -> None:
         queue = self._queues[prefix]
         try:
-            while queue:
-                await self._commit(_take(queue))
+            while group := _take(queue, self._written):
+                await self._write(group)
         finally:
             self._lanes[prefix] -= 1
             if not self._lanes[prefix]:
                 del self._lanes[prefix]
                 if not queue:
                     del self._queues[prefix]
+
+    async def _write(self, group: list[_Waiting]) -> None:
+        keys = {waiting.key for waiting in group}
+        self._written |= keys
+        try:
+            await self._commit(group)
+        finally:
+            self._written -= keys
 
     async def _commit(self, group: list[_Waiting]) -> None:
         try:
@@ -97,13 +106,16 @@ class Batcher:
                     waiting.future.set_result(outcome)
 
 
-def _take(queue: deque[_Waiting]) -> list[_Waiting]:
-    """The next group: at most GROUP_MOST, no identifier twice; a second change of one waits for the next group."""
+def _take(queue: deque[_Waiting], written: set[str]) -> list[_Waiting]:
+    """The next group: at most GROUP_MOST, no identifier twice and none that is being `written` by the other lane.
+
+    So the changes of an identifier keep their order; who takes nothing leaves the rest to the lane it waits for.
+    """
     group: dict[str, _Waiting] = {}
     later = []
     while queue and len(group) < GROUP_MOST:
         waiting = queue.popleft()
-        if waiting.key in group:
+        if waiting.key in group or waiting.key in written:
             later.append(waiting)
         else:
             group[waiting.key] = waiting

@@ -22,7 +22,7 @@ class Outcome(IntEnum):
 
 
 _HEAD: Final = struct.Struct(">QQQBII")
-"""Version, prefix epoch, template epoch first: octets of a newer answer compare greater."""
+"""Version, prefix epoch, template epoch, outcome, prefix, template. The version stands first: Redis reads it there."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from typing import Final
 
 import structlog
 
-from node.gather import Gatherer
+from node.gather import BusyError, Gatherer
 from node.redis_cache import BROKEN, Fill, RedisCache
 from node.resolve.answer import Answer, Question
 from node.resolve.own import Own
@@ -16,7 +16,6 @@ PIPELINE_MOST: Final = 200
 """Keys in one round trip to Redis."""
 FILLS_MOST: Final = 2000
 """Answers waiting to be stored; more are let go, they are only cached less."""
-
 REST_SECONDS: Final = 1.0
 """After Redis did not answer, nobody here waits for it again so soon."""
 
@@ -38,14 +37,13 @@ class Cached:
 
     async def ask(self, question: Question) -> Answer:
         """From Redis if it may be used for this question and has it, else from the next stage."""
-        if not question.cacheable or not self._shared.redis_trusted or self._clock() < self._resting_until:
+        if not question.cacheable or not self._shared.redis_trusted or self._resting:
             return await self._next.ask(question)
         key = question.identifier.key
         try:
             held = await self._gather.ask(question)
-        except BROKEN as error:
+        except (*BROKEN, BusyError) as error:
             # Reading needs no distrust: nothing of ours is left uncorrected, Redis is only slower than PostgreSQL now.
-            self._resting_until = self._clock() + REST_SECONDS
             log.debug("redis_unreachable", error=str(error))
             return await self._next.ask(question)
         if isinstance(held, Answer):
@@ -55,7 +53,20 @@ class Cached:
             self._store(Fill(key, held, answer))
         return answer
 
+    @property
+    def _resting(self) -> bool:
+        return self._clock() < self._resting_until
+
     async def _take(self, questions: Sequence[Question]) -> list[Answer | bytes | None]:
+        if self._resting:  # what waited while the question before was not answered
+            raise TimeoutError("Redis did not answer a moment ago")
+        try:
+            return await self._taken(questions)
+        except BROKEN:
+            self._resting_until = self._clock() + REST_SECONDS
+            raise
+
+    async def _taken(self, questions: Sequence[Question]) -> list[Answer | bytes | None]:
         keys = [q.identifier.key for q in questions]
         held = await self._redis.take(keys)
         stale = [n for n, answer in enumerate(held) if isinstance(answer, Answer) and not self._current(answer)]

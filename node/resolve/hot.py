@@ -115,9 +115,13 @@ class Hot:
 
     async def _fetch(self, question: Question) -> Answer:
         answer = await self._next.ask(question)
-        if self._most and self._shared.state() == question.state and len(answer.shown) <= SHOWN_MOST:
+        if self._most and len(answer.shown) <= SHOWN_MOST and self._still(question):
             self._keep(question.identifier.key, _Entry(answer, question.stamp, self._clock() + self._seconds))
         return answer
+
+    def _still(self, question: Question) -> bool:
+        """Whether an answer under the question's stamp and state can ever be given; else it would only take a place."""
+        return self._shared.state() == question.state and self._shared.stamp(question.slot) == question.stamp
 
     def _keep(self, key: str, entry: _Entry) -> None:
         found = entry.answer.outcome is Outcome.FOUND

@@ -1,14 +1,17 @@
 """HS_ADMIN: who may administer a record, and what they may do (RFC 3651 §3.2.1)."""
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Final, Self
 
 from proto.octets import Reader, string
+
+ADMIN_ALL: Final = 0x0FFF
+"""Every permission there is; old writers leave bits above them set, which mean nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Admin:
-    """Twelve permission bits (0x0FFF = all) for whoever holds the key `index:handle`; index 0 = any key of it."""
+    """Twelve permission bits (ADMIN_ALL = all) for whoever holds the key `index:handle`; index 0 = any key of it."""
 
     permissions: int
     handle: str

@@ -12,6 +12,8 @@ KEPT_DAYS: Final = 90
 """Days a batch's record is kept: a quarter, in which a factory has reconciled."""
 REASONS_MOST: Final = 200
 """Most refused rows a record names with their reasons; the client was told all of them in the answer."""
+TEXT_MOST: Final = 500
+"""Most characters kept of what a row called its identifier, and of its reason: twice the longest identifier."""
 PAGE_MOST: Final = 100
 
 
@@ -49,10 +51,15 @@ async def add(connection: Connection, batch: Batch, made: datetime) -> int:
             batch.existed_alike,
             batch.existed_different,
             batch.refused,
-            msgspec.json.encode(batch.reasons[:REASONS_MOST]).decode(),
+            msgspec.json.encode([(n, _kept(i), _kept(why)) for n, i, why in batch.reasons[:REASONS_MOST]]).decode(),
             made - timedelta(days=KEPT_DAYS),
         )
     )
+
+
+def _kept(text: str) -> str:
+    """`text`, which may be anything a client sent, as jsonb can hold it."""
+    return text[:TEXT_MOST].replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 async def listed(connection: Connection, account: int | None, below: int, most: int) -> list[dict[str, Any]]:

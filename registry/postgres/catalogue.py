@@ -1,13 +1,11 @@
 """Enterprises and prefixes in the database, and the catalogue's number their epochs are taken from."""
 
 from hashlib import sha256
-from typing import Any
+from typing import Any, Final
 
 from proto.chain import HEAD_FIRST, Kind, entry_digest
 from registry.postgres.connection import Connection
 from registry.prefix import PrefixState, RegisteredPrefix
-
-_KINDS = {PrefixState.ENABLED: Kind.PREFIX_ENABLED, PrefixState.STOPPED: Kind.PREFIX_STOPPED}
 
 
 async def number(connection: Connection) -> int:
@@ -47,11 +45,18 @@ async def enterprises(connection: Connection) -> list[Any]:
     )
 
 
-async def prefix(connection: Connection, name: str) -> RegisteredPrefix | None:
-    """The prefix called `name`."""
-    row = await connection.fetchrow(
-        "SELECT number, name, state, epoch, enterprise_no FROM prefix WHERE name = $1", name
-    )
+_PREFIX: Final = "SELECT number, name, state, epoch, enterprise_no FROM prefix WHERE name = $1"
+_PREFIX_HELD: Final = f"{_PREFIX} FOR NO KEY UPDATE"
+
+
+async def prefix(connection: Connection, name: str, *, held: bool = False) -> RegisteredPrefix | None:
+    """The prefix called `name`, whatever a client calls so.
+
+    `held`: nobody else changes it before the caller's transaction ends; two who want the same do not both do it.
+    """
+    if "\0" in name:  # PostgreSQL refuses such text
+        return None
+    row = await connection.fetchrow(_PREFIX_HELD if held else _PREFIX, name)
     return RegisteredPrefix(row[0], row[1], PrefixState(row[2]), row[3], row[4]) if row else None
 
 
@@ -79,7 +84,7 @@ async def add_prefix(connection: Connection, name: str, enterprise: int | None) 
 async def set_state(connection: Connection, name: str, state: PrefixState) -> int | None:
     """Brings a prefix into `state`; the new epoch (or the present one if it was so already), None if unknown."""
     async with connection.transaction():
-        before = await prefix(connection, name)
+        before = await prefix(connection, name, held=True)
         if before is None or before.state is state:
             return before.epoch if before else None
         epoch = await connection.fetchval("SELECT next_epoch()")
@@ -91,7 +96,7 @@ async def set_state(connection: Connection, name: str, state: PrefixState) -> in
 
 async def _announce(connection: Connection, prefix_no: int, name: str, epoch: int, state: PrefixState) -> None:
     """What happens to a prefix stands in its own stream: empty suffix, its epoch as version."""
-    kind = _KINDS[state]
+    kind = Kind.PREFIX_ENABLED if state.open else Kind.PREFIX_STOPPED
     entry = entry_digest(name, epoch, kind, 0, sha256(b"").digest())
     await connection.execute(
         "SELECT append_change($1, $2, ARRAY[1], ARRAY[''], ARRAY[$3::integer - 1], ARRAY[$4::smallint], ARRAY[0], "

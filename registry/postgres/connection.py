@@ -1,7 +1,7 @@
 """Pools of connections, and what a broken one means. No statement of any table lives here."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
 import asyncpg
@@ -58,12 +58,24 @@ async def open_pool(url: str, *, size: int, name: str) -> asyncpg.Pool:
 async def borrowed(pool: asyncpg.Pool) -> AsyncIterator[Connection]:
     """A connection for questions. Raises UnavailableError when the database cannot be asked."""
     try:
-        async with pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
-            yield connection
-    except BROKEN as error:
-        if isinstance(error, asyncpg.DataError):  # an InterfaceError too, but the fault is ours
-            raise
+        connection = await pool.acquire(timeout=ACQUIRE_SECONDS)
+    except (*BROKEN, asyncpg.PostgresError) as error:  # whatever it says: a database that lets nobody in is away
         raise UnavailableError(f"{type(error).__name__}: {error}") from error
+    try:
+        try:
+            yield connection
+        finally:
+            # What was asked is answered, a commit above all: breaking while it is put back changes nothing of that.
+            with suppress(*BROKEN):
+                await pool.release(connection)
+    except BROKEN as error:
+        raise UnavailableError(f"{type(error).__name__}: {error}") from error
+
+
+def cut(connection: Connection) -> None:
+    """Ends a borrowed connection after an outcome was lost: its server process shall end, and with it the doubt."""
+    with suppress(asyncpg.InterfaceError):  # the pool has taken it back already when it broke by itself
+        connection.terminate()
 
 
 async def connect(url: str, name: str) -> Connection:

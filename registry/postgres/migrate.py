@@ -27,7 +27,7 @@ def migrations() -> tuple[Migration, ...]:
     found = []
     for file in resources.files("registry.postgres").joinpath("migrations").iterdir():
         if match := _NAME.fullmatch(file.name):
-            found.append(Migration(int(match[1]), match[2], file.read_text()))
+            found.append(Migration(int(match[1]), match[2], file.read_text("utf-8")))
     return tuple(sorted(found, key=lambda m: m.number))
 
 
@@ -58,7 +58,7 @@ async def migrate(connection: Connection, upto: int | None = None) -> list[Migra
                 f"The database is at schema step {at}, this program knows {known[-1].number}: run a newer one."
             )
         for step in known:
-            if at < step.number <= (upto or known[-1].number):
+            if at < step.number <= (known[-1].number if upto is None else upto):
                 async with connection.transaction():
                     await connection.execute(step.sql)
                     await connection.execute(

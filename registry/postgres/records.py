@@ -27,13 +27,15 @@ class Stored:
     body: bytes = b""
 
 
+# LIMIT 1 keeps the planner to the whole key: the plan is made while tables may still look empty, and a join could then
+# be answered by reading all of a prefix for every identifier.
 _LOOK: Final = """
     SELECT coalesce(p.number, 0), coalesce(p.state, 0), coalesce(p.epoch, (SELECT number FROM catalogue)),
            coalesce(r.version, 0), coalesce(r.live, false), coalesce(r.template_no, 0), coalesce(t.epoch, 0),
            coalesce(r.updated, 0), coalesce(r.body, ''::bytea)
     FROM unnest($1::text[], $2::text[]) WITH ORDINALITY q(prefix, suffix, n)
     LEFT JOIN prefix p ON p.name = q.prefix
-    LEFT JOIN record r ON r.prefix_no = p.number AND r.suffix = q.suffix
+    LEFT JOIN LATERAL (SELECT * FROM record WHERE prefix_no = p.number AND suffix = q.suffix LIMIT 1) r ON true
     LEFT JOIN template t ON t.number = r.template_no
     ORDER BY q.n
 """
@@ -62,7 +64,7 @@ _GROUND: Final = """
 _CURRENT: Final = """
     SELECT r.suffix, r.version, r.live, r.template_no, r.updated, r.body, coalesce(t.epoch, 0)
     FROM unnest($2::text[]) q(suffix)
-    JOIN record r ON r.prefix_no = $1 AND r.suffix = q.suffix
+    CROSS JOIN LATERAL (SELECT * FROM record WHERE prefix_no = $1 AND suffix = q.suffix LIMIT 1) r
     LEFT JOIN template t ON t.number = r.template_no
 """
 
@@ -122,7 +124,8 @@ async def versions(connection: Connection, prefix: str, suffix: str, most: int) 
     return list(
         await connection.fetch(
             """
-            SELECT v.version, v.live, v.template_no, v.updated, v.body, a.username, t.version AS template
+            SELECT v.version, v.live, v.template_no, coalesce(t.epoch, 0) AS template_epoch, v.updated, v.body,
+                a.username, t.version AS template
             FROM (
                 SELECT version, live, template_no, updated, body, actor_no FROM record
                 WHERE prefix_no = (SELECT number FROM prefix WHERE name = $1) AND suffix = $2
@@ -166,13 +169,16 @@ async def changes_after(connection: Connection, places: dict[int, int], most: in
 
 
 async def places(connection: Connection, seconds: int) -> dict[int, int]:
-    """Where every stream stood `seconds` ago (at the latest): prefix number to number of its last change before."""
+    """Where every stream stood `seconds` ago (at the latest): prefix number to number of its last change before.
+
+    0 asks for the heads, which no clock that was put back may hide.
+    """
     rows = await connection.fetch(
         """
-        SELECT s.prefix_no, coalesce((
+        SELECT s.prefix_no, CASE WHEN $1::float8 = 0 THEN s.number ELSE coalesce((
             SELECT c.number FROM change c
             WHERE c.prefix_no = s.prefix_no AND c.sub = 0 AND c.made <= clock_timestamp() - make_interval(secs => $1)
-            ORDER BY c.number DESC LIMIT 1), 0)
+            ORDER BY c.number DESC LIMIT 1), 0) END
         FROM stream s WHERE s.sub = 0
         """,
         float(seconds),

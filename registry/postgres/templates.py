@@ -63,10 +63,10 @@ async def listed(connection: Connection, prefix: str) -> list[tuple[str, str, st
 
 
 async def add(connection: Connection, template: Template) -> bool:
-    """Keeps a new template inside the caller's transaction; False when that version exists."""
+    """Keeps a new template; False when that version exists, or the prefix does not."""
     try:
         async with connection.transaction():
-            await connection.execute(
+            done = await connection.execute(
                 """
                 INSERT INTO template
                     (prefix_no, version, zh, en, description, category, carrier, items, suffix, epoch)
@@ -90,7 +90,7 @@ async def add(connection: Connection, template: Template) -> bool:
             )
     except asyncpg.UniqueViolationError:
         return False
-    return True
+    return bool(done == "INSERT 0 1")
 
 
 async def replace(connection: Connection, template: Template) -> bool:

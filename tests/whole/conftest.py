@@ -57,7 +57,12 @@ def start(data: Path, *more: str) -> World:
     environment = {k: v for k, v in os.environ.items() if not k.startswith("IDNODE_")}
     with log.open("ab") as output:
         process = subprocess.Popen(
-            command, stdout=output, stderr=output, env=environment, start_new_session=True, cwd=Path(__file__).parents[2]
+            command,
+            stdout=output,
+            stderr=output,
+            env=environment,
+            start_new_session=True,
+            cwd=Path(__file__).parents[2],
         )
     world = World(data, process, log)
     until = time.monotonic() + PATIENCE

@@ -146,20 +146,20 @@ CREATE INDEX batch_account ON batch (account_no, number);
 -- p_bases holds the version each change was judged against (0 = there was none): a change whose premise no longer
 -- holds is left out, the others are written. Returns the ordinals (from 1) of what was written.
 -- Raises ID001 when the prefix changed since the judgement, ID002 when a template is gone: nothing is written then.
--- Keys come sorted, updates go before inserts, the stream last: two callers never wait for each other in a circle.
+-- Keys come sorted and are taken in that order, the stream last: two callers never wait for each other in a circle.
 CREATE FUNCTION commit_changes(
     p_prefix integer, p_epoch bigint, p_at bigint,
     p_suffixes text[], p_bases integer[], p_kinds smallint[], p_templates integer[], p_actors integer[],
     p_lives boolean[], p_bodies bytea[], p_entries bytea[]
 ) RETURNS integer[]
 LANGUAGE plpgsql
--- The plan is cached while the table may still look empty: only ever come by the index.
+-- The plan is cached while the table may still look empty: only ever come by the index. LIMIT 1 and ON CONFLICT see
+-- to it that it is by the whole key; a join would be free to read all of the prefix for every change.
 SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off
 AS $$
 DECLARE
-    v_won  integer[] := '{}';
-    v_made text[];
-    v_new  integer := (SELECT count(*) FROM unnest(p_bases) b WHERE b = 0);
+    v_written text[];
+    v_won     integer[];
 BEGIN
     UPDATE template SET used = true WHERE number = ANY (p_templates) AND NOT used;
     IF EXISTS (
@@ -169,44 +169,32 @@ BEGIN
         RAISE EXCEPTION 'template is gone' USING ERRCODE = 'ID002';
     END IF;
 
-    IF v_new < cardinality(p_bases) THEN
-        WITH given AS MATERIALIZED (
-            SELECT * FROM unnest(p_suffixes, p_bases, p_templates, p_actors, p_lives, p_bodies)
-                WITH ORDINALITY g(suffix, base, template_no, actor_no, live, body, n)
-            WHERE base > 0
-        ), kept AS (
-            INSERT INTO history (updated, prefix_no, version, template_no, actor_no, live, suffix, body)
-            SELECT r.updated, r.prefix_no, r.version, r.template_no, r.actor_no, r.live, r.suffix, r.body
-            FROM given g JOIN record r ON r.prefix_no = p_prefix AND r.suffix = g.suffix AND r.version = g.base
-            ON CONFLICT DO NOTHING
-        ), written AS (
-            UPDATE record r
-            SET version = g.base + 1, updated = p_at, template_no = g.template_no, actor_no = g.actor_no,
-                live = g.live, body = g.body
-            FROM given g
-            WHERE r.prefix_no = p_prefix AND r.suffix = g.suffix AND r.version = g.base
-            RETURNING g.n::integer AS n
-        )
-        SELECT coalesce(array_agg(n), '{}') INTO v_won FROM written;
-    END IF;
+    WITH kept AS (
+        INSERT INTO history (updated, prefix_no, version, template_no, actor_no, live, suffix, body)
+        SELECT r.updated, r.prefix_no, r.version, r.template_no, r.actor_no, r.live, r.suffix, r.body
+        FROM unnest(p_suffixes, p_bases) g(suffix, base)
+        CROSS JOIN LATERAL (
+            SELECT * FROM record WHERE prefix_no = p_prefix AND suffix = g.suffix AND version = g.base LIMIT 1
+        ) r
+        WHERE g.base > 0
+        ON CONFLICT DO NOTHING
+    ), written AS (
+        INSERT INTO record (updated, prefix_no, version, template_no, actor_no, live, suffix, body)
+        SELECT p_at, p_prefix, g.base + 1, g.template_no, g.actor_no, g.live, g.suffix, g.body
+        FROM unnest(p_suffixes, p_bases, p_templates, p_actors, p_lives, p_bodies)
+            g(suffix, base, template_no, actor_no, live, body)
+        ON CONFLICT (prefix_no, suffix) DO UPDATE
+        SET updated = excluded.updated, version = excluded.version, template_no = excluded.template_no,
+            actor_no = excluded.actor_no, live = excluded.live, body = excluded.body
+        WHERE record.version = excluded.version - 1
+        RETURNING suffix
+    )
+    SELECT array_agg(suffix) INTO v_written FROM written;
 
-    IF v_new > 0 THEN
-        WITH written AS (
-            INSERT INTO record (updated, prefix_no, version, template_no, actor_no, live, suffix, body)
-            SELECT p_at, p_prefix, 1, g.template_no, g.actor_no, g.live, g.suffix, g.body
-            FROM unnest(p_suffixes, p_bases, p_templates, p_actors, p_lives, p_bodies)
-                g(suffix, base, template_no, actor_no, live, body)
-            WHERE g.base = 0
-            ON CONFLICT DO NOTHING
-            RETURNING suffix
-        )
-        SELECT coalesce(array_agg(suffix), '{}') INTO v_made FROM written;
-        v_won := v_won || ARRAY(
-            SELECT g.n::integer FROM unnest(p_suffixes, p_bases) WITH ORDINALITY g(suffix, base, n)
-            WHERE g.base = 0 AND (cardinality(v_made) = v_new OR g.suffix = ANY (v_made))
-        );
-    END IF;
-
+    v_won := ARRAY(
+        SELECT n::integer FROM unnest(p_suffixes) WITH ORDINALITY g(suffix, n)
+        WHERE cardinality(v_written) = cardinality(p_suffixes) OR g.suffix = ANY (v_written)
+    );
     IF cardinality(v_won) = 0 THEN
         RETURN v_won;
     END IF;

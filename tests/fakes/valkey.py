@@ -1,0 +1,83 @@
+"""A Valkey of a test's own, out of the wheel: to be frozen, killed and started again without anybody else noticing."""
+
+import os
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from node.quarters import Account, valkey_program
+
+PATIENCE = 20.0
+
+
+@dataclass
+class OwnValkey:
+    """Started, frozen, thawed and killed by pid; its socket stays where it is."""
+
+    folder: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
+    process: "subprocess.Popen[bytes] | None" = None
+
+    @property
+    def socket(self) -> Path:
+        return self.folder / "v.sock"
+
+    @property
+    def url(self) -> str:
+        return f"unix://{self.socket}"
+
+    def start(self) -> None:
+        """Returns when it answers."""
+        program = valkey_program(Account(os.geteuid(), os.getegid(), "test"))
+        command = [str(program), "--port", "0", "--unixsocket", str(self.socket)]
+        command += ["--save", "", "--dir", str(self.folder)]
+        self.process = subprocess.Popen(
+            command, env={"LC_ALL": "C", **self.environment}, stdout=subprocess.DEVNULL, start_new_session=True
+        )
+        until = time.monotonic() + PATIENCE
+        while not self._answers():
+            assert self.process.poll() is None, "valkey has ended"
+            assert time.monotonic() < until, "valkey does not answer"
+            time.sleep(0.01)
+
+    def _answers(self) -> bool:
+        with suppress(OSError), socket.socket(socket.AF_UNIX) as to:
+            to.settimeout(PATIENCE)
+            to.connect(str(self.socket))
+            to.sendall(b"PING\r\n")
+            return to.recv(64) == b"+PONG\r\n"
+        return False
+
+    def signal(self, number: int) -> None:
+        assert self.process is not None
+        self.process.send_signal(number)
+
+    def freeze(self) -> None:
+        self.signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self.signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        """kill -9; returns when it is gone."""
+        self.signal(signal.SIGKILL)
+        assert self.process is not None
+        self.process.wait(PATIENCE)
+
+
+@contextmanager
+def own_valkey(environment: Mapping[str, str] | None = None) -> Iterator[OwnValkey]:
+    """A running one, gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="idnode-valkey-") as folder:
+        valkey = OwnValkey(Path(folder), environment or {})
+        valkey.start()
+        try:
+            yield valkey
+        finally:
+            valkey.kill()

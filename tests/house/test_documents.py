@@ -1,0 +1,116 @@
+"""Holds what is written to what is there: head docstrings, paths and settings named in documents, docs/settings.md.
+
+Run as a program (`python tests/house/test_documents.py`) it writes docs/settings.md, which a test keeps true.
+"""
+
+import ast
+import re
+from dataclasses import Field, fields
+from pathlib import Path
+
+import pytest
+
+from node.config import Config, variable
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "settings.md"
+ROOMS = ("proto", "registry", "node", "loadtest", "tests")
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+MODULES = sorted(str(f.relative_to(ROOT)) for room in ROOMS for f in (ROOT / room).rglob("*.py") if f.read_bytes())
+
+NAMED = re.compile(r"`((?:proto|registry|node|loadtest|tests|docs|\.ci)/[\w./*-]*)`")
+LINKED = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
+WITHIN = re.compile(r"`([\w./]+(?:\.(?:py|toml|sql)|/))`")
+"""In a row of ARCHITECTURE.md that is about a room: what stands in it."""
+ROOM_ROW = re.compile(r"^\| `([\w./]+/)`[^|]*\|([^|]*)\|")
+SETTING = re.compile(r"\bIDNODE_[A-Z0-9_]+\b")
+NO_SETTINGS = {"IDNODE_PASSWORD", "IDNODE_TEST_STRICT"}
+"""Variables that other programs of the house read: `import` and the tests."""
+
+
+def relative(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def test_every_module_says_at_its_head_what_lives_in_it():
+    assert [name for name in MODULES if not ast.get_docstring(ast.parse((ROOT / name).read_text("utf-8")))] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=relative)
+def test_every_path_a_document_names_is_there(document: Path):
+    text = document.read_text("utf-8")
+    missing = [path for path in NAMED.findall(text) if not list(ROOT.glob(path.rstrip("/")))]
+    missing += [path for path in LINKED.findall(text) if not (document.parent / path).exists()]
+    assert missing == []
+
+
+def test_every_file_the_architecture_puts_into_a_room_is_there():
+    rows = [
+        match for line in (ROOT / "ARCHITECTURE.md").read_text("utf-8").splitlines() if (match := ROOM_ROW.match(line))
+    ]
+    assert {row[1] for row in rows} >= {"proto/", "registry/", "node/", "loadtest/history/", "tests/"}
+    missing = [
+        f"{row[1]}{name}"
+        for row in rows
+        for name in WITHIN.findall(row[2])
+        if not (ROOT / row[1] / name).exists() and not (ROOT / name).exists()
+    ]
+    assert missing == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=relative)
+def test_every_setting_a_document_names_is_one(document: Path):
+    known = {variable(entry.name) for entry in fields(Config)} | NO_SETTINGS
+    named = {name for name in SETTING.findall(document.read_text("utf-8")) if not name.endswith("_")}
+    assert named - known == set()
+
+
+def test_every_setting_is_explained_in_both_languages():
+    for entry in fields(Config):
+        notes = entry.metadata
+        assert re.search(r"[\u4e00-\u9fff]", notes["zh"]), entry.name
+        assert re.search(r"[a-z]", notes["en"]), entry.name
+        assert (notes["low"] is None) == (notes["high"] is None) == (not isinstance(entry.default, int)), entry.name
+
+
+# --- The page ----------------------------------------------------------------------------------------------
+
+HEAD = """# 设置 · Settings
+
+由 `tests/house/test_documents.py` 根据 `node/config.py` 写成，同一测试检查两者一致。
+Written from `node/config.py` by `tests/house/test_documents.py`, which also checks that it is true.
+
+每项设置来自环境变量，或来自 `--config FILE.toml`（键为小写、不带 `IDNODE_`，如 `http_port = 8000`）。
+命令行参数优先于环境变量，环境变量优先于文件。
+不认识的设置或超出范围的值会使启动停止，并用一句话说明原因。🔒 表示机密。
+
+Each setting comes from the environment, or from `--config FILE.toml` (keys in lower case without `IDNODE_`, such as
+`http_port = 8000`); the command line wins over the environment, the environment over the file. An unknown setting or a
+value out of bounds stops the start with a sentence. 🔒 marks a secret.
+
+| 环境变量 variable | 默认 default | 范围 bounds | 单位 unit | 说明 meaning |
+|---|---|---|---|---|
+"""
+
+
+def _row(entry: "Field[object]") -> str:
+    notes, default = entry.metadata, entry.default
+    bounds = " / ".join(f"`{choice}`" for choice in (*notes["among"], *(f"{s}…" for s in notes["schemes"])))
+    if notes["low"] is not None:
+        bounds = f"{notes['low']} – {notes['high']}"
+    shown = "空 empty" if default == "" else f"`{default}`"
+    name = f"`{variable(entry.name)}`" + (" 🔒" if notes["secret"] else "")
+    return f"| {name} | {shown} | {bounds} | {notes['unit']} | {notes['zh']}<br>{notes['en']} |"
+
+
+def page() -> str:
+    """docs/settings.md as it must be."""
+    return HEAD + "\n".join(map(_row, fields(Config))) + "\n"
+
+
+def test_the_page_of_settings_is_true():
+    assert PAGE.read_text("utf-8") == page(), "write it anew: python tests/house/test_documents.py"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), "utf-8")

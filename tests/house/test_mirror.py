@@ -1,0 +1,51 @@
+"""Holds the tests to the rooms: each file has a test of its name in the mirrored folder, or says here what proves it.
+
+Files are compared by name only; whether a test proves anything is for its reader.
+"""
+
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+FILES = sorted(
+    str(file.relative_to(ROOT))
+    for room in ("proto", "registry", "node")
+    for file in (ROOT / room).rglob("*.py")
+    if file.name != "__init__.py"
+)
+ELSEWHERE = {
+    # Names without behaviour: whoever uses them proves them.
+    "proto/codes.py": "tests/proto/test_web_json.py",
+    "proto/errors.py": "tests/proto/test_identifier.py",
+    "proto/limits.py": "tests/proto/test_value.py",
+    "registry/errors.py": "tests/registry/test_registrar.py",
+    # Parts of one thing, proven where they work together.
+    "node/server.py": "tests/node/test_embedded.py",
+    "node/quarters.py": "tests/node/test_embedded.py",
+    "node/deathwatch.py": "tests/node/test_embedded.py",
+}
+"""File to the test that proves it instead, and that speaks of it."""
+
+
+def named_after(name: str) -> list[str]:
+    """The tests that bear the name of a file: in its mirrored folder or above it in its room, or of the whole."""
+    file = Path(name)
+    folders = [Path("tests", *file.parts[:depth]) for depth in range(1, len(file.parts))] + [Path("tests/whole")]
+    wanted = [folder / f"test_{file.stem}.py" for folder in folders]
+    return [str(path) for path in wanted if (ROOT / path).exists()]
+
+
+def test_every_file_has_a_test_that_bears_its_name():
+    missing = [name for name in FILES if name not in ELSEWHERE and not named_after(name)]
+    assert not missing, " ".join(missing)
+
+
+def test_every_exception_is_needed_and_true():
+    assert [name for name in ELSEWHERE if name not in FILES or named_after(name)] == []
+    silent = {n: t for n, t in ELSEWHERE.items() if Path(n).stem not in (ROOT / t).read_text("utf-8")}
+    assert silent == {}
+
+
+def test_a_missing_test_is_seen():
+    assert named_after("proto/values/admin.py") == ["tests/proto/test_admin.py"]
+    assert named_after("registry/postgres/records.py") == ["tests/registry/postgres/test_records.py"]
+    assert named_after("registry/nothing.py") == []

@@ -1,0 +1,251 @@
+"""Group commit: what waits goes together, an identifier's changes keep their order, neighbours share no fate.
+
+The registrar here is a fake that writes down what it is given and answers when the test lets it.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from node.gather import BusyError
+from node.register.batcher import LANES, Batcher
+from proto.chain import Kind
+from proto.identifier import Identifier
+from registry.account import Account
+from registry.errors import UnavailableError, UnknownOutcomeError
+from registry.registrar import GROUP_MOST, Job, Outcome, Written
+from registry.rules import Request
+
+WHO = Account(1, "leather", "person", "enterprise", 1)
+NOW = 1_795_000_000
+A, B = "88.999.1001", "88.999.2001"
+
+
+def job(text: str, template: str = "") -> Job:
+    return Job(Request("create", Identifier.parse(text), template), WHO)
+
+
+class Registrar:
+    """Keeps each group it is given; `verdict` may raise for one, and `hold` keeps it from answering."""
+
+    def __init__(self, verdict: Callable[[list[str]], None] = lambda group: None) -> None:
+        self.groups: list[list[str]] = []
+        self._verdict = verdict
+        self._gate = asyncio.Event()
+        self._gate.set()
+        self._bell = asyncio.Event()
+        self.now: set[int] = set()
+
+    async def write(self, jobs: Sequence[Job], now: int) -> list[Outcome]:
+        group = [f"{j.request.identifier}{j.request.template}" for j in jobs]
+        self.groups.append(group)
+        self.now.add(now)
+        self._bell.set()
+        await self._gate.wait()
+        self._verdict(group)
+        return [Written(Kind.CREATED, len(text)) for text in group]
+
+    def hold(self) -> None:
+        self._gate.clear()
+
+    def let(self) -> None:
+        self._gate.set()
+
+    async def given(self, groups: int) -> None:
+        while len(self.groups) < groups:
+            self._bell.clear()
+            await self._bell.wait()
+
+
+def batcher(registrar: Registrar, most: int = 20_000) -> Batcher:
+    return Batcher(registrar, most, lambda: NOW)  # type: ignore[arg-type]
+
+
+async def settle() -> None:
+    """Lets everything run that can run without anybody answering."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+def parted(group: list[str]) -> list[str]:
+    return [text.partition("/")[2] for text in group]
+
+
+async def test_what_waits_for_a_prefix_goes_into_one_group() -> None:
+    registrar = Registrar()
+    registrar.hold()
+    writing = batcher(registrar)
+    calls = [asyncio.create_task(writing.write([job(f"{A}/{n}")])) for n in range(2)]
+    await registrar.given(1)
+    calls += [asyncio.create_task(writing.write([job(f"{A}/{n}"), job(f"{A}/{n}x")])) for n in range(2, 5)]
+    await settle()
+    registrar.let()
+    outcomes = await asyncio.gather(*calls)
+    assert [len(each) for each in outcomes] == [1, 1, 2, 2, 2]
+    assert [text for group in registrar.groups for text in parted(group)] == ["0", "1", "2", "2x", "3", "3x", "4", "4x"]
+    assert len(registrar.groups) <= 1 + LANES
+    assert registrar.now == {NOW}
+
+
+async def test_each_prefix_has_groups_of_its_own_and_outcomes_keep_the_order_sent() -> None:
+    registrar = Registrar()
+    outcomes = await batcher(registrar).write([job(f"{A}/1"), job(f"{B}/22"), job(f"{A}/333"), job(f"{B}/4444")])
+    assert sorted(registrar.groups) == [[f"{A}/1", f"{A}/333"], [f"{B}/22", f"{B}/4444"]]
+    assert [each.version for each in outcomes if isinstance(each, Written)] == [len(A) + 1 + n for n in (1, 2, 3, 4)]
+
+
+async def test_a_prefix_spelt_two_ways_is_one_prefix() -> None:
+    registrar = Registrar()
+    await batcher(registrar).write([job("0.na/a"), job("0.NA/b")])
+    assert registrar.groups == [["0.na/a", "0.NA/b"]]
+
+
+async def test_no_prefix_waits_for_another() -> None:
+    registrar = Registrar()
+    registrar.hold()
+    writing = batcher(registrar)
+    calls = [asyncio.create_task(writing.write([job(f"88.999.{n}/1")])) for n in range(5)]
+    await registrar.given(5)
+    registrar.let()
+    await asyncio.gather(*calls)
+
+
+async def test_a_group_is_no_larger_than_a_transaction_may_be() -> None:
+    registrar = Registrar()
+    jobs = [job(f"{A}/{n}") for n in range(GROUP_MOST + 3)]
+    outcomes = await batcher(registrar).write(jobs)
+    assert len(outcomes) == GROUP_MOST + 3
+    assert [len(group) for group in registrar.groups] == [GROUP_MOST, 3]
+
+
+async def test_no_identifier_comes_twice_in_a_group_and_the_later_change_comes_later() -> None:
+    registrar = Registrar()
+    registrar.hold()
+    writing = batcher(registrar)
+    calls = [asyncio.create_task(writing.write([job(f"{A}/x", f"#{n}"), job(f"{A}/{n}")])) for n in range(4)]
+    await settle()
+    registrar.let()
+    await asyncio.gather(*calls)
+    for group in registrar.groups:
+        assert len({text.partition("#")[0] for text in group}) == len(group)
+    changes = [text for group in registrar.groups for text in group if "#" in text]
+    assert changes == [f"{A}/x#{n}" for n in range(4)]
+    assert {text for group in registrar.groups for text in group if "#" not in text} == {f"{A}/{n}" for n in range(4)}
+
+
+async def test_a_later_change_of_an_identifier_is_not_begun_before_the_earlier_one_is_over() -> None:
+    registrar = Registrar()
+    registrar.hold()
+    writing = batcher(registrar)
+    first = asyncio.create_task(writing.write([job(f"{A}/x", "#1")]))
+    await registrar.given(1)
+    second = asyncio.create_task(writing.write([job(f"{A}/x", "#2"), job(f"{A}/y")]))
+    await settle()
+    assert registrar.groups == [[f"{A}/x#1"], [f"{A}/y"]], "the neighbour goes ahead in the second lane"
+    registrar.let()
+    await asyncio.gather(first, second)
+    assert registrar.groups[2:] == [[f"{A}/x#2"]]
+
+
+async def test_a_lane_with_nothing_it_may_take_ends_and_nothing_is_forgotten() -> None:
+    registrar = Registrar()
+    registrar.hold()
+    writing = batcher(registrar)
+    calls = []
+    for n in range(5):
+        calls.append(asyncio.create_task(writing.write([job(f"{A}/x", f"#{n}")])))
+        await settle()
+    assert registrar.groups == [[f"{A}/x#0"]]
+    registrar.let()
+    await asyncio.gather(*calls)
+    assert registrar.groups == [[f"{A}/x#{n}"] for n in range(5)]
+    assert (await writing.write([job(f"{A}/x", "#5")]))[0] == Written(Kind.CREATED, len(f"{A}/x#5"))
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 64])
+@pytest.mark.parametrize("place", ["first", "middle", "last"])
+async def test_a_poisoned_job_is_parted_from_its_neighbours(size: int, place: str) -> None:
+    culprit = {"first": 0, "middle": size // 2, "last": size - 1}[place]
+
+    def verdict(group: list[str]) -> None:
+        if f"{A}/{culprit}" in group:
+            raise ValueError("poison")
+
+    registrar = Registrar(verdict)
+    registrar.hold()
+    writing = batcher(registrar)
+    opener = asyncio.create_task(writing.write([job(f"{A}/opener")]))
+    await registrar.given(1)
+    calls = [asyncio.create_task(writing.write([job(f"{A}/{n}")])) for n in range(size)]
+    registrar.let()
+    outcomes = await asyncio.gather(*calls, return_exceptions=True)
+    await opener
+    assert isinstance(outcomes.pop(culprit), ValueError)
+    assert all(isinstance(outcome, list) and isinstance(outcome[0], Written) for outcome in outcomes)
+
+
+@pytest.mark.parametrize("error", [UnavailableError("away"), UnknownOutcomeError("lost", 7)])
+async def test_trouble_with_the_database_is_the_outcome_of_each_and_nobody_is_parted(error: Exception) -> None:
+    def verdict(group: list[str]) -> None:
+        raise error
+
+    registrar = Registrar(verdict)
+    outcomes = await batcher(registrar).write([job(f"{A}/1"), job(f"{A}/2")])
+    assert outcomes == [error, error]
+    assert len(registrar.groups) == 1
+
+
+async def test_trouble_of_one_prefix_is_not_that_of_another() -> None:
+    def verdict(group: list[str]) -> None:
+        if group[0].startswith(A):
+            raise UnavailableError("away")
+
+    first, second = await batcher(Registrar(verdict)).write([job(f"{A}/1"), job(f"{B}/1")])
+    assert isinstance(first, UnavailableError)
+    assert isinstance(second, Written)
+
+
+async def test_beyond_the_bound_nothing_is_done() -> None:
+    registrar = Registrar()
+    registrar.hold()
+    writing = batcher(registrar, most=3)
+    held = asyncio.create_task(writing.write([job(f"{A}/1"), job(f"{A}/2")]))
+    await registrar.given(1)
+    with pytest.raises(BusyError):
+        await writing.write([job(f"{A}/3"), job(f"{A}/4")])
+    third = asyncio.create_task(writing.write([job(f"{A}/5")]))
+    await settle()
+    with pytest.raises(BusyError):
+        await writing.write([job(f"{A}/6")])
+    registrar.let()
+    await asyncio.gather(held, third)
+    assert len(await writing.write([job(f"{A}/7"), job(f"{A}/8"), job(f"{A}/9")])) == 3
+    assert sorted(text for group in registrar.groups for text in parted(group)) == ["1", "2", "5", "7", "8", "9"]
+
+
+async def test_a_batch_larger_than_the_bound_is_taken_when_nothing_else_waits() -> None:
+    assert len(await batcher(Registrar(), most=2).write([job(f"{A}/{n}") for n in range(5)])) == 5
+
+
+async def test_nothing_asked_nothing_done() -> None:
+    registrar = Registrar()
+    assert await batcher(registrar).write([]) == []
+    assert registrar.groups == []
+
+
+async def test_who_goes_away_frees_his_place_and_his_neighbour_is_told() -> None:
+    registrar = Registrar()
+    registrar.hold()
+    writing = batcher(registrar, most=2)
+    gone = asyncio.create_task(writing.write([job(f"{A}/1")]))
+    stays = asyncio.create_task(writing.write([job(f"{A}/2")]))
+    await registrar.given(1)
+    gone.cancel()
+    await settle()
+    third = asyncio.create_task(writing.write([job(f"{A}/3")]))
+    await settle()
+    registrar.let()
+    assert isinstance((await stays)[0], Written)
+    assert isinstance((await third)[0], Written)
+    assert gone.cancelled()

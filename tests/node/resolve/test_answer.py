@@ -1,0 +1,49 @@
+"""`Answer`: what shared caches hold is read back as it was, and Redis finds the version where it looks for it."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from node.resolve.answer import Answer, Outcome
+
+LONG = st.integers(0, 2**64 - 1)
+WORD = st.integers(0, 2**32 - 1)
+ANSWERS = st.builds(Answer, st.sampled_from(Outcome), LONG, WORD, LONG, WORD, LONG, st.binary(max_size=300))
+
+
+@given(ANSWERS)
+def test_octets_are_read_back(answer: Answer) -> None:
+    assert Answer.from_octets(answer.to_octets()) == answer
+
+
+@given(ANSWERS)
+def test_the_version_stands_first_where_the_guard_in_redis_reads_it(answer: Answer) -> None:
+    assert int.from_bytes(answer.to_octets()[:8]) == answer.version
+
+
+def test_octets_in_shared_caches_stay_what_they_are() -> None:
+    answer = Answer(Outcome.FOUND, 3, 7, 21, 9, 22, b"[]")
+    assert (
+        answer.to_octets()
+        == bytes.fromhex("000000000000000300000000000000150000000000000016010000000700000009") + b"[]"
+    )
+
+
+def test_numbers_of_outcomes_stay_what_they_are() -> None:
+    assert {each.name: each.value for each in Outcome} == {
+        "FOUND": 1,
+        "ABSENT": 2,
+        "GONE": 3,
+        "STOPPED": 4,
+        "FOREIGN": 5,
+    }
+
+
+def test_the_tag_changes_with_version_and_epochs_only() -> None:
+    answer = Answer(Outcome.FOUND, 3, 7, 21, 9, 22, b"[1]")
+    assert answer.tag == '"3.21.22"'
+    others = [
+        Answer(Outcome.FOUND, 4, 7, 21, 9, 22, b"[1]"),
+        Answer(Outcome.FOUND, 3, 7, 23, 9, 22, b"[1]"),
+        Answer(Outcome.FOUND, 3, 7, 21, 9, 23, b"[1]"),
+    ]
+    assert len({answer.tag, *(each.tag for each in others)}) == 4

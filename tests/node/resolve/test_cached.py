@@ -1,0 +1,234 @@
+"""The stage that shares, on real Valkey and real shared memory: when it may be asked, and what it must never give."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import redis.asyncio
+
+from node import stamps
+from node.embedded import Servers
+from node.redis_cache import Fill, RedisCache
+from node.resolve.answer import Answer, Outcome, Question
+from node.resolve.cached import FILLS_MOST, REST_SECONDS, Cached
+from node.stamps import Shared
+from proto.identifier import Identifier
+
+PREFIX, EPOCH = 3, 11
+BAG = Identifier.parse("88.999.1001/BAG-1")
+
+
+def found(version: int, shown: bytes = b"[]") -> Answer:
+    return Answer(Outcome.FOUND, version, PREFIX, EPOCH, shown=shown)
+
+
+class Next:
+    """PostgreSQL, as far as this stage knows: one answer for all, given when `gate` is open."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.answer = found(1)
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.reached = asyncio.Event()
+
+    async def ask(self, question: Question) -> Answer:
+        self.asked.append(question.identifier.key)
+        self.reached.set()
+        answer = self.answer  # as one snapshot saw it
+        await self.gate.wait()
+        return answer
+
+
+class World:
+    """One worker's stage over a Redis, with its machine's shared memory."""
+
+    def __init__(self, redis_cache: Any, descriptor: int) -> None:
+        self.worker, self.follower = Shared(descriptor, 1, 0, 2), Shared(descriptor, 1, 1, 3)
+        self.follower.follow(EPOCH, [(PREFIX, EPOCH)], [])
+        self.redis = redis_cache
+        self.next = Next()
+        self.now = 1000.0
+        self.stage = Cached(redis_cache, self.worker, self.next, lambda: self.now)  # type: ignore[arg-type]
+
+    async def ask(self, identifier: Identifier = BAG, cacheable: bool = True) -> Answer:
+        answer = await self.stage.ask(Question(identifier, 0, b"", b"", cacheable))
+        await self.filled()
+        return answer
+
+    async def filled(self) -> None:
+        """Returns when nothing waits to be stored."""
+        while self.stage._filling is not None:
+            await asyncio.wait({self.stage._filling})
+
+
+@pytest.fixture
+def descriptor() -> Iterator[int]:
+    made = stamps.create(1)
+    yield made
+    os.close(made)
+
+
+@asynccontextmanager
+async def at(url: str) -> AsyncIterator[RedisCache]:
+    made = RedisCache(url, 60)
+    try:
+        yield made
+    finally:
+        await made.close()
+
+
+@pytest.fixture
+async def world(servers: Servers, descriptor: int) -> AsyncIterator[World]:
+    async with at(servers.redis_url) as cache, redis.asyncio.from_url(servers.redis_url) as raw:
+        await raw.flushall()
+        yield World(cache, descriptor)
+
+
+async def test_what_the_next_stage_said_is_shared(world: World, descriptor: int) -> None:
+    assert await world.ask() == found(1)
+    assert await world.ask() == found(1)
+    other = World(world.redis, descriptor)
+    assert await other.ask() == found(1)
+    assert world.next.asked == [BAG.key]
+    assert other.next.asked == []
+
+
+async def test_absent_answers_are_shared_too(world: World) -> None:
+    world.next.answer = Answer(Outcome.ABSENT, 0, PREFIX, EPOCH)
+    await world.ask()
+    assert (await world.ask()).outcome is Outcome.ABSENT
+    assert len(world.next.asked) == 1
+
+
+@pytest.mark.parametrize("why", ["pending or in doubt", "distrusted"])
+async def test_redis_is_not_asked_when_it_may_not_be(world: World, why: str) -> None:
+    await world.ask()
+    if why == "distrusted":
+        world.worker.distrust()
+    world.next.answer = found(2)
+    assert await world.ask(cacheable=why == "distrusted") == found(2)
+    world.follower.absolve(world.follower.distrusts())
+    assert await world.ask() == found(1), "and nothing was stored into it meanwhile"
+
+
+async def test_an_answer_under_an_epoch_that_is_over_is_dropped_and_fetched_anew(world: World) -> None:
+    await world.ask()
+    world.follower.follow(EPOCH + 1, [(PREFIX, EPOCH + 1)], [])
+    world.next.answer = replace(found(1, b"[2]"), epoch=EPOCH + 1)
+    assert (await world.ask()).shown == b"[2]"
+    assert (await world.ask()).shown == b"[2]"
+    assert len(world.next.asked) == 2
+
+
+async def test_an_answer_under_an_epoch_not_followed_yet_is_never_given(world: World) -> None:
+    world.next.answer = replace(found(1), epoch=EPOCH + 1)
+    for _ in range(3):
+        await world.ask()
+    assert len(world.next.asked) == 3
+
+
+async def test_what_was_read_before_a_change_is_not_stored_after_it(world: World) -> None:
+    world.next.gate.clear()
+    slow = asyncio.create_task(world.ask())
+    await world.next.reached.wait()
+    await world.redis.correct([BAG.key], [2])
+    world.next.answer = found(2)
+    world.next.gate.set()
+    assert await slow == found(1), "it was asked before the change was answered"
+    assert await world.ask() == found(2)
+    assert await world.ask() == found(2)
+    assert len(world.next.asked) == 2
+
+
+async def test_who_comes_while_another_fetches_asks_for_himself_and_stores_nothing(
+    world: World, descriptor: int
+) -> None:
+    other = World(world.redis, descriptor)
+    world.next.gate.clear()
+    first = asyncio.create_task(world.ask())
+    await world.next.reached.wait()
+    other.next.answer = found(1, b"[2]")
+    assert (await other.ask()).shown == b"[2]"
+    world.next.gate.set()
+    await first
+    assert (await other.ask()).shown == b"[]", "the one with the lease has stored"
+
+
+async def test_many_questions_of_a_moment_go_together(world: World) -> None:
+    bags = [Identifier.parse(f"88.999.1001/{n}") for n in range(450)]
+    await asyncio.gather(*(world.ask(bag) for bag in bags))
+    assert sorted(world.next.asked) == sorted(bag.key for bag in bags)
+    await asyncio.gather(*(world.ask(bag) for bag in bags))
+    assert len(world.next.asked) == 450
+
+
+class Broken:
+    """A Redis that does not answer, until it is mended; `takes` counts how often it was asked."""
+
+    def __init__(self) -> None:
+        self.takes = 0
+        self.fills: list[int] = []
+        self.mended = False
+        self.gate = asyncio.Event()
+
+    async def take(self, keys: Sequence[str]) -> list[bytes | None]:
+        self.takes += 1
+        if not self.mended:
+            raise TimeoutError("frozen")
+        return [b"Lease"] * len(keys)
+
+    async def fill(self, fills: Sequence[Fill]) -> None:
+        self.fills.append(len(fills))
+        await self.gate.wait()
+        if not self.mended:
+            raise TimeoutError("frozen")
+
+
+async def test_a_redis_that_does_not_answer_is_passed_over_and_left_alone_for_a_while(descriptor: int) -> None:
+    broken = Broken()
+    world = World(broken, descriptor)
+    for n in range(50):
+        assert await world.ask(Identifier.parse(f"88.999.1001/{n}")) == found(1)
+    assert broken.takes == 1, "one question pays for finding out, not each"
+    world.now += REST_SECONDS
+    await world.ask()
+    assert broken.takes == 2
+    world.now += REST_SECONDS
+    broken.mended = True
+    broken.gate.set()
+    await world.ask()
+    await world.ask()
+    assert broken.takes == 4
+
+
+async def test_a_moment_of_many_questions_does_not_wait_for_each_of_them(descriptor: int) -> None:
+    broken = Broken()
+    world = World(broken, descriptor)
+    bags = [Identifier.parse(f"88.999.1001/{n}") for n in range(3000)]
+    answers = await asyncio.gather(*(world.ask(bag) for bag in bags))
+    assert answers == [found(1)] * 3000
+    assert broken.takes <= 2, "what waited behind the first two calls went past"
+
+
+async def test_answers_that_cannot_be_stored_are_let_go(descriptor: int) -> None:
+    broken = Broken()
+    broken.mended = True
+    world = World(broken, descriptor)
+
+    async def ask(n: int) -> None:
+        await world.stage.ask(Question(Identifier.parse(f"88.999.1001/{n}"), 0, b"", b"", cacheable=True))
+
+    await asyncio.gather(*(ask(n) for n in range(FILLS_MOST + 1000)))
+    assert len(world.stage._fills) <= FILLS_MOST
+    broken.mended = False
+    broken.gate.set()
+    await world.filled()
+    assert world.stage._fills == []
+    broken.mended = True
+    await world.ask()
+    assert broken.fills[-1] == 1

@@ -1,0 +1,457 @@
+"""The stage in this process: what it keeps, under which stamp, for how long; and what it must never answer.
+
+The next stage is a fake whose answers the test gives when it likes; the shared memory is real.
+"""
+
+import asyncio
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from node import stamps
+from node.resolve.answer import Answer, Outcome, Question
+from node.resolve.hot import SHOWN_MOST, Hot
+from node.stamps import Shared
+from proto.identifier import Identifier
+from registry.errors import UnavailableError
+
+SECONDS = 60
+PREFIX, EPOCH = 3, 11
+BAG = Identifier.parse("88.999.1001/BAG-1")
+OTHER = Identifier.parse("88.999.1001/BAG-2")
+
+
+def found(version: int, shown: bytes = b"[1]", outcome: Outcome = Outcome.FOUND) -> Answer:
+    return Answer(outcome, version, PREFIX, EPOCH, shown=shown)
+
+
+class Next:
+    """The next stage: keeps the questions; answers at once from `answers`, or each when the test lets it."""
+
+    def __init__(self) -> None:
+        self.questions: list[Question] = []
+        self.answer: Answer | Exception = found(1)
+        self._open: list[asyncio.Future[Answer]] | None = None
+
+    def hold(self) -> None:
+        self._open = []
+
+    def let(self, question: int, answer: Answer | Exception) -> None:
+        assert self._open is not None
+        if isinstance(answer, Exception):
+            self._open[question].set_exception(answer)
+        else:
+            self._open[question].set_result(answer)
+
+    async def ask(self, question: Question) -> Answer:
+        self.questions.append(question)
+        if self._open is not None:
+            self._open.append(asyncio.get_running_loop().create_future())
+            return await self._open[-1]
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+class World:
+    """One worker's hot stage (column 0), another worker (1) and the follower (2) on one shared memory."""
+
+    def __init__(self, descriptor: int, entries: int = 100) -> None:
+        self.mine, self.other, self.follower = (Shared(descriptor, 2, column, column + 2) for column in range(3))
+        self.follower.follow(EPOCH, [(PREFIX, EPOCH)], [(5, EPOCH)])
+        self.follower.set_generation()
+        self.next = Next()
+        self.now = 1000.0
+        self.hot = Hot(self.mine, self.next, entries, SECONDS, lambda: self.now)
+
+    def write(self, identifier: Identifier) -> None:
+        """Another worker's commit, answered."""
+        slot = self.other.slot(identifier.key)
+        self.other.begin([slot])
+        self.other.end([slot])
+
+    @property
+    def asked(self) -> int:
+        return len(self.next.questions)
+
+
+@pytest.fixture
+def descriptor() -> Iterator[int]:
+    made = stamps.create(2)
+    yield made
+    os.close(made)
+
+
+@pytest.fixture
+def world(descriptor: int) -> World:
+    return World(descriptor)
+
+
+async def settle() -> None:
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+# -- keeping
+
+
+async def test_what_was_answered_is_answered_again_without_asking(world: World) -> None:
+    assert await world.hot.ask(BAG) == found(1)
+    assert await world.hot.ask(BAG) == found(1)
+    assert world.asked == 1
+    question = world.next.questions[0]
+    assert question.cacheable
+    assert question.stamp == world.mine.stamp(world.mine.slot(BAG.key))
+
+
+async def test_another_spelling_of_an_identifier_is_the_same(world: World) -> None:
+    await world.hot.ask(Identifier.parse("0.na/88.999"))
+    await world.hot.ask(Identifier.parse("0.NA/88.999"))
+    assert world.asked == 1
+
+
+@pytest.mark.parametrize("outcome", list(Outcome))
+async def test_every_outcome_is_kept(world: World, outcome: Outcome) -> None:
+    prefix, epoch = (0, EPOCH) if outcome is Outcome.FOREIGN else (PREFIX, EPOCH)
+    world.next.answer = replace(found(0, b"", outcome), prefix=prefix, epoch=epoch)
+    assert await world.hot.ask(BAG) == await world.hot.ask(BAG)
+    assert world.asked == 1
+
+
+async def test_an_answer_lives_so_long_and_no_longer(world: World) -> None:
+    await world.hot.ask(BAG)
+    world.now += SECONDS - 0.001
+    await world.hot.ask(BAG)
+    assert world.asked == 1
+    world.now += 0.001
+    world.next.answer = found(2)
+    assert await world.hot.ask(BAG) == found(2)
+    assert world.asked == 2
+    world.now += SECONDS - 0.001
+    assert await world.hot.ask(BAG) == found(2)
+    assert world.asked == 2
+
+
+async def test_the_longest_unasked_answer_goes_first(descriptor: int) -> None:
+    world = World(descriptor, entries=2)
+    bags = [Identifier.parse(f"88.999.1001/{n}") for n in range(3)]
+    await world.hot.ask(bags[0])
+    await world.hot.ask(bags[1])
+    await world.hot.ask(bags[0])
+    await world.hot.ask(bags[2])
+    assert world.asked == 3
+    await world.hot.ask(bags[0])
+    await world.hot.ask(bags[2])
+    assert world.asked == 3
+    await world.hot.ask(bags[1])
+    assert world.asked == 4
+
+
+async def test_a_flood_of_unknown_identifiers_pushes_no_found_one_out(descriptor: int) -> None:
+    world = World(descriptor, entries=16)
+    bags = [Identifier.parse(f"88.999.1001/{n}") for n in range(16)]
+    for bag in bags:
+        await world.hot.ask(bag)
+    world.next.answer = found(0, b"", Outcome.ABSENT)
+    for n in range(100):
+        await world.hot.ask(Identifier.parse(f"88.999.1001/nowhere-{n}"))
+    asked = world.asked
+    for bag in bags:
+        assert await world.hot.ask(bag) == found(1)
+    assert world.asked == asked
+    for n in (98, 99):
+        await world.hot.ask(Identifier.parse(f"88.999.1001/nowhere-{n}"))
+    assert world.asked == asked, "the last two absent ones are kept on their shelf of 16/8"
+    await world.hot.ask(Identifier.parse("88.999.1001/nowhere-97"))
+    assert world.asked == asked + 1
+
+
+async def test_what_changes_from_found_to_absent_and_back_stands_on_one_shelf_only(world: World) -> None:
+    for answer in (found(1), found(2, b"", Outcome.GONE), found(3)):
+        world.next.answer = answer
+        world.write(BAG)
+        assert await world.hot.ask(BAG) == answer
+        assert await world.hot.ask(BAG) == answer
+    assert world.asked == 3
+
+
+async def test_too_large_an_answer_is_given_and_not_kept(world: World) -> None:
+    world.next.answer = found(1, b"x" * SHOWN_MOST)
+    await world.hot.ask(BAG)
+    await world.hot.ask(BAG)
+    assert world.asked == 1
+    world.next.answer = found(1, b"x" * (SHOWN_MOST + 1))
+    await world.hot.ask(OTHER)
+    await world.hot.ask(OTHER)
+    assert world.asked == 3
+
+
+async def test_with_no_entries_nothing_is_kept(descriptor: int) -> None:
+    world = World(descriptor, entries=0)
+    for answer in (found(1), found(0, b"", Outcome.ABSENT)):
+        world.next.answer = answer
+        await world.hot.ask(BAG)
+        await world.hot.ask(BAG)
+    assert world.asked == 4
+
+
+# -- never older than a write that was answered
+
+
+@pytest.mark.parametrize("who", ["another worker", "this worker", "another machine"])
+async def test_after_a_write_the_kept_answer_is_not_given(world: World, who: str) -> None:
+    await world.hot.ask(BAG)
+    slot = world.mine.slot(BAG.key)
+    if who == "another worker":
+        world.write(BAG)
+    elif who == "this worker":
+        world.mine.begin([slot])
+        world.mine.end([slot])
+    else:
+        world.follower.touch([slot])
+    world.next.answer = found(2)
+    assert await world.hot.ask(BAG) == found(2)
+    assert await world.hot.ask(BAG) == found(2)
+    assert world.asked == 2
+
+
+async def test_while_a_commit_is_pending_everybody_asks_and_nobody_keeps(world: World) -> None:
+    await world.hot.ask(BAG)
+    slot = world.other.slot(BAG.key)
+    world.other.begin([slot])
+    for version in (1, 2, 2):
+        world.next.answer = found(version)
+        assert await world.hot.ask(BAG) == found(version)
+    assert world.asked == 4
+    assert not any(question.cacheable for question in world.next.questions[1:])
+    world.other.end([slot])
+    world.next.answer = found(3)
+    assert await world.hot.ask(BAG) == found(3)
+    assert world.asked == 5
+
+
+async def test_what_was_read_before_a_write_is_not_kept_for_after_it(world: World) -> None:
+    world.next.hold()
+    slow = asyncio.create_task(world.hot.ask(BAG))
+    await settle()
+    world.write(BAG)
+    world.next.let(0, found(1))
+    assert await slow == found(1), "it was asked before the write was answered"
+    late = asyncio.create_task(world.hot.ask(BAG))
+    await settle()
+    assert world.asked == 2
+    world.next.let(1, found(2))
+    assert await late == found(2)
+
+
+async def test_a_question_asked_after_a_write_does_not_join_one_begun_before_it(world: World) -> None:
+    world.next.hold()
+    before = asyncio.create_task(world.hot.ask(BAG))
+    await settle()
+    world.write(BAG)
+    after = asyncio.create_task(world.hot.ask(BAG))
+    await settle()
+    assert world.asked == 2
+    world.next.let(1, found(2))
+    assert await after == found(2)
+    world.next.let(0, found(1))
+    assert await before == found(1)
+    assert await world.hot.ask(BAG) == found(2), "the slow one has not taken the place of the newer answer"
+    assert world.asked == 2
+
+
+async def test_a_question_asked_while_a_commit_is_pending_joins_nobody(world: World) -> None:
+    world.next.hold()
+    before = asyncio.create_task(world.hot.ask(BAG))
+    await settle()
+    world.other.begin([world.other.slot(BAG.key)])
+    during = [asyncio.create_task(world.hot.ask(BAG)) for _ in range(2)]
+    await settle()
+    assert world.asked == 3
+    for n, answer in enumerate((found(1), found(2), found(2))):
+        world.next.let(n, answer)
+    assert await before == found(1)
+    assert await asyncio.gather(*during) == [found(2), found(2)]
+
+
+async def test_one_question_in_flight_for_all_who_ask_the_same(world: World) -> None:
+    world.next.hold()
+    asking = [asyncio.create_task(world.hot.ask(BAG)) for _ in range(50)]
+    other = asyncio.create_task(world.hot.ask(OTHER))
+    await settle()
+    assert world.asked == 2
+    world.next.let(0, found(1))
+    world.next.let(1, found(7))
+    assert await asyncio.gather(*asking) == [found(1)] * 50
+    assert await other == found(7)
+
+
+async def test_who_goes_away_takes_the_answer_from_nobody(world: World) -> None:
+    world.next.hold()
+    gone, stays = (asyncio.create_task(world.hot.ask(BAG)) for _ in range(2))
+    await settle()
+    gone.cancel()
+    await settle()
+    world.next.let(0, found(1))
+    assert await stays == found(1)
+    assert world.asked == 1
+
+
+async def test_an_error_goes_to_all_who_wait_and_to_none_who_come_later(world: World) -> None:
+    world.next.hold()
+    asking = [asyncio.create_task(world.hot.ask(BAG)) for _ in range(3)]
+    await settle()
+    world.next.let(0, UnavailableError("away"))
+    assert [str(each) for each in await asyncio.gather(*asking, return_exceptions=True)] == ["away"] * 3
+    again = asyncio.create_task(world.hot.ask(BAG))
+    await settle()
+    world.next.let(1, found(1))
+    assert await again == found(1)
+
+
+async def test_an_error_nobody_waits_for_is_not_complained_of(world: World) -> None:
+    complaints: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+    world.next.hold()
+    gone = asyncio.create_task(world.hot.ask(BAG))
+    await settle()
+    gone.cancel()
+    await settle()
+    world.next.let(0, UnavailableError("away"))
+    await settle()
+    assert not complaints
+
+
+# -- epochs, doubt, generation
+
+
+async def test_a_changed_epoch_of_the_prefix_ends_every_answer_under_it(world: World) -> None:
+    await world.hot.ask(BAG)
+    await world.hot.ask(OTHER)
+    world.follower.follow(EPOCH + 1, [(PREFIX, EPOCH + 1)], [])
+    world.next.answer = replace(found(1, b"", Outcome.STOPPED), epoch=EPOCH + 1)
+    assert (await world.hot.ask(BAG)).outcome is Outcome.STOPPED
+    assert (await world.hot.ask(OTHER)).outcome is Outcome.STOPPED
+    assert (await world.hot.ask(BAG)).outcome is Outcome.STOPPED
+    assert world.asked == 4
+
+
+async def test_a_changed_template_ends_the_answers_made_with_it(world: World) -> None:
+    world.next.answer = replace(found(1), template=5, template_epoch=EPOCH)
+    await world.hot.ask(BAG)
+    world.next.answer = found(1)
+    await world.hot.ask(OTHER)
+    world.follower.follow(EPOCH + 1, [], [(5, EPOCH + 1)])
+    await world.hot.ask(OTHER)
+    assert world.asked == 2, "it has no template"
+    world.next.answer = replace(found(1, b"[2]"), template=5, template_epoch=EPOCH + 1)
+    assert (await world.hot.ask(BAG)).shown == b"[2]"
+
+
+async def test_an_answer_made_under_an_epoch_not_followed_yet_is_not_given_twice(world: World) -> None:
+    world.next.answer = replace(found(1), epoch=EPOCH + 1)
+    await world.hot.ask(BAG)
+    await world.hot.ask(BAG)
+    assert world.asked == 2
+
+
+async def test_while_a_change_of_prefixes_is_in_doubt_everybody_asks(world: World) -> None:
+    await world.hot.ask(BAG)
+    world.other.begin_doubt()
+    world.next.answer = found(2)
+    assert await world.hot.ask(BAG) == found(2)
+    assert not world.next.questions[1].cacheable
+    world.other.end_doubt()
+    world.next.answer = found(3)
+    assert await world.hot.ask(BAG) == found(1), "nothing of it was changed: the kept answer still holds"
+
+
+async def test_what_was_asked_before_a_doubt_is_not_kept_after_it(world: World) -> None:
+    world.next.hold()
+    slow = asyncio.create_task(world.hot.ask(BAG))
+    await settle()
+    world.other.begin_doubt()
+    world.other.end_doubt()
+    world.next.let(0, found(1))
+    await slow
+    again = asyncio.create_task(world.hot.ask(BAG))
+    await settle()
+    assert world.asked == 2
+    world.next.let(1, found(1))
+    await again
+
+
+async def test_a_question_asked_after_a_doubt_does_not_join_one_begun_before_it(world: World) -> None:
+    world.next.hold()
+    before = asyncio.create_task(world.hot.ask(BAG))
+    await settle()
+    world.other.begin_doubt()
+    world.other.end_doubt()
+    after = asyncio.create_task(world.hot.ask(BAG))
+    await settle()
+    assert world.asked == 2
+    world.next.let(0, found(1))
+    world.next.let(1, found(2))
+    assert [await before, await after] == [found(1), found(2)]
+
+
+async def test_without_a_follower_nothing_is_kept_and_the_next_one_empties_the_shelves(world: World) -> None:
+    await world.hot.ask(BAG)
+    world.follower.clear_generation()
+    world.next.answer = found(2)
+    assert await world.hot.ask(BAG) == found(2)
+    assert await world.hot.ask(BAG) == found(2)
+    assert world.asked == 3
+    world.follower.set_generation()
+    world.next.answer = found(3)
+    assert await world.hot.ask(BAG) == found(3)
+    assert await world.hot.ask(BAG) == found(3)
+    assert world.asked == 4
+
+
+async def test_what_was_asked_of_one_generation_is_not_kept_in_the_next(world: World) -> None:
+    world.next.hold()
+    slow = asyncio.create_task(world.hot.ask(BAG))
+    await settle()
+    world.follower.clear_generation()
+    world.follower.set_generation()
+    world.next.let(0, found(1))
+    await slow
+    again = asyncio.create_task(world.hot.ask(BAG))
+    await settle()
+    assert world.asked == 2
+    world.next.let(1, found(2))
+    assert await again == found(2)
+
+
+# -- PostgreSQL away
+
+
+async def test_an_answer_past_its_time_is_better_than_none(world: World) -> None:
+    await world.hot.ask(BAG)
+    world.now += 10 * SECONDS
+    world.next.answer = UnavailableError("away")
+    for _ in range(2):
+        assert await world.hot.ask(BAG) == found(1)
+    with pytest.raises(UnavailableError):
+        await world.hot.ask(OTHER)
+    world.next.answer = found(2)
+    assert await world.hot.ask(BAG) == found(2)
+
+
+@pytest.mark.parametrize("change", ["write", "epoch", "generation", "doubt"])
+async def test_but_none_that_may_have_changed(world: World, change: str) -> None:
+    await world.hot.ask(BAG)
+    if change == "write":
+        world.write(BAG)
+    elif change == "epoch":
+        world.follower.follow(EPOCH + 1, [(PREFIX, EPOCH + 1)], [])
+    elif change == "generation":
+        world.follower.clear_generation()
+    else:
+        world.other.begin_doubt()
+    world.next.answer = UnavailableError("away")
+    with pytest.raises(UnavailableError):
+        await world.hot.ask(BAG)

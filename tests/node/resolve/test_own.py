@@ -1,0 +1,114 @@
+"""The stage that knows, on real PostgreSQL: every outcome with the epochs it holds under, and nothing not public."""
+
+import asyncio
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from node.resolve.answer import Answer, Outcome, Question
+from node.resolve.own import Own, public_values
+from proto.identifier import Identifier
+from proto.value import ADMIN_READ, ADMIN_WRITE, Value
+from registry.errors import UnavailableError
+from registry.prefix import PrefixState
+from registry.record import Record
+from registry.template import Item
+from tests.fakes.small_registry import ITEMS, PREFIX, TEMPLATE, small_registry, template
+
+
+def question(text: str) -> Question:
+    return Question(Identifier.parse(text), 0, b"", None, cacheable=False)
+
+
+def shown(answer: Answer) -> dict[str, Any]:
+    return {value["type"]: value["data"]["value"] for value in json.loads(answer.shown)}
+
+
+async def test_each_outcome_with_the_epochs_it_holds_under(database: str) -> None:
+    async with small_registry(database) as registry:
+        await registry.write("create", "a", "gone")
+        await registry.write("delete", "gone")
+        own = Own(registry.lookup)
+        prefix = await registry.lookup.prefix(PREFIX)
+        kept = await registry.lookup.named_template(PREFIX, TEMPLATE)
+        assert prefix
+        assert kept
+        names = ("a", "gone", "never")
+        found, gone, absent = await asyncio.gather(*(own.ask(question(f"{PREFIX}/{n}")) for n in names))
+        assert (found.outcome, found.version, found.prefix, found.epoch) == (
+            Outcome.FOUND,
+            1,
+            prefix.number,
+            prefix.epoch,
+        )
+        assert (found.template, found.template_epoch) == (kept.number, kept.epoch)
+        assert gone == Answer(Outcome.GONE, 2, prefix.number, prefix.epoch)
+        assert absent == Answer(Outcome.ABSENT, 0, prefix.number, prefix.epoch)
+        number = await registry.steward.catalogue_number()
+        assert await own.ask(question("77.1/a")) == Answer(Outcome.FOREIGN, 0, 0, number)
+        epoch = await registry.steward.set_prefix_state(PREFIX, PrefixState.STOPPED)
+        stopped = await own.ask(question(f"{PREFIX}/a"))
+        assert stopped == Answer(Outcome.STOPPED, 1, prefix.number, epoch or 0)
+
+
+async def test_what_is_shown_is_what_today_is_public(database: str) -> None:
+    async with small_registry(database) as registry:
+        await registry.write("create", "a", styleNo="S1", colour="红", costPrice="99")
+        own = Own(registry.lookup)
+        asked = question(f"{PREFIX}/a")
+        assert shown(await own.ask(asked)) == {
+            "TEMPLATE_ID": f"{PREFIX}/META_{TEMPLATE}",
+            "TEMPLATE": TEMPLATE,
+            "styleNo": "S1",
+            "colour": "红",
+        }
+        kept = await registry.lookup.named_template(PREFIX, TEMPLATE)
+        assert kept is not None
+        closed = tuple(
+            Item(i.index, i.name, i.zh, required=i.required, access="internal" if i.name == "colour" else "public")
+            for i in ITEMS
+        )
+        assert await registry.steward.replace_template(replace(kept, items=closed))
+        answer = await own.ask(asked)
+        assert shown(answer).keys() == {"TEMPLATE_ID", "TEMPLATE", "styleNo", "costPrice"}
+        assert answer.template_epoch > kept.epoch
+
+
+async def test_the_values_a_template_does_not_know_and_those_without_the_bit_stay_inside() -> None:
+    values = (
+        Value(2000, "styleNo", b"S1"),
+        Value(2001, "colour", b"red", permissions=ADMIN_READ | ADMIN_WRITE),
+        Value(2002, "costPrice", b"99"),
+        Value(3000, "other", b"x"),
+    )
+    record = Record(1, True, 1, 1_795_000_000, values)
+    assert [v.type for v in public_values(record, template())] == ["TEMPLATE_ID", "TEMPLATE", "styleNo"]
+    assert [v.type for v in public_values(record, None)] == ["styleNo", "costPrice", "other"]
+
+
+async def test_many_questions_of_a_moment_are_one_query(database: str) -> None:
+    async with small_registry(database) as registry:
+        await registry.write("create", *(f"b{n}" for n in range(40)))
+        own = Own(registry.lookup)
+        looks: list[int] = []
+        look = registry.lookup.look
+
+        async def counted(identifiers: list[Identifier]) -> Any:
+            looks.append(len(identifiers))
+            return await look(identifiers)
+
+        registry.lookup.look = counted  # type: ignore[method-assign,assignment]
+        asked = [question(f"{PREFIX}/b{n}") for n in range(40)]
+        answers = await asyncio.gather(*(own.ask(each) for each in asked))
+        assert {answer.outcome for answer in answers} == {Outcome.FOUND}
+        assert looks == [40]
+
+
+async def test_a_database_that_is_away_is_said(database: str) -> None:
+    async with small_registry(database) as registry:
+        own = Own(registry.lookup)
+        await registry.pool.close()
+        with pytest.raises(UnavailableError):
+            await own.ask(question(f"{PREFIX}/a"))

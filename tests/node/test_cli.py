@@ -1,0 +1,280 @@
+"""The command line: every verb and flag of the contract, and one sentence with exit code 2 for what cannot be done."""
+
+import asyncio
+import base64
+import io
+import json
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from node import cli
+from node.embedded import Servers
+from registry.account import Vault
+from registry.lookup import Lookup
+from registry.postgres.connection import open_pool
+from registry.steward import Steward
+
+KEY = bytes(range(32))
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(autouse=True)
+def nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No setting in the environment, no .idnode in the folder."""
+    for name in [name for name in cli.settings.os.environ if name.startswith("IDNODE_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def idnode(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs the command; its exit code, output and errors."""
+
+    def run(*words: str, typed: str = "") -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["idnode", *words])
+        monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        said = capsys.readouterr()
+        return int(ended.value.code or 0), said.out, said.err
+
+    return run
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch, database: str) -> str:
+    """A database of its own, named by the environment."""
+    monkeypatch.setenv("IDNODE_DATABASE_URL", database)
+    monkeypatch.setenv("IDNODE_SECRET_KEY", base64.b64encode(KEY).decode())
+    return database
+
+
+def asked(database: str, question: Callable[[Steward, Lookup], Coroutine[Any, Any, Any]]) -> Any:
+    async def ask() -> Any:
+        pool = await open_pool(database, size=1, name="idnode-test")
+        try:
+            return await question(Steward(pool), Lookup(pool))
+        finally:
+            await pool.close()
+
+    return asyncio.run(ask())
+
+
+def is_a_sentence(run: tuple[int, str, str], *parts: str) -> None:
+    """Exit code 2, nothing on standard output, one line on standard error that holds `parts`, and no trace."""
+    code, out, err = run
+    assert code == 2, err
+    assert out == ""
+    assert err.startswith("idnode: ")
+    assert err.count("\n") == 1
+    for part in parts:
+        assert part in err
+
+
+# -- verbs and flags
+
+
+CONTRACT = [
+    "up --data d --http-port 1 --https-port 2 --native-port 3 --operator-port 4 --toplevel-port 5 --host 0.0.0.0 "
+    "--operator-host 127.0.0.1 --public-url https://x --workers 3 --no-samples",
+    "serve --http-port 1 --config c.toml",
+    "migrate",
+    "doctor --data d",
+    "resolve 88.999.1001/A --url http://127.0.0.1:1",
+    "user add name --program --enterprise 88.999.1001 --ask-password",
+    "user list",
+    "user disable name",
+    "enterprise add 某某公司 --name-en Some --prefix 88.999.7 --industry leather",
+    "enterprise list",
+    "import f.csv --enterprise leather --template t --dry-run",
+    "reconcile f.csv --enterprise leather --template t",
+]
+
+
+@pytest.mark.parametrize("line", CONTRACT)
+def test_every_verb_and_flag_of_the_contract_is_taken(line: str) -> None:
+    assert callable(cli._parser().parse_args(line.split()).run)
+
+
+def test_help_is_said_in_both_languages(idnode: Run) -> None:
+    code, out, _ = idnode("--help")
+    assert code == 0
+    assert "二级节点" in out
+    assert "secondary node" in out
+    for verb in ("up", "serve", "migrate", "doctor", "resolve", "user", "enterprise", "import", "reconcile"):
+        assert f"\n    {verb} " in out or f"\n    {verb}\n" in out
+
+
+def test_an_unknown_verb_is_refused(idnode: Run) -> None:
+    code, _, err = idnode("upp")
+    assert code == 2
+    assert "upp" in err
+
+
+# -- sentences
+
+
+def test_a_bad_setting_stops_every_verb_with_its_name(idnode: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IDNODE_WORKERS", "none")
+    for words in (["up"], ["serve"], ["migrate"], ["doctor"], ["user", "list"], ["enterprise", "list"]):
+        is_a_sentence(idnode(*words), "IDNODE_WORKERS")
+
+
+def test_an_unknown_setting_stops_it(idnode: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IDNODE_HTTPPORT", "1")
+    is_a_sentence(idnode("serve"), "IDNODE_HTTPPORT")
+
+
+def test_a_settings_file_that_is_not_there(idnode: Run) -> None:
+    is_a_sentence(idnode("serve", "--config", "nowhere.toml"), "nowhere.toml")
+
+
+def test_serve_says_what_it_needs(idnode: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    is_a_sentence(idnode("serve"), "IDNODE_DATABASE_URL")
+    monkeypatch.setenv("IDNODE_DATABASE_URL", "postgresql://localhost/x")
+    is_a_sentence(idnode("serve"), "IDNODE_SECRET_KEY")
+
+
+@pytest.mark.parametrize("words", [["migrate"], ["user", "list"], ["enterprise", "list"]])
+@pytest.mark.parametrize("content", [None, "", "[]", "{}", "7"])
+def test_without_servers_it_says_where_they_would_come_from(
+    idnode: Run, tmp_path: Path, words: Sequence[str], content: str | None
+) -> None:
+    if content is not None:
+        (tmp_path / ".idnode").mkdir()
+        (tmp_path / ".idnode" / "servers.json").write_text(content)
+    is_a_sentence(idnode(*words), "IDNODE_DATABASE_URL", "servers.json")
+
+
+@pytest.mark.parametrize("content", [None, "[]", "{}"])
+def test_resolve_says_that_no_node_is_running(idnode: Run, tmp_path: Path, content: str | None) -> None:
+    if content is not None:
+        (tmp_path / ".idnode").mkdir()
+        (tmp_path / ".idnode" / "ready.json").write_text(content)
+    is_a_sentence(idnode("resolve", "88.999.1001/A"), "ready.json")
+
+
+def test_resolve_says_that_the_node_cannot_be_reached(idnode: Run) -> None:
+    is_a_sentence(idnode("resolve", "88.999.1001/A", "--url", "http://127.0.0.1:1"), "cannot be reached")
+
+
+def test_what_is_no_identifier_is_explained(idnode: Run) -> None:
+    is_a_sentence(idnode("resolve", "nonsense"), "标识", "slash")
+
+
+def test_a_database_that_is_away_is_a_sentence(idnode: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IDNODE_DATABASE_URL", "postgresql://idnode@/idnode?host=/nowhere&port=5432")
+    for words in (["migrate"], ["user", "list"]):
+        is_a_sentence(idnode(*words))
+
+
+def test_ctrl_c_is_no_error(idnode: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(work: Coroutine[Any, Any, int]) -> None:
+        work.close()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli.asyncio, "run", interrupted)
+    code, out, err = idnode("doctor")
+    assert (code, out, err) == (130, "", "")
+
+
+# -- work
+
+
+def test_migrate_takes_every_step_once(idnode: Run, monkeypatch: pytest.MonkeyPatch, empty_database: str) -> None:
+    monkeypatch.setenv("IDNODE_DATABASE_URL", empty_database)
+    code, out, _ = idnode("migrate")
+    assert code == 0
+    assert "0001 registry" in out
+    code, out, _ = idnode("migrate")
+    assert code == 0
+    assert out == "数据库结构已是最新 · the schema is up to date\n"
+
+
+def test_migrate_finds_the_servers_of_a_running_up(idnode: Run, tmp_path: Path, empty_database: str) -> None:
+    (tmp_path / "world").mkdir()
+    servers = {"database_url": empty_database, "redis_url": "", "secret_key": base64.b64encode(KEY).decode(), "pid": 1}
+    (tmp_path / "world" / "servers.json").write_text(json.dumps(servers))
+    code, out, _ = idnode("migrate", "--data", "world")
+    assert code == 0
+    assert "0001 registry" in out
+
+
+def test_doctor_tells_by_its_exit_code(
+    idnode: Run, monkeypatch: pytest.MonkeyPatch, served: str, servers: Servers
+) -> None:
+    monkeypatch.setenv("IDNODE_REDIS_URL", servers.redis_url)
+    monkeypatch.setenv("IDNODE_HTTP_PORT", "18971")
+    monkeypatch.setenv("IDNODE_OPERATOR_PORT", "18972")
+    code, out, _ = idnode("doctor")
+    assert code == 0, out
+    assert [line[0] for line in out.splitlines()] == ["✔"] * 6
+    monkeypatch.delenv("IDNODE_SECRET_KEY")
+    code, out, _ = idnode("doctor")
+    assert code == 1
+    assert [line for line in out.splitlines() if line.startswith("✘")] != []
+
+
+def test_a_firm_is_registered_with_its_prefix_and_templates(idnode: Run, served: str) -> None:
+    words = ["enterprise", "add", "广州某皮具有限公司", "--prefix", "88.999.77", "--industry", "leather"]
+    for _ in range(2):
+        assert idnode(*words)[0] == 0, "a second time changes nothing"
+    code, out, _ = idnode("enterprise", "list")
+    assert (code, out.split()) == (0, ["88.999.77", "leather", "广州某皮具有限公司"])
+    template = asked(served, lambda _, lookup: lookup.named_template("88.999.77", "leather-handbag"))
+    assert template is not None
+
+
+def test_a_prefix_that_cannot_be_had_is_a_sentence(idnode: Run, served: str) -> None:
+    words = ["enterprise", "add", "甲", "--industry", "leather", "--prefix"]
+    is_a_sentence(idnode(*words, "88.1.77"), "88.1.77", "88.999")
+    is_a_sentence(idnode(*words, "77"), "prefix")
+    assert idnode(*words, "88.999.77")[0] == 0
+    is_a_sentence(idnode("enterprise", "add", "乙", "--industry", "leather", "--prefix", "88.999.77"), "88.999.77")
+    assert "乙" not in idnode("enterprise", "list")[1]
+
+
+def test_accounts_are_added_reset_listed_and_shut(idnode: Run, served: str) -> None:
+    idnode("enterprise", "add", "甲", "--prefix", "88.999.77", "--industry", "leather")
+    code, out, _ = idnode("user", "add", "chief")
+    assert code == 0
+    assert out.split()[:3] == ["chief", "person", "admin"]
+    code, out, _ = idnode("user", "add", "AK-mes", "--program", "--enterprise", "88.999.77")
+    name, kind, role, secret = out.split()
+    assert (code, name, kind, role) == (0, "AK-mes", "program", "enterprise")
+    known = asked(served, lambda steward, _: steward.credentials("AK-mes"))
+    assert Vault(KEY).secret_proves("AK-mes", known.secret, secret)
+    code, out, _ = idnode("user", "add", "AK-mes", "--program", "--enterprise", "甲")
+    assert out.split()[3] != secret, "reset"
+    assert idnode("user", "disable", "chief")[0] == 0
+    code, out, _ = idnode("user", "list")
+    assert [line.split() for line in out.splitlines()] == [
+        ["AK-mes", "program", "enterprise", "甲"],
+        ["chief", "person", "admin", "-", "停用", "disabled"],
+    ]
+
+
+def test_a_password_can_be_chosen_and_is_not_shown(idnode: Run, served: str) -> None:
+    code, out, _ = idnode("user", "add", "chief", "--ask-password", typed="correct horse\n")
+    assert code == 0
+    assert "horse" not in out
+    is_a_sentence(idnode("user", "add", "chief", "--ask-password", typed="short\n"), "8")
+    is_a_sentence(idnode("user", "add", "chief", "--ask-password", typed="x" * 65 + "\n"), "64")
+
+
+def test_what_is_wrong_with_an_account_is_a_sentence(idnode: Run, served: str) -> None:
+    is_a_sentence(idnode("user", "add", "x" * 51), "50")
+    is_a_sentence(idnode("user", "add", ""), "50")
+    is_a_sentence(idnode("user", "add", "someone", "--enterprise", "nobody"), "nobody")
+    is_a_sentence(idnode("user", "disable", "nobody"), "nobody")
+
+
+def test_a_program_needs_the_node_s_key(idnode: Run, served: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("IDNODE_SECRET_KEY")
+    is_a_sentence(idnode("user", "add", "AK", "--program"), "IDNODE_SECRET_KEY")
+

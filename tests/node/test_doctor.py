@@ -1,0 +1,76 @@
+"""`doctor`: what it finds on real servers, and that whatever is wrong comes with its mend."""
+
+import base64
+import socket
+from contextlib import closing
+
+import pytest
+
+from node.config import Config
+from node.doctor import Finding, examine
+from node.embedded import Servers
+
+KEY = base64.b64encode(bytes(32)).decode()
+NOWHERE = "postgresql://idnode@/idnode?host=/nowhere&port=5432"
+NAMES = ["python", "secret_key", "postgresql", "redis", "http_port", "operator_port"]
+
+
+@pytest.fixture
+def ports() -> tuple[int, int]:
+    with socket.socket() as one, socket.socket() as other:
+        one.bind(("127.0.0.1", 0))
+        other.bind(("127.0.0.1", 0))
+        numbers = one.getsockname()[1], other.getsockname()[1]
+    return numbers
+
+
+async def found(config: Config) -> dict[str, Finding]:
+    findings = await examine(config)
+    assert [each.name for each in findings] == NAMES, "in the order of a start"
+    return {each.name: each for each in findings}
+
+
+async def test_all_is_well(servers: Servers, database: str, ports: tuple[int, int]) -> None:
+    config = Config(
+        database_url=database,
+        redis_url=servers.redis_url,
+        secret_key=KEY,
+        http_port=ports[0],
+        operator_port=ports[1],
+    )
+    findings = await found(config)
+    assert [each.name for each in findings.values() if each.mend] == []
+    assert findings["postgresql"].state.startswith("18, schema ")
+    assert findings["redis"].state[0].isdigit()
+
+
+async def test_nothing_is_set(ports: tuple[int, int]) -> None:
+    findings = await found(Config(http_port=ports[0], operator_port=ports[1]))
+    assert [each.name for each in findings.values() if each.mend] == ["secret_key", "postgresql"]
+    assert "IDNODE_SECRET_KEY=" in findings["secret_key"].mend
+    assert "IDNODE_DATABASE_URL" in findings["postgresql"].mend
+    assert findings["redis"].state == "不使用 not used", "a node may do without"
+
+
+async def test_a_schema_that_is_behind(empty_database: str) -> None:
+    finding = (await found(Config(database_url=empty_database)))["postgresql"]
+    assert "idnode migrate" in finding.mend
+    assert "schema 0/" in finding.state
+
+
+async def test_servers_that_are_away() -> None:
+    findings = await found(Config(database_url=NOWHERE, redis_url="unix:///nowhere/valkey.sock"))
+    assert findings["postgresql"].mend
+    assert findings["redis"].mend
+
+
+async def test_a_port_in_use(ports: tuple[int, int]) -> None:
+    with closing(socket.create_server(("127.0.0.1", ports[0]))):
+        findings = await found(Config(http_port=ports[0], operator_port=ports[1]))
+    assert "--http-port" in findings["http_port"].mend
+    assert not findings["operator_port"].mend
+
+
+async def test_nothing_is_changed(empty_database: str) -> None:
+    config = Config(database_url=empty_database)
+    assert (await found(config))["postgresql"] == (await found(config))["postgresql"]

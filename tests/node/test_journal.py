@@ -1,0 +1,53 @@
+"""The journal: one line of logfmt an event, on standard error, none below its level."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+SAYING = """
+import structlog
+from node import journal
+log = structlog.get_logger("test")  # before it is opened, as modules do
+journal.open_(LEVEL)
+log.debug("small")
+log.info("middle", identifier="88.999.1001/皮料 1", text='two\\nlines "quoted"')
+log.warning("large")
+try:
+    raise ValueError("the reason")
+except ValueError:
+    log.exception("worst")
+"""
+
+
+@pytest.mark.parametrize(
+    ("level", "events"),
+    [
+        ("debug", ["small", "middle", "large", "worst"]),
+        ("info", ["middle", "large", "worst"]),
+        ("warning", ["large", "worst"]),
+        ("error", ["worst"]),
+    ],
+)
+def test_one_line_an_event_from_its_level_on(level: str, events: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SAYING.replace("LEVEL", repr(level))],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=True,
+    )
+    assert done.stdout == ""
+    lines = done.stderr.splitlines()
+    assert [line.split("event=")[1].split()[0] for line in lines] == events
+    for line in lines:
+        assert line.startswith("timestamp=2")
+        assert " level=" in line
+    assert "the reason" in lines[-1]
+    if "middle" in events:
+        line = next(line for line in lines if "event=middle" in line)
+        assert 'identifier="88.999.1001/皮料 1"' in line
+        assert "two\\nlines" in line

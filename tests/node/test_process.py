@@ -1,0 +1,137 @@
+"""What every child has in common: it is told its place, ends with its parent, and drains when it is asked to stop."""
+
+import base64
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from node import process
+from node.config import Config
+from node.process import Place
+
+ROOT = Path(__file__).parents[2]
+PATIENCE = 20.0
+PLACE = Place("0a1b2c3d", 3, 12, 5, 6)
+
+CHILD = """
+import asyncio, sys
+from node import process
+
+async def run(config, place):
+    print(config.http_port, place.name, flush=True)
+    try:
+        await asyncio.Event().wait()
+    finally:
+        print("drained", flush=True)
+
+process.enter(run)
+"""
+
+
+@contextmanager
+def child(parent: int) -> Iterator["subprocess.Popen[bytes]"]:
+    """A child told to end with process `parent`; killed in the end, whatever came of it."""
+    with subprocess.Popen(
+        [sys.executable, "-c", CHILD, str(parent)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT
+    ) as made:
+        assert made.stdin is not None
+        with suppress(BrokenPipeError):  # it has ended already, which is what one of the tests is about
+            made.stdin.write(process.order(Config(http_port=8123), PLACE))
+            made.stdin.close()
+        try:
+            yield made
+        finally:
+            made.kill()
+
+
+def told(made: "subprocess.Popen[bytes]") -> str:
+    assert made.stdout is not None
+    return made.stdout.readline().decode().strip()
+
+
+def test_a_place_tells_its_connections_from_those_of_all_others() -> None:
+    assert PLACE.name == "idnode-0a1b2c3d-3-12"
+    assert PLACE.name.startswith(PLACE.family)
+    others = [Place("0a1b2c3e", 3, 12, 5), Place("0a1b2c3d", 30, 12, 5), Place("0a1b2c3d", 31, 2, 5)]
+    assert not any(other.name.startswith(PLACE.family) for other in others)
+    assert Place("0a1b2c3d", 3, 13, 5).name.startswith(PLACE.family), "its successor stands in the same place"
+    assert len(Place("0a1b2c3d", 64, 2**23, 5).name) < 63, "PostgreSQL cuts longer names"
+
+
+def test_an_order_says_everything_a_child_needs() -> None:
+    config = Config(http_port=8001, secret_key=base64.b64encode(bytes(32)).decode(), public_url="https://标识.example")
+    read = msgspec.json.decode(process.order(config, PLACE), type=process._Order)
+    assert read.config == config
+    assert read.place == PLACE
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_child_that_is_told_to_stop_finishes_and_ends_well(number: int) -> None:
+    with child(os.getpid()) as made:
+        assert told(made) == "8123 idnode-0a1b2c3d-3-12"
+        made.send_signal(number)
+        assert told(made) == "drained"
+        assert made.wait(PATIENCE) == 0
+
+
+def test_a_child_whose_parent_is_gone_already_ends_at_once_without_a_word() -> None:
+    with child(1 if os.getpid() != 1 else 2) as made:
+        assert told(made) == ""
+        assert made.wait(PATIENCE) == 0
+
+
+PARENT = f"""
+import os, subprocess, sys
+child = subprocess.Popen([sys.executable, "-c", {CHILD!r}, str(os.getpid())], stdin=subprocess.PIPE)
+child.stdin.write(sys.stdin.buffer.read())
+child.stdin.close()
+print(child.pid, flush=True)
+child.wait()
+"""
+
+
+def gone(pid: int) -> bool:
+    """Whether the process is over; a zombie nobody has waited for yet is."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+def test_a_child_ends_with_its_parent_even_by_kill_9() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", PARENT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT
+    ) as parent:
+        assert parent.stdin is not None
+        parent.stdin.write(process.order(Config(http_port=8123), PLACE))
+        parent.stdin.close()
+        lines = {told(parent), told(parent)}
+        assert "8123 idnode-0a1b2c3d-3-12" in lines
+        (pid,) = (int(line) for line in lines if line.isdigit())
+        parent.kill()
+        parent.wait(PATIENCE)
+    deadline = time.monotonic() + PATIENCE
+    while not gone(pid):
+        assert time.monotonic() < deadline, "the child lives on"
+        time.sleep(0.01)
+
+
+def test_a_parent_that_is_process_1_is_a_parent_like_any_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    # As in a container whose only command is `idnode`: then every child's parent has the number 1.
+    class Libc:
+        def prctl(self, *arguments: int) -> int:
+            return 0
+
+    monkeypatch.setattr(process.ctypes, "CDLL", lambda *_, **__: Libc())
+    monkeypatch.setattr(process.os, "getppid", lambda: 1)
+    process.die_with(1)
+    with pytest.raises(SystemExit):
+        process.die_with(2)

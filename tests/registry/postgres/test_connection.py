@@ -1,0 +1,121 @@
+"""Proves registry/postgres/connection.py: what a broken connection means, and when a server process is over."""
+
+import asyncio
+import tempfile
+
+import asyncpg
+import pytest
+
+from registry.errors import UnavailableError
+from registry.postgres import connection as module
+from registry.postgres.connection import backends_gone, borrowed, connect, cut, open_pool
+from tests.registry.world import Wire
+
+
+async def test_a_session_of_a_pool_is_set_up_and_stays_so(pool: asyncpg.Pool):
+    wanted = {"enable_seqscan": "off", "plan_cache_mode": "force_generic_plan", "synchronous_commit": "on"}
+    wanted["application_name"] = "idnode-test"
+    for _ in range(2):
+        async with borrowed(pool) as connection:
+            assert {name: await connection.fetchval("SELECT current_setting($1)", name) for name in wanted} == wanted
+            await connection.execute("SET enable_seqscan = on; SET synchronous_commit = off; SET application_name = x")
+
+
+async def test_who_waits_too_long_for_a_connection_is_told(database: str, monkeypatch: pytest.MonkeyPatch):
+    pool = await open_pool(database, size=1, name="idnode-test")
+    async with borrowed(pool):
+        monkeypatch.setattr(module, "ACQUIRE_SECONDS", 0.01)
+        with pytest.raises(UnavailableError, match="TimeoutError"):
+            async with borrowed(pool):
+                pytest.fail("there is only one connection")
+        monkeypatch.undo()
+    async with borrowed(pool) as connection:
+        assert await connection.fetchval("SELECT 1") == 1
+    pool.terminate()
+
+
+async def test_a_statement_that_is_wrong_is_no_matter_of_the_connection(pool: asyncpg.Pool):
+    with pytest.raises(asyncpg.DataError):
+        async with borrowed(pool) as connection:
+            await connection.fetchval("SELECT $1::integer", "x")
+    with pytest.raises(asyncpg.PostgresSyntaxError):
+        async with borrowed(pool) as connection:
+            await connection.fetchval("SELEC")
+
+
+async def test_a_server_that_ends_or_stops_a_question_cannot_be_asked(pool: asyncpg.Pool):
+    for breaking in ("SELECT pg_terminate_backend(pg_backend_pid())", "SET statement_timeout = 1; SELECT pg_sleep(9)"):
+        with pytest.raises(UnavailableError):
+            async with borrowed(pool) as connection:
+                await connection.execute(breaking)
+        async with borrowed(pool) as connection:
+            assert await connection.fetchval("SELECT 1") == 1
+
+
+async def test_a_connection_that_breaks_while_it_is_put_back_takes_no_answer_with_it(database: str):
+    with tempfile.TemporaryDirectory() as folder:
+        async with Wire(database, folder).laid() as wire:
+            pool = await open_pool(wire.url, size=1, name="idnode-far")
+            async with borrowed(pool) as connection:
+                assert await connection.fetchval("SELECT 1") == 1
+                wire.cut_after_answer()
+                answer = await connection.fetchval("SELECT 1")
+            assert (answer, wire.cuts) == (1, 1)
+            async with borrowed(pool) as connection:
+                assert await connection.fetchval("SELECT 2") == 2
+            pool.terminate()
+
+
+async def test_a_connection_is_cut_whether_or_not_it_broke_before(pool: asyncpg.Pool):
+    async with borrowed(pool) as connection:
+        cut(connection)
+        cut(connection)
+    async with borrowed(pool) as connection:
+        assert await connection.fetchval("SELECT 1") == 1
+
+
+async def test_one_connection_outside_any_pool(database: str):
+    connection = await connect(database, "idnode-alone")
+    assert await connection.fetchval("SHOW application_name") == "idnode-alone"
+    await connection.close()
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["postgresql://idnode@127.0.0.1:1/none", "postgresql://idnode@127.0.0.1:x/none", "http://127.0.0.1", ""],
+)
+async def test_an_address_where_nobody_answers_cannot_be_asked(url: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("PGHOST", raising=False)
+    with pytest.raises(UnavailableError):
+        await connect(url or "postgresql://idnode@/none?host=/nowhere", "idnode-test")
+
+
+async def test_a_database_that_is_not_there_cannot_be_asked(database: str):
+    with pytest.raises(UnavailableError, match="InvalidCatalogNameError"):
+        await connect(database.replace("/test_", "/nope_"), "idnode-test")
+
+
+async def test_server_processes_of_a_family(database: str):
+    async def gone(mine: str, backend: int) -> bool:
+        return await backends_gone(database, "idnode-a-1-", mine, backend)
+
+    assert await gone("idnode-a-1-2", 0)
+    old = await connect(database, "idnode-a-1-1")
+    other = await connect(database, "idnode-a-2-1")
+    backend = old.get_server_pid()
+    assert not await gone("idnode-a-1-2", 0)  # what a predecessor left
+    assert await gone("idnode-a-1-1", 0)  # our own do not count
+    assert not await gone("idnode-a-1-1", backend)
+    assert await gone("idnode-a-1-2", backend)  # that number is somebody else's by now
+    assert await gone("idnode-a-1-1", other.get_server_pid())
+    await old.close()
+    async with asyncio.timeout(30):
+        while not await gone("idnode-a-1-1", backend):
+            continue
+    assert await gone("idnode-a-1-2", 0)
+    await other.close()
+
+
+async def test_whether_a_process_is_over_cannot_be_asked_of_nobody():
+    with pytest.raises(UnavailableError):
+        await backends_gone("postgresql://idnode@127.0.0.1:1/none", "idnode", "idnode-1", 1)

@@ -1,0 +1,126 @@
+"""Proves registry/postgres/migrate.py on a real PostgreSQL: from nothing, from every earlier step, two at once."""
+
+import asyncio
+import subprocess
+import sys
+from importlib import resources
+
+import asyncpg
+import pytest
+
+from registry.errors import SchemaError
+from registry.postgres import migrate as module
+from registry.postgres.migrate import Migration, current, migrate, migrations
+
+NEWEST = migrations()[-1].number
+SCHEMA = """
+    SELECT 'column', table_name || '.' || column_name, data_type || ' ' || is_nullable || coalesce(column_default, '')
+    FROM information_schema.columns WHERE table_schema = 'public'
+    UNION ALL SELECT 'index', indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'
+    UNION ALL SELECT 'constraint', conname, pg_get_constraintdef(oid) FROM pg_constraint
+        WHERE connamespace = 'public'::regnamespace
+    UNION ALL SELECT 'function', proname, md5(prosrc) FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+    ORDER BY 1, 2, 3
+"""
+
+
+async def schema(url: str) -> list[tuple[str, str, str]]:
+    connection = await asyncpg.connect(url)
+    rows = [tuple(row) for row in await connection.fetch(SCHEMA)]
+    await connection.close()
+    return rows
+
+
+@pytest.fixture
+async def connection(empty_database: str):
+    opened = await asyncpg.connect(empty_database)
+    yield opened
+    await opened.close()
+
+
+def test_steps_are_numbered_from_one_without_a_gap_and_named():
+    assert [step.number for step in migrations()] == list(range(1, NEWEST + 1))
+    assert all(step.name and step.sql for step in migrations())
+    files = [f.name for f in resources.files("registry.postgres").joinpath("migrations").iterdir()]
+    assert sorted(f for f in files if f.endswith(".sql")) == [f"{s.number:04d}_{s.name}.sql" for s in migrations()]
+
+
+def test_steps_are_read_as_utf8_wherever_they_are_read():
+    """A step has Chinese in it, and a factory's server may well speak GB18030."""
+    program = "from registry.postgres.migrate import migrations; assert '停用' in migrations()[0].sql"
+    options = ["-X", "warn_default_encoding", "-W", "error::EncodingWarning"]
+    done = subprocess.run([sys.executable, *options, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+async def test_from_nothing(connection: asyncpg.Connection):
+    assert await current(connection) == 0
+    assert await migrate(connection) == list(migrations())
+    assert await current(connection) == NEWEST
+    rows = await connection.fetch("SELECT number, name, taken <= now() AS past FROM schema_step ORDER BY 1")
+    assert [tuple(row) for row in rows] == [(step.number, step.name, True) for step in migrations()]
+    tables = {row[0] for row in await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")}
+    assert tables >= {"enterprise", "account", "token", "prefix", "template", "record", "history", "stream", "change"}
+
+
+async def test_a_second_time_there_is_nothing_to_do(connection: asyncpg.Connection, empty_database: str):
+    await migrate(connection)
+    before = await schema(empty_database)
+    assert await migrate(connection) == []
+    assert await schema(empty_database) == before
+
+
+@pytest.mark.parametrize("step", range(NEWEST))
+async def test_from_every_earlier_step(connection: asyncpg.Connection, database: str, empty_database: str, step: int):
+    assert [taken.number for taken in await migrate(connection, upto=step)] == list(range(1, step + 1))
+    assert await current(connection) == step
+    assert [taken.number for taken in await migrate(connection)] == list(range(step + 1, NEWEST + 1))
+    assert await schema(empty_database) == await schema(database)
+
+
+async def test_two_at_once_take_each_step_once(empty_database: str):
+    connections = [await asyncpg.connect(empty_database) for _ in range(4)]
+    taken = await asyncio.gather(*(migrate(each) for each in connections))
+    assert sorted(map(len, taken)) == [0, 0, 0, len(migrations())]
+    assert await current(connections[0]) == NEWEST
+    for each in connections:
+        await each.close()
+
+
+async def test_a_database_ahead_of_this_program_is_told_in_a_sentence_and_left_alone(
+    connection: asyncpg.Connection, empty_database: str
+):
+    await migrate(connection)
+    await connection.execute("INSERT INTO schema_step (number, name) VALUES ($1, 'later')", NEWEST + 1)
+    before = await schema(empty_database)
+    with pytest.raises(SchemaError) as ahead:
+        await migrate(connection)
+    assert f"数据库结构为第{NEWEST + 1}版，本程序只认识到第{NEWEST}版" in str(ahead.value)
+    assert f"The database is at schema step {NEWEST + 1}, this program knows {NEWEST}" in str(ahead.value)
+    assert await schema(empty_database) == before
+    assert await _locks(connection) == 0
+
+
+async def test_a_step_that_fails_leaves_nothing_of_itself_and_the_ones_before_stay(
+    connection: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+):
+    steps = (
+        Migration(1, "good", "CREATE TABLE one (a integer)"),
+        Migration(2, "bad", "CREATE TABLE two (a integer); SELECT 1/0"),
+        Migration(3, "never", "CREATE TABLE three (a integer)"),
+    )
+    monkeypatch.setattr(module, "migrations", lambda: steps)
+    with pytest.raises(asyncpg.DivisionByZeroError):
+        await migrate(connection)
+    assert await current(connection) == 1
+    tables = {row[0] for row in await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")}
+    assert tables == {"schema_step", "one"}
+    assert await _locks(connection) == 0
+    steps = (steps[0], Migration(2, "mended", "CREATE TABLE two (a integer)"), steps[2])
+    assert [taken.name for taken in await migrate(connection)] == ["mended", "never"]
+
+
+async def _locks(connection: asyncpg.Connection) -> int:
+    return await connection.fetchval(
+        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()"
+    )

@@ -1,0 +1,209 @@
+"""Proves registry/postgres/records.py: every statement over records, history, changes and streams.
+
+What a registrar makes of them is proven in test_registrar.py.
+"""
+
+from collections.abc import Awaitable
+from hashlib import sha256
+from typing import Any
+
+import asyncpg
+import pytest
+
+from proto.chain import Kind, entry_digest
+from registry.postgres import records
+from registry.postgres.records import Change, Ground, Stored
+from registry.prefix import PrefixState
+from tests.registry.world import NOW, OTHER, PREFIX, World, key, request, values
+
+MANY = 400
+
+
+def change(world: World, suffix: str, base: int, *, template: int | None = None, body: bytes = b"body") -> Change:
+    kind = Kind.UPDATED if base else Kind.CREATED
+    number = world.bag.number if template is None else template
+    entry = entry_digest(key(suffix), base + 1, kind, number, sha256(body).digest())
+    return Change(suffix, base, kind, number, world.owner.number, True, body, entry)
+
+
+async def committed(world: World, *changes: Change, epoch: int | None = None, at: int = NOW) -> list[int]:
+    prefix = await world.lookup.prefix(PREFIX)
+    assert prefix is not None
+    async with world.pool.acquire() as connection:
+        given = prefix.epoch if epoch is None else epoch
+        return await records.commit(connection, prefix.number, given, at, changes)
+
+
+async def test_what_is_written_is_told_by_position(world: World):
+    assert await committed(world, change(world, "A", 0), change(world, "B", 0)) == [0, 1]
+    assert await committed(world, change(world, "A", 0), change(world, "C", 0)) == [1]
+    assert await committed(world, change(world, "A", 7), change(world, "B", 1), change(world, "D", 0)) == [1, 2]
+    assert await committed(world, change(world, "A", 7)) == []
+    assert (await world.stream())[1:] == [
+        ("A", 1, Kind.CREATED),
+        ("B", 1, Kind.CREATED),
+        ("C", 1, Kind.CREATED),
+        ("B", 2, Kind.UPDATED),
+        ("D", 1, Kind.CREATED),
+    ]
+    assert await world.one("SELECT number FROM stream") == 4  # nothing won, nothing appended
+
+
+async def test_a_lost_premise_leaves_record_and_history_alone(world: World):
+    await committed(world, change(world, "A", 0, body=b"one"))
+    await committed(world, change(world, "A", 1, body=b"two"))
+    for base in (0, 1, 3):
+        assert await committed(world, change(world, "A", base, body=b"lost")) == []
+    assert [tuple(r) for r in await world.ask("SELECT version, body FROM record")] == [(2, b"two")]
+    assert [tuple(r) for r in await world.ask("SELECT version, body FROM history")] == [(1, b"one")]
+
+
+async def test_a_prefix_that_changed_takes_nothing(world: World):
+    with pytest.raises(asyncpg.PostgresError) as refused:
+        await committed(world, change(world, "A", 0), epoch=1)
+    assert refused.value.sqlstate == "ID001"
+    assert await world.one("SELECT count(*) FROM record") == 0
+
+
+async def test_a_template_that_is_gone_takes_nothing(world: World):
+    with pytest.raises(asyncpg.PostgresError) as refused:
+        await committed(world, change(world, "A", 0), change(world, "B", 0, template=999))
+    assert refused.value.sqlstate == "ID002"
+    assert await world.one("SELECT count(*) FROM record") == 0
+
+
+async def test_no_template_is_needed_where_there_is_none(world: World):
+    assert await committed(world, change(world, "A", 0, template=0)) == [0]
+
+
+async def test_the_ground_of_a_judgement(world: World):
+    await world.write(request("create", "A"), request("create", "B"))
+    await world.write(request("delete", "B"), now=NOW + 1)
+    prefix = await world.lookup.prefix(PREFIX)
+    async with world.pool.acquire() as connection:
+        ground = await records.ground(connection, PREFIX, ["bag", "none"], ["B", "A", "X"])
+        assert await records.ground(connection, OTHER, ["bag"], ["A"]) == Ground(None, {}, {})
+    assert ground.prefix == (prefix.number, PrefixState.ENABLED, prefix.epoch, world.owner.enterprise)
+    assert ground.templates == {"bag": (world.bag.number, world.bag.epoch)}
+    a, b = await world.look("A", "B")
+    assert ground.records == {"A": a, "B": b}
+
+
+async def test_versions_of_an_identifier_with_their_writer_and_template(world: World):
+    await world.write(request("create", "A", *values("一")), now=100)
+    await world.write(request("delete", "A"), now=200)
+    async with world.pool.acquire() as connection:
+        rows = [dict(row) for row in await records.versions(connection, PREFIX, "A", 10)]
+        assert [dict(row) for row in await records.versions(connection, PREFIX, "A", 1)] == rows[:1]
+        assert await records.versions(connection, OTHER, "A", 10) == []
+    assert [(r["version"], r["live"], r["updated"], r["username"], r["template"]) for r in rows] == [
+        (2, False, 200, "tianma", "bag"),
+        (1, True, 100, "tianma", "bag"),
+    ]
+    assert {(r["template_no"], r["template_epoch"]) for r in rows} == {(world.bag.number, world.bag.epoch)}
+
+
+# --- Streams -----------------------------------------------------------------------------------------------
+
+
+async def test_changes_after_a_place_prefix_by_prefix(world: World):
+    await world.steward.enrol("电驰汽车", "Dianchi", "automotive", OTHER)
+    other = (await world.lookup.prefix(OTHER)).number
+    for n in range(3):
+        await world.write(request("create", f"A{n}"), request("create", f"B{n}"))
+
+    async def after(places: dict[int, int], most: int) -> list[tuple[Any, ...]]:
+        async with world.pool.acquire() as connection:
+            return [tuple(row) for row in await records.changes_after(connection, places, most)]
+
+    mine = world.prefix_no
+    rows = await after({other: 0, mine: 0}, 10)
+    assert [row[:3] for row in rows] == [(mine, n, PREFIX) for n in (1, 2, 3, 4)] + [(other, 1, OTHER)]
+    assert rows[1][3:] == (["A0", "B0"], [1, 1])
+    assert [row[1] for row in await after({mine: 1}, 2)] == [2, 3]
+    assert [row[1] for row in await after({mine: 3}, 2)] == [4]
+    assert await after({mine: 4, other: 1}, 2) == []
+    assert await after({}, 2) == []
+
+
+async def test_where_every_stream_stood(world: World):
+    await world.steward.enrol("电驰汽车", "Dianchi", "automotive", OTHER)
+    other = (await world.lookup.prefix(OTHER)).number
+    for n in range(4):
+        await world.write(request("create", f"A{n}"))
+    await world.pool.execute(
+        "UPDATE change SET made = clock_timestamp() - make_interval(secs => 100 * (5 - number)) WHERE prefix_no = $1",
+        world.prefix_no,
+    )
+
+    async def places(seconds: int) -> dict[int, int]:
+        async with world.pool.acquire() as connection:
+            return await records.places(connection, seconds)
+
+    mine = world.prefix_no
+    assert await places(0) == {mine: 5, other: 1}
+    assert await places(50) == {mine: 4, other: 0}
+    assert await places(150) == {mine: 3, other: 0}
+    assert await places(9999) == {mine: 0, other: 0}
+
+
+async def test_heads_are_told_whatever_the_clock_says(world: World):
+    await world.write(request("create", "A"))
+    await world.pool.execute("UPDATE change SET made = clock_timestamp() + interval '1 hour'")  # it was put back since
+    async with world.pool.acquire() as connection:
+        assert await records.places(connection, 0) == {world.prefix_no: 2}
+        assert await records.places(connection, 90) == {world.prefix_no: 0}
+
+
+# --- By the whole key --------------------------------------------------------------------------------------
+
+
+async def _fetched(connection: Any, table: str, doing: Awaitable[Any]) -> int:
+    """How many rows of `table` were fetched by index while `doing`, inside one transaction."""
+    question = f"SELECT idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = '{table}'"
+    async with connection.transaction():
+        before = await connection.fetchval(question)
+        await doing
+        return int(await connection.fetchval(question) - before)
+
+
+async def test_a_session_that_began_on_empty_tables_still_comes_by_the_whole_key(world: World):
+    """Plans are kept; one made while a table looked empty would read all of a prefix for each of its identifiers."""
+    suffixes = [f"S{n:04d}" for n in range(MANY)]
+    some = suffixes[::20]
+    prefix = await world.lookup.prefix(PREFIX)
+    async with world.pool.acquire() as connection:
+        await connection.execute("ALTER TABLE record SET (autovacuum_enabled = false)")  # nobody tells the planner
+
+        def commit(base: int, which: list[str]) -> Awaitable[Any]:
+            made = [change(world, suffix, base) for suffix in which]
+            return records.commit(connection, prefix.number, prefix.epoch, NOW, made)
+
+        await commit(0, ["first"])
+        await commit(1, ["first"])
+        await records.look(connection, [PREFIX], ["first"])
+        await records.ground(connection, PREFIX, ["bag"], ["first"])
+        await commit(0, suffixes)
+        looks = records.look(connection, [PREFIX] * len(some), some)
+        assert await _fetched(connection, "record", looks) <= 2 * len(some)
+        assert await _fetched(connection, "record", records.ground(connection, PREFIX, ["bag"], some)) <= 2 * len(some)
+        assert await _fetched(connection, "record", commit(1, some)) <= 3 * len(some)
+
+
+async def test_where_a_stream_stood_is_found_from_its_end(world: World):
+    await world.pool.execute(
+        "INSERT INTO change SELECT $1, 0, n, clock_timestamp() - interval '1 day', '', '{}', '{}', '{}', '{}', '' "
+        "FROM generate_series(2, 2000) n",
+        world.prefix_no,
+    )
+    await world.pool.execute("UPDATE change SET made = clock_timestamp() - interval '2 days' WHERE number = 1")
+    async with world.pool.acquire() as connection:
+        await records.places(connection, 90)
+        assert await _fetched(connection, "change", records.places(connection, 90)) <= 2
+
+
+async def test_what_was_never_asked_for_is_not_told(world: World):
+    async with world.pool.acquire() as connection:
+        assert await records.look(connection, [], []) == []
+        assert (await records.ground(connection, PREFIX, [], [])).records == {}
+        assert await records.look(connection, [OTHER], ["A"]) == [Stored(0, 0, await world.steward.catalogue_number())]

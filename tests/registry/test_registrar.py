@@ -1,0 +1,481 @@
+"""Proves registry/registrar.py on a real PostgreSQL: what is written, what a lost race leads to, and who is told when.
+
+The rules themselves are proven in test_rules.py; here only what happens between loading and committing.
+"""
+
+import asyncio
+import random
+import tempfile
+from collections import defaultdict
+from dataclasses import replace
+from itertools import pairwise
+
+import asyncpg
+import pytest
+
+from proto.chain import Kind
+from proto.value import Value
+from registry.errors import UnavailableError, UnknownOutcomeError
+from registry.postgres.connection import backends_gone, open_pool
+from registry.prefix import PrefixState
+from registry.record import pack
+from registry.registrar import CONTENDED, GROUP_MOST, ROUNDS, Job, Registrar, Written
+from registry.rules import Refused, Rule, Unchanged
+from registry.template import Item
+from tests.registry.world import (
+    BAG,
+    LOCKED,
+    NOW,
+    PREFIX,
+    WAITING,
+    Interrupted,
+    Wire,
+    World,
+    changed,
+    eventually,
+    holding,
+    identifier,
+    key,
+    request,
+    values,
+)
+
+NAMES = {item.index: item.name for item in BAG.items}
+FOUNDED = [("", 2, Kind.PREFIX_ENABLED)]
+"""What the stream of a fresh world begins with."""
+
+
+def rules(outcomes) -> list:
+    return [each.rule if isinstance(each, Refused) else each for each in outcomes]
+
+
+# --- The life of an identifier -----------------------------------------------------------------------------
+
+
+async def test_a_life_of_an_identifier_row_by_row(world: World):
+    owner, bag = world.owner.number, world.bag.number
+    assert await world.write(request("create", "A", *values("包", "1")), now=100) == [Written(Kind.CREATED, 1)]
+    assert await world.write(request("update", "A", Value(2001, "weight", b"2")), now=200) == [Written(Kind.UPDATED, 2)]
+    assert await world.write(request("update", "A", Value(2001, "weight", b"2")), now=300) == [Unchanged(2)]
+    assert await world.write(request("delete", "A"), now=400) == [Written(Kind.DELETED, 3)]
+    assert rules(await world.write(request("update", "A"), now=450)) == [Rule.ABSENT]
+    assert await world.write(request("create", "A", *values("新包")), now=500) == [Written(Kind.REVIVED, 4)]
+
+    first = (Value(2000, "productName", "包".encode(), timestamp=100), Value(2001, "weight", b"1", timestamp=100))
+    second = (first[0], Value(2001, "weight", b"2", timestamp=200))
+    revived = (Value(2000, "productName", "新包".encode(), timestamp=500),)
+    columns = "updated, prefix_no, version, template_no, actor_no, live, suffix, body"
+    assert [tuple(row) for row in await world.ask(f"SELECT {columns} FROM history ORDER BY version")] == [
+        (100, world.prefix_no, 1, bag, owner, True, "A", pack(first, NAMES, 100)),
+        (200, world.prefix_no, 2, bag, owner, True, "A", pack(second, NAMES, 200)),
+        (400, world.prefix_no, 3, bag, owner, False, "A", b""),
+    ]
+    assert [tuple(row) for row in await world.ask(f"SELECT {columns} FROM record")] == [
+        (500, world.prefix_no, 4, bag, owner, True, "A", pack(revived, NAMES, 500))
+    ]
+    assert await world.stream() == [
+        *FOUNDED,
+        ("A", 1, Kind.CREATED),
+        ("A", 2, Kind.UPDATED),
+        ("A", 3, Kind.DELETED),
+        ("A", 4, Kind.REVIVED),
+    ]
+
+
+async def test_what_was_deleted_may_be_kept_from_coming_back(world: World):
+    await world.write(request("create", "A"), request("create", "B"))
+    await world.write(request("delete", "A"))
+    outcomes = await world.write(request("create", "A"), request("create", "C"), reuse_deleted=False)
+    assert rules(outcomes) == [Rule.DELETED, Written(Kind.CREATED, 1)]
+    assert [s.live for s in await world.look("A", "B", "C")] == [False, True, True]
+
+
+async def test_outcomes_come_in_the_order_asked_whatever_became_of_them(world: World):
+    await world.write(request("create", "B"), request("create", "D"))
+    outcomes = await world.write(
+        request("create", "Z"),
+        request("create", "B"),
+        request("update", "D", *values(), Value(2001, "weight", b"5")),
+        request("update", "X"),
+        request("create", "A", template="other"),
+        request("update", "B"),
+        request("delete", "D-none"),
+    )
+    assert rules(outcomes) == [
+        Written(Kind.CREATED, 1),
+        Rule.EXISTS,
+        Written(Kind.UPDATED, 2),
+        Rule.ABSENT,
+        Rule.TEMPLATE,
+        Unchanged(1),
+        Rule.ABSENT,
+    ]
+    assert outcomes[1].differs == ()
+    assert (await world.stream())[-2:] == [("D", 2, Kind.UPDATED), ("Z", 1, Kind.CREATED)]
+
+
+async def test_a_prefix_that_is_not_ours_takes_nothing_and_nobody_is_told(world: World):
+    outcomes = await world.write(request("create", "A", prefix="88.999.9999"))
+    assert rules(outcomes) == [Rule.FOREIGN_PREFIX]
+    assert world.ear.told == []
+
+
+async def test_a_whole_group_of_the_largest_size_is_one_change(world: World):
+    suffixes = [f"BAG-{n:06d}" for n in range(GROUP_MOST)]
+    made = await world.write(*(request("create", s, *values(s)) for s in suffixes))
+    assert made == [Written(Kind.CREATED, 1)] * GROUP_MOST
+    again = await world.write(*(request("update", s, *values(f"{s}'")) for s in reversed(suffixes)))
+    assert again == [Written(Kind.UPDATED, 2)] * GROUP_MOST
+    entries = await world.stream()
+    assert entries == [
+        *FOUNDED,
+        *((s, 1, Kind.CREATED) for s in suffixes),
+        *((s, 2, Kind.UPDATED) for s in suffixes),
+    ]
+    assert await world.one("SELECT number FROM stream") == 3
+    stored = await world.look(*suffixes)
+    shown = [(await world.lookup.record(each))[0].values[0].data.decode() for each in stored[:: GROUP_MOST // 20]]
+    assert shown == [f"{s}'" for s in suffixes[:: GROUP_MOST // 20]]
+
+
+async def test_a_template_name_that_postgresql_cannot_hold_leaves_the_neighbours_alone(world: World):
+    outcomes = await world.write(request("create", "A", template="ba\0g"), request("create", "B"))
+    assert rules(outcomes) == [Rule.TEMPLATE, Written(Kind.CREATED, 1)]
+
+
+async def test_a_record_moves_to_another_template_and_is_read_with_it(world: World):
+    await world.write(request("create", "A"))
+    await world.steward.add_template(replace(changed(BAG, Item(2003, "strap", "肩带")), version="bag2"))
+    strap = Value(2003, "strap", "长".encode())
+    assert await world.write(request("update", "A", strap, template="bag2"), now=NOW + 1) == [Written(Kind.UPDATED, 2)]
+    record, template = await world.lookup.record((await world.look("A"))[0])
+    assert template is not None
+    assert (template.version, [v.type for v in record.values]) == ("bag2", ["productName", "strap"])
+    assert rules(await world.write(request("update", "A", *values("x")))) == [Rule.INDEX]
+
+
+# --- Who is told what, and when ----------------------------------------------------------------------------
+
+
+async def test_everybody_is_told_before_and_after_in_the_order_of_keys(world: World):
+    await world.write(request("create", "b"), request("create", "A"), request("create", "a"))
+    keys = [key("A"), key("a"), key("b")]
+    assert world.ear.told == [("pending", *keys), ("written", *((k, 1) for k in keys))]
+    world.ear.told.clear()
+    await world.write(request("create", "c"), request("delete", "A"), request("update", "b"))
+    assert world.ear.told == [("pending", key("A"), key("c")), ("written", (key("A"), 2), (key("c"), 1))]
+
+
+async def test_nobody_is_told_of_what_is_not_tried(world: World):
+    await world.write(request("create", "A"))
+    world.ear.told.clear()
+    await world.write(request("create", "A"), request("update", "B"))
+    await world.write(request("update", "A"))
+    assert world.ear.told == []
+
+
+async def test_it_is_committed_when_written_is_told(world: World):
+    seen = []
+
+    async def written(keys, versions):
+        seen.append([s.version for s in await world.look("A")])
+
+    world.ear.written = written  # type: ignore[method-assign]
+    await world.write(request("create", "A"))
+    assert seen == [[1]]
+
+
+async def test_the_ear_hears_of_the_commit_before_anything_is_sent(world: World):
+    def refuse() -> None:
+        raise RuntimeError("no")
+
+    world.ear.on_pending = refuse
+    with pytest.raises(RuntimeError):
+        await world.write(request("create", "A"))
+    assert (await world.look("A"))[0].version == 0
+
+
+async def test_a_statement_that_fails_is_told_as_not_written_and_raised(world: World):
+    await world.pool.execute("ALTER TABLE record ADD CHECK (suffix <> 'bad')")
+    with pytest.raises(asyncpg.CheckViolationError):
+        await world.write(request("create", "a"), request("create", "bad"))
+    keys = (key("a"), key("bad"))
+    assert world.ear.told == [("pending", *keys), ("unwritten", *keys)]
+    assert [s.version for s in await world.look("a", "bad")] == [0, 0]
+    assert await world.stream() == FOUNDED
+
+
+# --- Lost races --------------------------------------------------------------------------------------------
+
+
+async def test_two_creators_of_one_identifier_one_makes_it_the_other_is_told_it_exists(world: World):
+    async def other() -> None:
+        assert await world.write(request("create", "A", *values("他的"))) == [Written(Kind.CREATED, 1)]
+
+    pool = Interrupted(world.pool, other)
+    outcome = (await world.write(request("create", "A", *values("我的")), pool=pool))[0]
+    assert isinstance(outcome, Refused)
+    assert (outcome.rule, outcome.differs) == (Rule.EXISTS, ("productName",))
+    assert world.ear.told == [("pending", key("A")), ("written", (key("A"), 1))] * 2
+    assert await world.stream() == [*FOUNDED, ("A", 1, Kind.CREATED)]
+
+
+async def test_a_batch_of_which_a_part_lost_the_race_is_written_but_for_that_part(world: World):
+    await world.write(*(request("create", s) for s in "ABC"))
+
+    async def other() -> None:
+        await world.write(request("update", "B", *values("他的")), request("delete", "C"), request("create", "E"))
+
+    pool = Interrupted(world.pool, other)
+    outcomes = await world.write(
+        request("create", "F"),
+        request("create", "E"),
+        request("create", "D"),
+        request("update", "C", *values("我的")),
+        request("update", "B", Value(2001, "weight", b"7")),
+        request("update", "A", Value(2001, "weight", b"7")),
+        pool=pool,
+    )
+    assert rules(outcomes) == [
+        Written(Kind.CREATED, 1),
+        Rule.EXISTS,
+        Written(Kind.CREATED, 1),
+        Rule.ABSENT,
+        Written(Kind.UPDATED, 3),
+        Written(Kind.UPDATED, 2),
+    ]
+    assert (await world.stream())[4:] == [
+        ("B", 2, Kind.UPDATED),
+        ("C", 2, Kind.DELETED),
+        ("E", 1, Kind.CREATED),
+        ("A", 2, Kind.UPDATED),
+        ("D", 1, Kind.CREATED),
+        ("F", 1, Kind.CREATED),
+        ("B", 3, Kind.UPDATED),
+    ]
+    # Judged again on what the other one wrote, not on what was loaded first.
+    record, _ = await world.lookup.record((await world.look("B"))[0])
+    assert [v.data.decode() for v in record.values] == ["他的", "7"]
+
+
+async def test_who_loses_every_round_is_told_to_come_back(world: World):
+    await world.write(request("create", "A"), request("create", "B"))
+    rounds = []
+
+    async def other() -> None:
+        rounds.append(len(rounds))
+        await world.write(request("update", "A", *values(f"第{len(rounds)}次")))
+
+    pool = Interrupted(world.pool, other, rounds=9)
+    mine = (request("update", "A", *values("我的")), request("update", "B", *values("我的")))
+    outcomes = await world.write(*mine, pool=pool)
+    assert outcomes == [CONTENDED, Written(Kind.UPDATED, 2)]
+    assert CONTENDED.rule is Rule.CONTENDED
+    assert len(rounds) == ROUNDS
+    assert [s.version for s in await world.look("A", "B")] == [1 + ROUNDS, 2]
+    await world.stream()
+
+
+async def test_a_prefix_stopped_between_judgement_and_commit_takes_nothing(world: World):
+    async def stop() -> None:
+        await world.steward.set_prefix_state(PREFIX, PrefixState.STOPPED)
+
+    pool = Interrupted(world.pool, stop)
+    outcomes = await world.write(request("create", "A"), request("create", "B"), pool=pool)
+    assert rules(outcomes) == [Rule.PREFIX_CLOSED] * 2
+    assert world.ear.told == [("pending", key("A"), key("B")), ("unwritten", key("A"), key("B"))]
+    assert [s.version for s in await world.look("A", "B")] == [0, 0]
+    assert [entry[::2] for entry in await world.stream()] == [("", Kind.PREFIX_ENABLED), ("", Kind.PREFIX_STOPPED)]
+
+
+async def test_a_prefix_stopped_and_enabled_again_meanwhile_is_judged_again_and_written(world: World):
+    async def twice() -> None:
+        await world.steward.set_prefix_state(PREFIX, PrefixState.STOPPED)
+        await world.steward.set_prefix_state(PREFIX, PrefixState.ENABLED)
+
+    pool = Interrupted(world.pool, twice)
+    assert await world.write(request("create", "A"), pool=pool) == [Written(Kind.CREATED, 1)]
+    assert [each[0] for each in world.ear.told] == ["pending", "unwritten", "pending", "written"]
+    assert (await world.stream())[-1] == ("A", 1, Kind.CREATED)
+
+
+async def test_a_stop_waits_for_a_commit_under_way_and_nothing_lands_behind_it(world: World):
+    """The stream's row is taken last by both: held by a third, both queue for it, and whoever is first is whole."""
+    async with holding(world.url, "SELECT FROM stream FOR UPDATE"):
+        writing = asyncio.create_task(world.write(request("create", "A")))
+        await eventually(world.pool, LOCKED, 1)
+        stopping = asyncio.create_task(world.steward.set_prefix_state(PREFIX, PrefixState.STOPPED))
+        await eventually(world.pool, LOCKED, 2)
+    assert await writing == [Written(Kind.CREATED, 1)]
+    assert await stopping is not None
+    assert [kind for _, _, kind in await world.stream()] == [
+        Kind.PREFIX_ENABLED,
+        Kind.CREATED,
+        Kind.PREFIX_STOPPED,
+    ]
+
+
+async def test_a_template_removed_between_judgement_and_commit_is_not_written_under(world: World):
+    async def remove() -> None:
+        assert await world.steward.remove_template(world.bag.number)
+
+    pool = Interrupted(world.pool, remove)
+    assert rules(await world.write(request("create", "A"), pool=pool)) == [Rule.TEMPLATE]
+    assert world.ear.told == [("pending", key("A")), ("unwritten", key("A"))]
+    assert (await world.look("A"))[0].version == 0
+    assert await world.stream() == FOUNDED
+
+
+async def test_a_template_in_use_is_not_removed(world: World):
+    await world.write(request("create", "A"))
+    await world.write(request("delete", "A"))
+    assert not await world.steward.remove_template(world.bag.number)
+
+
+async def test_registrars_that_race_for_the_same_identifiers(world: World):
+    """However they interleave: no version twice, none left out, no number left out, the chain whole."""
+    chance = random.Random(20261122)
+    suffixes = [f"S{n}" for n in range(6)]
+    made: dict[str, list[int]] = defaultdict(list)
+    alive: dict[str, list[tuple[int, Kind]]] = defaultdict(list)
+
+    async def client(registrar: Registrar, rounds: list[list]) -> None:
+        for requests in rounds:
+            for asked, outcome in zip(requests, await registrar.write(world.jobs(*requests), NOW), strict=True):
+                if isinstance(outcome, Written):
+                    made[asked.identifier.suffix].append(outcome.version)
+                    alive[asked.identifier.suffix].append((outcome.version, outcome.kind))
+
+    def any_request(suffix: str):
+        operation = chance.choice(["create", "create", "update", "update", "delete"])
+        return request(operation, suffix, *values(f"{chance.random()}"))
+
+    clients = [
+        [[any_request(s) for s in chance.sample(suffixes, chance.randint(1, 6))] for _ in range(25)] for _ in range(6)
+    ]
+    async with asyncio.TaskGroup() as group:
+        for rounds in clients:
+            group.create_task(client(world.registrar(), rounds))
+
+    stored = await world.look(*suffixes)
+    assert [sorted(made[s]) for s in suffixes] == [
+        list(range(1, each.version + 1)) for s, each in zip(suffixes, stored, strict=True)
+    ]
+    entries = (await world.stream())[1:]
+    for suffix, each in zip(suffixes, stored, strict=True):
+        mine = [(version, kind) for s, version, kind in entries if s == suffix]
+        assert mine == sorted(alive[suffix])
+        assert each.live is (mine[-1][1] != Kind.DELETED)
+        _sane([kind for _, kind in mine])
+        kept = await world.ask("SELECT version, live FROM history WHERE suffix = $1 ORDER BY version", suffix)
+        assert [tuple(row) for row in kept] == [(v, k != Kind.DELETED) for v, k in mine[:-1]]
+    assert sum(map(len, made.values())) > 100  # they did race
+
+
+def _sane(kinds: list[int]) -> None:
+    """A life begins once, and only what is dead is revived."""
+    assert kinds[0] == Kind.CREATED
+    for before, after in pairwise(kinds):
+        assert (after == Kind.REVIVED) is (before == Kind.DELETED)
+        assert after != Kind.CREATED
+
+
+async def test_groups_in_opposite_order_do_not_wait_for_each_other_in_a_circle(world: World):
+    """Half of each group exists and half is new, and they overlap: without one order of keys some would deadlock."""
+    suffixes = [f"S{n:02d}" for n in range(40)]
+    await world.write(*(request("create", s) for s in suffixes[::2]))
+
+    async def client(turn: int) -> list:
+        mine = suffixes if turn % 2 else suffixes[::-1]
+        asked = [
+            request("update" if int(s[1:]) % 2 == 0 or turn > 3 else "create", s, *values(f"{turn}")) for s in mine
+        ]
+        return await world.write(*asked)
+
+    before = await world.one("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
+    await asyncio.gather(*(client(turn) for turn in range(8)))
+    await world.one("SELECT pg_stat_force_next_flush()")
+    after = await world.one("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
+    assert after == before
+    await world.stream()
+
+
+# --- What nobody knows -------------------------------------------------------------------------------------
+
+
+async def _kill_waiting(world: World) -> int:
+    await eventually(world.pool, LOCKED, 1)
+    backend = await world.one(f"SELECT pid FROM {WAITING}")
+    assert await world.one("SELECT pg_terminate_backend($1)", backend)
+    return int(backend)
+
+
+async def test_a_server_process_killed_during_the_commit_leaves_it_unknown(world: World):
+    async with holding(world.url, "SELECT FROM stream FOR UPDATE"):
+        writing = asyncio.create_task(world.write(request("create", "A"), request("create", "B")))
+        backend = await _kill_waiting(world)
+        with pytest.raises(UnknownOutcomeError) as lost:
+            await writing
+    assert lost.value.backend == backend
+    assert world.ear.told == [("pending", key("A"), key("B")), ("unknown", backend, key("A"), key("B"))]
+    assert [s.version for s in await world.look("A", "B")] == [0, 0]
+    assert await world.write(request("create", "A")) == [Written(Kind.CREATED, 1)]
+    await world.stream()
+
+
+async def test_an_answer_lost_on_the_way_is_unknown_though_it_was_written(world: World):
+    with tempfile.TemporaryDirectory() as folder:
+        async with Wire(world.url, folder).laid() as wire:
+            pool = await open_pool(wire.url, size=1, name="idnode-far")
+            await world.write(request("create", "0"), pool=pool)  # the statement is prepared: the next answer is all
+            world.ear.told.clear()
+            world.ear.on_pending = wire.cut_next_answer
+            with pytest.raises(UnknownOutcomeError) as lost:
+                await world.write(request("create", "A"), pool=pool)
+            pool.terminate()
+    backend = lost.value.backend
+    assert world.ear.told == [("pending", key("A")), ("unknown", backend, key("A"))]
+    async with asyncio.timeout(30):
+        while not await backends_gone(world.url, "idnode", "idnode-far", backend):
+            continue
+    assert (await world.stream())[2:] == [("A", 1, Kind.CREATED)]
+
+
+async def test_a_connection_that_breaks_after_the_commit_changes_nothing_of_it(world: World):
+    with tempfile.TemporaryDirectory() as folder:
+        async with Wire(world.url, folder).laid() as wire:
+            pool = await open_pool(wire.url, size=1, name="idnode-far")
+            assert await world.write(request("create", "A"), pool=pool) == [Written(Kind.CREATED, 1)]
+            world.ear.told.clear()
+            world.ear.on_pending = wire.cut_after_answer
+            assert await world.write(request("create", "B"), pool=pool) == [Written(Kind.CREATED, 1)]
+            assert wire.cuts == 1
+            assert world.ear.told == [("pending", key("B")), ("written", (key("B"), 1))]
+            world.ear.on_pending = lambda: None
+            assert await world.write(request("create", "C"), pool=pool) == [Written(Kind.CREATED, 1)]
+            pool.terminate()
+
+
+async def test_a_write_that_is_called_off_during_the_commit_is_unknown(world: World):
+    async with holding(world.url, "SELECT FROM stream FOR UPDATE"):
+        writing = asyncio.create_task(world.write(request("create", "A")))
+        await eventually(world.pool, LOCKED, 1)
+        writing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await writing
+    assert [(each[0], each[-1]) for each in world.ear.told] == [("pending", key("A")), ("unknown", key("A"))]
+
+
+async def test_a_database_that_cannot_be_asked_means_that_nothing_was_done(world: World):
+    away = await open_pool("postgresql://idnode@127.0.0.1:1/none", size=1, name="idnode-away")
+    with pytest.raises(UnavailableError):
+        await world.write(request("create", "A"), pool=away)
+    assert world.ear.told == []
+
+
+async def test_a_job_is_one_request_and_who_asks(world: World):
+    foreign = replace(world.owner, enterprise=world.owner.enterprise + 1)
+    jobs = [Job(request("create", "A"), foreign), Job(request("create", "B"), world.admin)]
+    assert rules(await world.registrar().write(jobs, NOW)) == [Rule.PERMISSION, Written(Kind.CREATED, 1)]
+    assert await world.one("SELECT actor_no FROM record") == world.admin.number
+    assert identifier("B").key == key("B")
