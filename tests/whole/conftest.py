@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,11 @@ class World:
             self.process.wait(PATIENCE)
 
 
+def _is_ready(world: World) -> bool:
+    """Whether ready.json is this start's own: one that was killed leaves its file behind."""
+    return (world.data / "ready.json").exists() and world.ready["pid"] == world.process.pid
+
+
 def start(data: Path, *more: str) -> World:
     """Starts `idnode up` on free ports and returns when it is ready; fails with its log when it ends instead."""
     log = data.with_suffix(".log")
@@ -66,7 +71,7 @@ def start(data: Path, *more: str) -> World:
         )
     world = World(data, process, log)
     until = time.monotonic() + PATIENCE
-    while not (data / "ready.json").exists():
+    while not _is_ready(world):
         if process.poll() is not None or time.monotonic() > until:
             process.kill()
             pytest.fail(f"up did not become ready:\n{log.read_text()[-4000:]}")
@@ -80,3 +85,9 @@ def world(folder: Path) -> Iterator[World]:
     started = start(folder / "world")
     yield started
     started.stop()
+
+
+@pytest.fixture(scope="session")
+def start_world() -> Callable[..., World]:
+    """Starts further worlds, for tests that kill; who starts one stops it."""
+    return start

@@ -1,0 +1,235 @@
+"""`up` as a stranger lives with it: what it prints, what it writes, what it survives, what it says when it cannot."""
+
+import json
+import os
+import re
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PATIENCE = 60.0
+
+
+def until(true: Callable[[], bool], what: str) -> None:
+    """Waits for another process to bring something about; fails after PATIENCE seconds."""
+    end = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < end, f"in vain: {what}"
+        time.sleep(0.02)
+
+
+def get(url: str) -> tuple[int, bytes]:
+    """Status and body, 0 when nobody answered."""
+    try:
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read()
+    except OSError as error:
+        return 0, str(error).encode()
+
+
+def children(pid: int) -> dict[int, str]:
+    """The children of a process: number → command line."""
+    found = {}
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in task.read_text().split():
+            try:
+                found[int(child)] = Path(f"/proc/{child}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+            except FileNotFoundError:
+                continue
+    return found
+
+
+def running(pid: int) -> bool:
+    """Whether that process lives (a zombie does not)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def of_kind(world: Any, word: str) -> list[int]:
+    return [pid for pid, command in children(world.process.pid).items() if word in command]
+
+
+SAMPLE = "88.999.1001/BAG-2026-000017"
+
+
+@pytest.fixture(scope="module")
+def mine(folder: Path, start_world: Callable[..., Any]) -> Iterator[Any]:
+    """A world of this module's own, with samples, whose processes may be killed."""
+    world = start_world(folder / "up")
+    yield world
+    world.stop()
+
+
+def answers(world: Any) -> bool:
+    return get(f"{world.http}/api/handles/{SAMPLE}")[0] == 200
+
+
+def is_ready(world: Any) -> bool:
+    return get(f"{world.ready['operator']}/health/ready")[0] == 200
+
+
+def test_ready_json_is_the_contract(mine: Any) -> None:
+    file = mine.data / "ready.json"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    ready = mine.ready
+    assert {"http", "https", "native", "operator", "toplevel", "admin", "enterprises"} <= ready.keys()
+    assert ready["https"] is ready["native"] is ready["toplevel"] is None
+    assert ready["pid"] == mine.process.pid
+    assert [(e["industry"], e["prefix"]) for e in ready["enterprises"]] == [
+        ("leather", "88.999.1001"),
+        ("automotive", "88.999.2001"),
+        ("cosmetics", "88.999.3001"),
+        ("equipment", "88.999.4001"),
+    ]
+    wanted = {"name", "industry", "prefix", "username", "password", "access_key", "secret_key"}
+    assert all(each.keys() == wanted for each in ready["enterprises"])
+
+
+def test_the_printed_commands_work_as_they_stand(mine: Any) -> None:
+    table = mine.log.read_text().rpartition("is ready")[2]
+    commands = {
+        name: re.search(rf"· {name} +(.+)", table)[1]  # type: ignore[index]
+        for name in ("open", "resolve", "sign in", "register")
+    }
+    script = f"set -e; {commands['sign in']}; {commands['register']}; echo; {commands['resolve']}"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    first, _, second = done.stdout.partition("\n")
+    assert json.loads(first) == {"status": 1, "message": "success", "data": True}
+    assert json.loads(second)["handle"] == SAMPLE
+    assert get(commands["open"])[0] == 200
+
+
+def test_the_operator_port_tells_how_it_is(mine: Any) -> None:
+    base = mine.ready["operator"]
+    assert get(f"{base}/health/live")[0] == 200
+    until(lambda: is_ready(mine), "ready")
+    status, metrics = get(f"{base}/metrics")
+    assert status == 200
+    assert b"idnode_build_info{version=" in metrics
+    assert b"\nidnode_ready 1.0\n" in metrics
+    assert b"idnode_" not in get(f"{mine.http}/metrics")[1], "never through the public door"
+
+
+@pytest.mark.parametrize("word", ["node.worker", "node.follower", "postgres", "valkey"])
+def test_what_is_killed_is_started_again(mine: Any, word: str) -> None:
+    victims = of_kind(mine, word)
+    assert victims
+    for pid in victims:
+        os.kill(pid, signal.SIGKILL)
+    until(lambda: not any(map(running, victims)), f"the death of {word}")
+    until(lambda: len(of_kind(mine, word)) == len(victims) and not set(of_kind(mine, word)) & set(victims), word)
+    until(lambda: is_ready(mine) and answers(mine), "answers again")
+    register(mine, f"BAG-K-{len(word):06d}")
+
+
+def register(world: Any, suffix: str) -> None:
+    """Registers a handbag through the front door; an unknown outcome is repeated, as clients do."""
+    ready = world.ready["enterprises"][0]
+    credentials = {"username": ready["access_key"], "password": ready["secret_key"]}
+    until(lambda: post(world, "/identity/token", credentials)["message"] == "success", "signed in")
+    token = post(world, "/identity/token", credentials)["data"]["token"]
+    value = [
+        {"index": index, "type": name, "data": {"format": "string", "value": "x"}}
+        for index, name in ((2000, "styleNo"), (2001, "articleType"), (2002, "colour"))
+    ]
+    handle = f"{ready['prefix']}/{suffix}"
+    row = {"handle": handle, "templateVersion": "leather-handbag", "value": value}
+    until(
+        lambda: post(world, "/identityv2/data", row, token)["message"] in {"success", "标识已存在"},
+        "registered",
+    )
+    assert get(f"{world.http}/api/handles/{handle}")[0] == 200
+
+
+def post(world: Any, path: str, body: Any, token: str = "") -> Any:
+    request = urllib.request.Request(
+        world.http + path, json.dumps(body).encode(), {"Authorization": f"Bearer {token}"}, method="POST"
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return json.load(answer)
+    except urllib.error.HTTPError as error:
+        return json.load(error)
+    except OSError as error:
+        return {"message": str(error)}
+
+
+def test_after_kill_9_of_up_nothing_is_left_and_the_next_one_goes_on(
+    folder: Path, start_world: Callable[..., Any]
+) -> None:
+    first = start_world(folder / "killed", "--no-samples")
+    register(first, "BAG-STAYS-000001")
+    below = list(children(first.process.pid))
+    first.process.kill()
+    first.process.wait(PATIENCE)
+    until(lambda: not any(map(running, below)), "the end of all children")
+    second = start_world(folder / "killed", "--no-samples")
+    try:
+        found = get(f"{second.http}/api/handles/88.999.1001/BAG-STAYS-000001")
+        assert found[0] == 200, found
+        assert first.process.pid != second.ready["pid"] == second.process.pid
+    finally:
+        second.stop()
+    assert not (second.data / "ready.json").exists()
+    assert not (second.data / "servers.json").exists()
+    assert second.process.returncode == 0
+
+
+def refused(*arguments: str) -> str:
+    """What `up` says when it cannot: one sentence, exit code 2, no trace."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("IDNODE_")}
+    done = subprocess.run(
+        [sys.executable, "-m", "node.cli", "up", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=ROOT,
+        env=environment,
+        check=False,
+    )
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+def test_a_taken_port_gets_a_sentence(folder: Path, mine: Any) -> None:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        sock.listen()
+        port = str(sock.getsockname()[1])
+        said = refused("--data", str(folder / "port"), "--http-port", port)
+    assert port in said
+    assert "--http-port" in said
+    node_port = mine.http.rpartition(":")[2]
+    assert node_port in refused("--data", str(folder / "port"), "--http-port", node_port), "shared by no second node"
+
+
+def test_a_folder_in_use_gets_a_sentence_and_loses_nothing(mine: Any) -> None:
+    assert str(mine.data) in refused("--data", str(mine.data), "--http-port", "1", "--operator-port", "2")
+    assert mine.ready["pid"] == mine.process.pid
+
+
+def test_a_broken_data_folder_gets_a_sentence(folder: Path) -> None:
+    broken = folder / "broken"
+    broken.write_text("a file")
+    assert str(broken) in refused("--data", str(broken))
+
+
+def test_an_unknown_setting_gets_a_sentence(folder: Path) -> None:
+    file = folder / "settings.toml"
+    file.write_text("wrokers = 3\n")
+    assert "wrokers" in refused("--config", str(file), "--data", str(folder / "unused"))
