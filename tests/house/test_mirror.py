@@ -18,6 +18,7 @@ ELSEWHERE = {
     "proto/errors.py": "tests/proto/test_identifier.py",
     "proto/limits.py": "tests/proto/test_value.py",
     "registry/errors.py": "tests/registry/test_registrar.py",
+    "node/house.py": "tests/node/listen/test_own_api.py",
     # Parts of one thing, proven where they work together.
     "node/server.py": "tests/node/test_embedded.py",
     "node/quarters.py": "tests/node/test_embedded.py",

@@ -195,14 +195,14 @@ async def test_the_ear_hears_of_the_commit_before_anything_is_sent(world: World)
     assert (await world.look("A"))[0].version == 0
 
 
-async def test_a_statement_that_fails_is_told_as_not_written_and_raised(world: World):
-    await world.pool.execute("ALTER TABLE record ADD CHECK (suffix <> 'bad')")
+async def test_a_statement_that_fails_is_told_as_not_written_and_raised(fresh_world: World):
+    await fresh_world.pool.execute("ALTER TABLE record ADD CHECK (suffix <> 'bad')")
     with pytest.raises(asyncpg.CheckViolationError):
-        await world.write(request("create", "a"), request("create", "bad"))
+        await fresh_world.write(request("create", "a"), request("create", "bad"))
     keys = (key("a"), key("bad"))
-    assert world.ear.told == [("pending", *keys), ("unwritten", *keys)]
-    assert [s.version for s in await world.look("a", "bad")] == [0, 0]
-    assert await world.stream() == FOUNDED
+    assert fresh_world.ear.told == [("pending", *keys), ("unwritten", *keys)]
+    assert [s.version for s in await fresh_world.look("a", "bad")] == [0, 0]
+    assert await fresh_world.stream() == FOUNDED
 
 
 # --- Lost races --------------------------------------------------------------------------------------------

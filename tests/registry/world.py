@@ -207,6 +207,7 @@ class Wire:
         self._socket = f"{folder}/.s.PGSQL.{settings['port']}"
         self.url = f"{head}?host={folder}&port={settings['port']}"
         self._when = "never"
+        self._passing: dict[asyncio.Task[None], list[asyncio.StreamWriter]] = {}
         self.cuts = 0
 
     def cut_next_answer(self) -> None:
@@ -218,15 +219,22 @@ class Wire:
     @asynccontextmanager
     async def laid(self):
         """The wire, until the end."""
-        server = await asyncio.start_unix_server(self._pass, self._socket)
+        server = await asyncio.start_unix_server(self._accept, self._socket)
         try:
             yield self
         finally:
             server.close()
+            for task, writers in self._passing.items():
+                for writer in writers:
+                    writer.transport.abort()
+                await task
 
-    async def _pass(self, from_client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
+    async def _accept(self, from_client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
         from_server, to_server = await asyncio.open_unix_connection(self._server)
         ways = (self._octets(from_client, to_server, False), self._octets(from_server, to_client, True))
+        self._passing[asyncio.ensure_future(self._both(*ways))] = [to_client, to_server]
+
+    async def _both(self, *ways: Awaitable[None]) -> None:
         await asyncio.gather(*ways)
 
     async def _octets(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answer: bool) -> None:

@@ -21,8 +21,8 @@ async def test_a_session_of_a_pool_is_set_up_and_stays_so(pool: asyncpg.Pool):
             await connection.execute("SET enable_seqscan = on; SET synchronous_commit = off; SET application_name = x")
 
 
-async def test_who_waits_too_long_for_a_connection_is_told(database: str, monkeypatch: pytest.MonkeyPatch):
-    pool = await open_pool(database, size=1, name="idnode-test")
+async def test_who_waits_too_long_for_a_connection_is_told(emptied: str, monkeypatch: pytest.MonkeyPatch):
+    pool = await open_pool(emptied, size=1, name="idnode-test")
     async with borrowed(pool):
         monkeypatch.setattr(module, "ACQUIRE_SECONDS", 0.01)
         with pytest.raises(UnavailableError, match="TimeoutError"):
@@ -52,9 +52,9 @@ async def test_a_server_that_ends_or_stops_a_question_cannot_be_asked(pool: asyn
             assert await connection.fetchval("SELECT 1") == 1
 
 
-async def test_a_connection_that_breaks_while_it_is_put_back_takes_no_answer_with_it(database: str):
+async def test_a_connection_that_breaks_while_it_is_put_back_takes_no_answer_with_it(emptied: str):
     with tempfile.TemporaryDirectory() as folder:
-        async with Wire(database, folder).laid() as wire:
+        async with Wire(emptied, folder).laid() as wire:
             pool = await open_pool(wire.url, size=1, name="idnode-far")
             async with borrowed(pool) as connection:
                 assert await connection.fetchval("SELECT 1") == 1
@@ -74,8 +74,8 @@ async def test_a_connection_is_cut_whether_or_not_it_broke_before(pool: asyncpg.
         assert await connection.fetchval("SELECT 1") == 1
 
 
-async def test_one_connection_outside_any_pool(database: str):
-    connection = await connect(database, "idnode-alone")
+async def test_one_connection_outside_any_pool(emptied: str):
+    connection = await connect(emptied, "idnode-alone")
     assert await connection.fetchval("SHOW application_name") == "idnode-alone"
     await connection.close()
 
@@ -90,18 +90,18 @@ async def test_an_address_where_nobody_answers_cannot_be_asked(url: str, monkeyp
         await connect(url or "postgresql://idnode@/none?host=/nowhere", "idnode-test")
 
 
-async def test_a_database_that_is_not_there_cannot_be_asked(database: str):
+async def test_a_database_that_is_not_there_cannot_be_asked(emptied: str):
     with pytest.raises(UnavailableError, match="InvalidCatalogNameError"):
-        await connect(database.replace("/test_", "/nope_"), "idnode-test")
+        await connect(emptied.replace("/registry?", "/nope?"), "idnode-test")
 
 
-async def test_server_processes_of_a_family(database: str):
+async def test_server_processes_of_a_family(emptied: str):
     async def gone(mine: str, backend: int) -> bool:
-        return await backends_gone(database, "idnode-a-1-", mine, backend)
+        return await backends_gone(emptied, "idnode-a-1-", mine, backend)
 
     assert await gone("idnode-a-1-2", 0)
-    old = await connect(database, "idnode-a-1-1")
-    other = await connect(database, "idnode-a-2-1")
+    old = await connect(emptied, "idnode-a-1-1")
+    other = await connect(emptied, "idnode-a-2-1")
     backend = old.get_server_pid()
     assert not await gone("idnode-a-1-2", 0)  # what a predecessor left
     assert await gone("idnode-a-1-1", 0)  # our own do not count

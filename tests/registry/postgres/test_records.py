@@ -167,16 +167,16 @@ async def _fetched(connection: Any, table: str, doing: Awaitable[Any]) -> int:
         return int(await connection.fetchval(question) - before)
 
 
-async def test_a_session_that_began_on_empty_tables_still_comes_by_the_whole_key(world: World):
+async def test_a_session_that_began_on_empty_tables_still_comes_by_the_whole_key(fresh_world: World):
     """Plans are kept; one made while a table looked empty would read all of a prefix for each of its identifiers."""
     suffixes = [f"S{n:04d}" for n in range(MANY)]
     some = suffixes[::20]
-    prefix = await world.lookup.prefix(PREFIX)
-    async with world.pool.acquire() as connection:
+    prefix = await fresh_world.lookup.prefix(PREFIX)
+    async with fresh_world.pool.acquire() as connection:
         await connection.execute("ALTER TABLE record SET (autovacuum_enabled = false)")  # nobody tells the planner
 
         def commit(base: int, which: list[str]) -> Awaitable[Any]:
-            made = [change(world, suffix, base) for suffix in which]
+            made = [change(fresh_world, suffix, base) for suffix in which]
             return records.commit(connection, prefix.number, prefix.epoch, NOW, made)
 
         await commit(0, ["first"])
