@@ -17,8 +17,8 @@ Say = Callable[[str], None]
 CLOSING_SECONDS = 120  # a last checkpoint of 256 MB on a slow disk; beyond it something is stuck and people must look
 STARTING_SECONDS = 600  # recovery of 2 GB of WAL on a slow disk
 POLL_SECONDS = 0.05
-PAUSES = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)  # seconds before restarts in a row; the last one for ever
-STEADY_SECONDS = 60  # after so long a life a death is a new story, not the next one in a row
+PAUSES = (0.0, 0.5, 1.0, 2.0, 5.0)  # seconds before restarts in a row; the last one for ever
+STEADY_SECONDS = 10  # after so long a life a death is a new story, not the next one in a row
 
 # What a server needs of an environment. Ours may hold secrets, and PG… variables that mean another server.
 ENVIRONMENT = {"LC_ALL": "C", "TZ": "UTC", "PATH": os.defpath}

@@ -10,7 +10,7 @@ import json
 import os
 import secrets
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,18 +22,23 @@ from aiohttp import web
 from node import clock, journal, operator_port
 from node.config import Config
 from node.embedded import Embedded, Servers
-from node.samples import ENTERPRISES, SECONDARY, sample_records
+from node.listen import replies
+from node.samples import ENTERPRISES, SECONDARY, SampleRecord, sample_records
 from node.supervisor import Supervisor, listening_socket, listening_sockets
+from proto.identifier import Identifier
 from registry.account import Account, Vault, hash_password
 from registry.industries import templates_for
 from registry.lookup import Lookup
 from registry.postgres.connection import connect, open_pool
 from registry.postgres.migrate import migrate
+from registry.prefix import PrefixState
 from registry.steward import Steward
 
 READY_PATIENCE: Final = 60.0
 """Seconds a node may take from its processes' start to being ready before `up` says what it waits for."""
 SAMPLE_BATCH: Final = 500
+BUSY_MOST: Final = 60
+"""Times a busy node is asked again for the samples, a second apart: a low IDNODE_PEER_RATE makes it so."""
 
 Say = Callable[[str], None]
 
@@ -79,7 +84,7 @@ def _credentials(data: Path) -> dict[str, Any]:
     """What this world's accounts are proven by: drawn at the first start, kept for the next."""
     path = data / "credentials.json"
     with suppress(FileNotFoundError):
-        return dict(json.loads(path.read_text(encoding="utf-8")))
+        return _complete_credentials(path, json.loads(path.read_text(encoding="utf-8")))
     drawn: dict[str, Any] = {
         "secret_key": base64.b64encode(secrets.token_bytes(32)).decode(),
         "admin": {"username": "admin", "password": secrets.token_urlsafe(12)},
@@ -96,8 +101,21 @@ def _credentials(data: Path) -> dict[str, Any]:
     return drawn
 
 
-async def _found_world(config: Config, known: dict[str, Any]) -> None:
-    """Brings the schema up to date and enrols the sample world's enterprises, accounts and templates where missing."""
+def _complete_credentials(path: Path, known: Any) -> dict[str, Any]:
+    """`known` if nothing a start needs is missing in it. Raises ValueError."""
+    with suppress(LookupError, TypeError, AttributeError):
+        texts = [known["secret_key"], known["admin"]["username"], known["admin"]["password"]]
+        texts += [each[name] for each in _enterprises(known) for name in ("password", "access_key", "secret_key")]
+        if all(isinstance(text, str) for text in texts):
+            return dict(known)
+    raise ValueError(f"{path.name} is not what an earlier start has written")
+
+
+async def _found_world(config: Config, known: dict[str, Any]) -> dict[str, list[SampleRecord]]:
+    """Brings the schema up to date and enrols the sample world's enterprises, accounts and templates where missing.
+
+    The samples of each prefix that were never registered: what was changed or deleted since is left as it is.
+    """
     connection = await connect(config.database_url, "idnode-up")
     await migrate(connection)
     await connection.close()
@@ -114,7 +132,14 @@ async def _found_world(config: Config, known: dict[str, Any]) -> None:
         for template in templates_for(each.industry, each.prefix):
             if await lookup.named_template(each.prefix, template.version) is None:
                 await steward.add_template(template)
+    missing = {each.prefix: await _never_registered(lookup, sample_records(each.prefix)) for each in ENTERPRISES}
     await pool.close()
+    return missing
+
+
+async def _never_registered(lookup: Lookup, records: list[SampleRecord]) -> list[SampleRecord]:
+    stored = await lookup.look([Identifier.parse(record.identifier) for record in records])
+    return [r for r, s in zip(records, stored, strict=True) if not s.version and PrefixState(s.state).open]
 
 
 async def _account(steward: Steward, account: Account, password: str) -> None:
@@ -138,10 +163,10 @@ def _enterprises(known: dict[str, Any]) -> list[dict[str, str]]:
 def _ready(config: Config, known: dict[str, Any]) -> dict[str, Any]:
     """What ready.json says; faces that are not built yet are null."""
     return {
-        "http": f"http://{config.host}:{config.http_port}",
+        "http": _url(config.host, config.http_port),
         "https": None,
         "native": None,
-        "operator": f"http://{config.operator_host}:{config.operator_port}",
+        "operator": _url(config.operator_host, config.operator_port),
         "toplevel": None,
         "admin": known["admin"],
         "enterprises": _enterprises(known),
@@ -150,12 +175,18 @@ def _ready(config: Config, known: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-async def _register_samples(base: str, known: dict[str, Any], say: Say) -> None:
-    """Registers the sample world through the front door, as a factory's system would."""
+def _url(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+async def _register_samples(base: str, known: dict[str, Any], missing: dict[str, list[SampleRecord]], say: Say) -> None:
+    """Registers what is missing of the sample world through the front door, as a factory's system would."""
     registered = 0
     async with aiohttp.ClientSession(base) as session:
         for each in _enterprises(known):
-            records = sample_records(each["prefix"])
+            records = missing[each["prefix"]]
+            if not records:
+                continue
             token = await _post(
                 session, "/identity/token", {"username": each["access_key"], "password": each["secret_key"]}
             )
@@ -181,8 +212,12 @@ def _sample_row(identifier: str, template: str, values: dict[str, str], indexes:
 
 
 async def _post(session: aiohttp.ClientSession, path: str, body: Any, headers: Any = None) -> Any:
-    async with session.post(path, json=body, headers=headers) as response:
-        answer = await response.json()
+    for _ in range(BUSY_MOST):
+        async with session.post(path, json=body, headers=headers) as response:
+            answer = await response.json()
+        if response.status not in {429, 503}:
+            break
+        await asyncio.sleep(replies.BUSY_RETRY_SECONDS)
     if answer["status"] != 1:
         raise UpError(f"{path}: {answer['message']}")
     return answer["data"]
@@ -239,7 +274,7 @@ async def up(config: Config, options: Options, say: Say) -> None:
     watching = asyncio.create_task(embedded.watch())
     try:
         config = _complete(config, servers, known)
-        await _found_world(config, known)
+        missing = await _found_world(config, known)
         _write_private(
             data / "servers.json",
             {
@@ -252,13 +287,17 @@ async def up(config: Config, options: Options, say: Say) -> None:
         supervisor = Supervisor(config, sockets)
         async with operator_door(config, supervisor):
             running = asyncio.create_task(supervisor.run())
-            try:
+
+            async def open_() -> None:
                 await until_ready(supervisor, say)
                 if options.samples:
-                    await _register_samples(f"http://{config.host}:{config.http_port}", known, say)
+                    await _register_samples(_url(config.host, config.http_port), known, missing, say)
                 _write_private(data / "ready.json", _ready(config, known))
                 say(_table(config, known, data))
-                await asyncio.wait({running, watching}, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.Event().wait()
+
+            try:
+                await beside({running, watching}, open_())
             finally:
                 (data / "ready.json").unlink(missing_ok=True)
                 running.cancel()
@@ -269,6 +308,19 @@ async def up(config: Config, options: Options, say: Say) -> None:
         await asyncio.gather(watching, return_exceptions=True)
         await embedded.stop()
         lock.close()
+
+
+async def beside(others: set[asyncio.Task[None]], work: Coroutine[Any, Any, None]) -> None:
+    """Awaits `work` while the `others`, which shall never end, run; what one of them ended with is raised."""
+    mine = asyncio.ensure_future(work)
+    try:
+        await asyncio.wait({mine, *others}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (mine, *others):
+            if task.done():
+                task.result()
+    finally:
+        mine.cancel()
+        await asyncio.gather(mine, return_exceptions=True)
 
 
 def _complete(config: Config, servers: Servers, known: dict[str, Any]) -> Config:
@@ -283,7 +335,7 @@ def _complete(config: Config, servers: Servers, known: dict[str, Any]) -> Config
 
 def _table(config: Config, known: dict[str, Any], data: Path) -> str:
     """What to open and try, for people."""
-    base = config.public_url or f"http://{config.host}:{config.http_port}"
+    base = config.public_url or _url(config.host, config.http_port)
     leather = _enterprises(known)[0]
     sample = f"{leather['prefix']}/BAG-2026-000017"
     texts = {"styleNo": "TOTE-01", "articleType": "手袋", "colour": "酒红"}
@@ -302,6 +354,6 @@ def _table(config: Config, known: dict[str, Any], data: Path) -> str:
         leather["password"]
     }"}}' | cut -d'"' -f12)
   注册 · register   curl {base}/identityv2/data -H "Authorization: Bearer $TOKEN" -d '{row}'
-  运维 · operator   http://{config.operator_host}:{config.operator_port}/health/ready 和 · and /metrics
+  运维 · operator   {_url(config.operator_host, config.operator_port)}/health/ready 和 · and /metrics
   账号 · accounts   {data / "ready.json"}
 """

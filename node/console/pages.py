@@ -522,4 +522,4 @@ def add_routes(app: web.Application) -> None:
     app.router.add_get("/", landing)
     app.router.add_get("/static/{name}", static)
     app.router.add_get("/favicon.ico", favicon)
-    app.router.add_get("/{identifier:.+}", identifier)
+    app.router.add_get("/{identifier:(?s:.+)}", identifier)

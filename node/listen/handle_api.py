@@ -68,7 +68,7 @@ async def answer(
     headers = cors(request)
     if found.outcome is Outcome.FOUND:
         headers |= {"ETag": found.tag, "Cache-Control": f"public, max-age={house.config.cache_seconds}"}
-        if request.headers.get("If-None-Match") == found.tag:
+        if any(each.value in {"*", found.tag.strip('"')} for each in request.if_none_match or ()):
             return web.Response(status=304, headers=headers)
         if indexes or types:
             body = found_body(spelling, selected(found.shown, indexes, types))
@@ -111,5 +111,5 @@ async def unknown(request: web.Request) -> web.Response:
 
 def add_routes(app: web.Application) -> None:
     """The routes of this face."""
-    app.router.add_get(PATH + "{identifier:.*}", get)
-    app.router.add_route("OPTIONS", PATH + "{identifier:.*}", options)
+    app.router.add_get(PATH + "{identifier:(?s:.*)}", get)  # a line feed, too, is an identifier's to refuse
+    app.router.add_route("OPTIONS", PATH + "{identifier:(?s:.*)}", options)

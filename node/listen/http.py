@@ -24,6 +24,8 @@ from registry.errors import UnavailableError, UnknownOutcomeError
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 HOUSE: Final = web.AppKey("house", House)
+BEGUN: Final = web.RequestKey("begun", bool)
+"""Set in a request whose answer has begun to go out."""
 JSON_TYPE: Final = "application/json;charset=utf-8"
 KEEPALIVE_SECONDS: Final = 75.0
 """Idle connections are closed after this; longer than the 60 s clients and proxies keep theirs."""
@@ -59,28 +61,48 @@ def peer(request: web.Request) -> str:
     return request.remote or ""
 
 
+_SNMS: Final = ("/identity/", "/identityv2/", "/snms/", "/snmsapi/")
+_FACES: Final = (*_SNMS, "/api/")
+"""Paths whose clients are programs and expect JSON whatever happens."""
+
+
 def _is_snms(path: str) -> bool:
-    return path.startswith(("/identity", "/snms"))
+    return path.startswith(_SNMS)
 
 
-def trouble(path: str, status: int, message: str) -> web.Response:
+_SNMS_STATUS: Final = {500: replies.SNMS_INTERNAL} | dict.fromkeys((404, 405, 408, 413), replies.SNMS_REFUSED)
+"""What the SNMS OpenAPI calls trouble of this HTTP status, with HTTP 200; other trouble is 系统繁忙 with its status."""
+
+
+_HANDLE_CODE: Final = {500: ResponseCode.ERROR} | dict.fromkeys((404, 405, 408, 413), ResponseCode.PROTOCOL_ERROR)
+"""What the Handle HTTP API calls it; other trouble is 3, busy."""
+
+
+def trouble(path: str, status: int, zh: str, en: str) -> web.Response:
     """What a client gets when its request could not be carried out at all, in the form its face expects."""
     headers = {"Retry-After": str(replies.BUSY_RETRY_SECONDS)} if status in {429, 503} else {}
     if _is_snms(path):
-        code = replies.SNMS_INTERNAL if status == 500 else replies.SNMS_NOT_SIGNED_IN
-        text = message if status == 500 else replies.SNMS_BUSY_TEXT
-        body = msgspec.json.encode({"status": code, "message": text, "data": None})
-        return json_response(body, 200 if status == 500 else status, headers)
+        code = _SNMS_STATUS.get(status)
+        if code is None:
+            return json_response(replies.SNMS_BUSY, status, headers)
+        return encoded({"status": code, "message": zh, "data": None})
+    message = f"{zh}。 {en}."
     if path.startswith("/api/v1/"):
         return json_response(msgspec.json.encode({"error": {"field": None, "message": message}}), status, headers)
-    code = ResponseCode.ERROR if status == 500 else ResponseCode.SERVER_BUSY
+    code = _HANDLE_CODE.get(status, ResponseCode.SERVER_BUSY)
     return json_response(failed(code, message=message), status, headers)
 
 
-_TROUBLES: Final[dict[type[Exception], tuple[int, str]]] = {
-    BusyError: (503, "系统繁忙，请稍后再试。 Busy; try again shortly."),
-    UnavailableError: (503, "系统繁忙，请稍后再试。 Busy; try again shortly."),
-    UnknownOutcomeError: (504, "结果未知，请重试。 The outcome is unknown; repeat the request."),
+_BUSY: Final = ("系统繁忙，请稍后再试", "Busy; try again shortly")
+_TROUBLES: Final[dict[type[Exception], tuple[int, str, str]]] = {
+    BusyError: (503, *_BUSY),
+    UnavailableError: (503, *_BUSY),
+    UnknownOutcomeError: (504, "结果未知，请重试", "The outcome is unknown; repeat the request"),
+}
+_NOT_HERE: Final = {
+    404: ("没有这个接口", "There is no such endpoint"),
+    405: ("没有这个接口", "There is no such endpoint"),
+    408: ("请求体没有及时收到", "The body did not arrive in time"),
 }
 
 
@@ -89,7 +111,7 @@ def _admitting(admission: Admission) -> Middleware:
     async def admitting(request: web.Request, handler: Handler) -> web.StreamResponse:
         status = admission.admit(peer(request))
         if status:
-            return trouble(request.path, status, _TROUBLES[BusyError][1])
+            return trouble(request.path, status, *_BUSY)
         admission.in_hand += 1
         try:
             return await handler(request)
@@ -104,21 +126,25 @@ async def _explaining(request: web.Request, handler: Handler) -> web.StreamRespo
     try:
         return await handler(request)
     except tuple(_TROUBLES) as error:
-        status, message = _TROUBLES[type(error)]
+        status, zh, en = _TROUBLES[type(error)]
         log.warning("troubled", path=request.path, status=status, error=str(error))
-        return trouble(request.path, status, message)
+        return trouble(request.path, status, zh, en)
     except web.HTTPRequestEntityTooLarge:
         bound = request.app[HOUSE].config.body_bytes
-        message = f"请求体不能超过{bound}字节。 The body may have at most {bound} octets."
-        if _is_snms(request.path):
-            return encoded({"status": replies.SNMS_REFUSED, "message": f"请求体不能超过{bound}字节", "data": None})
-        return trouble(request.path, 413, message)
-    except web.HTTPException:
-        raise
+        return trouble(request.path, 413, f"请求体不能超过{bound}字节", f"The body may have at most {bound} octets")
+    except web.HTTPException as error:
+        if error.status not in _NOT_HERE or not request.path.startswith(_FACES):
+            raise
+        zh, en = _NOT_HERE[error.status]
+        asked = f"{request.method} {request.path}"
+        return trouble(request.path, error.status, f"{zh}：{asked}", f"{en}: {asked}")
     except Exception:
         mark = secrets.token_hex(6)
         log.exception("internal_error", path=request.path, request=mark)
-        return trouble(request.path, 500, f"内部错误，请求编号{mark}。 Internal error, request {mark}.")
+        if request.get(BEGUN) and request.transport is not None:
+            # Half an answer is out: the client shall see it break off, not find a second one in it.
+            request.transport.abort()
+        return trouble(request.path, 500, f"内部错误，请求编号{mark}", f"Internal error, request {mark}")
 
 
 def application(house: House) -> web.Application:
@@ -133,17 +159,20 @@ def application(house: House) -> web.Application:
 
 async def _sign(request: web.Request, response: web.StreamResponse) -> None:
     """Names no version of anything (who attacks shall have to guess); what no face calls public is kept by nobody."""
+    request[BEGUN] = True
     response.headers["Server"] = "idnode"
     response.headers.setdefault("Cache-Control", "private, no-store")
 
 
 class _Refusal(asyncio.Protocol):
-    """Stands in for a connection beyond the bound: says 503 and closes."""
+    """Stands in for a connection beyond the bound: says 503, in the words of the face that needs them, and closes."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         transport.write(
-            b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: %d\r\nContent-Type: %s\r\nContent-Length: %d\r\n"
+            b"Connection: close\r\n\r\n%s"
+            % (replies.BUSY_RETRY_SECONDS, JSON_TYPE.encode(), len(replies.SNMS_BUSY), replies.SNMS_BUSY)
         )
         transport.close()
 

@@ -5,11 +5,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, Final
 
 import msgspec
+import structlog
 from aiohttp import web
 
 from node.gather import BusyError
 from node.house import House
 from node.listen import replies, snms_words
+from node.listen.handle_api import asked_for, raw_path
 from node.listen.http import BODY_SECONDS, HOUSE, encoded, json_response
 from node.listen.http import body as read_body
 from node.listen.snms_api import bearer
@@ -31,6 +33,9 @@ LINE_OCTETS: Final = 4096
 STREAM_CHUNK: Final = 500
 """Lines of NDJSON answered at once; also what is kept in memory of an endless stream."""
 NDJSON: Final = "application/x-ndjson"
+HISTORY: Final = "/api/v1/history/"
+
+log = structlog.get_logger("own_api")
 
 
 class OwnError(Exception):
@@ -95,7 +100,7 @@ async def _administrator(request: web.Request) -> Account:
 async def _body(request: web.Request, kind: Any) -> Any:
     try:
         return msgspec.json.decode(await read_body(request), type=kind)
-    except msgspec.MsgspecError as error:
+    except snms_words.UNREADABLE as error:
         raise OwnError(400, None, snms_words.sentence(error), str(error)) from None
 
 
@@ -113,6 +118,9 @@ async def answer_line(house: House, asked: Any) -> bytes:
         return failed(ResponseCode.INVALID_HANDLE, asked, error.en)
     except (UnavailableError, BusyError):
         return failed(ResponseCode.SERVER_BUSY, asked)
+    except Exception:  # one of many: its neighbours are answered, and a stream is not broken off
+        log.exception("internal_error", identifier=asked)
+        return failed(ResponseCode.ERROR, asked)
 
 
 class _Wanted(msgspec.Struct):
@@ -138,7 +146,7 @@ async def resolve(request: web.Request) -> web.StreamResponse:
 
 
 async def _lines(request: web.Request) -> AsyncIterator[list[Any]]:
-    """The lines of the body as they come, in chunks of at most STREAM_CHUNK; too long a line ends the stream."""
+    """The lines of the body as they come, in chunks of at most STREAM_CHUNK; too long a line is None."""
     chunk: list[Any] = []
     rest = b""
     while octets := await _more(request):
@@ -149,8 +157,7 @@ async def _lines(request: web.Request) -> AsyncIterator[list[Any]]:
             if len(chunk) == STREAM_CHUNK:
                 yield chunk
                 chunk = []
-        if len(rest) > LINE_OCTETS:
-            break
+        rest = rest[: LINE_OCTETS + 1]  # enough to see that the line is too long, whose end may be far away
         if chunk:
             yield chunk
             chunk = []
@@ -174,7 +181,7 @@ def _line(line: bytes) -> Any:
         return None
     try:
         return msgspec.json.decode(line)
-    except msgspec.MsgspecError:
+    except snms_words.UNREADABLE:
         return None
 
 
@@ -242,7 +249,7 @@ async def _compared(house: House, row: Request, stored: Stored) -> dict[str, Any
 @_explained
 async def history(request: web.Request) -> web.Response:
     """GET /api/v1/history/{identifier}: every version of it, newest first, for its owner."""
-    identifier = Identifier.parse(request.match_info["identifier"])
+    identifier = Identifier.parse(asked_for(raw_path(request).removeprefix(HISTORY)))
     await _owner(request, identifier.prefix_key)
     entries = await request.app[HOUSE].lookup.history(identifier)
     if not entries:
@@ -338,7 +345,10 @@ async def revoke(request: web.Request) -> web.Response:
 async def revoke_all(request: web.Request) -> web.Response:
     """DELETE /api/v1/accounts/{username}/tokens: all tokens of an account; administrators only."""
     await _administrator(request)
-    count = await request.app[HOUSE].steward.revoke_tokens(request.match_info["username"])
+    username = request.match_info["username"]
+    if not username.isprintable():
+        raise OwnError(400, "username", "用户名含有不允许的字符", "username holds a character that is not allowed")
+    count = await request.app[HOUSE].steward.revoke_tokens(username)
     return encoded({"revoked": count})
 
 
@@ -347,7 +357,7 @@ def add_routes(app: web.Application) -> None:
     base = "/api/v1"
     app.router.add_post(f"{base}/resolve", resolve)
     app.router.add_post(f"{base}/reconcile", reconcile)
-    app.router.add_get(f"{base}/history/{{identifier:.+}}", history)
+    app.router.add_get(HISTORY + "{identifier:(?s:.+)}", history)
     app.router.add_put(f"{base}/prefixes/{{prefix}}", set_prefix)
     app.router.add_get(f"{base}/batches", batches)
     app.router.add_get(f"{base}/batches/{{number:[0-9]{{1,18}}}}", batch)

@@ -39,6 +39,9 @@ SNMS_WRONG_SECRET_TEXT: Final = "用户名/密码错误！"  # noqa: S105 - a se
 SNMS_NOT_FOUND_TEXT: Final = "没有找到标识"
 SNMS_MISSING_TEXT: Final = "缺少必要的请求参数: {}"
 
+SNMS_BUSY: Final = f'{{"status":{SNMS_NOT_SIGNED_IN},"message":"{SNMS_BUSY_TEXT}","data":null}}'.encode()
+"""The body of 429, 503 and 504, as its clients know it."""
+
 
 def handle_body(handle: str, answer: Answer) -> bytes:
     """The JSON of the Handle HTTP API for an answer, echoing the spelling that was asked for."""

@@ -73,7 +73,7 @@ class _Secret(msgspec.Struct):
 async def _sign_in(request: web.Request, dated: bool) -> Answer:
     try:
         given = msgspec.json.decode(await read_body(request), type=_Secret)
-    except msgspec.MsgspecError as error:
+    except snms_words.UNREADABLE as error:
         return refused(snms_words.sentence(error))
     for name in ("username", "password"):
         if not getattr(given, name):
@@ -261,6 +261,11 @@ def _record(operation: Operation, account: Account, handles: Sequence[str], resu
     )
 
 
+async def unknown(request: web.Request) -> Answer:
+    """Anything else under this face's paths."""
+    raise web.HTTPNotFound
+
+
 def add_routes(app: web.Application) -> None:
     """The routes of this face."""
     data = "/identityv2/data"
@@ -275,3 +280,5 @@ def add_routes(app: web.Application) -> None:
         app.router.add_post(f"{base}{data}/batchCreate", signed(_batch("create")))
         app.router.add_put(f"{base}{data}/batchUpdate", signed(_batch("update")))
         app.router.add_delete(f"{base}{data}/batchDelete", signed(_batch("delete")))
+    for root in ("identity", "identityv2", "snms", "snmsapi"):
+        app.router.add_route("*", f"/{root}/{{rest:.*}}", unknown)

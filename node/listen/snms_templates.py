@@ -36,8 +36,8 @@ class MetadataIn(msgspec.Struct, rename="camel"):
     """What an attribute's text must be."""
 
     type: str = "string"
-    min_length: int | str = 0
-    max_length: int | str = LENGTH_DEFAULT
+    min_length: int | str | None = None
+    max_length: int | str | None = None
 
 
 class ItemIn(msgspec.Struct, rename="camel"):
@@ -104,14 +104,22 @@ def _category(given: TemplateIn) -> Category:
     return Category(*codes)
 
 
-def _lengths(given: ItemIn) -> tuple[int, int]:
-    metadata = given.metadata[0] if isinstance(given.metadata, list) and given.metadata else given.metadata
-    if not isinstance(metadata, MetadataIn):
-        return 0, LENGTH_DEFAULT
+def _metadata(given: ItemIn) -> MetadataIn:
+    """What is said of the text; the OpenAPI's table calls it an array, its examples show an object."""
+    if isinstance(given.metadata, list):
+        return given.metadata[0] if given.metadata else MetadataIn()
+    return given.metadata or MetadataIn()
+
+
+def _lengths(given: ItemIn, least: int, most: int) -> tuple[int, int]:
+    """The bounds given, `least` and `most` where they are left out."""
+    metadata = _metadata(given)
     if metadata.type.lower() != "string":
         raise SnmsError(f"属性{given.id_type}的metadata.type只支持string")
-    least = _whole(metadata.min_length, "minLength", 0, LENGTH_MOST)
-    most = _whole(metadata.max_length, "maxLength", 1, LENGTH_MOST)
+    if metadata.min_length is not None:
+        least = _whole(metadata.min_length, "minLength", 0, LENGTH_MOST)
+    if metadata.max_length is not None:
+        most = _whole(metadata.max_length, "maxLength", 1, LENGTH_MOST)
     if least > most:
         raise SnmsError(f"属性{given.id_type}的minLength不能大于maxLength")
     return least, most
@@ -124,14 +132,14 @@ def _access(given: ItemIn) -> Access:
     raise SnmsError(f"属性{given.id_type}的class应为{'、'.join(ACCESSES)}之一")
 
 
-def _item(given: ItemIn, index: int) -> Item:
+def _item(given: ItemIn, index: int, least: int = 0, most: int = LENGTH_DEFAULT) -> Item:
     name = _present(given.id_type, "idType")
     if len(name) > NAME_CHARACTERS or not _WORD.fullmatch(name):
         raise SnmsError(f"参数idType不正确：{name[:40]}应为英文字母开头的字母、数字、下划线，最长{NAME_CHARACTERS}")
     zh = _present(given.name, "name")
     if len(zh) > NAME_CHARACTERS:
         raise SnmsError(f"属性{name}的name不能超过{NAME_CHARACTERS}个字符")
-    least, most = _lengths(given)
+    least, most = _lengths(given, least, most)
     enabled = given.state is None or bool(_whole(given.state, "state", 0, 1))
     return Item(
         index, name, zh, required=bool(given.required), enabled=enabled, least=least, most=most, access=_access(given)
@@ -201,7 +209,7 @@ def _merged(items: dict[int, Item], given: ItemIn) -> Item:
         if old is not None:
             raise SnmsError(f"索引{index}已用于属性{old.name}，不能改为{given.id_type}")
         return _item(given, index)
-    new = _item(_filled(given, old), index)
+    new = _item(_filled(given, old), index, old.least, old.most)
     return replace(new, en=old.en, low=old.low, high=old.high, unit=old.unit, reference=old.reference)
 
 
@@ -212,7 +220,7 @@ def _filled(given: ItemIn, old: Item) -> ItemIn:
         id_type=given.id_type,
         required=old.required if given.required is None else given.required,
         state=int(old.enabled) if given.state is None else given.state,
-        metadata=given.metadata or MetadataIn(min_length=old.least, max_length=old.most),
+        metadata=given.metadata,
         access=given.access or old.access,
     )
 
@@ -256,7 +264,7 @@ async def _given(request: web.Request) -> TemplateIn:
     body = await read_body(request)
     try:
         given = msgspec.json.decode(body, type=TemplateIn) if body else TemplateIn()
-    except msgspec.MsgspecError as error:
+    except snms_words.UNREADABLE as error:
         raise SnmsError(snms_words.sentence(error)) from None
     given.prefix = given.prefix or request.query.get("prefix")
     given.version = given.version or request.query.get("version")

@@ -66,10 +66,19 @@ _rows_or_table: Final = msgspec.json.Decoder(HandlesIn | list[msgspec.Raw]).deco
 _text: Final = msgspec.json.Decoder(str).decode
 
 _PLACE: Final = re.compile(r"`\$\.?([^`]*)`")
+_INDEX_SHOWN: Final = 40
+"""Characters of an index shown that is no number: it may be as long as a body."""
+
+UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What reading JSON raises; `sentence` explains each. Whoever reads what clients send expects all of them."""
 
 
-def sentence(error: msgspec.MsgspecError) -> str:
+def sentence(error: Exception) -> str:
     """What is wrong with the JSON, naming the place."""
+    if isinstance(error, UnicodeDecodeError):
+        return "请求体不是UTF-8"
+    if isinstance(error, RecursionError):
+        return "请求体嵌套过深"
     if not isinstance(error, msgspec.ValidationError):
         return "请求体不是有效的JSON"
     place = _PLACE.search(str(error))
@@ -79,8 +88,8 @@ def sentence(error: msgspec.MsgspecError) -> str:
 def _decoded(decode: Any, body: bytes | msgspec.Raw) -> Any:
     try:
         return decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise SnmsError(sentence(error) if isinstance(error, msgspec.MsgspecError) else "请求体不是UTF-8") from None
+    except UNREADABLE as error:
+        raise SnmsError(sentence(error)) from None
 
 
 def _present(value: Any, name: str) -> Any:
@@ -102,7 +111,9 @@ def _index(given: int | str | None) -> int:
     try:
         return int(given)
     except ValueError:
-        raise SnmsError(f"索引{given}不是整数") from None
+        text = str(given)
+        shown = text if len(text) <= _INDEX_SHOWN else f"{text[:_INDEX_SHOWN]}…"
+        raise SnmsError(f"索引{shown}不是整数") from None
 
 
 def _value(given: ValueIn) -> Value:
@@ -153,7 +164,7 @@ def spelled(row: msgspec.Raw) -> str:
     """The handle a row names, as far as that can be read: what its result is listed under."""
     try:
         found = msgspec.json.decode(row)
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return ""
     handle = found.get("handle") if isinstance(found, dict) else found
     return handle if isinstance(handle, str) else ""

@@ -277,4 +277,3 @@ def test_what_is_wrong_with_an_account_is_a_sentence(idnode: Run, served: str) -
 def test_a_program_needs_the_node_s_key(idnode: Run, served: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("IDNODE_SECRET_KEY")
     is_a_sentence(idnode("user", "add", "AK", "--program"), "IDNODE_SECRET_KEY")
-

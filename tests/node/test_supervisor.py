@@ -157,9 +157,7 @@ async def test_a_dead_follower_takes_the_generation_with_it(port: int, monkeypat
     assert generation != 0
 
 
-async def test_a_follower_that_falls_silent_is_killed_and_replaced(
-    port: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_follower_that_falls_silent_is_killed_and_replaced(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervising, "WATCH_SECONDS", 0.01)
     monkeypatch.setattr(supervising, "SILENT_SECONDS", 0.5)
     async with running(Config(http_port=port, workers=1, database_url=NOWHERE)) as supervisor:

@@ -1,0 +1,123 @@
+"""A node in the test's own process: real doors, real rooms, real PostgreSQL, but no supervisor and no other process.
+
+For tests that must reach behind a door (make a room fail, hold it up); what needs the whole is in tests/whole/.
+"""
+
+import asyncio
+import base64
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import date
+from functools import partial
+from typing import Any
+
+from aiohttp.test_utils import TestClient, TestServer
+
+from node import clock, stamps, worker
+from node.admission import Admission
+from node.announcer import Announcer
+from node.config import Config
+from node.doorkeeper import Doorkeeper
+from node.follower import Follower
+from node.house import House
+from node.redis_cache import RedisCache
+from node.register.batcher import Batcher
+from node.resolve.cached import Cached
+from node.resolve.hot import Hot
+from node.resolve.own import Own
+from node.stamps import Shared
+from registry.account import Account, Vault, hash_password
+from registry.postgres.connection import backends_gone
+from registry.registrar import Registrar
+from tests.fakes.small_registry import PREFIX, SmallRegistry, small_registry
+
+KEY = base64.b64encode(bytes(range(32))).decode()
+PASSWORD, SECRET = "a person's password", "5ec7e7" * 6
+TODAY = date(2026, 11, 22)
+STRANGER_PREFIX = "88.999.2001"
+
+
+@dataclass
+class Node:
+    """The rooms behind the doors, a client before them, and accounts: `leather` may write under PREFIX."""
+
+    house: House
+    registry: SmallRegistry
+    client: TestClient[Any, Any]
+    shared: Shared
+    follower: Follower
+    tokens: dict[str, str]
+
+    async def call(
+        self, method: str, path: str, body: Any = None, who: str | None = "leather", **headers: str
+    ) -> tuple[int, Any]:
+        """Status and JSON of one call, signed as `who`; bytes are sent as they are."""
+        if who is not None:
+            headers["Authorization"] = f"Bearer {self.tokens[who]}"
+        sent = {"data": body} if isinstance(body, bytes) else {"json": body} if body is not None else {}
+        async with self.client.request(method, path, headers=headers, **sent) as response:
+            return response.status, await response.json(content_type=None)
+
+    async def create(self, *suffixes: str, **values: str) -> None:
+        """Identifiers of PREFIX, written past the doors, as another machine would."""
+        await self.registry.write("create", *suffixes, **values)
+        await self.follower.look()
+
+
+async def _enrol(registry: SmallRegistry) -> dict[str, tuple[Account, str]]:
+    steward, vault = registry.steward, Vault(base64.b64decode(KEY))
+    mine = await registry.lookup.prefix(PREFIX)
+    assert mine is not None
+    stranger = await steward.enrol("星禾", "Xinghe", "automotive", STRANGER_PREFIX)
+    people = {
+        "admin": Account(0, "admin", "person", "admin", None),
+        "leather": Account(0, "leather", "person", "enterprise", mine.enterprise),
+        "stranger": Account(0, "stranger", "person", "enterprise", stranger),
+    }
+    for account in people.values():
+        await steward.put_account(account, password=hash_password(PASSWORD))
+    program = Account(0, "AK-leather", "program", "enterprise", mine.enterprise)
+    await steward.put_account(program, secret=vault.seal(program.username, SECRET))
+    return {name: (account, PASSWORD) for name, account in people.items()} | {"program": (program, SECRET)}
+
+
+@asynccontextmanager
+async def node(url: str, redis_url: str = "", **settings: Any) -> AsyncIterator[Node]:
+    """A node on the migrated, empty database at `url`; its clock stands on TODAY for what is bound to a date."""
+    config = Config(database_url=url, redis_url=redis_url, secret_key=KEY, workers=1, **settings)
+    descriptor = stamps.create(1)
+    shared, following = Shared(descriptor, 1, 0, 2), Shared(descriptor, 1, 1, 3)
+    redis = RedisCache(redis_url, config.cache_seconds) if redis_url else None
+    gone = partial(backends_gone, url, "idnode-test-", "idnode-test")
+    async with small_registry(url) as registry:
+        accounts = await _enrol(registry)
+        bell = asyncio.Event()
+        announcer = Announcer(shared, redis, gone, bell.set)
+        own = Own(registry.lookup)
+        first = Cached(redis, shared, own, clock.monotonic) if redis else own
+        registrar = Registrar(registry.pool, registry.lookup, announcer, reuse_deleted=config.reuse_deleted == "allow")
+        house = House(
+            config=config,
+            admission=Admission(config.requests, config.peer_rate, clock.monotonic),
+            hot=Hot(shared, first, config.hot_entries, config.cache_seconds, clock.monotonic),
+            lookup=registry.lookup,
+            steward=registry.steward,
+            batcher=Batcher(registrar, config.write_rows, clock.seconds),
+            announcer=announcer,
+            doorkeeper=Doorkeeper(registry.lookup, registry.steward, Vault(config.key()), lambda: TODAY),
+        )
+        follower = Follower(registry.pool, following, redis, config.cache_seconds)
+        follower.bell = bell
+        await follower.start()
+        task = asyncio.create_task(follower.run())
+        tokens = {name: await house.doorkeeper.sign_in(a.username, s) or "" for name, (a, s) in accounts.items()}
+        async with TestClient(TestServer(worker._doors(house))) as client:
+            yield Node(house, registry, client, shared, follower, tokens)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await announcer.close()
+    if redis is not None:
+        await redis.close()
+    os.close(descriptor)

@@ -1,0 +1,106 @@
+"""The reading half of the Handle HTTP API on a node in this process; how paths are routed is proven in tests/whole/."""
+
+from typing import Any
+
+import pytest
+
+from node.listen import handle_api
+from proto.errors import ProtoError
+from registry.errors import UnavailableError
+from tests.fakes.in_process import node
+from tests.fakes.small_registry import PREFIX
+
+PATH = f"/api/handles/{PREFIX}"
+
+
+@pytest.mark.parametrize(
+    ("raw", "identifier"),
+    [
+        ("88.999.1001/A", "88.999.1001/A"),
+        ("88.999.1001%2FA%2fb", "88.999.1001/A/b"),
+        ("88.999.1001/%E7%9A%AE%E6%96%99", "88.999.1001/皮料"),
+        ("88.999.1001/a+b%20c%25", "88.999.1001/a+b c%"),
+        ("88.999.1001/%2541", "88.999.1001/%41"),
+        ("88.999.1001/%zz", "88.999.1001/%zz"),
+    ],
+)
+def test_a_path_is_percent_decoded_once(raw: str, identifier: str) -> None:
+    assert handle_api.asked_for(raw) == identifier
+
+
+@pytest.mark.parametrize("raw", ["%ff", "88.999.1001/%E7%9A", "%C0%AF"])
+def test_what_is_not_utf8_is_said(raw: str) -> None:
+    with pytest.raises(ProtoError, match="UTF-8"):
+        handle_api.asked_for(raw)
+
+
+async def test_an_entity_tag_saves_the_answer_however_it_comes_back(database: str) -> None:
+    async with node(database) as running:
+        await running.create("A")
+        async with running.client.get(f"{PATH}/A") as response:
+            tag = response.headers["ETag"]
+            assert response.headers["Cache-Control"] == "public, max-age=60"
+        for sent in (tag, f"W/{tag}", f'"other", {tag}', f'W/"x", W/{tag}', "*"):
+            async with running.client.get(f"{PATH}/A", headers={"If-None-Match": sent}) as response:
+                assert response.status == 304, sent
+                assert response.headers["ETag"] == tag
+                assert await response.read() == b""
+        for sent in ('"other"', "garbage", ""):
+            async with running.client.get(f"{PATH}/A", headers={"If-None-Match": sent}) as response:
+                assert response.status == 200, sent
+        for path in (f"{PATH}/nothing", "/api/handles/77.1/A"):
+            async with running.client.get(path, headers={"If-None-Match": "*"}) as response:
+                assert response.status in {404, 400}
+                assert "ETag" not in response.headers
+        await running.registry.write("update", "A", styleNo="S2")
+        await running.follower.look()
+        async with running.client.get(f"{PATH}/A", headers={"If-None-Match": tag}) as response:
+            assert response.status == 200
+            assert response.headers["ETag"] != tag
+
+
+async def test_when_postgresql_is_away_what_is_kept_is_answered_and_the_rest_is_503(database: str) -> None:
+    async with node(database) as running:
+        await running.create("A")
+        assert (await running.call("GET", f"{PATH}/A", who=None))[0] == 200
+
+        async def away(*_: object) -> Any:
+            raise UnavailableError("the name of a host")
+
+        running.registry.lookup.look = away  # type: ignore[method-assign]
+        assert (await running.call("GET", f"{PATH}/A", who=None))[0] == 200
+        status, answer = await running.call("GET", f"{PATH}/B", who=None)
+        assert (status, answer["responseCode"]) == (503, 3)
+        assert "host" not in str(answer)
+        status, answer = await running.call(
+            "POST", "/api/v1/resolve", {"identifiers": [f"{PREFIX}/A", f"{PREFIX}/B"]}, who=None
+        )
+        assert (status, [each["responseCode"] for each in answer["results"]]) == (200, [1, 3])
+
+
+async def test_a_registered_change_is_seen_at_once_and_stopping_a_prefix_too(database: str) -> None:
+    async with node(database) as running:
+        await running.create("A")
+
+        async def code(suffix: str) -> tuple[int, int]:
+            status, answer = await running.call("GET", f"{PATH}/{suffix}", who=None)
+            return status, answer["responseCode"]
+
+        row: dict[str, Any] = {
+            "handle": f"{PREFIX}/B",
+            "templateVersion": "bag",
+            "value": [{"index": 2000, "type": "styleNo", "data": {"format": "string", "value": "S1"}}],
+        }
+        assert await code("B") == (404, 100)
+        assert (await running.call("POST", "/identityv2/data", row))[1]["status"] == 1
+        assert await code("B") == (200, 1)
+        row["value"][0]["data"]["value"] = "S2"
+        assert (await running.call("PUT", "/identityv2/data", row))[1]["status"] == 1
+        _, answer = await running.call("GET", f"{PATH}/B?index=2000", who=None)
+        assert answer["values"][0]["data"]["value"] == "S2"
+        for state, expected in (("stopped", (400, 301)), ("enabled", (200, 1))):
+            status, _ = await running.call("PUT", f"/api/v1/prefixes/{PREFIX}", {"state": state}, who="admin")
+            assert status == 200
+            assert [await code("A"), await code("B")] == [expected, expected]
+        assert (await running.call("DELETE", "/identityv2/data", {"handle": f"{PREFIX}/B"}))[1]["status"] == 1
+        assert await code("B") == (404, 100)

@@ -1,0 +1,287 @@
+"""The HTTP door: who is let in, and what trouble looks like on each face. Routes here only raise what is asked for."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from aiohttp import ClientError, web
+from aiohttp.test_utils import TestClient, TestServer
+
+from node.admission import Admission
+from node.config import Config
+from node.gather import BusyError
+from node.listen import http
+from registry.errors import UnavailableError, UnknownOutcomeError
+
+BUSY = {"status": -1, "message": "系统繁忙", "data": None}
+SNMS = ("/identity/token", "/identityv2/data", "/snms/api/v5/template", "/snmsapi/identityv2/data")
+OWN = "/api/v1/resolve"
+HANDLE = "/api/handles/88.999.1001/A"
+Client = TestClient[Any, Any]
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@asynccontextmanager
+async def door(handler: Handler, **settings: Any) -> AsyncIterator[Client]:
+    """A door behind which every path leads to `handler`."""
+    config = Config(**settings)
+    admission = Admission(config.requests, config.peer_rate, lambda: 0.0)
+    app = http.application(SimpleNamespace(config=config, admission=admission))  # type: ignore[arg-type]
+    app.router.add_route("*", "/{rest:.*}", handler)
+    async with TestClient(TestServer(app)) as client:
+        yield client
+
+
+def raising(error: BaseException) -> Handler:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        raise error
+
+    return handler
+
+
+async def reading(request: web.Request) -> web.StreamResponse:
+    return web.Response(body=str(len(await http.body(request))).encode())
+
+
+async def told(client: Client, path: str, **more: Any) -> tuple[int, Any, Any]:
+    async with client.post(path, **more) as response:
+        return response.status, json.loads(await response.read()), response.headers
+
+
+# -- what could not be carried out
+
+
+@pytest.mark.parametrize("error", [BusyError(), UnavailableError("secret host name")])
+async def test_busy_is_503_in_the_words_of_each_face(error: Exception) -> None:
+    async with door(raising(error)) as client:
+        for path in SNMS:
+            status, answer, headers = await told(client, path, headers={"Accept-Language": "en"})
+            assert (status, answer) == (503, BUSY)
+            assert headers["Retry-After"] == "1"
+        status, answer, headers = await told(client, OWN)
+        assert (status, list(answer), headers["Retry-After"]) == (503, ["error"], "1")
+        status, answer, headers = await told(client, HANDLE)
+        assert (status, answer["responseCode"], headers["Retry-After"]) == (503, 3, "1")
+        assert "secret" not in json.dumps(answer)
+
+
+async def test_an_unknown_outcome_is_504_and_says_to_repeat() -> None:
+    async with door(raising(UnknownOutcomeError("lost", 1))) as client:
+        for path in SNMS:
+            assert (await told(client, path))[:2] == (504, BUSY)
+        status, answer, headers = await told(client, OWN)
+        assert status == 504
+        assert "repeat" in answer["error"]["message"]
+        assert "Retry-After" not in headers
+
+
+async def test_an_internal_error_tells_nothing_but_a_number_that_is_in_the_journal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    async with door(raising(ZeroDivisionError("secret detail"))) as client:
+        answers = [await told(client, path) for path in (*SNMS, OWN, HANDLE)]
+    journal = capsys.readouterr().out
+    assert "secret detail" in journal
+    for status, answer, _ in answers[: len(SNMS)]:
+        assert (status, answer["status"], answer["data"]) == (200, -4, None)
+        assert answer["message"].isascii() is False
+        assert "Internal" not in answer["message"], "clients of this face are told in Chinese"
+    assert answers[-2][0] == answers[-1][0] == 500
+    assert answers[-1][1]["responseCode"] == 2
+    for _, answer, _ in answers:
+        text = json.dumps(answer, ensure_ascii=False)
+        assert "secret" not in text
+        assert "ZeroDivision" not in text
+        marks = [word for word in journal.split() if word.startswith("request=")]
+        assert any(mark.removeprefix("request=") in text for mark in marks)
+    assert len({json.dumps(answer) for _, answer, _ in answers}) == len(answers), "each has a number of its own"
+
+
+async def test_an_error_after_the_answer_has_begun_breaks_the_answer_off() -> None:
+    async def halfway(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(b"half of ")
+        raise ZeroDivisionError
+
+    async with door(halfway) as client:
+        response = await client.post(OWN)
+        assert response.status == 200
+        with pytest.raises(ClientError):
+            await response.read()
+
+
+# -- bodies
+
+
+async def test_too_large_a_body_is_a_sentence_on_every_face() -> None:
+    async with door(reading, body_bytes=65_536) as client:
+        assert (await told(client, SNMS[0], data=b"x" * 65_536))[:2] == (200, 65_536)
+        for path in SNMS:
+            status, answer, _ = await told(client, path, data=b"x" * 65_537)
+            assert (status, answer) == (200, {"status": -2, "message": "请求体不能超过65536字节", "data": None})
+        status, answer, _ = await told(client, OWN, data=b"x" * 65_537)
+        assert status == 413
+        assert "65536" in answer["error"]["message"]
+        status, answer, _ = await told(client, HANDLE, data=b"x" * 65_537)
+        assert (status, "65536" in answer["message"]) == (413, True)
+
+
+async def test_a_body_that_says_it_is_too_large_is_not_waited_for() -> None:
+    async with door(reading, body_bytes=65_536) as client:
+        reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
+        writer.write(b"POST /identity/token HTTP/1.1\r\nHost: x\r\nContent-Length: 999999999\r\n\r\n" + b"x" * 70_000)
+        assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
+        writer.close()
+
+
+async def test_a_body_that_does_not_come_frees_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "BODY_SECONDS", 0.05)
+    async with door(reading) as client:
+        for path, status in ((SNMS[0], b"200"), (OWN, b"408")):
+            reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
+            writer.write(f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhalf".encode())
+            assert status in await reader.readline()
+            writer.close()
+
+
+async def test_a_client_that_goes_away_in_the_middle_is_no_internal_error(capsys: pytest.CaptureFixture[str]) -> None:
+    async with door(reading) as client:
+        _, writer = await asyncio.open_connection("127.0.0.1", client.port)
+        writer.write(b"POST /identityv2/data HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhalf")
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+        assert (await told(client, OWN, data=b"x"))[0] == 200
+    assert "internal_error" not in capsys.readouterr().out
+
+
+# -- unknown paths and methods
+
+
+async def test_what_is_not_there_is_an_envelope_for_clients_of_the_openapi() -> None:
+    for error in (web.HTTPNotFound(), web.HTTPMethodNotAllowed("PATCH", ["GET"])):
+        async with door(raising(error)) as client:
+            for path in SNMS:
+                status, answer, _ = await told(client, path)
+                assert (status, answer["status"], answer["data"]) == (200, -2, None)
+                assert f"POST {path}" in answer["message"]
+            status, answer, _ = await told(client, OWN)
+            assert (status, f"POST {OWN}" in answer["error"]["message"]) == (error.status, True)
+            status, answer, _ = await told(client, HANDLE)
+            assert (status, answer["responseCode"]) == (error.status, 4)
+            async with client.post("/static/x") as response:
+                assert response.status == error.status
+
+
+# -- admission
+
+
+async def test_more_than_may_be_in_hand_is_503_and_the_next_one_is_served() -> None:
+    gate, inside = asyncio.Event(), asyncio.Event()
+    count = 0
+
+    async def waiting(request: web.Request) -> web.StreamResponse:
+        nonlocal count
+        count += 1
+        if count == 8:
+            inside.set()
+        await gate.wait()
+        return http.encoded({})
+
+    async with door(waiting, requests=8) as client:
+        held = [asyncio.create_task(told(client, OWN)) for _ in range(8)]
+        await inside.wait()
+        status, answer, headers = await told(client, SNMS[1])
+        assert (status, answer, headers["Retry-After"]) == (503, BUSY, "1")
+        gate.set()
+        assert {status for status, _, _ in await asyncio.gather(*held)} == {200}
+        assert (await told(client, SNMS[1]))[0] == 200
+
+
+async def test_what_ends_badly_frees_its_place_too() -> None:
+    async with door(raising(ZeroDivisionError()), requests=8) as client:
+        assert {(await told(client, HANDLE))[0] for _ in range(20)} == {500}
+
+
+async def test_who_asks_too_much_is_429_in_the_words_of_each_face() -> None:
+    async def fine(request: web.Request) -> web.StreamResponse:
+        return http.encoded({})
+
+    async with door(fine, peer_rate=1) as client:
+        assert [(await told(client, OWN))[0] for _ in range(3)] == [200, 200, 429]
+        status, answer, headers = await told(client, SNMS[0])
+        assert (status, answer, headers["Retry-After"]) == (429, BUSY, "1")
+        status, answer, headers = await told(client, HANDLE)
+        assert (status, answer["responseCode"], headers["Retry-After"]) == (429, 3, "1")
+
+
+async def test_the_peer_is_whom_the_socket_says() -> None:
+    async def who(request: web.Request) -> web.StreamResponse:
+        return web.json_response(http.peer(request))
+
+    async with door(who) as client:
+        headers = {"X-Forwarded-For": "192.0.2.7", "Forwarded": "for=192.0.2.7"}
+        assert (await told(client, OWN, headers=headers))[1] == "127.0.0.1"
+
+
+# -- every answer
+
+
+async def test_no_answer_names_a_version_or_lets_itself_be_kept_unasked() -> None:
+    async def plain(request: web.Request) -> web.StreamResponse:
+        return http.encoded({}) if request.path == OWN else web.Response(headers={"Cache-Control": "public, max-age=9"})
+
+    async with door(plain) as client:
+        async with client.get(OWN) as response:
+            assert response.headers["Server"] == "idnode"
+            assert response.headers["Cache-Control"] == "private, no-store"
+            assert response.headers["Content-Type"] == "application/json;charset=utf-8"
+        async with client.get("/x") as response:
+            assert response.headers["Cache-Control"] == "public, max-age=9"
+
+
+# -- connections
+
+
+async def test_a_connection_too_many_is_told_so_and_closed() -> None:
+    async def fine(request: web.Request) -> web.StreamResponse:
+        return http.encoded({})
+
+    runner = web.ServerRunner(web.Server(fine))
+    await runner.setup()
+    assert runner.server is not None
+    server = await asyncio.get_running_loop().create_server(http.bounded(runner.server, 2), "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+
+    async def connected() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        return reader, writer
+
+    held = [await connected() for _ in range(2)]
+    for reader, _ in held:
+        assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
+    reader, writer = await connected()
+    head, _, content = (await reader.read()).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 503 ")
+    assert b"\r\nRetry-After: 1\r\n" in head + b"\r\n"
+    assert json.loads(content) == BUSY
+    assert f"Content-Length: {len(content)}".encode() in head
+    writer.close()
+    held[0][1].close()
+    await held[0][1].wait_closed()
+    for _ in range(1000):
+        if len(runner.server.connections) < 2:
+            break
+        await asyncio.sleep(0)
+    reader, writer = await connected()
+    assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
+    writer.close()
+    held[1][1].close()
+    server.close()
+    await runner.cleanup()

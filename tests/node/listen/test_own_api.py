@@ -1,0 +1,299 @@
+"""The node's own API on a node in this process: many at once, reconcile, history, prefixes, batches, tokens."""
+
+import json
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from node.listen import own_api
+from node.listen.own_api import LINE_OCTETS, RESOLVE_MOST
+from registry.errors import UnavailableError
+from tests.fakes.in_process import STRANGER_PREFIX, Node, node
+from tests.fakes.small_registry import PREFIX
+
+NDJSON = {"Content-Type": "application/x-ndjson"}
+
+
+class Request:
+    """A body that comes in pieces, as far as `_lines` looks at it."""
+
+    def __init__(self, pieces: list[bytes]) -> None:
+        self._pieces = [piece for piece in pieces if piece]
+        self.content = self
+
+    async def readany(self) -> bytes:
+        return self._pieces.pop(0) if self._pieces else b""
+
+
+async def lines(pieces: list[bytes]) -> list[Any]:
+    return [line async for chunk in own_api._lines(Request(pieces)) for line in chunk]  # type: ignore[arg-type]
+
+
+LINES = st.lists(
+    st.sampled_from([b'"88.999.1001/A"', '"88.999.1001/皮料"'.encode(), b"7", b"{}", b"\xff", b"", b"  ", b"[" * 9000])
+    | st.integers(LINE_OCTETS - 2, LINE_OCTETS + 2).map(lambda n: b'"' + b"x" * (n - 2) + b'"'),
+    max_size=8,
+)
+
+
+@given(LINES, st.lists(st.integers(0, 60_000), max_size=8), st.booleans())
+async def test_how_a_stream_is_cut_up_on_the_way_makes_no_difference(
+    given_lines: list[bytes], cuts: list[int], ended: bool
+) -> None:
+    whole = b"\n".join(given_lines) + (b"\n" if ended else b"")
+    places = [0, *sorted({min(cut, len(whole)) for cut in cuts}), len(whole)]
+    pieces = [whole[a:b] for a, b in pairwise(places)]
+    expected = [own_api._line(line) for line in given_lines if line.strip()]
+    assert await lines(pieces) == expected
+    assert await lines([whole]) == expected
+
+
+async def test_a_line_without_end_is_not_kept_whole() -> None:
+    class Endless(Request):
+        asked = 0
+
+        async def readany(self) -> bytes:
+            Endless.asked += 1
+            return b"x" * 60_000 if Endless.asked <= 200 else b'\n"88.999.1001/A"' if Endless.asked == 201 else b""
+
+    assert await lines_of(Endless([])) == [None, "88.999.1001/A"]
+
+
+async def lines_of(request: Request) -> list[Any]:
+    return [line async for chunk in own_api._lines(request) for line in chunk]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("octets", [b"\xff", b"nope", b'"open', b"[" * 3000, b"[" * 100_000, b'"\\ud800"'])
+def test_a_line_that_cannot_be_read_is_nobody(octets: bytes) -> None:
+    assert own_api._line(octets) is None
+
+
+async def test_one_call_many_answers(database: str) -> None:
+    async with node(database) as running:
+        await running.create("A", "B")
+        asked = [f"{PREFIX}/B", "nonsense", f"{PREFIX}/A", 7, None, "77.1/x", f"{PREFIX}/B", f"{PREFIX}/nothing"]
+        status, answer = await running.call("POST", "/api/v1/resolve", {"identifiers": asked}, who=None)
+        assert status == 200
+        codes = [each["responseCode"] for each in answer["results"]]
+        assert codes == [1, 102, 1, 102, 102, 301, 1, 100]
+        assert [each.get("handle") for each in answer["results"]] == [
+            each if isinstance(each, str) else None for each in asked
+        ]
+        _, single = await running.call("GET", f"/api/handles/{PREFIX}/A", who=None)
+        assert answer["results"][2] == single
+        status, answer = await running.call("POST", "/api/v1/resolve", {"identifiers": []}, who=None)
+        assert (status, answer) == (200, {"results": []})
+
+
+async def test_what_is_wrong_with_a_call_is_said_in_the_clients_language(database: str) -> None:
+    async with node(database) as running:
+        too_many = {"identifiers": ["88.1/a"] * (RESOLVE_MOST + 1)}
+        for language, part in (("zh-CN,zh;q=0.9,en;q=0.8", "最多"), ("en-US,en", "at most"), ("fr", "最多")):
+            status, answer = await running.call(
+                "POST", "/api/v1/resolve", too_many, who=None, **{"Accept-Language": language}
+            )
+            assert (status, answer["error"]["field"]) == (400, "identifiers")
+            assert part in answer["error"]["message"]
+        deep = b'{"identifiers":' + b"[" * 99_999
+        for body in (b"", b"[]", b"{}", b'{"identifiers":7}', b'{"identifiers":["\xff"]}', deep):
+            status, answer = await running.call("POST", "/api/v1/resolve", body, who=None)
+            assert (status, list(answer)) == (400, ["error"]), body[:40]
+
+
+async def test_a_stream_goes_on_whatever_a_line_is(database: str) -> None:
+    async with node(database) as running:
+        await running.create("A")
+        good = json.dumps(f"{PREFIX}/A").encode()
+        sent = b"\n".join([good, b"\xff", b"", b"nope", b'{"a":1}', b"x" * 9000, good, b'"nonsense"', good])
+        async with running.client.post("/api/v1/resolve", data=sent, headers=NDJSON) as response:
+            assert response.status == 200
+            assert response.headers["Content-Type"] == "application/x-ndjson"
+            got = [json.loads(line)["responseCode"] for line in (await response.read()).splitlines()]
+        assert got == [1, 102, 102, 102, 102, 1, 102, 1]
+
+
+async def test_a_line_that_fails_in_an_unforeseen_way_is_one_line(database: str) -> None:
+    async with node(database) as running:
+        await running.create("A", "B")
+        ask = running.house.hot.ask
+
+        async def failing(identifier: Any) -> Any:
+            if identifier.suffix == "B":
+                raise ZeroDivisionError("secret")
+            return await ask(identifier)
+
+        running.house.hot.ask = failing  # type: ignore[method-assign]
+        sent = b"\n".join(json.dumps(f"{PREFIX}/{suffix}").encode() for suffix in "ABA")
+        async with running.client.post("/api/v1/resolve", data=sent, headers=NDJSON) as response:
+            got = (await response.read()).splitlines()
+        assert [json.loads(line)["responseCode"] for line in got] == [1, 2, 1]
+        assert b"secret" not in b"".join(got)
+
+
+def row(suffix: str, style: str = "S1", template: str = "bag") -> dict[str, Any]:
+    value = [{"index": "2000", "type": "styleNo", "data": {"format": "string", "value": style}}]
+    return {"handle": f"{PREFIX}/{suffix}", "templateVersion": template, "value": value}
+
+
+async def test_reconciling_tells_missing_different_and_same(database: str) -> None:
+    async with node(database) as running:
+        await running.create("A", "B", "gone")
+        await running.registry.write("delete", "gone")
+        rows = [
+            row("A"),
+            row("B", "S2"),
+            row("nothing"),
+            row("gone"),
+            row("A", template="other"),
+            row("A") | {"value": []},
+            {"handle": f"{STRANGER_PREFIX}/A", "templateVersion": "t", "value": []},
+            {"handle": "77.1/A", "templateVersion": "t", "value": []},
+            {"handle": f"{PREFIX}/A"},
+        ]
+        status, answer = await running.call("POST", "/api/v1/reconcile", rows)
+        assert status == 200
+        assert [(each["handle"], each["result"], each["differs"]) for each in answer["results"]] == [
+            (f"{PREFIX}/A", "same", []),
+            (f"{PREFIX}/B", "different", ["styleNo"]),
+            (f"{PREFIX}/nothing", "missing", []),
+            (f"{PREFIX}/gone", "missing", []),
+            (f"{PREFIX}/A", "different", ["templateVersion"]),
+            (f"{PREFIX}/A", "different", ["styleNo"]),
+            (f"{STRANGER_PREFIX}/A", "invalid", []),
+            ("77.1/A", "invalid", []),
+            (f"{PREFIX}/A", "invalid", []),
+        ]
+        assert answer["results"][8]["message"] == "缺少必要的请求参数: templateVersion"
+        bad = b'[{"handle":"\xff"},' + json.dumps(row("A")).encode() + b"]"
+        _, answer = await running.call("POST", "/api/v1/reconcile", bad)
+        assert [each["result"] for each in answer["results"]] == ["invalid", "same"]
+        for body in (b"{}", b"", json.dumps([1] * 2001).encode()):
+            status, answer = await running.call("POST", "/api/v1/reconcile", body)
+            assert status == 400
+        assert (await running.call("POST", "/api/v1/reconcile", rows, who=None))[0] == 401
+
+
+async def test_history_is_the_owners_and_tells_every_version(database: str) -> None:
+    async with node(database) as running:
+        await running.call("POST", "/identityv2/data", row("A"))
+        await running.call("PUT", "/identityv2/data", row("A", "S2"))
+        await running.call("DELETE", "/identityv2/data", {"handle": f"{PREFIX}/A"})
+        await running.call("POST", "/identityv2/data", row("A", "S3"), who="admin")
+        path = f"/api/v1/history/{PREFIX}/A"
+        for who in ("leather", "admin", "program"):
+            status, answer = await running.call("GET", path, who=who)
+            assert (status, answer["handle"]) == (200, f"{PREFIX}/A")
+        told = [
+            (each["version"], each["kind"], each["by"], [value["value"] for value in each["values"]])
+            for each in answer["versions"]
+        ]
+        assert told == [
+            (4, "revived", "admin", ["S3"]),
+            (3, "deleted", "leather", []),
+            (2, "updated", "leather", ["S2"]),
+            (1, "created", "leather", ["S1"]),
+        ]
+        cases: list[tuple[str, str | None, int]] = [
+            (path, "stranger", 403),
+            (path, None, 401),
+            (f"/api/v1/history/{PREFIX}/never", "leather", 404),
+            ("/api/v1/history/77.1/A", "leather", 404),
+            ("/api/v1/history/nonsense", "leather", 400),
+            (f"/api/v1/history/{PREFIX}/%ff", "leather", 400),
+        ]
+        for wanted, who, expected in cases:
+            assert (await running.call("GET", wanted, who=who))[0] == expected, (wanted, who)
+        assert (await running.call("GET", path.replace("/A", "%2FA"), who="leather"))[0] == 200
+
+
+async def test_only_administrators_stop_prefixes(database: str) -> None:
+    async with node(database) as running:
+        path, stop = f"/api/v1/prefixes/{PREFIX}", {"state": "stopped"}
+        assert (await running.call("PUT", path, stop))[0] == 403
+        assert (await running.call("PUT", path, stop, who=None))[0] == 401
+        assert (await running.call("PUT", "/api/v1/prefixes/77.1", stop, who="admin"))[0] == 404
+        assert (await running.call("PUT", "/api/v1/prefixes/88%00", stop, who="admin"))[0] in {400, 404}
+        for body in ({"state": "maybe"}, {}, {"state": 1}, []):
+            assert (await running.call("PUT", path, body, who="admin"))[0] == 400
+        assert await running.call("PUT", path, stop, who="admin") == (200, {"prefix": PREFIX, "state": "stopped"})
+        assert await running.call("PUT", path, stop, who="admin") == (200, {"prefix": PREFIX, "state": "stopped"})
+        status, answer = await running.call("POST", "/identityv2/data", row("A"))
+        assert (status, answer["status"], "停用" in answer["message"]) == (200, -2, True)
+
+
+async def test_batches_are_told_to_those_who_sent_them(database: str) -> None:
+    async with node(database) as running:
+        await running.create("A", "B")
+        rows = [row("A"), row("B", "S2"), row("C"), row("C"), {"handle": "x"}]
+        await running.call("POST", "/identityv2/data/batchCreate", rows)
+        await running.call("DELETE", "/identityv2/data/batchDelete", [f"{PREFIX}/C"], who="admin")
+        status, answer = await running.call("GET", "/api/v1/batches")
+        assert status == 200
+        (mine,) = answer["batches"]
+        counts = ("rows", "succeeded", "existed_alike", "existed_different", "refused")
+        assert [mine[name] for name in counts] == [5, 1, 1, 1, 2]
+        assert (mine["username"], mine["operation"]) == ("leather", "create")
+        assert [(n, handle) for n, handle, _ in mine["reasons"]] == [(4, f"{PREFIX}/C"), (5, "x")]
+        _, answer = await running.call("GET", "/api/v1/batches", who="admin")
+        assert [each["operation"] for each in answer["batches"]] == ["delete", "create"], "newest first"
+        page = f"/api/v1/batches?below={answer['batches'][0]['number']}&size=1"
+        _, answer = await running.call("GET", page, who="admin")
+        assert [each["operation"] for each in answer["batches"]] == ["create"]
+        number = mine["number"]
+        assert (await running.call("GET", f"/api/v1/batches/{number}"))[1] == mine
+        assert (await running.call("GET", f"/api/v1/batches/{number}", who="stranger"))[0] == 404
+        assert (await running.call("GET", "/api/v1/batches/999999"))[0] == 404
+        assert (await running.call("GET", "/api/v1/batches", who=None))[0] == 401
+        for query in ("size=0", "size=x", "below=-1", "size=1e3", "size=二", f"below={2**63}"):
+            assert (await running.call("GET", f"/api/v1/batches?{query}"))[0] == 400, query
+        assert (await running.call("GET", f"/api/v1/batches?below={2**63 - 1}&size={2**63 - 1}"))[0] == 200
+
+
+async def test_a_token_can_be_made_worthless(database: str) -> None:
+    async with node(database) as running:
+        async with running.client.delete(
+            "/api/v1/tokens/this", headers={"Authorization": f"bearer {running.tokens['leather']}"}
+        ) as response:
+            assert response.status == 204
+        assert (await running.call("GET", "/api/v1/batches"))[0] == 401
+        status, answer = await running.call("POST", "/identityv2/data", row("A"))
+        assert (status, answer["status"]) == (200, -1)
+        assert (await running.call("DELETE", "/api/v1/accounts/program/tokens", who="program"))[0] == 403
+        assert await running.call("DELETE", "/api/v1/accounts/AK-leather/tokens", who="admin") == (200, {"revoked": 1})
+        assert (await running.call("GET", "/api/v1/batches", who="program"))[0] == 401
+        assert await running.call("DELETE", "/api/v1/accounts/nobody/tokens", who="admin") == (200, {"revoked": 0})
+        assert (await running.call("DELETE", "/api/v1/accounts/%00/tokens", who="admin"))[0] in {200, 400}
+        assert (await running.call("DELETE", "/api/v1/tokens/this", who=None))[0] == 401
+
+
+async def test_a_database_that_is_away_is_503_on_every_call(database: str) -> None:
+    async with node(database) as running:
+
+        async def away(*_: object, **__: object) -> Any:
+            raise UnavailableError("the name of a host")
+
+        running.registry.lookup.holders = away  # type: ignore[method-assign]
+        for method, path in (
+            ("GET", "/api/v1/batches"),
+            ("POST", "/api/v1/reconcile"),
+            ("GET", f"/api/v1/history/{PREFIX}/A"),
+            ("DELETE", "/api/v1/tokens/this"),
+        ):
+            status, answer = await running.call(method, path)
+            assert (status, list(answer)) == (503, ["error"]), path
+            assert "host" not in str(answer)
+
+
+async def test_what_is_not_there_is_404(database: str) -> None:
+    async with node(database) as running:
+        await _nothing_there(running)
+
+
+async def _nothing_there(running: Node) -> None:
+    for method, path in (("GET", "/api/v1/nothing"), ("GET", "/api/v1/resolve"), ("PATCH", "/api/v1/batches")):
+        status, answer = await running.call(method, path, who=None)
+        assert status in {404, 405}
+        assert answer

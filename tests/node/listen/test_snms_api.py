@@ -1,0 +1,168 @@
+"""The SNMS OpenAPI when something behind it fails: who is told what, on a node in this process.
+
+What it says when all is well is in tests/whole/test_snms.py.
+"""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from node.gather import BusyError
+from node.listen import snms_api
+from registry.errors import RegistryError, UnavailableError, UnknownOutcomeError
+from registry.registrar import CONTENDED, Job, Outcome
+from registry.rules import Request
+from tests.fakes.in_process import PASSWORD, Node, node
+from tests.fakes.small_registry import PREFIX
+
+DATA = "/identityv2/data"
+BUSY = {"status": -1, "message": "系统繁忙", "data": None}
+
+
+def row(suffix: str, style: str = "S1") -> dict[str, Any]:
+    value = [{"index": 2000, "type": "styleNo", "data": {"format": "string", "value": style}}]
+    return {"handle": f"{PREFIX}/{suffix}", "templateVersion": "bag", "value": value}
+
+
+def failing(running: Node, fates: dict[str, Outcome | RegistryError]) -> None:
+    """Gives what is written under these suffixes another fate; the others are written as ever."""
+    write = running.house.batcher.write
+
+    async def written(jobs: Sequence[Job]) -> list[Outcome | RegistryError]:
+        outcomes = iter(await write([job for job in jobs if job.request.identifier.suffix not in fates]))
+        return [fates.get(job.request.identifier.suffix) or next(outcomes) for job in jobs]
+
+    running.house.batcher.write = written  # type: ignore[method-assign]
+
+
+async def test_trouble_of_a_single_write_is_told_with_its_status(database: str) -> None:
+    async with node(database) as running:
+        fates: dict[str, Outcome | RegistryError] = {
+            "away": UnavailableError("the name of a host"),
+            "lost": UnknownOutcomeError("the name of a host", 7),
+            "raced": CONTENDED,
+        }
+        failing(running, fates)
+        for suffix, status in (("away", 503), ("lost", 504), ("raced", 503)):
+            for method in ("POST", "PUT"):
+                assert await running.call(method, DATA, row(suffix)) == (status, BUSY)
+            assert await running.call("DELETE", DATA, {"handle": f"{PREFIX}/{suffix}"}) == (status, BUSY)
+
+
+async def test_a_batch_tells_each_row_its_fate(database: str) -> None:
+    async with node(database) as running:
+        failing(running, {"away": UnavailableError("x"), "raced": CONTENDED, "lost": UnknownOutcomeError("x", 7)})
+        rows = [row("A"), row("away"), row("raced"), row("B")]
+        status, answer = await running.call("POST", f"{DATA}/batchCreate", rows)
+        assert (status, answer["status"], answer["message"]) == (200, 1, "success")
+        assert [each["msg"] for each in answer["data"]] == ["success", "系统繁忙", "系统繁忙", "success"]
+        _, batches = await running.call("GET", "/api/v1/batches")
+        assert [batches["batches"][0][name] for name in ("rows", "succeeded", "refused")] == [4, 2, 2]
+        handles = [each["handle"] for each in rows]
+        status, answer = await running.call("DELETE", f"{DATA}/batchDelete", handles)
+        assert [(each["code"], each["msg"]) for each in answer["data"]] == [
+            (1, "success"),
+            (-2, "系统繁忙"),
+            (-2, "系统繁忙"),
+            (1, "success"),
+        ]
+        assert await running.call("POST", f"{DATA}/batchCreate", [row("away"), row("raced")]) == (503, BUSY)
+        assert await running.call("POST", f"{DATA}/batchCreate", [row("C"), row("lost")]) == (504, BUSY)
+        status, answer = await running.call("POST", f"{DATA}/batchCreate", [row("C")])
+        assert answer["data"][0]["msg"] == "标识已存在", "repeated after 504: it is there, which is success"
+        assert answer["data"][0]["differs"] == []
+
+
+async def test_503_is_said_only_when_nothing_was_done(database: str) -> None:
+    async with node(database) as running:
+
+        async def away(*_: object) -> Any:
+            raise UnavailableError("x")
+
+        record = running.house.steward.record_batch
+        running.house.steward.record_batch = away  # type: ignore[method-assign]
+        assert await running.call("POST", f"{DATA}/batchCreate", [row("A")]) == (504, BUSY)
+        running.house.steward.record_batch = record  # type: ignore[method-assign]
+        _, answer = await running.call("POST", f"{DATA}/batchCreate", [row("A")])
+        assert answer["data"][0]["msg"] == "标识已存在"
+
+
+async def test_a_queue_that_is_full_is_503_and_nothing_is_done(database: str) -> None:
+    async with node(database) as running:
+
+        async def busy(_: object) -> Any:
+            raise BusyError
+
+        write = running.house.batcher.write
+        running.house.batcher.write = busy  # type: ignore[method-assign]
+        assert await running.call("POST", DATA, row("A")) == (503, BUSY)
+        assert await running.call("POST", f"{DATA}/batchCreate", [row("A")]) == (503, BUSY)
+        running.house.batcher.write = write  # type: ignore[method-assign]
+        assert (await running.call("POST", DATA, row("A")))[1]["message"] == "success"
+
+
+async def test_a_poisoned_row_is_an_internal_error_of_its_batch_only(database: str) -> None:
+    async with node(database) as running:
+        registrar = running.house.batcher._registrar
+        write = registrar.write
+
+        async def poisoned(jobs: Sequence[Job], now: int) -> list[Outcome]:
+            if any(job.request.identifier.suffix == "poison" for job in jobs):
+                raise ZeroDivisionError("secret")
+            return await write(jobs, now)
+
+        registrar.write = poisoned  # type: ignore[method-assign]
+        calls = [running.call("POST", DATA, row(suffix)) for suffix in ("A", "poison", "B", "C")]
+        answers = [answer for _, answer in await asyncio.gather(*calls)]
+        assert [answer["status"] for answer in answers] == [1, -4, 1, 1]
+        assert "secret" not in json.dumps(answers)
+
+
+async def test_without_a_database_nobody_is_signed_in_and_nobody_is_turned_away(database: str) -> None:
+    async with node(database) as running:
+
+        async def away(*_: object) -> Any:
+            raise UnavailableError("x")
+
+        running.registry.lookup.holders = away  # type: ignore[method-assign]
+        running.house.steward.credentials = away  # type: ignore[method-assign]
+        assert await running.call("POST", DATA, row("A")) == (503, BUSY), "-1 would make clients sign in again"
+        secret = {"username": "leather", "password": PASSWORD}
+        assert await running.call("POST", "/identity/token", secret, who=None) == (503, BUSY)
+
+
+async def test_a_template_changed_by_two_at_once_is_tried_again(database: str) -> None:
+    async with node(database) as running:
+
+        async def lost(_: object) -> bool:
+            return False
+
+        running.house.steward.replace_template = lost  # type: ignore[method-assign]
+        body = {"prefix": PREFIX, "version": "bag", "items": []}
+        assert await running.call("PUT", "/snms/api/v5/template", body) == (503, BUSY)
+
+
+async def test_a_deleted_identifier_may_be_kept_from_coming_back(database: str) -> None:
+    async with node(database, reuse_deleted="refuse") as running:
+        for method, body in (("POST", row("A")), ("DELETE", {"handle": f"{PREFIX}/A"})):
+            assert (await running.call(method, DATA, body))[1]["status"] == 1
+        _, answer = await running.call("POST", DATA, row("A"))
+        assert (answer["status"], answer["message"]) == (-2, "标识已被删除，不能重新注册")
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE", "OPTIONS"])
+async def test_what_the_face_does_not_have_is_an_envelope(database: str, method: str) -> None:
+    async with node(database) as running:
+        for path in ("/identity/token", "/snmsapi/identity/nothing", "/snms/api/v3/ent/apply"):
+            status, answer = await running.call(method, path, who=None)
+            assert (status, answer["status"], answer["data"]) == (200, -2, None)
+            assert f"{method} {path}" in answer["message"]
+
+
+def test_a_request_is_what_a_row_becomes() -> None:
+    """The tables of this face speak of every operation there is."""
+    operations = set(Request.__annotations__["operation"].__args__)
+    assert set(snms_api._ROW) == set(snms_api._TWICE) == operations

@@ -1,0 +1,171 @@
+"""One worker, run in this process as its own would run it: opens its doors, inherits, drains; and the bell it rings."""
+
+import asyncio
+import base64
+import json
+import os
+import socket
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import asyncpg
+import pytest
+
+from node import stamps, worker
+from node.config import Config
+from node.follower import BELL
+from node.process import Place
+from node.stamps import Shared
+from node.worker import Bell
+from registry.account import Account, hash_password
+from registry.postgres.connection import open_pool
+from tests.fakes.small_registry import PREFIX, small_registry
+
+PATIENCE = 30.0
+KEY = base64.b64encode(bytes(32)).decode()
+
+
+async def until(happened: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not happened():
+        assert time.monotonic() < deadline, "it never happened"
+        await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+def descriptor() -> Iterator[int]:
+    made = stamps.create(1)
+    yield made
+    os.close(made)
+
+
+@asynccontextmanager
+async def running(config: Config, descriptor: int) -> AsyncIterator[tuple["asyncio.Task[None]", str]]:
+    """A worker at work, and where it listens; it drains in the end."""
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        place = Place("test", 0, 3, descriptor, os.dup(sock.fileno()))
+        task = asyncio.create_task(worker.run(config, place))
+        try:
+            yield task, f"http://127.0.0.1:{sock.getsockname()[1]}"
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_it_opens_its_doors_and_says_that_it_is_alive(database: str, descriptor: int) -> None:
+    config = Config(database_url=database, secret_key=KEY, workers=1)
+    reader = Shared(descriptor, 1, 1, 9)
+    async with small_registry(database) as registry:
+        await registry.write("create", "A")
+    async with running(config, descriptor) as (_, url), aiohttp.ClientSession(url) as session:
+        for path in (f"/api/handles/{PREFIX}/A", f"/{PREFIX}/A", "/", "/api/v1/nothing", "/identity/nothing"):
+            async with session.get(path) as response:
+                assert response.status in {200, 404}, path
+                assert response.headers["Server"] == "idnode"
+        await until(lambda: reader.beats()[0] > 0)
+        async with session.get("/metrics") as response:
+            assert b"idnode_ready" not in await response.read()
+
+
+async def test_it_settles_what_its_predecessor_left_in_doubt(database: str, descriptor: int) -> None:
+    dead = Shared(descriptor, 1, 0, 2)
+    slot = dead.slot(f"{PREFIX}/A")
+    dead.begin([slot])
+    dead.begin_doubt()
+    following = Shared(descriptor, 1, 1, 9)
+    following.follow(1000, [], [])
+    # The predecessor's server process is not over yet: it may still be committing.
+    lingering = await asyncpg.connect(database, server_settings={"application_name": "idnode-test-0-2"})
+    async with running(Config(database_url=database, secret_key=KEY, workers=1), descriptor):
+        await until(lambda: following.beats()[0] > 0)
+        assert dead.is_pending(dead.stamp(slot))
+        assert dead.in_doubt
+        await lingering.close()
+        await until(lambda: not dead.is_pending(dead.stamp(slot)))
+        await until(lambda: not dead.in_doubt)
+    assert not dead.redis_trusted
+
+
+async def test_what_is_in_hand_at_a_stop_is_finished(database: str, descriptor: int) -> None:
+    async with small_registry(database) as registry:
+        account = Account(0, "chief", "person", "admin", None)
+        await registry.steward.put_account(account, password=hash_password("long enough"))
+    async with running(Config(database_url=database, secret_key=KEY, workers=1), descriptor) as (task, url):
+        holding = await asyncpg.connect(database)
+        await holding.execute("BEGIN; LOCK TABLE token IN EXCLUSIVE MODE")
+        watching = await asyncpg.connect(database)
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+        body = json.dumps({"username": "chief", "password": "long enough"}).encode()
+        writer.write(b"POST /identity/token HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+        deadline = time.monotonic() + PATIENCE
+        while not await watching.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+            assert time.monotonic() < deadline, "the request never came so far"
+            await asyncio.sleep(0.01)
+        task.cancel()
+        await asyncio.sleep(0)
+        await holding.execute("COMMIT")
+        answer = await reader.read()
+        assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+        assert b'"message":"success"' in answer
+        writer.close()
+        for connection in (holding, watching):
+            await connection.close()
+
+
+async def test_connections_are_bounded(database: str, descriptor: int) -> None:
+    config = Config(database_url=database, secret_key=KEY, workers=1, connections=16)
+    async with running(config, descriptor) as (_, url):
+        port = int(url.rpartition(":")[2])
+        held = []
+        for _ in range(16):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"GET /api/v1/nothing HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert b" 404 " in await reader.readline()
+            held.append(writer)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        assert (await reader.read()).startswith(b"HTTP/1.1 503 ")
+        for each in (*held, writer):
+            each.close()
+
+
+# -- the bell
+
+
+async def test_many_rings_at_once_are_few_notifications(database: str) -> None:
+    heard: list[str] = []
+    listener = await asyncpg.connect(database)
+    await listener.add_listener(BELL, lambda *_: heard.append("ding"))
+    pool = await open_pool(database, size=2, name="idnode-test")
+    bell = Bell(pool)
+    for _ in range(100):
+        bell.ring()
+    await until(lambda: bell._task is None)
+    assert 1 <= len(heard) <= 2
+    before = len(heard)
+    bell.ring()
+    await until(lambda: len(heard) > before)
+    await until(lambda: bell._task is None)
+    await listener.close()
+    await pool.close()
+
+
+async def test_a_bell_that_cannot_ring_is_no_trouble_and_rings_again(database: str) -> None:
+    pool = await open_pool("postgresql://idnode@/idnode?host=/nowhere&port=5432", size=1, name="idnode-test")
+    bell = Bell(pool)
+    bell.ring()
+    await until(lambda: bell._task is None)
+    bell.ring()
+    assert bell._task is not None
+    await until(lambda: bell._task is None)
+    await pool.close()
+
+
+def test_the_doors_stand_in_the_order_that_the_last_takes_what_is_left() -> None:
+    source = Path(worker.__file__).read_text(encoding="utf-8")
+    doors = source[source.index("def _doors") : source.index("async def run")]
+    assert doors.index("pages.add_routes") > max(
+        doors.index(f"{name}.add_routes") for name in ("snms_api", "snms_templates", "own_api", "handle_api")
+    )

@@ -1,0 +1,179 @@
+"""`serve`: the node alone against servers of one's own – without Redis, without a database, told to stop."""
+
+import base64
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.whole.calls import ROOT, Caller
+
+PATIENCE = 60.0
+KEY = base64.b64encode(bytes(range(32))).decode()
+PREFIX = "88.999.1001"
+NOWHERE = "postgresql://idnode@/idnode?host=/nowhere&port=5432"
+BUSY = {"status": -1, "message": "系统繁忙", "data": None}
+
+
+def until(true: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < deadline, f"in vain: {what}"
+        time.sleep(0.02)
+
+
+def environment(database: str, **more: str) -> dict[str, str]:
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("IDNODE_")}
+    return clean | {"IDNODE_DATABASE_URL": database, "IDNODE_SECRET_KEY": KEY, **more}
+
+
+def command(database: str, *words: str, typed: str = "") -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "node.cli", *words],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=environment(database),
+        input=typed,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def free_ports() -> tuple[int, int]:
+    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
+        return one.getsockname()[1], other.getsockname()[1]
+
+
+@contextmanager
+def serving(log: Path, database: str, **settings: str) -> Iterator[tuple["subprocess.Popen[bytes]", Caller, Caller]]:
+    """A node, who calls at its door, and who at its operator port."""
+    http, operator = free_ports()
+    words = [sys.executable, "-m", "node.cli", "serve", "--http-port", str(http), "--operator-port", str(operator)]
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            words, stdout=output, stderr=output, env=environment(database, **settings), cwd=ROOT, start_new_session=True
+        )
+    try:
+        yield process, Caller(f"http://127.0.0.1:{http}"), Caller(f"http://127.0.0.1:{operator}")
+    finally:
+        process.terminate()
+        process.wait(PATIENCE)
+
+
+def readiness(operator: Caller) -> dict[str, Any]:
+    try:
+        return dict(operator.call("GET", "/health/ready").json)
+    except OSError:
+        return {"ready": False, "reasons": ["nobody there"]}
+
+
+def children(pid: int, word: str) -> list[int]:
+    found = []
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        if word.encode() in Path(f"/proc/{child}/cmdline").read_bytes():
+            found.append(int(child))
+    return found
+
+
+def kill(parent: int, word: str) -> None:
+    """kill -9 for all children of that kind; returns when others stand in their places."""
+    victims = children(parent, word)
+    for pid in victims:
+        os.kill(pid, signal.SIGKILL)
+
+    def replaced() -> bool:
+        standing = children(parent, word)
+        return len(standing) == len(victims) and not set(standing) & set(victims)
+
+    until(replaced, f"{word} is replaced")
+
+
+def test_without_redis_everything_works(folder: Path, database: str) -> None:
+    command(database, "enterprise", "add", "甲皮具", "--prefix", PREFIX, "--industry", "leather")
+    secret = command(database, "user", "add", "AK-a", "--program", "--enterprise", PREFIX).split()[-1]
+    command(database, "user", "add", "chief", "--ask-password", typed="correct horse\n")
+    with serving(folder / "serve.log", database, IDNODE_REDIS_URL="") as (process, anyone, operator):
+        until(lambda: readiness(operator)["ready"], "ready")
+        assert readiness(operator)["warnings"] == []
+        assert b"\nidnode_redis_trusted 1.0\n" in operator.call("GET", "/metrics").body
+        mine = anyone.signed("AK-a", secret)
+        value = [
+            {"index": 2000 + n, "type": name, "data": {"value": "v0"}}
+            for n, name in enumerate(("styleNo", "articleType", "colour"))
+        ]
+        row = {"handle": f"{PREFIX}/BAG-A-000001", "templateVersion": "leather-handbag", "value": value}
+        assert mine.call("POST", "/identityv2/data", row).json["message"] == "success"
+
+        def seen() -> set[str]:
+            answers = [anyone.call("GET", f"/api/handles/{row['handle']}?index=2000").json for _ in range(8)]
+            return {answer["values"][0]["data"]["value"] for answer in answers}
+
+        for n in range(1, 6):
+            value[0]["data"] = {"value": f"v{n}"}
+            assert mine.call("PUT", "/identityv2/data", row).json["message"] == "success"
+            assert seen() == {f"v{n}"}
+        chief = anyone.signed("chief", "correct horse")
+        assert chief.call("PUT", f"/api/v1/prefixes/{PREFIX}", {"state": "stopped"}).status == 200
+        codes = {anyone.call("GET", f"/api/handles/{row['handle']}").json["responseCode"] for _ in range(8)}
+        assert codes == {301}
+        assert chief.call("PUT", f"/api/v1/prefixes/{PREFIX}", {"state": "enabled"}).status == 200
+        for word in ("node.worker", "node.follower"):
+            kill(process.pid, word)
+            until(lambda: readiness(operator)["ready"], "ready again")
+        assert seen() == {"v5"}
+        value[0]["data"] = {"value": "v6"}
+        assert mine.call("PUT", "/identityv2/data", row).json["message"] == "success"
+        assert seen() == {"v6"}
+        process.terminate()
+        assert process.wait(PATIENCE) == 0
+    journal = (folder / "serve.log").read_text()
+    assert "Traceback" not in journal
+    assert not [word for word in (KEY, secret, "correct horse", mine.token, "v5") if word in journal]
+
+
+def test_without_a_database_it_waits_and_says_so(folder: Path) -> None:
+    with serving(folder / "alone.log", NOWHERE) as (process, anyone, operator):
+        until(lambda: "database_unreachable" in readiness(operator)["reasons"], "the reason")
+        assert operator.call("GET", "/health/live").json == {"live": True}
+        assert {"database_unreachable", "follower_not_caught_up"} <= set(readiness(operator)["reasons"])
+        until(lambda: "worker_0_silent" not in readiness(operator)["reasons"], "a worker")
+        reply = anyone.call("POST", "/identity/token", {"username": "x", "password": "y"})
+        assert (reply.status, reply.json, reply.headers["retry-after"]) == (503, BUSY, "1")
+        reply = anyone.call("GET", f"/api/handles/{PREFIX}/A")
+        assert (reply.status, reply.json["responseCode"]) == (503, 3)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE) == 0
+    assert "Traceback" not in (folder / "alone.log").read_text()
+
+
+@pytest.mark.parametrize("port", ["http", "operator"])
+def test_a_taken_port_is_a_sentence(folder: Path, database: str, port: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        number = str(taken.getsockname()[1])
+        other = str(free_ports()[0])
+        words = ["--http-port", number, "--operator-port", other]
+        if port == "operator":
+            words = ["--http-port", other, "--operator-port", number]
+        done = subprocess.run(
+            [sys.executable, "-m", "node.cli", "serve", *words],
+            capture_output=True,
+            text=True,
+            cwd=ROOT,
+            env=environment(database),
+            timeout=60,
+            check=False,
+        )
+    assert done.returncode == 2
+    assert f"--{port}-port" in done.stderr
+    assert "Traceback" not in done.stderr
