@@ -105,7 +105,7 @@ async def backends_gone(url: str, family: str, mine: str, backend: int) -> bool:
             mine,
             backend,
         )
-    except BROKEN as error:
+    except (*BROKEN, asyncpg.PostgresError) as error:
         raise UnavailableError(str(error)) from error
     finally:
         connection.terminate()

@@ -63,7 +63,7 @@ def test_credentials_are_drawn_once_and_kept_for_their_owner_alone(tmp_path: Pat
 @pytest.mark.parametrize("content", ["", "nonsense", "[]", "{}", "7", '{"secret_key": "x", "admin": 7}', "\udcff"])
 def test_credentials_that_were_spoilt_are_a_sentence(tmp_path: Path, content: str) -> None:
     (tmp_path / "credentials.json").write_bytes(content.encode(errors="surrogateescape"))
-    with pytest.raises(ValueError, match=""):  # whatever it says: `up` makes a sentence of it
+    with pytest.raises((ValueError, LookupError)):  # whatever it says: `up` makes a sentence of it
         upping._credentials(tmp_path)
 
 
