@@ -13,7 +13,7 @@ import structlog
 
 from node.redis_cache import BROKEN, RedisCache
 from node.stamps import Shared
-from registry.errors import UnavailableError, UnknownOutcomeError
+from registry.errors import UnknownOutcomeError
 
 SETTLE_SECONDS: Final = (0.05, 0.1, 0.25, 0.5, 1.0)
 """Pauses between looks at whether an unknown commit is over; the last one repeats."""
@@ -106,7 +106,7 @@ class Announcer:
             try:
                 if await self._gone(backend):
                     return
-            except UnavailableError as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is, a doubt must not stay for ever
                 log.debug("settle_waits", error=str(error))
             await asyncio.sleep(SETTLE_SECONDS[min(attempt, len(SETTLE_SECONDS) - 1)])
 
@@ -165,5 +165,6 @@ async def _persist(number: Callable[[], Awaitable[int]]) -> int:
     while True:
         try:
             return await number()
-        except UnavailableError:
+        except Exception as error:  # noqa: BLE001 - whatever it is, a doubt must not stay for ever
+            log.debug("settle_waits", error=str(error))
             await asyncio.sleep(SETTLE_SECONDS[-1])

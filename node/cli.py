@@ -23,11 +23,11 @@ from node.supervisor import PortTakenError, Supervisor, listening_sockets
 from proto.errors import ProtoError
 from proto.identifier import Identifier, Prefix
 from registry.account import SECRET_CHARACTERS, USERNAME_CHARACTERS, Account, Vault, hash_password
-from registry.errors import RegistryError
+from registry.errors import RegistryError, UnavailableError
 from registry.industries import load, templates_for
 from registry.lookup import Lookup
 from registry.postgres.connection import connect, open_pool
-from registry.postgres.migrate import migrate
+from registry.postgres.migrate import current, migrate, migrations
 from registry.steward import Steward
 
 DEFAULT_DATA: Final = Path(".idnode")
@@ -91,6 +91,7 @@ async def _serve(arguments: argparse.Namespace) -> int:
             variable = settings.variable(name)
             raise UsageError(f"serve需要设置{variable}。 serve needs {variable}.")
     journal.open_(config.log_level)
+    await _check_schema(config)
     sockets = listening_sockets(config)
     supervisor = Supervisor(config, sockets)
     async with up.operator_door(config, supervisor):
@@ -98,8 +99,23 @@ async def _serve(arguments: argparse.Namespace) -> int:
     return 0
 
 
+async def _check_schema(config: Config) -> None:
+    """Raises UsageError when the database lacks the schema; one that is away may come later."""
+    try:
+        connection = await connect(config.database_url, "idnode-serve")
+    except UnavailableError:
+        return
+    try:
+        if await current(connection) < migrations()[-1].number:
+            raise UsageError(
+                "数据库结构不是最新：请先运行idnode migrate。 The schema is not current: run `idnode migrate`."
+            )
+    finally:
+        await connection.close()
+
+
 async def _migrate(arguments: argparse.Namespace) -> int:
-    connection = await connect(_with_servers(arguments).database_url, "idnode-migrate")
+    connection = await connect(_with_servers(arguments).database_url, "idnode-migrate", None)
     try:
         taken = await migrate(connection)
     finally:
@@ -165,7 +181,13 @@ async def _user_add(config: Config, steward: Steward, arguments: argparse.Namesp
         raise UsageError(
             f"用户名应为1到{USERNAME_CHARACTERS}个字符。 A user name has 1 to {USERNAME_CHARACTERS} characters."
         )
-    enterprise = await _enterprise_number(steward, arguments.enterprise)
+    known = await steward.account(name)
+    if known is not None and (arguments.enterprise or (known.kind == "program") != arguments.program):
+        raise UsageError(
+            f"账号{name}已存在（{known.kind}，{known.role}）：重置时不能改变类型或所属企业。 "
+            f"Account {name} exists ({known.kind}, {known.role}): a reset changes neither its kind nor its firm."
+        )
+    enterprise = known.enterprise if known else await _enterprise_number(steward, arguments.enterprise)
     secret = _chosen_secret(arguments)
     drawn = secret is None
     secret = secret or secrets.token_hex(20)

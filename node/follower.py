@@ -11,7 +11,7 @@ import structlog
 
 from node import clock, process
 from node.config import Config
-from node.redis_cache import BROKEN, RedisCache
+from node.redis_cache import BROKEN, RedisCache, RestartedError
 from node.stamps import Shared
 from registry.errors import UnavailableError
 from registry.postgres import catalogue, records
@@ -38,6 +38,8 @@ class Follower:
         self._pool = pool
         self._shared = shared
         self._redis = redis
+        if redis is not None:
+            redis.on_restart = self.redis_restarted
         self._cache_seconds = cache_seconds
         self._stamped: dict[int, int] = {}
         self._corrected: dict[int, int] = {}
@@ -45,11 +47,16 @@ class Follower:
         self._down = False
         self.bell = asyncio.Event()
 
+    def redis_restarted(self) -> None:
+        """Redis may hold again whatever it held before: nothing corrected counts any more."""
+        # Another table, not an emptied one: what is being corrected just now goes on writing into the old one.
+        self._corrected = {}
+        self._shared.distrust()
+
     async def start(self) -> None:
         """Catches up, then lets caches be used; Redis only after everything that may be stale in it is replayed."""
         await self._catalogue(0)
         async with borrowed(self._pool) as connection:
-            self._corrected = await records.places(connection, self._cache_seconds + REPLAY_SLACK)
             self._stamped = await records.places(connection, 0)
         if self._redis is not None:
             self._shared.distrust()
@@ -57,15 +64,27 @@ class Follower:
 
     async def run(self) -> None:
         """Looks for ever; a database that is away is asked again."""
+        living = asyncio.create_task(self._live())
+        try:
+            while True:
+                await self._look_once()
+                self._recover()
+                await self._rest()
+        finally:
+            living.cancel()
+
+    async def _look_once(self) -> None:
+        try:
+            await self.look()
+        except UnavailableError as error:
+            log.warning("database_unreachable", error=str(error))
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def _live(self) -> None:
+        """Says for ever that this process is alive; a database that hangs does not make it silent."""
         while True:
-            try:
-                await self.look()
-            except UnavailableError as error:
-                log.warning("database_unreachable", error=str(error))
-                await asyncio.sleep(POLL_SECONDS)
-            self._recover()
             self._shared.beat(clock.monotonic())
-            await self._rest()
+            await asyncio.sleep(POLL_SECONDS)
 
     async def _rest(self) -> None:
         await asyncio.sleep(REST_SECONDS)
@@ -101,12 +120,13 @@ class Follower:
 
     async def _take_in(self, row: Any) -> None:
         keys, versions = _changed(row)
+        corrected = self._corrected
         # Redis first: a reader that takes the new stamp must not find the old answer there.
         if self._redis is not None and not await self._corrected_now(self._redis, row["prefix_no"], keys, versions):
             # Distrusted anew each time: a replay under way may not end a distrust older than this change.
             self._shared.distrust()
         elif self._redis is not None:
-            self._corrected[row["prefix_no"]] = row["number"]
+            corrected[row["prefix_no"]] = row["number"]
         self._shared.touch(map(self._shared.slot, keys))
 
     async def _corrected_now(self, redis: RedisCache, prefix: int, keys: list[str], versions: list[int]) -> bool:
@@ -130,6 +150,8 @@ class Follower:
             while not self._shared.redis_trusted:
                 try:
                     await self._replay(redis)
+                except RestartedError:
+                    continue
                 except (*BROKEN, UnavailableError) as error:
                     self._down = True
                     log.debug("redis_still_distrusted", error=str(error))
@@ -141,16 +163,21 @@ class Follower:
         seen = self._shared.distrusts()
         await redis.ping()
         self._down = False
+        corrected = self._corrected
         async with borrowed(self._pool) as connection:
+            # Nothing in Redis is older than this: what changed before needs no correction.
+            oldest = await records.places(connection, self._cache_seconds + REPLAY_SLACK)
             heads = await records.places(connection, 0)
-        while any(self._corrected.get(prefix, 0) < number for prefix, number in heads.items()):
+        for prefix, number in oldest.items():
+            corrected[prefix] = max(number, corrected.get(prefix, 0))
+        while any(corrected.get(prefix, 0) < number for prefix, number in heads.items()):
             async with borrowed(self._pool) as connection:
                 rows = await records.changes_after(
-                    connection, {prefix: self._corrected.get(prefix, 0) for prefix in heads}, ROWS_MOST
+                    connection, {prefix: corrected.get(prefix, 0) for prefix in heads}, ROWS_MOST
                 )
             for row in rows:
                 await redis.correct(*_changed(row))
-                self._corrected[row["prefix_no"]] = row["number"]
+                corrected[row["prefix_no"]] = row["number"]
         self._shared.absolve(seen)
         log.info("redis_trusted")
 
@@ -182,7 +209,7 @@ async def run(config: Config, place: process.Place) -> None:
     """The follower's process, from start to death."""
     shared = Shared(place.descriptor, config.workers, place.column, place.incarnation)
     pool = await open_pool(config.database_url, size=2, name=place.name)
-    redis = RedisCache(config.redis_url, config.cache_seconds) if config.redis_url else None
+    redis = RedisCache.of(config) if config.redis_url else None
     follower = Follower(pool, shared, redis, config.cache_seconds)
     listening = asyncio.create_task(_listen(config.database_url, place.name, follower.bell))
     while True:

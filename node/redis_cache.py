@@ -6,17 +6,22 @@ So an answer read before a change can never be stored after it, even when the st
 in between. Needs Redis >= 7 (SET with NX and GET) or Valkey.
 """
 
+import re
 import secrets
-from collections.abc import Sequence
+import struct
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from hashlib import sha256
+from typing import Any, Final, Self
 
 import redis.asyncio
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from node.resolve.answer import Answer
+from node.config import Config
+from node.resolve.answer import Answer, Outcome
+from node.stamps import PREFIXES_MOST
 
 LEASE_MILLISECONDS: Final = 10_000
 """Longer than any question to PostgreSQL may take (ACQUIRE_SECONDS + a statement's usual time)."""
@@ -32,6 +37,11 @@ BROKEN: Final = (RedisError, OSError, TimeoutError)
 _LEASE: Final = b"L"
 _ENTRY: Final = b"E"
 
+_UNREADABLE: Final = Answer(Outcome.ABSENT, 0, PREFIXES_MOST, 0)
+"""Stands for what nobody here wrote: under no epoch, so it is dropped and fetched anew."""
+
+_RUN: Final = re.compile(rb"run_id:(\w+)")
+
 _FILL: Final = """
 for i = 1, #KEYS do
   if redis.call('GET', KEYS[i]) == ARGV[2 * i] then
@@ -44,11 +54,24 @@ end
 _CORRECT: Final = """
 for i = 1, #KEYS do
   local held = redis.call('GET', KEYS[i])
-  if held and not (string.sub(held, 1, 1) == 'E' and struct.unpack('>I8', held, 2) >= tonumber(ARGV[i])) then
+  if held and not (string.sub(held, 1, 1) == 'E' and #held >= 9
+                   and struct.unpack('>I8', held, 2) >= tonumber(ARGV[i])) then
     redis.call('DEL', KEYS[i])
   end
 end
 """
+
+
+class RestartedError(RedisError):
+    """Redis is another run than before: what it holds may come from an old dump or a replica that lagged."""
+
+
+def namespace(key: bytes) -> str:
+    """What the keys of one installation begin with: drawn from the node's key, so that two on one Redis never meet.
+
+    The edition of the entries' form is part of it: two versions of the program side by side do not misread each other.
+    """
+    return f"idnode:{sha256(b'redis edition 1' + key).hexdigest()[:16]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +84,14 @@ class Fill:
 
 
 class RedisCache:
-    """The shared cache at `url`; answers live `seconds`. Every method raises one of BROKEN when it is out of reach."""
+    """The shared cache at `url`; answers live `seconds`, their keys begin with `namespace`.
 
-    def __init__(self, url: str, seconds: int) -> None:
+    `on_restart` is called, and the call at hand fails, whenever another run of Redis is met. Every method raises one
+    of BROKEN when it is out of reach.
+    """
+
+    def __init__(self, url: str, seconds: int, namespace: str) -> None:
+        self.on_restart: Callable[[], None] = lambda: None
         pool = redis.asyncio.BlockingConnectionPool.from_url(
             url,
             socket_timeout=TIMEOUT_SECONDS,
@@ -71,24 +99,47 @@ class RedisCache:
             retry=Retry(NoBackoff(), 0),
             max_connections=CONNECTIONS_MOST,
             timeout=TIMEOUT_SECONDS,
+            redis_connect_func=self._connected,
         )
         self._redis: Any = redis.asyncio.Redis.from_pool(pool)
+        self._namespace = namespace
+        self._run = b""
         self._milliseconds = seconds * 1000
         self._fill = self._redis.register_script(_FILL)
         self._correct = self._redis.register_script(_CORRECT)
+
+    @classmethod
+    def of(cls, config: Config) -> Self:
+        """The one the settings name."""
+        return cls(config.redis_url, config.cache_seconds, namespace(config.key()))
+
+    async def _connected(self, connection: Any) -> None:
+        """Looks who is there. Another server than before (or the first one) may hold what an old dump held."""
+        await connection.on_connect()
+        await connection.send_command("INFO", "server")
+        # Whatever the protocol of the answer, the line is in it.
+        told = _RUN.search(await connection.read_response(disable_decoding=True))
+        run = told[1] if told else b"-"
+        if run != self._run:
+            self._run = run
+            self.on_restart()
+            raise RestartedError("another run of Redis than before")
+
+    def _name(self, key: str) -> str:
+        return f"{self._namespace}:{key}"
 
     async def take(self, keys: Sequence[str]) -> list[Answer | bytes | None]:
         """For each key the answer held, or a fresh lease for who shall fetch it, or None (somebody else holds one)."""
         leases = [_LEASE + secrets.token_bytes(12) for _ in keys]
         pipeline = self._redis.pipeline(transaction=False)
         for key, lease in zip(keys, leases, strict=True):
-            pipeline.set(_name(key), lease, nx=True, get=True, px=LEASE_MILLISECONDS)
+            pipeline.set(self._name(key), lease, nx=True, get=True, px=LEASE_MILLISECONDS)
         held = await pipeline.execute()
         return [_read(was, lease) for was, lease in zip(held, leases, strict=True)]
 
     async def retake(self, keys: Sequence[str]) -> list[Answer | bytes | None]:
         """`take` after dropping what is held: it was made under an epoch that is over."""
-        await self._redis.delete(*map(_name, keys))
+        await self._redis.delete(*map(self._name, keys))
         return await self.take(keys)
 
     async def fill(self, fills: Sequence[Fill]) -> None:
@@ -98,12 +149,12 @@ class RedisCache:
             arguments: list[bytes | int] = [self._milliseconds]
             for each in kept:
                 arguments += [each.lease, _ENTRY + each.answer.to_octets()]
-            await self._fill(keys=[_name(f.key) for f in kept], args=arguments)
+            await self._fill(keys=[self._name(f.key) for f in kept], args=arguments)
 
     async def correct(self, keys: Sequence[str], versions: Sequence[int]) -> None:
         """Removes whatever is older than these versions, leases included."""
         if keys:
-            await self._correct(keys=list(map(_name, keys)), args=list(versions))
+            await self._correct(keys=list(map(self._name, keys)), args=list(versions))
 
     async def ping(self) -> None:
         """Returns when it answers."""
@@ -114,11 +165,12 @@ class RedisCache:
         await self._redis.aclose()
 
 
-def _name(key: str) -> str:
-    return f"idnode:{key}"
-
-
 def _read(held: bytes | None, lease: bytes) -> Answer | bytes | None:
     if held is None:
         return lease
-    return Answer.from_octets(held[1:]) if held.startswith(_ENTRY) else None
+    if not held.startswith(_ENTRY):
+        return None
+    try:
+        return Answer.from_octets(held[1:])
+    except (ValueError, struct.error):
+        return _UNREADABLE

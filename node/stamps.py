@@ -206,7 +206,12 @@ class Shared:
     @property
     def redis_trusted(self) -> bool:
         """Whether everything committed on this machine is corrected in Redis."""
-        return self._memory[self._distrust] == self._memory[self._absolved]
+        return self.trust() is not None
+
+    def trust(self) -> bytes | None:
+        """None while Redis is distrusted; else octets that are others whenever it has been distrusted in between."""
+        words = self._memory[self._distrust]
+        return words if words == self._memory[self._absolved] else None
 
     def distrust(self) -> None:
         """Something committed by this process is not corrected in Redis."""

@@ -28,6 +28,9 @@ YOUNG_SECONDS: Final = 10.0
 SILENT_SECONDS: Final = 5.0
 """A follower that said nothing for so long (it speaks every half second) is killed; no cache is used from then on
 until the next one has caught up."""
+HUNG_SECONDS: Final = 20.0
+"""A worker that said nothing for so long (it speaks every second) is killed and replaced: its share of the connections
+would hang with it."""
 WATCH_SECONDS: Final = 0.25
 STOP_SECONDS: Final = 15.0
 """Children that have not drained by then are killed."""
@@ -122,7 +125,12 @@ class Supervisor:
         young = 0
         while True:
             await asyncio.sleep(RESTART_SECONDS[min(young, len(RESTART_SECONDS) - 1)])
-            await self._start(child)
+            try:
+                await self._start(child)
+            except OSError as error:  # no memory or no more processes just now: as if it had died young
+                log.warning("child_not_started", module=child.module, error=str(error))
+                young += 1
+                continue
             assert child.process is not None
             code = await child.process.wait()
             if child.module == "node.follower":
@@ -153,14 +161,23 @@ class Supervisor:
         child.process.stdin.close()
 
     async def _watch(self) -> None:
-        follower = self.children[-1]
         while True:
             await asyncio.sleep(WATCH_SECONDS)
-            silence = clock.monotonic() - max(self._shared.beats()[-1], follower.born)
-            if self._shared.generation and silence > SILENT_SECONDS and follower.process is not None:
-                log.warning("follower_silent", seconds=round(silence, 1), pid=follower.process.pid)
-                self._shared.clear_generation()
-                _signal(follower.process, signal.SIGKILL)
+            now, beats = clock.monotonic(), self._shared.beats()
+            for child in self.children:
+                silence = now - max(beats[child.column], child.born)
+                if silence <= self._patience(child) or child.process is None or child.process.returncode is not None:
+                    continue
+                log.warning("child_silent", module=child.module, seconds=round(silence, 1), pid=child.process.pid)
+                if child.module == "node.follower":
+                    self._shared.clear_generation()
+                _signal(child.process, signal.SIGKILL)
+
+    def _patience(self, child: Child) -> float:
+        """Seconds this child may be silent; a follower that has not caught up yet is nobody's hindrance."""
+        if child.module == "node.follower":
+            return SILENT_SECONDS if self._shared.generation else float("inf")
+        return HUNG_SECONDS
 
     async def _ask_database(self) -> None:
         while True:
@@ -174,6 +191,8 @@ class Supervisor:
 
     async def _stop(self) -> None:
         running = [c.process for c in self.children if c.process is not None and c.process.returncode is None]
+        for sock in self._sockets:
+            sock.close()  # first: who connects now is refused at once, not kept waiting for nobody
         for process in running:
             _signal(process, signal.SIGTERM)
         waiting = [asyncio.ensure_future(process.wait()) for process in running]
@@ -183,8 +202,6 @@ class Supervisor:
                 for process in running:
                     _signal(process, signal.SIGKILL)
                 await asyncio.wait(late)
-        for sock in self._sockets:
-            sock.close()
 
     def reasons(self) -> list[str]:
         """Why the node is not ready, as words for operators; empty when it is."""

@@ -116,7 +116,7 @@ async def _found_world(config: Config, known: dict[str, Any]) -> dict[str, list[
 
     The samples of each prefix that were never registered: what was changed or deleted since is left as it is.
     """
-    connection = await connect(config.database_url, "idnode-up")
+    connection = await connect(config.database_url, "idnode-up", None)
     await migrate(connection)
     await connection.close()
     pool = await open_pool(config.database_url, size=2, name="idnode-up")
@@ -126,7 +126,7 @@ async def _found_world(config: Config, known: dict[str, Any]) -> dict[str, list[
         number = await steward.enrol(each.name, each.name_en, each.industry, each.prefix)
         mine = known["enterprises"][each.prefix]
         await _account(steward, Account(0, each.username, "person", "enterprise", number), mine["password"])
-        if await steward.credentials(mine["access_key"]) is None:
+        if await steward.account(mine["access_key"]) is None:
             program = Account(0, mine["access_key"], "program", "enterprise", number)
             await steward.put_account(program, secret=vault.seal(program.username, mine["secret_key"]))
         for template in templates_for(each.industry, each.prefix):
@@ -143,7 +143,7 @@ async def _never_registered(lookup: Lookup, records: list[SampleRecord]) -> list
 
 
 async def _account(steward: Steward, account: Account, password: str) -> None:
-    if await steward.credentials(account.username) is None:
+    if await steward.account(account.username) is None:
         await steward.put_account(account, password=hash_password(password))
 
 

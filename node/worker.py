@@ -83,7 +83,9 @@ async def run(config: Config, place: process.Place) -> None:
     shared = Shared(place.descriptor, config.workers, place.column, place.incarnation)
     readers = await open_pool(config.database_url, size=READERS, name=place.name)
     writers = await open_pool(config.database_url, size=WRITERS, name=place.name)
-    redis = RedisCache(config.redis_url, config.cache_seconds) if config.redis_url else None
+    redis = RedisCache.of(config) if config.redis_url else None
+    if redis is not None:
+        redis.on_restart = shared.distrust
     lookup, steward = Lookup(readers), Steward(writers)
     announcer = Announcer(shared, redis, partial(_gone, config.database_url, place), Bell(writers).ring)
     announcer.inherit()

@@ -12,7 +12,7 @@ import asyncpg
 
 from proto.chain import Kind, entry_digest
 from registry.account import Account
-from registry.errors import UnavailableError, UnknownOutcomeError
+from registry.errors import RegistryError, UnavailableError, UnknownOutcomeError
 from registry.lookup import Lookup
 from registry.postgres import records
 from registry.postgres.connection import BROKEN, borrowed, cut
@@ -29,6 +29,9 @@ GROUP_MOST: Final = 2000
 
 _PREMISE_GONE: Final = frozenset({"ID001", "ID002", "40P01", "40001"})
 """States that mean: judge again. Prefix changed, template gone, deadlock, serialization failure."""
+
+_GIVEN_UP: Final = (asyncpg.QueryCanceledError, asyncpg.LockNotAvailableError)
+"""The server itself says that it stopped waiting and rolled back: that is known, not unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,25 +84,36 @@ class Registrar:
         self._announcer = announcer
         self._reuse_deleted = reuse_deleted
 
-    async def write(self, jobs: Sequence[Job], now: int) -> list[Outcome]:
-        """One outcome a job, in order. `now` is seconds since 1970 UTC.
+    async def write(self, jobs: Sequence[Job], now: int) -> list[Outcome | RegistryError]:
+        """One outcome a job, in order; an error for those it kept from being written after others were.
 
+        `now` is seconds since 1970 UTC.
         Raises UnavailableError (nothing was done) or UnknownOutcomeError (it may have been done).
         """
         outcomes: dict[int, Outcome] = {}
         open_ = list(range(len(jobs)))
-        for _ in range(ROUNDS):
-            judged = await self._judge([jobs[n] for n in open_], now)
-            accepted = []
-            for n, judgement in zip(open_, judged.judgements, strict=True):
-                if isinstance(judgement, Accepted):
-                    accepted.append((n, judgement))
-                else:
-                    outcomes[n] = judgement
-            open_ = await self._commit(jobs, accepted, judged, outcomes, now)
+        for round_ in range(ROUNDS):
+            try:
+                open_ = await self._round(jobs, open_, outcomes, now)
+            except RegistryError as error:
+                if not round_:
+                    raise
+                # Some are written: only those still open share this fate.
+                return [outcomes.get(n, error) for n in range(len(jobs))]
             if not open_:
                 break
         return [outcomes.get(n, CONTENDED) for n in range(len(jobs))]
+
+    async def _round(self, jobs: Sequence[Job], open_: list[int], outcomes: dict[int, Outcome], now: int) -> list[int]:
+        """Judges and writes the `open_` jobs, notes their outcomes, and returns which must be judged again."""
+        judged = await self._judge([jobs[n] for n in open_], now)
+        accepted = []
+        for n, judgement in zip(open_, judged.judgements, strict=True):
+            if isinstance(judgement, Accepted):
+                accepted.append((n, judgement))
+            else:
+                outcomes[n] = judgement
+        return await self._commit(jobs, accepted, judged, outcomes, now)
 
     async def _judge(self, jobs: Sequence[Job], now: int) -> "_Judged":
         prefix_key = jobs[0].request.identifier.prefix_key
@@ -151,6 +165,9 @@ class Registrar:
             try:
                 won = await records.commit(connection, prefix.number, prefix.epoch, now, changes)
             except BaseException as error:
+                if isinstance(error, _GIVEN_UP):
+                    self._announcer.unwritten(keys)
+                    raise UnavailableError(str(error)) from error
                 if isinstance(error, asyncpg.PostgresError) and not isinstance(error, BROKEN):
                     self._announcer.unwritten(keys)
                     if error.sqlstate in _PREMISE_GONE:
@@ -201,4 +218,4 @@ def _body(record: Record, template: Template | None) -> bytes:
     return pack(record.values, names, record.updated)
 
 
-__all__ = ["CONTENDED", "GROUP_MOST", "Announcer", "Job", "Outcome", "Registrar", "UnavailableError", "Written"]
+__all__ = ["CONTENDED", "GROUP_MOST", "Announcer", "Job", "Outcome", "Registrar", "Written"]

@@ -79,6 +79,11 @@ class Steward:
         async with borrowed(self.pool) as connection:
             return await accounts.named(connection, username)
 
+    async def account(self, username: str) -> Account | None:
+        """The account called `username`, enabled or not."""
+        async with borrowed(self.pool) as connection:
+            return await accounts.known(connection, username)
+
     async def put_account(self, account: Account, *, password: str | None = None, secret: bytes | None = None) -> None:
         """Keeps an account or changes it; its tokens are revoked."""
         async with self._change() as connection:

@@ -223,6 +223,12 @@ class Results:
         temporary.replace(path)
 
 
+def finished(path: Path) -> bool:
+    """Whether the work whose results file is `path` came to its end."""
+    kept = _read_journal(journal_path(path))
+    return kept is not None and kept.finished
+
+
 @contextmanager
 def open_results(path: Path, input_: str, options: dict[str, str], restart: bool = False) -> Iterator[Results]:
     """The results file at `path` for the import of the file with digest `input_` and these `options`.

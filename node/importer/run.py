@@ -162,7 +162,9 @@ async def _carry_out(arguments: argparse.Namespace, work: Work, shown: progress.
             binding = _bound(arguments, table, attributes)
             shown.say(*_told(binding))
             path, options = _results_path(arguments, work), _options(arguments, work, access)
-            with results.open_results(path, table.digest, options, arguments.restart) as kept:
+            # Who looks again wants to know how it is now; only what was written is not written twice.
+            anew = arguments.restart or (bool(work.table) and results.finished(path))
+            with results.open_results(path, table.digest, options, anew) as kept:
                 target = _target(arguments, work, access, attributes)
                 await _Import(work, node, _names(attributes), kept, shown).run(table, binding, target)
                 print(progress.plain(_summary(work, kept, shown, speaks_chinese()), sys.stdout.encoding))

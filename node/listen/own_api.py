@@ -190,7 +190,13 @@ async def _resolve_stream(request: web.Request, house: House) -> web.StreamRespo
     await response.prepare(request)
     async for chunk in _lines(request):
         answers = await asyncio.gather(*(answer_line(house, each) for each in chunk))
-        await response.write(b"\n".join(answers) + b"\n")
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                await response.write(b"\n".join(answers) + b"\n")
+        except (TimeoutError, ConnectionError):  # who does not read is not waited for
+            if request.transport is not None:
+                request.transport.abort()
+            return response
     await response.write_eof()
     return response
 
@@ -328,7 +334,7 @@ async def batch(request: web.Request) -> web.Response:
 
 def _number(request: web.Request, name: str, default: int) -> int:
     text = request.query.get(name, str(default))
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) < 2**63:
+    if not text.isascii() or not text.isdigit() or len(text) > 19 or not 1 <= int(text) < 2**63:
         raise OwnError(400, name, f"{name}应为正整数", f"{name} must be a positive whole number")
     return int(text)
 

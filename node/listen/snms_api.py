@@ -4,6 +4,7 @@ HTTP 200 with an envelope for every outcome, Chinese messages whatever is asked 
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
@@ -18,8 +19,8 @@ from registry.account import Account
 from registry.errors import RegistryError, UnavailableError, UnknownOutcomeError
 from registry.postgres.batches import Batch
 from registry.postgres.records import Stored
-from registry.registrar import CONTENDED, Job, Outcome
-from registry.rules import Operation, Refused, Request, Rule
+from registry.registrar import CONTENDED, Job, Outcome, Written
+from registry.rules import EXISTS_ZH, Operation, Refused, Request, Rule, Unchanged, differences
 from registry.steward import Steward
 
 BASES: Final = ("", "/snmsapi")
@@ -159,33 +160,50 @@ def _readable(operation: Operation, row: msgspec.Raw) -> Row:
         return str(error)
 
 
-_TWICE: Final[dict[Operation, str]] = {
-    "create": "标识已存在（与本批第{}行重复）",
-    "update": "标识与本批第{}行重复",
-    "delete": "标识与本批第{}行重复",
-}
+@dataclass(frozen=True, slots=True)
+class _Again:
+    """A row whose identifier an earlier row of the batch names: `first`, counted from 0."""
+
+    first: int
+    request: Request
 
 
-def _first_wins(operation: Operation, rows: Sequence[Row]) -> list[Row]:
-    """The rows with every later one of an identifier told which row was before it."""
+def _first_wins(rows: Sequence[Row]) -> list[Row | _Again]:
+    """The rows, every later one of an identifier as an `_Again`."""
     first: dict[str, int] = {}
-    result: list[Row] = []
-    for n, row in enumerate(rows, 1):
+    result: list[Row | _Again] = []
+    for n, row in enumerate(rows):
         if isinstance(row, Request) and first.setdefault(row.identifier.key, n) != n:
-            result.append(_TWICE[operation].format(first[row.identifier.key]))
+            result.append(_Again(first[row.identifier.key], row))
         else:
             result.append(row)
     return result
+
+
+def _told_again(operation: Operation, again: _Again, rows: Sequence[Row | _Again], results: "list[Result]") -> "Result":
+    """What a repeated row is told, once it is known what came of the first one."""
+    n, outcome, first = again.first, results[again.first], rows[again.first]
+    exists = isinstance(outcome, Written | Unchanged) or (isinstance(outcome, Refused) and outcome.rule is Rule.EXISTS)
+    if operation != "create" or not exists or not isinstance(first, Request):
+        return f"与本批第{n + 1}行重复" + ("" if exists else f"，且第{n + 1}行未成功")
+    before = outcome.differs if isinstance(outcome, Refused) else ()
+    differs = dict.fromkeys((*before, *differences(first.values, again.request.values)))
+    return Refused(Rule.EXISTS, "handle", EXISTS_ZH, "the identifier stands in this batch already", tuple(differs))
 
 
 def _batch(operation: Operation) -> Signed:
     async def handler(request: web.Request, account: Account) -> Answer:
         house = request.app[HOUSE]
         raw = snms_words.rows(await read_body(request))
-        rows = _first_wins(operation, [_readable(operation, row) for row in raw])
+        rows = _first_wins([_readable(operation, row) for row in raw])
         jobs = [Job(row, account) for row in rows if isinstance(row, Request)]
         outcomes = iter(await house.batcher.write(jobs))
-        results = [next(outcomes) if isinstance(row, Request) else row for row in rows]
+        results: list[Result] = []
+        for row in rows:
+            if isinstance(row, _Again):
+                results.append(_told_again(operation, row, rows, results))
+            else:
+                results.append(next(outcomes) if isinstance(row, Request) else row)
         handles = [snms_words.spelled(row) for row in raw]
         _raise_lost(results)
         await _recorded(house.steward, _record(operation, account, handles, results))

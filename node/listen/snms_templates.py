@@ -137,7 +137,7 @@ def _item(given: ItemIn, index: int, least: int = 0, most: int = LENGTH_DEFAULT)
     if len(name) > NAME_CHARACTERS or not _WORD.fullmatch(name):
         raise SnmsError(f"参数idType不正确：{name[:40]}应为英文字母开头的字母、数字、下划线，最长{NAME_CHARACTERS}")
     zh = _present(given.name, "name")
-    if len(zh) > NAME_CHARACTERS:
+    if len(zh) > NAME_CHARACTERS or "\0" in zh:
         raise SnmsError(f"属性{name}的name不能超过{NAME_CHARACTERS}个字符")
     least, most = _lengths(given, least, most)
     enabled = given.state is None or bool(_whole(given.state, "state", 0, 1))
@@ -266,6 +266,11 @@ async def _given(request: web.Request) -> TemplateIn:
         given = msgspec.json.decode(body, type=TemplateIn) if body else TemplateIn()
     except snms_words.UNREADABLE as error:
         raise SnmsError(snms_words.sentence(error)) from None
+    if len(given.items or []) > ITEMS_MOST:
+        raise SnmsError(f"一个模板最多{ITEMS_MOST}个属性")
+    for name, text, most in (("name", given.name, NAME_CHARACTERS), ("description", given.description, LENGTH_MOST)):
+        if text and (len(text) > most or "\0" in text):
+            raise SnmsError(f"参数{name}应为最长{most}个字符，不含U+0000")
     given.prefix = given.prefix or request.query.get("prefix")
     given.version = given.version or request.query.get("version")
     return given
@@ -292,9 +297,8 @@ async def _post(request: web.Request, account: Account) -> Answer:
     template = new_template(await _given(request))
     if problem := await _permitted(request, account, template.prefix):
         return problem
-    house = request.app[HOUSE]
-    async with house.announcer.catalogue_change(house.steward.catalogue_number):
-        added = await house.steward.add_template(template)
+    # No cached answer is under a template that is new, nor under one that was never used: no doubt is needed.
+    added = await request.app[HOUSE].steward.add_template(template)
     return success(True) if added else refused(f"模板{template.version}已存在")
 
 
@@ -323,8 +327,7 @@ async def _delete(request: web.Request, account: Account) -> Answer:
     kept = await house.lookup.named_template(prefix, version)
     if kept is None:
         return refused(f"模板{version}不存在")
-    async with house.announcer.catalogue_change(house.steward.catalogue_number):
-        removed = await house.steward.remove_template(kept.number)
+    removed = await house.steward.remove_template(kept.number)
     return success(True) if removed else refused(f"模板{version}已被标识使用，不能删除")
 
 

@@ -102,7 +102,9 @@ class Batcher:
             await self._commit(group[half:])
         else:
             for waiting, outcome in zip(group, outcomes, strict=True):
-                if not waiting.future.done():
+                if isinstance(outcome, RegistryError):
+                    _tell(waiting.future, outcome)
+                elif not waiting.future.done():
                     waiting.future.set_result(outcome)
 
 

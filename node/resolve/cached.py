@@ -37,7 +37,8 @@ class Cached:
 
     async def ask(self, question: Question) -> Answer:
         """From Redis if it may be used for this question and has it, else from the next stage."""
-        if not question.cacheable or not self._shared.redis_trusted or self._resting:
+        trust = self._shared.trust()
+        if not question.cacheable or trust is None or self._resting:
             return await self._next.ask(question)
         key = question.identifier.key
         try:
@@ -46,10 +47,11 @@ class Cached:
             # Reading needs no distrust: nothing of ours is left uncorrected, Redis is only slower than PostgreSQL now.
             log.debug("redis_unreachable", error=str(error))
             return await self._next.ask(question)
-        if isinstance(held, Answer):
+        if isinstance(held, Answer) and self._shared.trust() == trust:
             return held
+        # An answer while trust was lost is none: found restarted, Redis may hold what was corrected before.
         answer = await self._next.ask(question)
-        if held is not None:
+        if isinstance(held, bytes):
             self._store(Fill(key, held, answer))
         return answer
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from node.gather import BusyError
 from node.resolve.answer import Answer, Outcome, Question
 from node.stamps import Shared
 from proto.identifier import Identifier
@@ -87,7 +88,7 @@ class Hot:
             flight.future.add_done_callback(lambda _: self._landed(key, flight))
         try:
             return await asyncio.shield(flight.future)
-        except UnavailableError:
+        except (UnavailableError, BusyError):
             if entry is not None:
                 return entry.answer
             raise

@@ -66,6 +66,14 @@ async def disable(connection: Connection, username: str) -> bool:
     return number is not None
 
 
+async def known(connection: Connection, username: str) -> Account | None:
+    """The account called `username`, enabled or not."""
+    row = await connection.fetchrow(
+        "SELECT number, username, kind, role, enterprise_no FROM account WHERE username = $1", username
+    )
+    return Account(*row) if row else None
+
+
 async def listed(connection: Connection) -> list[tuple[str, str, str, str | None, bool]]:
     """(username, kind, role, enterprise name, enabled) of every account."""
     rows = await connection.fetch(

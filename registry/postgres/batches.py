@@ -37,7 +37,8 @@ async def add(connection: Connection, batch: Batch, made: datetime) -> int:
         await connection.fetchval(
             """
             WITH gone AS (
-                DELETE FROM batch WHERE number IN (SELECT number FROM batch WHERE made < $10 LIMIT 10)
+                DELETE FROM batch WHERE number IN (SELECT number FROM batch WHERE made < $10
+                    LIMIT 10 FOR UPDATE SKIP LOCKED)
             )
             INSERT INTO batch (account_no, made, operation, rows, succeeded, existed_alike, existed_different, refused,
                 reasons)
@@ -62,17 +63,18 @@ def _kept(text: str) -> str:
     return text[:TEXT_MOST].replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
+_LISTED: Final = """
+    SELECT b.number, a.username, b.made, b.operation, b.rows, b.succeeded, b.existed_alike, b.existed_different,
+        b.refused, b.reasons::text AS reasons
+    FROM batch b JOIN account a ON a.number = b.account_no
+    WHERE b.number < $2 AND {} ORDER BY b.number DESC LIMIT $3
+"""
+# Two statements: one for both cases would be planned for neither, and walk through everybody's batches.
+_OF_ALL: Final = _LISTED.format("$1::integer IS NULL")
+_OF_ONE: Final = _LISTED.format("b.account_no = $1")
+
+
 async def listed(connection: Connection, account: int | None, below: int, most: int) -> list[dict[str, Any]]:
     """Records with numbers below `below`, newest first, at most `most`; of one account, or of all when None."""
-    rows = await connection.fetch(
-        """
-        SELECT b.number, a.username, b.made, b.operation, b.rows, b.succeeded, b.existed_alike, b.existed_different,
-            b.refused, b.reasons::text AS reasons
-        FROM batch b JOIN account a ON a.number = b.account_no
-        WHERE b.number < $2 AND ($1::integer IS NULL OR b.account_no = $1) ORDER BY b.number DESC LIMIT $3
-        """,
-        account,
-        below,
-        min(most, PAGE_MOST),
-    )
+    rows = await connection.fetch(_OF_ALL if account is None else _OF_ONE, account, below, min(most, PAGE_MOST))
     return [{**row, "made": row["made"].isoformat(), "reasons": msgspec.json.decode(row["reasons"])} for row in rows]

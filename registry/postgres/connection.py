@@ -38,6 +38,10 @@ _SESSION: Final = {
     "jit": "off",
     "synchronous_commit": "on",
     "idle_in_transaction_session_timeout": "30000",
+    # Below STATEMENT_SECONDS: the server gives up first and says so, and no backend outlives who asked.
+    "statement_timeout": "25000",
+    "lock_timeout": "20000",
+    "client_connection_check_interval": "5000",
 }
 
 
@@ -78,11 +82,11 @@ def cut(connection: Connection) -> None:
         connection.terminate()
 
 
-async def connect(url: str, name: str) -> Connection:
-    """One connection outside any pool. Raises UnavailableError."""
+async def connect(url: str, name: str, seconds: float | None = STATEMENT_SECONDS) -> Connection:
+    """One connection outside any pool, whose statements may take `seconds` (None: any). Raises UnavailableError."""
     try:
         return await asyncpg.connect(
-            url, timeout=CONNECT_SECONDS, command_timeout=STATEMENT_SECONDS, server_settings={"application_name": name}
+            url, timeout=CONNECT_SECONDS, command_timeout=seconds, server_settings={"application_name": name}
         )
     except (*BROKEN, asyncpg.PostgresError, ValueError) as error:
         raise UnavailableError(f"{type(error).__name__}: {error}") from error

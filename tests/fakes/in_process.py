@@ -89,7 +89,7 @@ async def node(url: str, redis_url: str = "", **settings: Any) -> AsyncIterator[
     config = Config(database_url=url, redis_url=redis_url, secret_key=KEY, workers=1, **settings)
     descriptor = stamps.create(1)
     shared, following = Shared(descriptor, 1, 0, 2), Shared(descriptor, 1, 1, 3)
-    redis = RedisCache(redis_url, config.cache_seconds) if redis_url else None
+    redis = RedisCache.of(config) if redis_url else None
     gone = partial(backends_gone, url, "idnode-test-", "idnode-test")
     async with small_registry(url) as registry:
         accounts = await _enrol(registry)

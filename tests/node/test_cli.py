@@ -249,8 +249,11 @@ def test_accounts_are_added_reset_listed_and_shut(idnode: Run, served: str) -> N
     assert (code, name, kind, role) == (0, "AK-mes", "program", "enterprise")
     known = asked(served, lambda steward, _: steward.credentials("AK-mes"))
     assert Vault(KEY).secret_proves("AK-mes", known.secret, secret)
-    code, out, _ = idnode("user", "add", "AK-mes", "--program", "--enterprise", "甲")
-    assert out.split()[3] != secret, "reset"
+    code, out, _ = idnode("user", "add", "AK-mes", "--program")
+    assert out.split()[:3] == ["AK-mes", "program", "enterprise"], "a reset keeps whose it is"
+    assert out.split()[3] != secret
+    is_a_sentence(idnode("user", "add", "AK-mes"), "AK-mes")
+    is_a_sentence(idnode("user", "add", "chief", "--enterprise", "甲"), "chief")
     assert idnode("user", "disable", "chief")[0] == 0
     code, out, _ = idnode("user", "list")
     assert [line.split() for line in out.splitlines()] == [

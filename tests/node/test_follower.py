@@ -20,7 +20,7 @@ from node import follower as following
 from node import stamps
 from node.embedded import Servers
 from node.follower import BELL, Follower
-from node.redis_cache import Fill, RedisCache
+from node.redis_cache import Fill, RedisCache, RestartedError
 from node.resolve.answer import Answer, Outcome
 from node.stamps import Shared
 from registry.errors import UnavailableError
@@ -38,8 +38,8 @@ class Redis(RedisCache):
     away = False
     on_ping: Callable[[], None] = staticmethod(lambda: None)
 
-    def __init__(self, url: str, seconds: int) -> None:
-        super().__init__(url, seconds)
+    def __init__(self, url: str, seconds: int, namespace: str) -> None:
+        super().__init__(url, seconds, namespace)
         self.corrected: list[list[str]] = []
 
     async def correct(self, keys: Sequence[str], versions: Sequence[int]) -> None:
@@ -115,7 +115,9 @@ def descriptor() -> Iterator[int]:
 
 @pytest.fixture
 async def machine(servers: Servers, database: str, descriptor: int) -> AsyncIterator[Machine]:
-    cache = Redis(servers.redis_url, SECONDS)
+    cache = Redis(servers.redis_url, SECONDS, "idnode")
+    with pytest.raises(RestartedError):  # who is met for the first time is not trusted
+        await RedisCache.ping(cache)
     async with redis.asyncio.from_url(servers.redis_url) as raw, small_registry(database) as registry:
         await raw.flushall()
         yield Machine(descriptor, registry, cache)
@@ -365,6 +367,39 @@ async def test_a_distrust_that_comes_during_a_replay_is_not_ended_by_it(machine:
     async with running(machine):
         await until(lambda: machine.worker.redis_trusted)
     assert pings == [False] * 4, "three replays ended without trust, since each time there was something newer"
+
+
+async def test_a_change_taken_in_before_a_replay_does_not_hide_what_is_to_be_replayed(machine: Machine) -> None:
+    await machine.registry.write("create", "A")
+    await machine.shelve("A", 0)
+    await machine.follower.start()
+    await machine.registry.write("create", "B")
+    await machine.follower.look()
+    assert not machine.worker.redis_trusted
+    async with running(machine):
+        await until(lambda: machine.worker.redis_trusted)
+    assert await machine.shelved("A") is None
+
+
+async def test_a_restart_found_in_the_middle_of_a_replay_begins_it_anew(machine: Machine) -> None:
+    assert machine.redis is not None
+    for suffix in "ABC":
+        await machine.registry.write("create", suffix)
+    await machine.follower.start()
+    correct, after = machine.redis.correct, []
+
+    async def restarted(keys: Sequence[str], versions: Sequence[int]) -> None:
+        await correct(keys, versions)
+        if after:
+            after.extend(keys)
+        elif keys == [f"{PREFIX}/B"]:
+            after.append("restarted")
+            machine.follower.redis_restarted()  # as a look finds out on another connection
+
+    machine.redis.correct = restarted  # type: ignore[method-assign]
+    async with running(machine):
+        await until(lambda: machine.worker.redis_trusted)
+    assert {f"{PREFIX}/{suffix}" for suffix in "ABC"} <= set(after)
 
 
 async def test_a_change_that_comes_during_a_replay_is_corrected_before_there_is_trust(machine: Machine) -> None:

@@ -3,14 +3,14 @@
 import asyncio
 import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
 import redis.asyncio
 
 from node.embedded import Servers
-from node.redis_cache import BODY_MOST, BROKEN, LEASE_MILLISECONDS, Fill, RedisCache
+from node.redis_cache import BODY_MOST, BROKEN, LEASE_MILLISECONDS, Fill, RedisCache, RestartedError, namespace
 from node.resolve.answer import Answer, Outcome
 from tests.fakes.valkey import OwnValkey, own_valkey
 
@@ -24,7 +24,9 @@ def answer(version: int, shown: bytes = b"[]") -> Answer:
 
 @asynccontextmanager
 async def cache_at(url: str) -> AsyncIterator[RedisCache]:
-    made = RedisCache(url, SECONDS)
+    made = RedisCache(url, SECONDS, "idnode")
+    with suppress(*BROKEN):  # whoever is met for the first time is distrusted
+        await made.ping()
     try:
         yield made
     finally:
@@ -281,6 +283,8 @@ async def test_a_restarted_server_is_used_again_and_knows_no_old_lease(valkey: O
         with pytest.raises(BROKEN):
             await cache.take([KEY])
         valkey.start()
+        with pytest.raises(RestartedError):
+            await cache.fill([Fill(KEY, mine, answer(1))])
         await cache.fill([Fill(KEY, mine, answer(1))])
         await cache.correct([OTHER], [2])
         assert await held(cache) is None
@@ -290,11 +294,45 @@ async def test_a_restarted_server_is_used_again_and_knows_no_old_lease(valkey: O
 async def test_a_killed_server_is_said_by_every_step(valkey: OwnValkey) -> None:
     async with cache_at(valkey.url) as cache:
         for step in STEPS.values():
-            await cache.ping()
+            with suppress(RestartedError):
+                await cache.ping()
             valkey.kill()
             with pytest.raises(BROKEN):
                 await step(cache)  # type: ignore[misc]
             valkey.start()
+
+
+async def test_what_comes_back_with_an_old_dump_is_not_believed(valkey: OwnValkey) -> None:
+    async with cache_at(valkey.url) as cache, redis.asyncio.from_url(valkey.url) as raw:
+        await stored(cache, 1)
+        await raw.save()
+        await cache.correct([KEY], [2])
+        valkey.kill()
+        valkey.start()
+        met: list[str] = []
+        cache.on_restart = lambda: met.append("restarted")
+        while not met:
+            with pytest.raises(BROKEN):  # the broken connection says so first, then who comes anew
+                await cache.take([KEY])
+        assert met == ["restarted"]
+        async with redis.asyncio.from_url(valkey.url) as again:
+            assert await again.exists(f"idnode:{KEY}"), "the dump brought nothing back: this proves nothing"
+        await cache.ping()
+        assert met == ["restarted"], "the same run again is no restart"
+
+
+async def test_two_installations_on_one_redis_never_meet(servers: Servers, raw: redis.asyncio.Redis) -> None:
+    names = [namespace(bytes([n]) * 32) for n in range(2)]
+    assert len(set(names)) == 2
+    first, second = (RedisCache(servers.redis_url, SECONDS, name) for name in names)
+    for each in (first, second):
+        with pytest.raises(RestartedError):
+            await each.ping()
+    await stored(first, 1)
+    assert await held(first) == answer(1)
+    assert isinstance((await second.take([KEY]))[0], bytes)
+    await first.close()
+    await second.close()
 
 
 async def test_who_is_cancelled_leaves_no_answer_behind_for_the_next(valkey: OwnValkey) -> None:

@@ -349,6 +349,17 @@ def test_the_followers_own_distrust_counts(view: View) -> None:
     assert worker.redis_trusted
 
 
+def test_trust_before_and_after_differ_if_there_was_distrust_between(view: View) -> None:
+    worker, follower = view(0), view(FOLLOWER)
+    before = worker.trust()
+    assert before is not None
+    assert worker.trust() == before
+    worker.distrust()
+    assert worker.trust() is None
+    follower.absolve(follower.distrusts())
+    assert worker.trust() not in {None, before}
+
+
 # -- life
 
 

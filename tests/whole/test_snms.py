@@ -436,23 +436,25 @@ def test_a_batch_tells_every_row_its_fate_in_the_order_sent(mine: Caller, row: R
         7,
         row(f"{suffix}-3", styleNo="x" * 256),
         row(f"{suffix}-4"),
+        row(f"{suffix}-3"),
     ]
     reply = mine.call("POST", f"{DATA}/batchCreate", rows)
     assert (reply.status, reply.json["status"], reply.json["message"]) == (200, 1, "success")
     assert reply.json["data"] == [
         {"handle": f"{PREFIX}/{suffix}-1", "msg": "success"},
         {"handle": f"{PREFIX}/{suffix}-there", "msg": "标识已存在", "differs": []},
-        {"handle": f"{PREFIX}/{suffix}-there", "msg": "标识已存在（与本批第2行重复）"},
+        {"handle": f"{PREFIX}/{suffix}-there", "msg": "标识已存在", "differs": ["styleNo"]},
         {"handle": f"{PREFIX}/{suffix}-2", "msg": "缺少必要的请求参数: templateVersion"},
-        {"handle": f"{PREFIX}/{suffix}-1", "msg": "标识已存在（与本批第1行重复）"},
+        {"handle": f"{PREFIX}/{suffix}-1", "msg": "标识已存在", "differs": ["styleNo"]},
         {"handle": "", "msg": "请求体格式不正确"},
         {"handle": f"{PREFIX}/{suffix}-3", "msg": "款号（styleNo）长度应在1到255之间，实为256"},
         {"handle": f"{PREFIX}/{suffix}-4", "msg": "success"},
+        {"handle": f"{PREFIX}/{suffix}-3", "msg": "与本批第7行重复，且第7行未成功"},
     ]
     assert values(mine, f"{suffix}-1") == {"styleNo": "S1"}, "the first one won"
     kept = mine.call("GET", "/api/v1/batches?size=1").json["batches"][0]
     counts = {name: kept[name] for name in ("rows", "succeeded", "existed_alike", "existed_different", "refused")}
-    assert counts == {"rows": 8, "succeeded": 2, "existed_alike": 1, "existed_different": 0, "refused": 5}
+    assert counts == {"rows": 9, "succeeded": 2, "existed_alike": 1, "existed_different": 2, "refused": 4}
     assert (kept["username"], kept["operation"]) == (MINE[1], "create")
     assert kept["reasons"][1] == [4, f"{PREFIX}/{suffix}-2", "缺少必要的请求参数: templateVersion"]
     assert mine.call("GET", f"/api/v1/batches/{kept['number']}").json == kept
@@ -483,7 +485,7 @@ def test_a_batch_of_updates(mine: Caller, row: Row, suffix: str) -> None:
         "success",
         "标识不存在",
         "success",
-        "标识与本批第1行重复",
+        "与本批第1行重复",
     ]
     assert values(mine, f"{suffix}-0") == {"styleNo": "S1", "colour": "蓝"}
     assert versions(mine, f"{suffix}-1") == ["created"]
@@ -501,7 +503,7 @@ def test_a_batch_of_deletions(mine: Caller, row: Row, suffix: str, form: str) ->
     assert told[:4] == [
         (rows[0]["handle"], 1, "success"),
         (f"{PREFIX}/{suffix}-no", -2, "标识不存在"),
-        (rows[0]["handle"], -2, "标识与本批第1行重复"),
+        (rows[0]["handle"], -2, "与本批第1行重复"),
         (rows[1]["handle"], 1, "success"),
     ]
     assert told[4][:2] == ("nonsense", -2)

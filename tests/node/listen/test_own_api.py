@@ -234,9 +234,9 @@ async def test_batches_are_told_to_those_who_sent_them(database: str) -> None:
         assert status == 200
         (mine,) = answer["batches"]
         counts = ("rows", "succeeded", "existed_alike", "existed_different", "refused")
-        assert [mine[name] for name in counts] == [5, 1, 1, 1, 2]
+        assert [mine[name] for name in counts] == [5, 1, 2, 1, 1]
         assert (mine["username"], mine["operation"]) == ("leather", "create")
-        assert [(n, handle) for n, handle, _ in mine["reasons"]] == [(4, f"{PREFIX}/C"), (5, "x")]
+        assert [(n, handle) for n, handle, _ in mine["reasons"]] == [(5, "x")]
         _, answer = await running.call("GET", "/api/v1/batches", who="admin")
         assert [each["operation"] for each in answer["batches"]] == ["delete", "create"], "newest first"
         page = f"/api/v1/batches?below={answer['batches'][0]['number']}&size=1"
@@ -247,7 +247,7 @@ async def test_batches_are_told_to_those_who_sent_them(database: str) -> None:
         assert (await running.call("GET", f"/api/v1/batches/{number}", who="stranger"))[0] == 404
         assert (await running.call("GET", "/api/v1/batches/999999"))[0] == 404
         assert (await running.call("GET", "/api/v1/batches", who=None))[0] == 401
-        for query in ("size=0", "size=x", "below=-1", "size=1e3", "size=二", f"below={2**63}"):
+        for query in ("size=0", "size=x", "below=-1", "size=1e3", "size=二", f"below={2**63}", "below=" + "9" * 5000):
             assert (await running.call("GET", f"/api/v1/batches?{query}"))[0] == 400, query
         assert (await running.call("GET", f"/api/v1/batches?below={2**63 - 1}&size={2**63 - 1}"))[0] == 200
 
