@@ -456,7 +456,7 @@ def test_a_batch_tells_every_row_its_fate_in_the_order_sent(mine: Caller, row: R
     counts = {name: kept[name] for name in ("rows", "succeeded", "existed_alike", "existed_different", "refused")}
     assert counts == {"rows": 9, "succeeded": 2, "existed_alike": 1, "existed_different": 2, "refused": 4}
     assert (kept["username"], kept["operation"]) == (MINE[1], "create")
-    assert kept["reasons"][1] == [4, f"{PREFIX}/{suffix}-2", "缺少必要的请求参数: templateVersion"]
+    assert kept["reasons"][0] == [4, f"{PREFIX}/{suffix}-2", "缺少必要的请求参数: templateVersion"]
     assert mine.call("GET", f"/api/v1/batches/{kept['number']}").json == kept
 
 
