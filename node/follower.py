@@ -151,7 +151,7 @@ class Follower:
                 try:
                     await self._replay(redis)
                 except RestartedError:
-                    continue
+                    await asyncio.sleep(REST_SECONDS)  # two servers behind one name must not make this spin
                 except (*BROKEN, UnavailableError) as error:
                     self._down = True
                     log.debug("redis_still_distrusted", error=str(error))
