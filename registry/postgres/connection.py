@@ -32,6 +32,7 @@ Connection = Any
 _SESSION: Final = {
     # Every statement of ours comes by an index; a plan made while a table looked empty must not outlive that.
     "enable_seqscan": "off",
+    "enable_bitmapscan": "off",
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
     "plan_cache_mode": "force_generic_plan",

@@ -51,7 +51,10 @@ class World:
 
 def _is_ready(world: World) -> bool:
     """Whether ready.json is this start's own: one that was killed leaves its file behind."""
-    return (world.data / "ready.json").exists() and world.ready["pid"] == world.process.pid
+    try:
+        return bool(world.ready["pid"] == world.process.pid)
+    except FileNotFoundError:
+        return False
 
 
 def start(data: Path, *more: str) -> World:
