@@ -19,6 +19,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from node import clock
 from node.config import Config
 from node.resolve.answer import Answer, Outcome
 from node.stamps import PREFIXES_MOST
@@ -44,8 +45,8 @@ _RUN: Final = re.compile(rb"run_id:(\w+)")
 
 _FILL: Final = """
 for i = 1, #KEYS do
-  if redis.call('GET', KEYS[i]) == ARGV[2 * i] then
-    redis.call('SET', KEYS[i], ARGV[2 * i + 1], 'PX', ARGV[1])
+  if redis.call('GET', KEYS[i]) == ARGV[3 * i - 2] then
+    redis.call('SET', KEYS[i], ARGV[3 * i - 1], 'PX', ARGV[3 * i])
   end
 end
 """
@@ -71,7 +72,7 @@ def namespace(key: bytes) -> str:
 
     The edition of the entries' form is part of it: two versions of the program side by side do not misread each other.
     """
-    return f"idnode:{sha256(b'redis edition 1' + key).hexdigest()[:16]}"
+    return f"idnode:{sha256(b'redis edition 2' + key).hexdigest()[:16]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +85,13 @@ class Fill:
 
 
 class RedisCache:
-    """The shared cache at `url`; answers live `seconds`, their keys begin with `namespace`.
+    """The shared cache at `url`; answers live at most `seconds`, their keys begin with `namespace`.
 
     `on_restart` is called, and the call at hand fails, whenever another run of Redis is met. Every method raises one
-    of BROKEN when it is out of reach.
+    of BROKEN when it is out of reach. `now` gives seconds since 1970 UTC.
     """
 
-    def __init__(self, url: str, seconds: int, namespace: str) -> None:
+    def __init__(self, url: str, seconds: int, namespace: str, now: Callable[[], int]) -> None:
         self.on_restart: Callable[[], None] = lambda: None
         pool = redis.asyncio.BlockingConnectionPool.from_url(
             url,
@@ -104,14 +105,15 @@ class RedisCache:
         self._redis: Any = redis.asyncio.Redis.from_pool(pool)
         self._namespace = namespace
         self._run = b""
-        self._milliseconds = seconds * 1000
+        self._seconds = seconds
+        self._now = now
         self._fill = self._redis.register_script(_FILL)
         self._correct = self._redis.register_script(_CORRECT)
 
     @classmethod
     def of(cls, config: Config) -> Self:
         """The one the settings name."""
-        return cls(config.redis_url, config.cache_seconds, namespace(config.key()))
+        return cls(config.redis_url, config.cache_seconds, namespace(config.key()), clock.seconds)
 
     async def _connected(self, connection: Any) -> None:
         """Looks who is there. Another server than before (or the first one) may hold what an old dump held."""
@@ -143,13 +145,17 @@ class RedisCache:
         return await self.take(keys)
 
     async def fill(self, fills: Sequence[Fill]) -> None:
-        """Stores answers whose lease still stands."""
-        kept = [f for f in fills if len(f.answer.shown) <= BODY_MOST]
-        if kept:
-            arguments: list[bytes | int] = [self._milliseconds]
-            for each in kept:
-                arguments += [each.lease, _ENTRY + each.answer.to_octets()]
-            await self._fill(keys=[self._name(f.key) for f in kept], args=arguments)
+        """Stores answers whose lease still stands, each for as long as it may be given."""
+        now = self._now()
+        keys: list[str] = []
+        arguments: list[bytes | int] = []
+        for each in fills:
+            life = each.answer.life(self._seconds, now)
+            if life and len(each.answer.shown) <= BODY_MOST:
+                keys.append(self._name(each.key))
+                arguments += [each.lease, _ENTRY + each.answer.to_octets(), life * 1000]
+        if keys:
+            await self._fill(keys=keys, args=arguments)
 
     async def correct(self, keys: Sequence[str], versions: Sequence[int]) -> None:
         """Removes whatever is older than these versions, leases included."""

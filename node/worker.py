@@ -96,7 +96,7 @@ async def run(config: Config, place: process.Place) -> None:
     house = House(
         config=config,
         admission=Admission(config.requests, config.peer_rate, clock.monotonic),
-        hot=Hot(shared, first, config.hot_entries, config.cache_seconds, clock.monotonic),
+        hot=Hot(shared, first, config.hot_entries, config.cache_seconds, clock.monotonic, clock.seconds),
         lookup=lookup,
         steward=steward,
         batcher=Batcher(registrar, config.write_rows, clock.seconds),

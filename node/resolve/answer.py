@@ -4,8 +4,8 @@ An answer here is the anonymous, public one; who may see more asks another way.
 """
 
 import struct
-from dataclasses import dataclass
-from enum import IntEnum
+from dataclasses import dataclass, field
+from enum import Enum, IntEnum
 from typing import Final, Self
 
 from proto.identifier import Identifier
@@ -21,15 +21,25 @@ class Outcome(IntEnum):
     FOREIGN = 5
 
 
-_HEAD: Final = struct.Struct(">QQQBII")
-"""Version, prefix epoch, template epoch, outcome, prefix, template. The version stands first: Redis reads it there."""
+class Where(Enum):
+    """Which stage answered. Says how, never what: two answers that differ in it only are equal."""
+
+    HOT = "hot"
+    CACHED = "cached"
+    OWN = "own"
+    FORWARDED = "forwarded"
+
+
+_HEAD: Final = struct.Struct(">QQQBIIQ")
+"""Version, prefix epoch, template epoch, outcome, prefix, template, until. The version stands first: Redis reads it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What stands behind an identifier for everybody, and under which epochs that holds.
 
-    `shown` is the JSON array of its public values (FOUND only). `version` 0: never registered.
+    `shown` is the JSON array of its public values (FOUND only). `version` 0: never registered here.
+    `until`: seconds since 1970 UTC from which on it may not be given any more; 0 = no bound of its own.
     """
 
     outcome: Outcome
@@ -39,17 +49,24 @@ class Answer:
     template: int = 0
     template_epoch: int = 0
     shown: bytes = b""
+    until: int = 0
+    where: Where = field(default=Where.OWN, compare=False)
 
     def to_octets(self) -> bytes:
         """The answer as shared caches hold it."""
-        head = _HEAD.pack(self.version, self.epoch, self.template_epoch, self.outcome, self.prefix, self.template)
-        return head + self.shown
+        epochs = self.version, self.epoch, self.template_epoch
+        return _HEAD.pack(*epochs, self.outcome, self.prefix, self.template, self.until) + self.shown
 
     @classmethod
     def from_octets(cls, octets: bytes) -> Self:
         """The answer a shared cache held."""
-        version, epoch, template_epoch, outcome, prefix, template = _HEAD.unpack_from(octets)
-        return cls(Outcome(outcome), version, prefix, epoch, template, template_epoch, octets[_HEAD.size :])
+        version, epoch, template_epoch, outcome, prefix, template, until = _HEAD.unpack_from(octets)
+        shown = octets[_HEAD.size :]
+        return cls(Outcome(outcome), version, prefix, epoch, template, template_epoch, shown, until, Where.CACHED)
+
+    def life(self, most: int, now: int) -> int:
+        """Seconds it may still be kept at `now` (since 1970 UTC) by whoever keeps answers for `most`; 0: not at all."""
+        return max(0, min(most, self.until - now)) if self.until else most
 
     @property
     def tag(self) -> str:

@@ -6,11 +6,11 @@ Absent answers have a shelf of their own, so that a flood of unknown identifiers
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from node.gather import BusyError
-from node.resolve.answer import Answer, Outcome, Question
+from node.resolve.answer import Answer, Outcome, Question, Where
 from node.stamps import Shared
 from proto.identifier import Identifier
 from registry.errors import UnavailableError
@@ -45,14 +45,24 @@ class _Flight:
 class Hot:
     """Answers from this process's memory, else from `next_`, one question in flight per identifier and stamp.
 
-    `entries` answers of what is found, each for at most `seconds`; `clock` gives monotonic seconds.
+    `entries` answers of what is found, each for at most `seconds`; `clock` gives monotonic seconds, `now` those since
+    1970 UTC.
     """
 
-    def __init__(self, shared: Shared, next_: Stage, entries: int, seconds: int, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        shared: Shared,
+        next_: Stage,
+        entries: int,
+        seconds: int,
+        clock: Callable[[], float],
+        now: Callable[[], int],
+    ) -> None:
         self._shared = shared
         self._next = next_
         self._seconds = seconds
         self._clock = clock
+        self._now = now
         self._found: OrderedDict[str, _Entry] = OrderedDict()
         self._absent: OrderedDict[str, _Entry] = OrderedDict()
         self._most = entries
@@ -89,7 +99,7 @@ class Hot:
         try:
             return await asyncio.shield(flight.future)
         except (UnavailableError, BusyError):
-            if entry is not None:
+            if entry is not None and entry.answer.life(self._seconds, self._now()):
                 return entry.answer
             raise
 
@@ -116,8 +126,10 @@ class Hot:
 
     async def _fetch(self, question: Question) -> Answer:
         answer = await self._next.ask(question)
-        if self._most and len(answer.shown) <= SHOWN_MOST and self._still(question):
-            self._keep(question.identifier.key, _Entry(answer, question.stamp, self._clock() + self._seconds))
+        life = answer.life(self._seconds, self._now())
+        if life and self._most and len(answer.shown) <= SHOWN_MOST and self._still(question):
+            kept = replace(answer, where=Where.HOT)  # once here, so that a hit says so at no cost
+            self._keep(question.identifier.key, _Entry(kept, question.stamp, self._clock() + life))
         return answer
 
     def _still(self, question: Question) -> bool:

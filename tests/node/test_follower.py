@@ -16,8 +16,8 @@ import pytest
 import redis.asyncio
 from redis.exceptions import ConnectionError as RedisAway
 
+from node import clock, stamps
 from node import follower as following
-from node import stamps
 from node.embedded import Servers
 from node.follower import BELL, Follower
 from node.redis_cache import Fill, RedisCache, RestartedError
@@ -38,8 +38,8 @@ class Redis(RedisCache):
     away = False
     on_ping: Callable[[], None] = staticmethod(lambda: None)
 
-    def __init__(self, url: str, seconds: int, namespace: str) -> None:
-        super().__init__(url, seconds, namespace)
+    def __init__(self, url: str, seconds: int, namespace: str, now: Callable[[], int]) -> None:
+        super().__init__(url, seconds, namespace, now)
         self.corrected: list[list[str]] = []
 
     async def correct(self, keys: Sequence[str], versions: Sequence[int]) -> None:
@@ -115,7 +115,7 @@ def descriptor() -> Iterator[int]:
 
 @pytest.fixture
 async def machine(servers: Servers, database: str, descriptor: int) -> AsyncIterator[Machine]:
-    cache = Redis(servers.redis_url, SECONDS, "idnode")
+    cache = Redis(servers.redis_url, SECONDS, "idnode", clock.seconds)
     with pytest.raises(RestartedError):  # who is met for the first time is not trusted
         await RedisCache.ping(cache)
     async with redis.asyncio.from_url(servers.redis_url) as raw, small_registry(database) as registry:

@@ -4,11 +4,13 @@ import asyncio
 import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import redis.asyncio
 
+from node import clock
 from node.embedded import Servers
 from node.redis_cache import BODY_MOST, BROKEN, LEASE_MILLISECONDS, Fill, RedisCache, RestartedError, namespace
 from node.resolve.answer import Answer, Outcome
@@ -24,7 +26,7 @@ def answer(version: int, shown: bytes = b"[]") -> Answer:
 
 @asynccontextmanager
 async def cache_at(url: str) -> AsyncIterator[RedisCache]:
-    made = RedisCache(url, SECONDS, "idnode")
+    made = RedisCache(url, SECONDS, "idnode", clock.seconds)
     with suppress(*BROKEN):  # whoever is met for the first time is distrusted
         await made.ping()
     try:
@@ -92,6 +94,19 @@ async def test_many_keys_in_one_round_trip_keep_their_order(cache: RedisCache) -
     assert a != d
     await cache.fill([Fill("a", a, answer(7)), Fill("d", d, answer(8)), Fill("b", a, answer(9))])
     assert await cache.take(["a", "b", "d"]) == [answer(7), answer(1), answer(8)]
+
+
+async def test_an_answer_is_held_no_longer_than_it_may_be_given(cache: RedisCache, raw: redis.asyncio.Redis) -> None:
+    lives = {"short": 5, "long": 10 * SECONDS, "over": 0}
+    fills = [
+        Fill(key, await lease(cache, key), replace(answer(1), until=clock.seconds() + life))
+        for key, life in lives.items()
+    ]
+    await cache.fill(fills)
+    assert 0 < await raw.pttl("idnode:short") <= 5000
+    assert LEASE_MILLISECONDS < await raw.pttl("idnode:long") <= SECONDS * 1000
+    assert await held(cache, "short") == fills[0].answer
+    assert await held(cache, "over") is None
 
 
 async def test_a_fill_is_refused_after_a_correction(cache: RedisCache) -> None:
@@ -324,7 +339,7 @@ async def test_what_comes_back_with_an_old_dump_is_not_believed(valkey: OwnValke
 async def test_two_installations_on_one_redis_never_meet(servers: Servers, raw: redis.asyncio.Redis) -> None:
     names = [namespace(bytes([n]) * 32) for n in range(2)]
     assert len(set(names)) == 2
-    first, second = (RedisCache(servers.redis_url, SECONDS, name) for name in names)
+    first, second = (RedisCache(servers.redis_url, SECONDS, name, clock.seconds) for name in names)
     for each in (first, second):
         with pytest.raises(RestartedError):
             await each.ping()

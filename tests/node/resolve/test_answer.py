@@ -1,18 +1,26 @@
 """`Answer`: what shared caches hold is read back as it was, and Redis finds the version where it looks for it."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.resolve.answer import Answer, Outcome
+from node.resolve.answer import Answer, Outcome, Where
 
 LONG = st.integers(0, 2**64 - 1)
 WORD = st.integers(0, 2**32 - 1)
-ANSWERS = st.builds(Answer, st.sampled_from(Outcome), LONG, WORD, LONG, WORD, LONG, st.binary(max_size=300))
+ANSWERS = st.builds(Answer, st.sampled_from(Outcome), LONG, WORD, LONG, WORD, LONG, st.binary(max_size=300), LONG)
 
 
 @given(ANSWERS)
 def test_octets_are_read_back(answer: Answer) -> None:
-    assert Answer.from_octets(answer.to_octets()) == answer
+    again = Answer.from_octets(answer.to_octets())
+    assert again == answer
+    assert (answer.where, again.where) == (Where.OWN, Where.CACHED)
+
+
+@pytest.mark.parametrize(("until", "life"), [(0, 60), (99, 0), (100, 0), (101, 1), (159, 59), (160, 60), (2**63, 60)])
+def test_it_lives_as_long_as_is_kept_and_as_it_may_be_given(until: int, life: int) -> None:
+    assert Answer(Outcome.FOUND, 1, 2, 3, until=until).life(60, 100) == life
 
 
 @given(ANSWERS)
@@ -21,10 +29,10 @@ def test_the_version_stands_first_where_the_guard_in_redis_reads_it(answer: Answ
 
 
 def test_octets_in_shared_caches_stay_what_they_are() -> None:
-    answer = Answer(Outcome.FOUND, 3, 7, 21, 9, 22, b"[]")
+    answer = Answer(Outcome.FOUND, 3, 7, 21, 9, 22, b"[]", 1_795_000_000)
     assert (
         answer.to_octets()
-        == bytes.fromhex("000000000000000300000000000000150000000000000016010000000700000009") + b"[]"
+        == bytes.fromhex("000000000000000300000000000000150000000000000016010000000700000009000000006afd86c0") + b"[]"
     )
 
 

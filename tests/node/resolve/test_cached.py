@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import redis.asyncio
 
-from node import stamps
+from node import clock, stamps
 from node.embedded import Servers
 from node.redis_cache import BROKEN, Fill, RedisCache
 from node.resolve.answer import Answer, Outcome, Question
@@ -75,7 +75,7 @@ def descriptor() -> Iterator[int]:
 
 @asynccontextmanager
 async def at(url: str) -> AsyncIterator[RedisCache]:
-    made = RedisCache(url, 60, "idnode")
+    made = RedisCache(url, 60, "idnode", clock.seconds)
     with suppress(*BROKEN):  # whoever is met for the first time is distrusted
         await made.ping()
     try:

@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 
 from node import stamps
-from node.resolve.answer import Answer, Outcome, Question
+from node.resolve.answer import Answer, Outcome, Question, Where
 from node.resolve.hot import SHOWN_MOST, Hot
 from node.stamps import Shared
 from proto.identifier import Identifier
@@ -64,7 +64,7 @@ class World:
         self.follower.set_generation()
         self.next = Next()
         self.now = 1000.0
-        self.hot = Hot(self.mine, self.next, entries, SECONDS, lambda: self.now)
+        self.hot = Hot(self.mine, self.next, entries, SECONDS, lambda: self.now, lambda: int(self.now))
 
     def write(self, identifier: Identifier) -> None:
         """Another worker's commit, answered."""
@@ -322,6 +322,33 @@ async def test_an_error_nobody_waits_for_is_not_complained_of(world: World) -> N
     world.next.let(0, UnavailableError("away"))
     await settle()
     assert not complaints
+
+
+async def test_who_was_asked_is_told(world: World) -> None:
+    world.next.answer = replace(found(1), where=Where.FORWARDED)
+    assert [(await world.hot.ask(BAG)).where for _ in range(3)] == [Where.FORWARDED, Where.HOT, Where.HOT]
+
+
+async def test_an_answer_is_kept_no_longer_than_it_may_be_given(world: World) -> None:
+    world.next.answer = replace(found(1), until=int(world.now) + 5)
+    for seconds, asked in ((0, 1), (4.9, 1), (0.2, 2), (0.0, 3)):
+        world.now += seconds
+        await world.hot.ask(BAG)
+        assert world.asked == asked
+    world.next.answer = replace(found(1), until=int(world.now) + 10 * SECONDS)
+    await world.hot.ask(OTHER)
+    world.now += SECONDS + 1
+    await world.hot.ask(OTHER)
+    assert world.asked == 5
+
+
+async def test_an_answer_that_may_not_be_given_is_no_help_when_nobody_else_answers(world: World) -> None:
+    world.next.answer = replace(found(1), until=int(world.now) + 5)
+    await world.hot.ask(BAG)
+    world.now += 6
+    world.next.answer = UnavailableError("away")
+    with pytest.raises(UnavailableError):
+        await world.hot.ask(BAG)
 
 
 # -- epochs, doubt, generation
