@@ -5,15 +5,13 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from node.quarters import Account, valkey_program
-
-PATIENCE = 20.0
+from tests.waiting import PATIENCE, wait_until
 
 
 @dataclass
@@ -40,11 +38,13 @@ class OwnValkey:
         self.process = subprocess.Popen(
             command, env={"LC_ALL": "C", **self.environment}, stdout=subprocess.DEVNULL, start_new_session=True
         )
-        until = time.monotonic() + PATIENCE
-        while not self._answers():
-            assert self.process.poll() is None, "valkey has ended"
-            assert time.monotonic() < until, "valkey does not answer"
-            time.sleep(0.01)
+        wait_until(lambda: self._answers() or self.ended, "valkey answers")
+        assert not self.ended
+
+    @property
+    def ended(self) -> bool:
+        """Whether its process is over."""
+        return self.process is None or self.process.poll() is not None
 
     def _answers(self) -> bool:
         with suppress(OSError), socket.socket(socket.AF_UNIX) as to:

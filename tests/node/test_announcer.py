@@ -5,7 +5,6 @@ Shared memory is real. Redis is a fake that looks at the memory whenever it is a
 
 import asyncio
 import os
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from functools import partial
 
@@ -21,9 +20,9 @@ from registry.errors import UnavailableError, UnknownOutcomeError
 from registry.postgres.connection import backends_gone, open_pool
 from registry.registrar import Registrar
 from tests.fakes.small_registry import PREFIX, SmallRegistry, small_registry
+from tests.waiting import until
 
 KEYS = ["88.999.1001/A", "88.999.1001/B"]
-PATIENCE = 20.0
 
 
 class Redis:
@@ -81,15 +80,6 @@ class World:
     @property
     def cacheable(self) -> bool:
         return self.shared.trusted(lambda: None) is not None
-
-
-async def until(happened: Callable[[], bool]) -> None:
-    """Returns when it has; nothing here takes longer than some turns of the loop."""
-    for _ in range(10_000):
-        if happened():
-            return
-        await asyncio.sleep(0)
-    pytest.fail("it never happened")
 
 
 @pytest.fixture(autouse=True)
@@ -380,17 +370,8 @@ async def test_a_successor_ends_the_doubt_its_predecessor_left(world: World) -> 
 # -- with PostgreSQL: a commit that loses its connection
 
 
-async def _waiting_for_lock(connection: asyncpg.Connection) -> int:
-    """The server process of ours that waits for a lock, as soon as there is one."""
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        backend = await connection.fetchval(
-            "SELECT pid FROM pg_stat_activity WHERE application_name = 'mine' AND wait_event_type = 'Lock'"
-        )
-        if backend is not None:
-            return int(backend)
-        await asyncio.sleep(0.01)
-    pytest.fail("the commit never came to the lock")
+# The server process of ours that waits for a lock.
+WAITING_FOR_LOCK = "SELECT pid FROM pg_stat_activity WHERE application_name = 'mine' AND wait_event_type = 'Lock'"
 
 
 @pytest.mark.parametrize(
@@ -415,16 +396,14 @@ async def test_the_slots_of_a_commit_that_failed_come_back(
         slot = world.shared.slot(f"{PREFIX}/A")
         writing = asyncio.create_task(mine.write("create", "A"))
         watching = await asyncpg.connect(database)  # a transaction would see its first picture of the others again
-        backend = await _waiting_for_lock(watching)
+        await until(lambda: watching.fetchval(WAITING_FOR_LOCK), "the commit comes to the lock")
+        backend = await watching.fetchval(WAITING_FOR_LOCK)
         assert world.shared.is_pending(world.shared.stamp(slot))
         await watching.execute(f"SELECT {blow}($1)", backend)
         with pytest.raises(error):
             await writing
         await holding.rollback()
-        deadline = time.monotonic() + PATIENCE
-        while world.shared.is_pending(world.shared.stamp(slot)):
-            assert time.monotonic() < deadline, "the slot is pending for ever"
-            await asyncio.sleep(0.01)
+        await until(lambda: not world.shared.is_pending(world.shared.stamp(slot)), "the slot is quiet")
         assert world.shared.redis_trusted == (error is UnavailableError), "a cancelled commit has changed nothing"
         for connection in (watching, other, pool):
             await connection.close()

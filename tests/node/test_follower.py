@@ -5,7 +5,6 @@ The "other machine" is a registrar that tells nobody. Waiting is for what anothe
 
 import asyncio
 import os
-import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -27,9 +26,9 @@ from registry.errors import UnavailableError
 from registry.prefix import PrefixState
 from tests.conftest import named
 from tests.fakes.small_registry import PREFIX, TEMPLATE, SmallRegistry, small_registry
+from tests.waiting import until
 
 SECONDS = 60
-PATIENCE = 30.0
 
 
 class Redis(RedisCache):
@@ -97,13 +96,6 @@ async def running(machine: Machine) -> AsyncIterator[None]:
         if machine.follower._recovering is not None:
             machine.follower._recovering.cancel()
             await asyncio.gather(machine.follower._recovering, return_exceptions=True)
-
-
-async def until(happened: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not happened():
-        assert time.monotonic() < deadline, "it never happened"
-        await asyncio.sleep(0.005)
 
 
 @pytest.fixture
@@ -483,18 +475,15 @@ async def test_a_bell_wakes_it_and_it_listens_again_after_its_connection_is_lost
     monkeypatch.setattr(following, "POLL_SECONDS", 0.01)
     ringing = await asyncpg.connect(database)
 
-    async def rung() -> None:
-        deadline = time.monotonic() + PATIENCE
-        while not bell.is_set():
-            assert time.monotonic() < deadline, "nobody listens"
-            await ringing.execute(f"NOTIFY {BELL}")
-            await asyncio.sleep(0.01)
+    async def rung() -> bool:
+        await ringing.execute(f"NOTIFY {BELL}")
+        return bell.is_set()
 
-    await rung()
+    await until(rung, "somebody listens")
     lost = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'idnode-bell'"
     assert await ringing.fetchval(lost) == 1
     bell.clear()
-    await rung()
+    await until(rung, "it listens again")
     listening.cancel()
     await asyncio.gather(listening, return_exceptions=True)
     await ringing.close()

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,9 +15,10 @@ import pytest
 from node import process
 from node.config import Config
 from node.process import Place
+from tests.waiting import PATIENCE, wait_until
+from tests.whole.calls import runs
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 20.0
 PLACE = Place("0a1b2c3d", 3, 12, 5, 6)
 
 CHILD = """
@@ -98,14 +98,6 @@ child.wait()
 """
 
 
-def gone(pid: int) -> bool:
-    """Whether the process is over; a zombie nobody has waited for yet is."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except FileNotFoundError:
-        return True
-
-
 def test_a_child_ends_with_its_parent_even_by_kill_9() -> None:
     with subprocess.Popen(
         [sys.executable, "-c", PARENT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT
@@ -118,10 +110,7 @@ def test_a_child_ends_with_its_parent_even_by_kill_9() -> None:
         (pid,) = (int(line) for line in lines if line.isdigit())
         parent.kill()
         parent.wait(PATIENCE)
-    deadline = time.monotonic() + PATIENCE
-    while not gone(pid):
-        assert time.monotonic() < deadline, "the child lives on"
-        time.sleep(0.01)
+    wait_until(lambda: not runs(pid), "the child ends")
 
 
 def test_a_parent_that_is_process_1_is_a_parent_like_any_other(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,8 +4,7 @@ import asyncio
 import os
 import signal
 import socket
-import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing
 from typing import Any
 
@@ -14,17 +13,10 @@ import pytest
 from node import supervisor as supervising
 from node.config import Config
 from node.supervisor import PortTakenError, Supervisor, listening_socket, listening_sockets
+from tests.waiting import PATIENCE, until
 
-PATIENCE = 30.0
 NOWHERE = "postgresql://idnode@/idnode?host=/nowhere&port=5432"
 START = asyncio.create_subprocess_exec
-
-
-async def until(happened: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not happened():
-        assert time.monotonic() < deadline, "it never happened"
-        await asyncio.sleep(0.005)
 
 
 @pytest.fixture(autouse=True)
@@ -176,21 +168,22 @@ async def test_who_dies_young_is_started_after_longer_and_longer_pauses(
     monkeypatch.setenv("FAKE_CHILD", "short")
     pauses: list[float] = []
     monkeypatch.setattr(supervising, "RESTART_SECONDS", (0.0, 0.001, 0.002, 0.003))
-    sleep = asyncio.sleep
+    sleep, enough = asyncio.sleep, asyncio.Event()
 
     async def noted(seconds: float) -> None:
         if seconds < 0.004:
             pauses.append(seconds)
-        await sleep(3600 if len(pauses) > 6 else seconds)
+        if len(pauses) > 6:
+            enough.set()
+            await asyncio.Event().wait()
+        await sleep(seconds)
 
     monkeypatch.setattr(supervising.asyncio, "sleep", noted)
     made = Supervisor(Config(http_port=port, workers=1, database_url=NOWHERE), [])
     made.children = [supervising.Child("node.follower", 1)]
     task = asyncio.create_task(made.run())
-    deadline = time.monotonic() + PATIENCE
-    while len(pauses) < 7:
-        assert time.monotonic() < deadline
-        await sleep(0.01)
+    async with asyncio.timeout(PATIENCE):
+        await enough.wait()
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert pauses[:6] == [0.0, 0.001, 0.002, 0.003, 0.003, 0.003]

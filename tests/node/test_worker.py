@@ -5,8 +5,7 @@ import base64
 import json
 import os
 import socket
-import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -23,16 +22,9 @@ from node.worker import Bell
 from registry.account import Account, hash_password
 from registry.postgres.connection import open_pool
 from tests.fakes.small_registry import PREFIX, small_registry
+from tests.waiting import until
 
-PATIENCE = 30.0
 KEY = base64.b64encode(bytes(32)).decode()
-
-
-async def until(happened: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not happened():
-        assert time.monotonic() < deadline, "it never happened"
-        await asyncio.sleep(0.01)
 
 
 @pytest.fixture
@@ -100,10 +92,8 @@ async def test_what_is_in_hand_at_a_stop_is_finished(database: str, descriptor: 
         reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
         body = json.dumps({"username": "chief", "password": "long enough"}).encode()
         writer.write(b"POST /identity/token HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
-        deadline = time.monotonic() + PATIENCE
-        while not await watching.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
-            assert time.monotonic() < deadline, "the request never came so far"
-            await asyncio.sleep(0.01)
+        waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+        await until(lambda: watching.fetchval(waiting), "the request comes so far")
         task.cancel()
         await asyncio.sleep(0)
         await holding.execute("COMMIT")

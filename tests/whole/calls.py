@@ -1,16 +1,22 @@
-"""How tests of the whole speak to a node: plain HTTP, each call on a connection of its own, so any worker may answer.
+"""How tests of the whole deal with a node: plain HTTP, the command line, and its processes.
 
-Paths and bodies are sent as they are given; nothing is normalised, no header is added that a test did not ask for.
+Each call goes on a connection of its own, so any worker may answer. Paths and bodies are sent as they are given;
+nothing is normalised, no header is added that a test did not ask for.
 """
 
 import http.client
 import json
+import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 
@@ -50,6 +56,13 @@ class Caller:
         finally:
             connection.close()
 
+    def status(self, path: str) -> int:
+        """What a GET of `path` is answered with; 0 when nobody is there."""
+        try:
+            return self.call("GET", path).status
+        except (OSError, http.client.HTTPException):
+            return 0
+
     def signed(self, username: str, password: str, path: str = "/identity/token") -> "Caller":
         """The same before the same door, signed in."""
         answer = Caller(self.base).call("POST", path, {"username": username, "password": password}).json
@@ -64,3 +77,38 @@ def idnode(data: Path, *words: str, typed: str = "") -> str:
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, input=typed, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def children(pid: int, word: str = "") -> list[int]:
+    """The children of a process, those whose command line holds `word`."""
+    found = []
+    of_each_thread = (path.read_text().split() for path in Path(f"/proc/{pid}/task").glob("*/children"))
+    for child in chain.from_iterable(of_each_thread):
+        try:
+            if word.encode() in Path(f"/proc/{child}/cmdline").read_bytes():
+                found.append(int(child))
+        except FileNotFoundError:
+            continue  # it has ended since
+    return found
+
+
+def runs(pid: int) -> bool:
+    """Whether that process is at work; a zombie nobody has waited for yet is not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def kill_children(pid: int, word: str) -> None:
+    """kill -9 for all children of that kind; returns when as many others stand in their places."""
+    victims = children(pid, word)
+    assert victims, f"no {word} to kill"
+    for victim in victims:
+        os.kill(victim, signal.SIGKILL)
+
+    def replaced() -> bool:
+        standing = children(pid, word)
+        return len(standing) == len(victims) and not set(standing) & set(victims)
+
+    wait_until(replaced, f"{word} is replaced")

@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 
 import pytest
 
-PATIENCE = 90.0
+from tests.waiting import PATIENCE, wait_until
 
 
 def free_port() -> int:
@@ -73,12 +72,13 @@ def start(data: Path, *more: str) -> World:
             cwd=Path(__file__).parents[2],
         )
     world = World(data, process, log)
-    until = time.monotonic() + PATIENCE
-    while not _is_ready(world):
-        if process.poll() is not None or time.monotonic() > until:
+    try:
+        wait_until(lambda: _is_ready(world) or process.poll() is not None, "up is ready")
+    finally:
+        if not _is_ready(world):
             process.kill()
+            process.wait()
             pytest.fail(f"up did not become ready:\n{log.read_text()[-4000:]}")
-        time.sleep(0.05)
     return world
 
 

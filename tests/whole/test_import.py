@@ -4,14 +4,9 @@ import csv
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,38 +16,11 @@ import pytest
 import xlsxwriter
 
 from node.importer.results import journal_path
+from tests.waiting import PATIENCE, wait_until
+from tests.whole.calls import ROOT, Caller, children
 
-ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "docs" / "examples"
 LEATHER, AUTOMOTIVE, COSMETICS = "88.999.1001", "88.999.2001", "88.999.3001"
-PATIENCE_SECONDS = 120
-"""Longest wait for anything that must happen: reaching it fails the test, nothing is measured by it."""
-
-
-def wait_for(happened: Callable[[], bool]) -> None:
-    until = time.monotonic() + PATIENCE_SECONDS
-    while not happened():
-        assert time.monotonic() < until, "it never happened"
-        time.sleep(0.005)
-
-
-def free_ports(count: int) -> list[str]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [str(each.getsockname()[1]) for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
-
-
-def children(parent: int, word: str) -> list[int]:
-    """Processes whose parent is `parent` and whose command line holds `word`."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        with suppress(OSError, StopIteration):
-            if entry.name.isdecimal() and word in (entry / "cmdline").read_text():
-                line = next(x for x in (entry / "status").read_text().splitlines() if x.startswith("PPid:"))
-                found += [int(entry.name)] if int(line.split()[1]) == parent else []
-    return found
 
 
 @dataclass(frozen=True)
@@ -75,17 +43,10 @@ class World:
 
     def call(self, method: str, path: str, body: Any = None, who: dict[str, str] | None = None) -> Any:
         """The JSON of an answer, whatever its status."""
-        headers = {"Content-Type": "application/json"}
+        caller = Caller(self.ready["http"])
         if who:
-            secret = {"username": who["username"], "password": who["password"]}
-            headers["Authorization"] = "Bearer " + self.call("POST", "/identity/token", secret)["data"]["token"]
-        octets = json.dumps(body).encode() if body is not None else None
-        request = urllib.request.Request(self.ready["http"] + path, octets, headers, method=method)
-        try:
-            with urllib.request.urlopen(request) as response:
-                return json.load(response)
-        except urllib.error.HTTPError as error:
-            return json.load(error)
+            caller = caller.signed(who["username"], who["password"])
+        return caller.call(method, path, body).json
 
     def owner(self, prefix: str) -> dict[str, str]:
         return next(each for each in self.ready["enterprises"] if each["prefix"] == prefix)
@@ -116,22 +77,11 @@ CHINESE = PLAIN | {"LC_ALL": "zh_CN.UTF-8", "PYTHONUTF8": "1"}
 
 
 @pytest.fixture(scope="module")
-def world(folder: Path) -> Iterator[World]:
+def world(folder: Path, start_world: Callable[..., Any]) -> Iterator[World]:
     """A world of our own: here workers are killed and a prefix is stopped."""
-    data = folder / "import"
-    data.mkdir()
-    http, operator = free_ports(2)
-    command = [sys.executable, "-m", "node.cli", "up", "--data", str(data), "--no-samples"]
-    command += ["--http-port", http, "--operator-port", operator, "--workers", "2"]
-    with (data / "said.txt").open("w") as said:
-        process = subprocess.Popen(command, cwd=ROOT, env=PLAIN, stdout=said, stderr=subprocess.STDOUT)
-    try:
-        wait_for(lambda: (data / "ready.json").exists() or process.poll() is not None)
-        assert process.poll() is None, (data / "said.txt").read_text()
-        yield World(process.pid, data, json.loads((data / "ready.json").read_bytes()))
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(PATIENCE_SECONDS)
+    started = start_world(folder / "import", "--no-samples", "--workers", "2")
+    yield World(started.process.pid, started.data, started.ready)
+    started.stop()
 
 
 def results(path: Path) -> list[list[str]]:
@@ -333,7 +283,7 @@ def begun(world: World, file: Path, options: tuple[str, ...]) -> "subprocess.Pop
 
     before = noted()
     process = subprocess.Popen(world.command("import", file, *options), cwd=ROOT, env=PLAIN, stdout=subprocess.DEVNULL)
-    wait_for(lambda: process.poll() is not None or noted() > before)
+    wait_until(lambda: process.poll() is not None or noted() > before)
     assert process.poll() is None, "the import was too fast or failed"
     return process
 
@@ -370,5 +320,5 @@ async def test_workers_killed_during_an_import_cost_nothing(world: World, tmp_pa
     assert len(workers) == 2
     for worker in workers:
         os.kill(worker, signal.SIGKILL)
-    assert process.wait(PATIENCE_SECONDS) == 0
+    assert process.wait(PATIENCE) == 0
     await check_whole(world, file, "W")

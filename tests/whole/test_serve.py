@@ -6,28 +6,20 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.whole.calls import ROOT, Caller
+from tests.waiting import PATIENCE, wait_until
+from tests.whole.calls import ROOT, Caller, kill_children
 
-PATIENCE = 60.0
 KEY = base64.b64encode(bytes(range(32))).decode()
 PREFIX = "88.999.1001"
 NOWHERE = "postgresql://idnode@/idnode?host=/nowhere&port=5432"
 BUSY = {"status": -1, "message": "系统繁忙", "data": None}
-
-
-def until(true: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not true():
-        assert time.monotonic() < deadline, f"in vain: {what}"
-        time.sleep(0.02)
 
 
 def environment(database: str, **more: str) -> dict[str, str]:
@@ -78,33 +70,12 @@ def readiness(operator: Caller) -> dict[str, Any]:
         return {"ready": False, "reasons": ["nobody there"]}
 
 
-def children(pid: int, word: str) -> list[int]:
-    found = []
-    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-        if word.encode() in Path(f"/proc/{child}/cmdline").read_bytes():
-            found.append(int(child))
-    return found
-
-
-def kill(parent: int, word: str) -> None:
-    """kill -9 for all children of that kind; returns when others stand in their places."""
-    victims = children(parent, word)
-    for pid in victims:
-        os.kill(pid, signal.SIGKILL)
-
-    def replaced() -> bool:
-        standing = children(parent, word)
-        return len(standing) == len(victims) and not set(standing) & set(victims)
-
-    until(replaced, f"{word} is replaced")
-
-
 def test_without_redis_everything_works(folder: Path, database: str) -> None:
     command(database, "enterprise", "add", "甲皮具", "--prefix", PREFIX, "--industry", "leather")
     secret = command(database, "user", "add", "AK-a", "--program", "--enterprise", PREFIX).split()[-1]
     command(database, "user", "add", "chief", "--ask-password", typed="correct horse\n")
     with serving(folder / "serve.log", database, IDNODE_REDIS_URL="") as (process, anyone, operator):
-        until(lambda: readiness(operator)["ready"], "ready")
+        wait_until(lambda: readiness(operator)["ready"], "ready")
         assert readiness(operator)["warnings"] == []
         assert b"\nidnode_redis_trusted 1.0\n" in operator.call("GET", "/metrics").body
         mine = anyone.signed("AK-a", secret)
@@ -129,8 +100,8 @@ def test_without_redis_everything_works(folder: Path, database: str) -> None:
         assert codes == {301}
         assert chief.call("PUT", f"/api/v1/prefixes/{PREFIX}", {"state": "enabled"}).status == 200
         for word in ("node.worker", "node.follower"):
-            kill(process.pid, word)
-            until(lambda: readiness(operator)["ready"], "ready again")
+            kill_children(process.pid, word)
+            wait_until(lambda: readiness(operator)["ready"], "ready again")
         assert seen() == {"v5"}
         value[0]["data"] = {"value": "v6"}
         assert mine.call("PUT", "/identityv2/data", row).json["message"] == "success"
@@ -144,10 +115,10 @@ def test_without_redis_everything_works(folder: Path, database: str) -> None:
 
 def test_without_a_database_it_waits_and_says_so(folder: Path) -> None:
     with serving(folder / "alone.log", NOWHERE) as (process, anyone, operator):
-        until(lambda: "database_unreachable" in readiness(operator)["reasons"], "the reason")
+        wait_until(lambda: "database_unreachable" in readiness(operator)["reasons"], "the reason")
         assert operator.call("GET", "/health/live").json == {"live": True}
         assert {"database_unreachable", "follower_not_caught_up"} <= set(readiness(operator)["reasons"])
-        until(lambda: "worker_0_silent" not in readiness(operator)["reasons"], "a worker")
+        wait_until(lambda: "worker_0_silent" not in readiness(operator)["reasons"], "a worker")
         reply = anyone.call("POST", "/identity/token", {"username": "x", "password": "y"})
         assert (reply.status, reply.json, reply.headers["retry-after"]) == (503, BUSY, "1")
         reply = anyone.call("GET", f"/api/handles/{PREFIX}/A")

@@ -3,65 +3,19 @@
 import json
 import os
 import re
-import signal
 import socket
 import stat
 import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Callable, Iterator
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-PATIENCE = 60.0
-
-
-def until(true: Callable[[], bool], what: str) -> None:
-    """Waits for another process to bring something about; fails after PATIENCE seconds."""
-    end = time.monotonic() + PATIENCE
-    while not true():
-        assert time.monotonic() < end, f"in vain: {what}"
-        time.sleep(0.02)
-
-
-def get(url: str) -> tuple[int, bytes]:
-    """Status and body, 0 when nobody answered."""
-    try:
-        with urllib.request.urlopen(url, timeout=10) as answer:
-            return answer.status, answer.read()
-    except urllib.error.HTTPError as error:
-        return error.code, error.read()
-    except OSError as error:
-        return 0, str(error).encode()
-
-
-def children(pid: int) -> dict[int, str]:
-    """The children of a process: number → command line."""
-    found = {}
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in task.read_text().split():
-            try:
-                found[int(child)] = Path(f"/proc/{child}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-            except FileNotFoundError:
-                continue
-    return found
-
-
-def running(pid: int) -> bool:
-    """Whether that process lives (a zombie does not)."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
-def of_kind(world: Any, word: str) -> list[int]:
-    return [pid for pid, command in children(world.process.pid).items() if word in command]
-
+from tests.waiting import PATIENCE, wait_until
+from tests.whole.calls import ROOT, Caller, children, kill_children, runs
 
 SAMPLE = "88.999.1001/BAG-2026-000017"
 
@@ -75,11 +29,11 @@ def mine(folder: Path, start_world: Callable[..., Any]) -> Iterator[Any]:
 
 
 def answers(world: Any) -> bool:
-    return get(f"{world.http}/api/handles/{SAMPLE}")[0] == 200
+    return Caller(world.http).status(f"/api/handles/{SAMPLE}") == 200
 
 
 def is_ready(world: Any) -> bool:
-    return get(f"{world.ready['operator']}/health/ready")[0] == 200
+    return Caller(world.ready["operator"]).status("/health/ready") == 200
 
 
 def test_ready_json_is_the_contract(mine: Any) -> None:
@@ -110,29 +64,25 @@ def test_the_printed_commands_work_as_they_stand(mine: Any) -> None:
     first, _, second = done.stdout.partition("\n")
     assert json.loads(first) == {"status": 1, "message": "success", "data": True}
     assert json.loads(second)["handle"] == SAMPLE
-    assert get(commands["open"])[0] == 200
+    assert commands["open"].startswith(mine.http)
+    assert Caller(mine.http).status(commands["open"].removeprefix(mine.http)) == 200
 
 
 def test_the_operator_port_tells_how_it_is(mine: Any) -> None:
-    base = mine.ready["operator"]
-    assert get(f"{base}/health/live")[0] == 200
-    until(lambda: is_ready(mine), "ready")
-    status, metrics = get(f"{base}/metrics")
-    assert status == 200
-    assert b"idnode_build_info{version=" in metrics
-    assert b"\nidnode_ready 1.0\n" in metrics
-    assert b"idnode_" not in get(f"{mine.http}/metrics")[1], "never through the public door"
+    operator = Caller(mine.ready["operator"])
+    assert operator.status("/health/live") == 200
+    wait_until(lambda: is_ready(mine), "ready")
+    metrics = operator.call("GET", "/metrics")
+    assert metrics.status == 200
+    assert b"idnode_build_info{version=" in metrics.body
+    assert b"\nidnode_ready 1.0\n" in metrics.body
+    assert b"idnode_" not in Caller(mine.http).call("GET", "/metrics").body, "never through the public door"
 
 
 @pytest.mark.parametrize("word", ["node.worker", "node.follower", "postgres", "valkey"])
 def test_what_is_killed_is_started_again(mine: Any, word: str) -> None:
-    victims = of_kind(mine, word)
-    assert victims
-    for pid in victims:
-        os.kill(pid, signal.SIGKILL)
-    until(lambda: not any(map(running, victims)), f"the death of {word}")
-    until(lambda: len(of_kind(mine, word)) == len(victims) and not set(of_kind(mine, word)) & set(victims), word)
-    until(lambda: is_ready(mine) and answers(mine), "answers again")
+    kill_children(mine.process.pid, word)
+    wait_until(lambda: is_ready(mine) and answers(mine), "answers again")
     register(mine, f"BAG-K-{len(word):06d}")
 
 
@@ -140,32 +90,25 @@ def register(world: Any, suffix: str) -> None:
     """Registers a handbag through the front door; an unknown outcome is repeated, as clients do."""
     ready = world.ready["enterprises"][0]
     credentials = {"username": ready["access_key"], "password": ready["secret_key"]}
-    until(lambda: post(world, "/identity/token", credentials)["message"] == "success", "signed in")
-    token = post(world, "/identity/token", credentials)["data"]["token"]
+    anyone = Caller(world.http)
+    wait_until(lambda: said(anyone, "/identity/token", credentials) == "success", "signed in")
+    mine = anyone.signed(ready["access_key"], ready["secret_key"])
     value = [
         {"index": index, "type": name, "data": {"format": "string", "value": "x"}}
         for index, name in ((2000, "styleNo"), (2001, "articleType"), (2002, "colour"))
     ]
     handle = f"{ready['prefix']}/{suffix}"
     row = {"handle": handle, "templateVersion": "leather-handbag", "value": value}
-    until(
-        lambda: post(world, "/identityv2/data", row, token)["message"] in {"success", "标识已存在"},
-        "registered",
-    )
-    assert get(f"{world.http}/api/handles/{handle}")[0] == 200
+    wait_until(lambda: said(mine, "/identityv2/data", row) in {"success", "标识已存在"}, "registered")
+    assert anyone.status(f"/api/handles/{handle}") == 200
 
 
-def post(world: Any, path: str, body: Any, token: str = "") -> Any:
-    request = urllib.request.Request(
-        world.http + path, json.dumps(body).encode(), {"Authorization": f"Bearer {token}"}, method="POST"
-    )
+def said(caller: Caller, path: str, body: Any) -> str:
+    """The message a POST is answered with; why there is none, when nobody answers."""
     try:
-        with urllib.request.urlopen(request, timeout=20) as answer:
-            return json.load(answer)
-    except urllib.error.HTTPError as error:
-        return json.load(error)
-    except OSError as error:
-        return {"message": str(error)}
+        return str(caller.call("POST", path, body).json["message"])
+    except (OSError, HTTPException) as error:
+        return str(error)
 
 
 def test_after_kill_9_of_up_nothing_is_left_and_the_next_one_goes_on(
@@ -173,14 +116,13 @@ def test_after_kill_9_of_up_nothing_is_left_and_the_next_one_goes_on(
 ) -> None:
     first = start_world(folder / "killed", "--no-samples")
     register(first, "BAG-STAYS-000001")
-    below = list(children(first.process.pid))
+    below = children(first.process.pid)
     first.process.kill()
     first.process.wait(PATIENCE)
-    until(lambda: not any(map(running, below)), "the end of all children")
+    wait_until(lambda: not any(map(runs, below)), "the end of all children")
     second = start_world(folder / "killed", "--no-samples")
     try:
-        found = get(f"{second.http}/api/handles/88.999.1001/BAG-STAYS-000001")
-        assert found[0] == 200, found
+        assert Caller(second.http).status("/api/handles/88.999.1001/BAG-STAYS-000001") == 200
         assert first.process.pid != second.ready["pid"] == second.process.pid
     finally:
         second.stop()
