@@ -8,6 +8,8 @@ from enum import IntEnum
 from hashlib import sha256
 from typing import Final
 
+from proto.octets import string
+
 HEAD_FIRST: Final = bytes(32)
 """The head of a stream in which nothing has happened."""
 
@@ -23,16 +25,15 @@ class Kind(IntEnum):
     PREFIX_STOPPED = 11
 
 
-def entry_digest(identifier_key: str, version: int, kind: int, template: int, values_digest: bytes) -> bytes:
+def entry_digest(identifier_key: str, version: int, kind: int, template: str, values_digest: bytes) -> bytes:
     """The digest of one entry.
 
-    `identifier_key` is the key spelling (the bare prefix for what happens to a prefix itself), `template` its number
-    (0 = none), `values_digest` 32 octets. Fields are of fixed size or preceded by their length: no two entries
-    share octets.
+    `identifier_key` is the key spelling (the bare prefix for what happens to a prefix itself), `template` the version
+    name under that prefix (empty: none), `values_digest` 32 octets. Fields are of fixed size or preceded by their
+    length: no two entries share octets.
     """
-    key = identifier_key.encode()
     return sha256(
-        len(key).to_bytes(4) + key + version.to_bytes(8) + kind.to_bytes(2) + template.to_bytes(4) + values_digest
+        string(identifier_key) + version.to_bytes(8) + kind.to_bytes(2) + string(template) + values_digest
     ).digest()
 
 

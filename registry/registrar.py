@@ -125,16 +125,19 @@ class Registrar:
             )
         prefix = _prefix(prefix_key, ground)
         templates = {v: await self._lookup.template(*ground.templates[v]) for v in ground.templates}
+        names = {template.number: v for v, template in templates.items() if template}
         judgements = []
         bases = {}
         for job in jobs:
             request = job.request
             stored = ground.records.get(request.identifier.suffix_key)
-            record = (await self._lookup.record(stored))[0] if stored else None
+            record, kept = await self._lookup.record(stored) if stored else (None, None)
+            if kept is not None:
+                names[kept.number] = kept.version
             bases[request.identifier.key] = record.version if record else 0
             template = templates.get(request.template)
             judgements.append(judge(record, request, job.who, prefix, template, now, self._reuse_deleted))
-        return _Judged(prefix, templates, bases, judgements)
+        return _Judged(prefix, templates, names, bases, judgements)
 
     async def _commit(
         self,
@@ -186,6 +189,7 @@ class Registrar:
 class _Judged:
     prefix: RegisteredPrefix | None
     templates: dict[str, Template | None]
+    names: dict[int, str]
     bases: dict[str, int]
     judgements: list[Judgement]
 
@@ -209,7 +213,13 @@ def _change(job: Job, judgement: Accepted, judged: _Judged) -> Change:
         actor=job.who.number,
         live=record.live,
         body=body,
-        entry=entry_digest(identifier.key, record.version, judgement.kind, record.template, sha256(body).digest()),
+        entry=entry_digest(
+            identifier.key,
+            record.version,
+            judgement.kind,
+            judged.names.get(record.template, ""),
+            sha256(body).digest(),
+        ),
     )
 
 

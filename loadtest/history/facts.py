@@ -35,7 +35,7 @@ class Entry(NamedTuple):
     suffix: str
     version: int
     kind: int
-    template: int
+    template: str
     digest: bytes
 
 

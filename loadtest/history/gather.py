@@ -38,7 +38,10 @@ _STREAMS: Final = """
     FROM stream s JOIN prefix p ON p.number = s.prefix_no WHERE p.name = ANY ($1)
 """
 _CHANGES: Final = """
-    SELECT number, head, suffixes, versions, kinds, templates, digests FROM change WHERE prefix_no = $1 ORDER BY number
+    SELECT number, head, suffixes, versions, kinds, digests, ARRAY (
+        SELECT coalesce(t.version, '') FROM unnest(c.templates) WITH ORDINALITY u(number, n)
+        LEFT JOIN template t ON t.number = u.number ORDER BY n
+    ) AS templates FROM change c WHERE prefix_no = $1 ORDER BY number
 """
 _DIGEST: Final = 32
 LANES: Final = 8

@@ -75,7 +75,7 @@ async def add_prefix(connection: Connection, name: str, enterprise: int | None) 
         if row is None:
             return False
         await connection.execute(
-            "INSERT INTO stream (prefix_no, number, head, epoch) VALUES ($1, 0, $2, $3)", row[0], HEAD_FIRST, row[1]
+            "INSERT INTO stream (prefix_no, number, head, prefix_epoch) VALUES ($1, 0, $2, $3)", row[0], HEAD_FIRST, row[1]
         )
         await _announce(connection, row[0], name, row[1], PrefixState.ENABLED)
     return True
@@ -89,7 +89,7 @@ async def set_state(connection: Connection, name: str, state: PrefixState) -> in
             return before.epoch if before else None
         epoch = await connection.fetchval("SELECT next_epoch()")
         await connection.execute("UPDATE prefix SET state = $2, epoch = $3 WHERE name = $1", name, state, epoch)
-        await connection.execute("UPDATE stream SET epoch = $2 WHERE prefix_no = $1", before.number, epoch)
+        await connection.execute("UPDATE stream SET prefix_epoch = $2 WHERE prefix_no = $1", before.number, epoch)
         await _announce(connection, before.number, name, epoch, state)
     return int(epoch)
 
@@ -97,7 +97,7 @@ async def set_state(connection: Connection, name: str, state: PrefixState) -> in
 async def _announce(connection: Connection, prefix_no: int, name: str, epoch: int, state: PrefixState) -> None:
     """What happens to a prefix stands in its own stream: empty suffix, its epoch as version."""
     kind = Kind.PREFIX_ENABLED if state.open else Kind.PREFIX_STOPPED
-    entry = entry_digest(name, epoch, kind, 0, sha256(b"").digest())
+    entry = entry_digest(name, epoch, kind, "", sha256(b"").digest())
     await connection.execute(
         "SELECT append_change($1, $2, ARRAY[1], ARRAY[''], ARRAY[$3::integer - 1], ARRAY[$4::smallint], ARRAY[0], "
         "ARRAY[''::bytea], ARRAY[$5::bytea])",

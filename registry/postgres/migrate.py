@@ -41,7 +41,7 @@ async def current(connection: Connection) -> int:
 async def migrate(connection: Connection, upto: int | None = None) -> list[Migration]:
     """Takes every step that is missing (up to number `upto`), each in a transaction of its own; returns them.
 
-    Raises SchemaError when the database is ahead of this program.
+    Raises SchemaError when the database is ahead of this program, or was made by one whose steps were others.
     """
     known = migrations()
     taken = []
@@ -57,6 +57,7 @@ async def migrate(connection: Connection, upto: int | None = None) -> list[Migra
                 f"数据库结构为第{at}版，本程序只认识到第{known[-1].number}版：请使用更新的程序。 "
                 f"The database is at schema step {at}, this program knows {known[-1].number}: run a newer one."
             )
+        await _same_steps(connection, known)
         for step in known:
             if at < step.number <= (known[-1].number if upto is None else upto):
                 async with connection.transaction():
@@ -68,3 +69,14 @@ async def migrate(connection: Connection, upto: int | None = None) -> list[Migra
     finally:
         await connection.execute("SELECT pg_advisory_unlock($1)", _LOCK)
     return taken
+
+
+async def _same_steps(connection: Connection, known: tuple[Migration, ...]) -> None:
+    names = {step.number: step.name for step in known}
+    for number, name in await connection.fetch("SELECT number, name FROM schema_step ORDER BY number"):
+        if names[number] != name:
+            raise SchemaError(
+                f"数据库由未发布的早期版本建立（第{number}步为{name}，应为{names[number]}）：请使用空数据库或新的--data目录。 "
+                f"The database was made by an early, unreleased program (step {number} is {name}, not {names[number]}): "
+                "use an empty database or another --data folder."
+            )

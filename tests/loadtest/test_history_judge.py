@@ -49,7 +49,7 @@ def stream_of(entries: list[tuple[Entry, ...]], prefix: str = PREFIX) -> Stream:
 
 
 def entry(version: int, kind: Kind, suffix: str = SUFFIX) -> Entry:
-    return Entry(suffix, version, kind, 7, sha256(bytes([version % 256])).digest())
+    return Entry(suffix, version, kind, "bag", sha256(bytes([version % 256])).digest())
 
 
 def row_of(kinds: str, versions: int | None = None, last: int | None = None, live: bool | None = None) -> Row:
@@ -270,7 +270,7 @@ def test_a_lost_last_change_is_told() -> None:
     [
         {"version": 3},
         {"kind": Kind.REVIVED},
-        {"template": 8},
+        {"template": "box"},
         {"digest": bytes(32)},
         {"suffix": "H0000-01"},
     ],
@@ -322,7 +322,7 @@ def gate(act: Act, begin: int, end: int, outcome: Outcome = Outcome.DONE) -> Ope
 def gated(*between: str) -> Facts:
     """The facts of one creation, a stop and an enabling, with the entries named `between` the last two."""
     facts = facts_of("C" + "U" * len(between))
-    bell = [Entry("", n, kind, 0, bytes(32)) for n, kind in ((1, Kind.PREFIX_STOPPED), (2, Kind.PREFIX_ENABLED))]
+    bell = [Entry("", n, kind, "", bytes(32)) for n, kind in ((1, Kind.PREFIX_STOPPED), (2, Kind.PREFIX_ENABLED))]
     updates = [(entry(n, Kind.UPDATED),) for n, _ in enumerate(between, 2)]
     return replace(facts, streams=[stream_of([(entry(1, Kind.CREATED),), (bell[0],), *updates, (bell[1],)])])
 
@@ -375,7 +375,7 @@ def test_a_lost_stop_is_told() -> None:
 def test_a_stop_that_came_late_leaves_the_gate_unjudged() -> None:
     calls = (gate(Act.STOP, 800, 900, Outcome.UNKNOWN), gate(Act.ENABLE, 1000, 1010))
     entries = [
-        (Entry("", n, kind, 0, bytes(32)),)
+        (Entry("", n, kind, "", bytes(32)),)
         for n, kind in enumerate((Kind.PREFIX_STOPPED, Kind.PREFIX_ENABLED, Kind.PREFIX_STOPPED), 1)
     ]
     facts = replace(facts_of("C"), streams=[stream_of([(entry(1, Kind.CREATED),), *entries])])

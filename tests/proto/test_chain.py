@@ -13,7 +13,7 @@ ENTRIES = st.tuples(
     st.text(max_size=20),
     st.integers(0, 2**63),
     st.integers(0, 2**16 - 1),
-    st.integers(0, 2**31),
+    st.text(max_size=20),
     st.binary(min_size=32, max_size=32),
 )
 
@@ -34,10 +34,10 @@ def test_an_entry_by_hand():
         "0000000e 38382e3939392e312f4241472d31"  # 88.999.1/BAG-1
         "0000000000000002"  # version
         "0002"  # updated
-        "00000007"  # template
+        "00000003 626167"  # template bag
         "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
     )
-    assert entry_digest("88.999.1/BAG-1", 2, Kind.UPDATED, 7, EMPTY) == sha256(octets).digest()
+    assert entry_digest("88.999.1/BAG-1", 2, Kind.UPDATED, "bag", EMPTY) == sha256(octets).digest()
 
 
 def test_a_head_by_hand():
@@ -52,7 +52,7 @@ def test_a_head_by_hand():
     ("head", "wanted"),
     [
         (
-            next_head(HEAD_FIRST, [entry_digest("88.999.1", 3, Kind.PREFIX_ENABLED, 0, EMPTY)]),
+            next_head(HEAD_FIRST, [entry_digest("88.999.1", 3, Kind.PREFIX_ENABLED, "", EMPTY)]),
             "14d9e8e1552ae2df01b6f8d122f247ea530879faf14551ef13dcfeeb4d9e2283",
         ),
         (next_head(HEAD_FIRST, []), "1c9ecec90e28d2461650418635878a5c91e49f47586ecf75f2b0cbb94e897112"),

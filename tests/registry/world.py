@@ -130,7 +130,7 @@ class World:
     async def stream(self, prefix: str = PREFIX) -> list[tuple[str, int, int]]:
         """All entries of a stream in order, after proving it: no number missing, chain and digests as recomputed."""
         number = await self.one("SELECT number FROM prefix WHERE name = $1", prefix)
-        rows = await self.ask("SELECT * FROM change WHERE prefix_no = $1 ORDER BY number", number)
+        rows = await self.ask(CHANGES, number)
         stream = (await self.ask("SELECT number, head FROM stream WHERE prefix_no = $1 AND sub = 0", number))[0]
         assert [row["number"] for row in rows] == list(range(1, stream["number"] + 1))
         assert [row["made"] for row in rows] == sorted(row["made"] for row in rows)
@@ -143,9 +143,17 @@ class World:
         return entries
 
 
+CHANGES = """
+    SELECT *, ARRAY (
+        SELECT coalesce(t.version, '') FROM unnest(c.templates) WITH ORDINALITY u(number, n)
+        LEFT JOIN template t ON t.number = u.number ORDER BY n
+    ) AS names FROM change c WHERE prefix_no = $1 ORDER BY number
+"""
+
+
 def _digests(prefix: str, row: Any) -> list[bytes]:
     digests = [row["digests"][at : at + 32] for at in range(0, len(row["digests"]), 32)]
-    columns = zip(row["suffixes"], row["versions"], row["kinds"], row["templates"], digests, strict=True)
+    columns = zip(row["suffixes"], row["versions"], row["kinds"], row["names"], digests, strict=True)
     return [entry_digest(f"{prefix}/{s}" if s else prefix, v, k, t, d) for s, v, k, t, d in columns]
 
 

@@ -63,7 +63,7 @@ MUTANTS = {
         STALE,
     ),
     "no premise of a version": Mutant(
-        "registry/postgres/migrations/0001_registry.sql",
+        "registry/postgres/migrations/0001_foundation.sql",
         "        WHERE record.version = excluded.version - 1\n",
         "        WHERE true\n",
         TORN,

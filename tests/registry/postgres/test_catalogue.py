@@ -29,8 +29,8 @@ async def test_a_prefix_begins_its_stream_with_itself(pool: asyncpg.Pool):
         assert await catalogue.add_prefix(connection, PREFIX, None)
         found = await catalogue.prefix(connection, PREFIX)
         assert found == RegisteredPrefix(found.number, PREFIX, PrefixState.ENABLED, before + 1, None)
-        stream = await connection.fetchrow("SELECT number, epoch, head FROM stream WHERE prefix_no = $1", found.number)
-        assert (stream["number"], stream["epoch"]) == (1, found.epoch)
+        stream = await connection.fetchrow("SELECT number, prefix_epoch, head FROM stream WHERE prefix_no = $1", found.number)
+        assert (stream["number"], stream["prefix_epoch"]) == (1, found.epoch)
         assert stream["head"] != HEAD_FIRST
         assert not await catalogue.add_prefix(connection, PREFIX, None)
         assert await catalogue.prefix(connection, PREFIX) == found
@@ -53,7 +53,7 @@ async def test_every_state_can_be_reached_and_stands_in_the_stream(world: World)
         assert await world.lookup.prefix(PREFIX) == found
         wanted.append(("", epoch, Kind.PREFIX_ENABLED if state.open else Kind.PREFIX_STOPPED))
         assert await world.stream() == wanted
-        assert await world.one("SELECT epoch FROM stream WHERE prefix_no = $1", world.prefix_no) == epoch
+        assert await world.one("SELECT prefix_epoch FROM stream WHERE prefix_no = $1", world.prefix_no) == epoch
 
 
 async def test_two_who_stop_a_prefix_at_once_stop_it_once(world: World):

@@ -124,3 +124,15 @@ async def _locks(connection: asyncpg.Connection) -> int:
     return await connection.fetchval(
         "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()"
     )
+
+
+async def test_a_database_of_other_steps_is_told_in_a_sentence_and_left_alone(
+    connection: asyncpg.Connection, empty_database: str
+):
+    await migrate(connection)
+    await connection.execute("UPDATE schema_step SET name = 'registry' WHERE number = 1")
+    before = await schema(empty_database)
+    with pytest.raises(SchemaError, match="第1步为registry，应为foundation.*step 1 is registry, not foundation"):
+        await migrate(connection)
+    assert await schema(empty_database) == before
+    assert await _locks(connection) == 0

@@ -22,7 +22,8 @@ MANY = 400
 def change(world: World, suffix: str, base: int, *, template: int | None = None, body: bytes = b"body") -> Change:
     kind = Kind.UPDATED if base else Kind.CREATED
     number = world.bag.number if template is None else template
-    entry = entry_digest(key(suffix), base + 1, kind, number, sha256(body).digest())
+    name = world.bag.version if number else ""
+    entry = entry_digest(key(suffix), base + 1, kind, name, sha256(body).digest())
     return Change(suffix, base, kind, number, world.owner.number, True, body, entry)
 
 

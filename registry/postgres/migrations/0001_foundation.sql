@@ -97,14 +97,14 @@ CREATE TABLE history (
 );
 ALTER TABLE history ALTER COLUMN body SET STORAGE MAIN;
 
--- One narrow row a prefix: its lock orders the changes of the prefix. `epoch` repeats the prefix's, so that a
--- write judged before the prefix was stopped cannot land behind the stop.
+-- One narrow row a prefix: its lock orders the changes of the prefix. `prefix_epoch` repeats the prefix's epoch, so
+-- that a write judged before the prefix was stopped cannot land behind the stop.
 CREATE TABLE stream (
     prefix_no integer NOT NULL,
     sub       integer NOT NULL DEFAULT 0,
     number    bigint  NOT NULL,
     head      bytea   NOT NULL,
-    epoch     bigint  NOT NULL,
+    prefix_epoch bigint NOT NULL,
     PRIMARY KEY (prefix_no, sub)
 ) WITH (fillfactor = 50);
 COMMENT ON COLUMN stream.sub IS 'room for splitting a prefix that outgrows one shard; 0 until then';
@@ -229,7 +229,7 @@ BEGIN
     WHERE cardinality(p_won) = cardinality(p_suffixes) OR g.n = ANY (p_won);
 
     UPDATE stream SET number = number + 1, head = sha256(head || sha256(v_entries))
-    WHERE prefix_no = p_prefix AND sub = 0 AND epoch = p_epoch
+    WHERE prefix_no = p_prefix AND sub = 0 AND prefix_epoch = p_epoch
     RETURNING number, head INTO v_number, v_head;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'prefix changed' USING ERRCODE = 'ID001';
