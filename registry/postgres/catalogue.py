@@ -75,7 +75,10 @@ async def add_prefix(connection: Connection, name: str, enterprise: int | None) 
         if row is None:
             return False
         await connection.execute(
-            "INSERT INTO stream (prefix_no, number, head, prefix_epoch) VALUES ($1, 0, $2, $3)", row[0], HEAD_FIRST, row[1]
+            "INSERT INTO stream (prefix_no, number, head, prefix_epoch) VALUES ($1, 0, $2, $3)",
+            row[0],
+            HEAD_FIRST,
+            row[1],
         )
         await _announce(connection, row[0], name, row[1], PrefixState.ENABLED)
     return True

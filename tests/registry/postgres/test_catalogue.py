@@ -29,7 +29,9 @@ async def test_a_prefix_begins_its_stream_with_itself(pool: asyncpg.Pool):
         assert await catalogue.add_prefix(connection, PREFIX, None)
         found = await catalogue.prefix(connection, PREFIX)
         assert found == RegisteredPrefix(found.number, PREFIX, PrefixState.ENABLED, before + 1, None)
-        stream = await connection.fetchrow("SELECT number, prefix_epoch, head FROM stream WHERE prefix_no = $1", found.number)
+        stream = await connection.fetchrow(
+            "SELECT number, prefix_epoch, head FROM stream WHERE prefix_no = $1", found.number
+        )
         assert (stream["number"], stream["prefix_epoch"]) == (1, found.epoch)
         assert stream["head"] != HEAD_FIRST
         assert not await catalogue.add_prefix(connection, PREFIX, None)
