@@ -76,7 +76,8 @@ async def _same_steps(connection: Connection, known: tuple[Migration, ...]) -> N
     for number, name in await connection.fetch("SELECT number, name FROM schema_step ORDER BY number"):
         if names[number] != name:
             raise SchemaError(
-                f"数据库由未发布的早期版本建立（第{number}步为{name}，应为{names[number]}）：请使用空数据库或新的--data目录。 "
-                f"The database was made by an early, unreleased program (step {number} is {name}, not {names[number]}): "
-                "use an empty database or another --data folder."
+                f"数据库由未发布的早期版本建立（第{number}步为{name}，应为{names[number]}）："
+                "请使用空数据库或新的--data目录。 "
+                f"The database was made by an early, unreleased program (step {number} is {name}, not {names[number]}):"
+                " use an empty database or another --data folder."
             )

@@ -132,7 +132,7 @@ async def test_a_database_of_other_steps_is_told_in_a_sentence_and_left_alone(
     await migrate(connection)
     await connection.execute("UPDATE schema_step SET name = 'registry' WHERE number = 1")
     before = await schema(empty_database)
-    with pytest.raises(SchemaError, match="第1步为registry，应为foundation.*step 1 is registry, not foundation"):
+    with pytest.raises(SchemaError, match=r"第1步为registry，应为foundation.*step 1 is registry, not foundation"):
         await migrate(connection)
     assert await schema(empty_database) == before
     assert await _locks(connection) == 0
