@@ -6,18 +6,25 @@ from node.admission import Admission
 from node.announcer import Announcer
 from node.config import Config
 from node.doorkeeper import Doorkeeper
+from node.meter import Meter
 from node.register.batcher import Batcher
 from node.resolve.hot import Hot
+from node.resolve.measured import Measured
 from registry.lookup import Lookup
 from registry.steward import Steward
 
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """The rooms behind the doors."""
+    """The rooms behind the doors.
+
+    Clients are answered by `road`; `hot` is the same uncounted, for what the node asks itself.
+    """
 
     config: Config
     admission: Admission
+    meter: Meter
+    road: Measured
     hot: Hot
     lookup: Lookup
     steward: Steward

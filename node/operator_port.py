@@ -1,49 +1,83 @@
-"""The operator port: /health/live, /health/ready with reasons, /metrics. Never reachable through the public doors."""
+"""The operator port: /health/live, /health/ready with reasons, /metrics. Never reachable through the public doors.
 
+What is told stands in the table of `node/metrics.py`; here it is only put into Prometheus's words.
+"""
+
+import platform
+from collections.abc import Callable, Iterable
 from importlib import metadata
+from itertools import accumulate
+from typing import Final
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry, Gauge, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.core import Metric as Family
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
+from node import clock
+from node.meter import Sample
+from node.metrics import BUILD_INFO, COUNTED, Metric
 from node.supervisor import Supervisor
 
 
+def _counter(metric: Metric, text: str, names: list[str], samples: Iterable[Sample]) -> Family:
+    family = CounterMetricFamily(metric.name, text, labels=names)
+    for sample in samples:
+        family.add_metric(sample.labels, sample.value)
+    return family
+
+
+def _gauge(metric: Metric, text: str, names: list[str], samples: Iterable[Sample]) -> Family:
+    family = GaugeMetricFamily(metric.name, text, labels=names)
+    for sample in samples:
+        family.add_metric(sample.labels, sample.value)
+    return family
+
+
+def _histogram(metric: Metric, text: str, names: list[str], samples: Iterable[Sample]) -> Family:
+    family = HistogramMetricFamily(metric.name, text, labels=names)
+    bounds = (*map(str, metric.bounds), "+Inf")
+    for sample in samples:
+        buckets = list(zip(bounds, accumulate(sample.buckets), strict=True))
+        family.add_metric(sample.labels, buckets, sample.value)
+    return family
+
+
+_FAMILY: Final[dict[str, Callable[[Metric, str, list[str], Iterable[Sample]], Family]]] = {
+    "counter": _counter,
+    "gauge": _gauge,
+    "age": _gauge,
+    "histogram": _histogram,
+}
+
+
+def family(metric: Metric, samples: Iterable[Sample]) -> Family:
+    """A metric in Prometheus's words."""
+    return _FAMILY[metric.kind](metric, f"{metric.zh} · {metric.en}", [name for name, _ in metric.labels], samples)
+
+
 class _Machine(Collector):
-    """What the supervisor knows, told when asked."""
+    """Sums what the processes of this machine counted and adds what the supervisor knows, when asked."""
 
     def __init__(self, supervisor: Supervisor) -> None:
         self._supervisor = supervisor
+        self._build = Sample((metadata.version("idnode"), platform.python_version()), 1)
 
-    def collect(self) -> list[Metric]:
-        facts = self._supervisor.facts()
-        ready = not self._supervisor.reasons()
-        restarts = CounterMetricFamily(
-            "idnode_process_restarts", "children that died and were started again", labels=["module"]
-        )
-        for module, count in facts["restarts"].items():
-            restarts.add_metric([module.removeprefix("node.")], count)
-        return [
-            GaugeMetricFamily("idnode_ready", "1 while /health/ready says so", value=int(ready)),
-            GaugeMetricFamily("idnode_workers", "worker processes alive", value=facts["workers"]),
-            GaugeMetricFamily(
-                "idnode_redis_trusted",
-                "1 while Redis holds nothing older than PostgreSQL",
-                value=int("redis_distrusted" not in self._supervisor.warnings()),
-            ),
-            restarts,
-        ]
+    def collect(self) -> Iterable[Family]:
+        now = clock.utc().timestamp()
+        for metric in COUNTED:
+            yield family(metric, self._supervisor.totals.samples(metric, now))
+        yield family(BUILD_INFO, [self._build])
+        for metric, samples in self._supervisor.facts():
+            yield family(metric, samples)
 
 
 def application(supervisor: Supervisor) -> web.Application:
     """The application of the operator port."""
-    registry = CollectorRegistry()
+    registry = CollectorRegistry(auto_describe=False)
     registry.register(_Machine(supervisor))
-    Gauge("idnode_build_info", "1, with the version", ["version"], registry=registry).labels(
-        metadata.version("idnode")
-    ).set(1)
 
     async def live(request: web.Request) -> web.Response:
         return web.json_response({"live": True})

@@ -20,7 +20,8 @@ _PR_SET_PDEATHSIG: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a child stands: its column, its number among all children so far, and the descriptors it was handed.
+    """Where a child stands: its column, its number among all children so far, and the descriptors it was handed:
+    of the stamps, of its listening socket, and of the memory it counts in.
 
     `machine` is drawn anew by each supervisor, so that no two of them are mistaken for one in pg_stat_activity.
     """
@@ -30,6 +31,7 @@ class Place:
     incarnation: int
     descriptor: int
     listening: int = -1
+    meter: int = -1
 
     @property
     def name(self) -> str:

@@ -9,13 +9,16 @@ import secrets
 import signal
 import socket
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import structlog
 
-from node import clock, stamps
+from node import clock, meter, stamps
 from node.config import Config
+from node.meter import Sample, Totals
+from node.metrics import PROCESS_RESTARTS, PROCESS_UP, READY, REDIS_TRUSTED, Metric
 from node.process import Place, order
 from node.stamps import Shared
 from registry.errors import UnavailableError
@@ -91,6 +94,21 @@ class Child:
     restarts: int = 0
     born: float = field(default=0.0)
 
+    @property
+    def name(self) -> str:
+        """What operators call it."""
+        return self.module.removeprefix("node.")
+
+    @property
+    def labels(self) -> tuple[str, str]:
+        """Its labels in metrics."""
+        return self.name, str(self.column)
+
+    @property
+    def up(self) -> bool:
+        """Whether it runs now."""
+        return self.process is not None and self.process.returncode is None
+
 
 class Supervisor:
     """Runs one node. `sockets` come from `listening_sockets`."""
@@ -101,6 +119,8 @@ class Supervisor:
         self._descriptor = stamps.create(config.workers)
         # This view writes no column: it reads, and clears the generation of a follower that is dead.
         self._shared = Shared(self._descriptor, config.workers, 0, 1)
+        self._counting = meter.create(config.workers)
+        self.totals = Totals(self._counting, config.workers)
         self._machine = secrets.token_hex(4)
         self._incarnation = 1
         self._stopping = False
@@ -135,6 +155,7 @@ class Supervisor:
             code = await child.process.wait()
             if child.module == "node.follower":
                 self._shared.clear_generation()
+            self.totals.forget(child.column)
             if self._stopping:
                 return
             child.restarts += 1
@@ -144,7 +165,7 @@ class Supervisor:
     async def _start(self, child: Child) -> None:
         self._incarnation += 1
         listening = self._sockets[child.column].fileno() if child.module == "node.worker" else -1
-        place = Place(self._machine, child.column, self._incarnation, self._descriptor, listening)
+        place = Place(self._machine, child.column, self._incarnation, self._descriptor, listening, self._counting)
         child.born = clock.monotonic()
         child.process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -152,7 +173,7 @@ class Supervisor:
             child.module,
             str(os.getpid()),
             stdin=asyncio.subprocess.PIPE,
-            pass_fds=[fd for fd in (self._descriptor, listening) if fd >= 0],
+            pass_fds=[fd for fd in (self._descriptor, self._counting, listening) if fd >= 0],
             # Ctrl-C at the terminal is for us alone; children are told when it is their turn.
             start_new_session=True,
         )
@@ -220,15 +241,14 @@ class Supervisor:
         """What is amiss though the node serves."""
         return ["redis_distrusted"] if self.config.redis_url and not self._shared.redis_trusted else []
 
-    def facts(self) -> dict[str, Any]:
-        """Numbers for /metrics."""
-        return {
-            "workers": sum(
-                1 for c in self.children if c.module == "node.worker" and c.process and c.process.returncode is None
-            ),
-            "restarts": {c.module: 0 for c in self.children}
-            | {m: sum(c.restarts for c in self.children if c.module == m) for m in {c.module for c in self.children}},
-        }
+    def facts(self) -> Iterator[tuple[Metric, list[Sample]]]:
+        """What this process knows for /metrics, beside what the children count."""
+        yield READY, [Sample((), not self.reasons())]
+        yield REDIS_TRUSTED, [Sample((), not self.config.redis_url or self._shared.redis_trusted)]
+        yield PROCESS_UP, [Sample(child.labels, child.up) for child in self.children]
+        modules = sorted({child.name for child in self.children})
+        restarts = ((name, sum(c.restarts for c in self.children if c.name == name)) for name in modules)
+        yield PROCESS_RESTARTS, [Sample((name,), count) for name, count in restarts]
 
 
 def _signal(process: "asyncio.subprocess.Process", number: int) -> None:

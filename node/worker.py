@@ -17,10 +17,12 @@ from node.doorkeeper import Doorkeeper
 from node.follower import BELL, REST_SECONDS
 from node.house import House
 from node.listen import handle_api, http, own_api, snms_api, snms_templates
+from node.meter import Meter
 from node.redis_cache import RedisCache
 from node.register.batcher import Batcher
 from node.resolve.cached import Cached
 from node.resolve.hot import Hot
+from node.resolve.measured import Measured
 from node.resolve.own import Own
 from node.stamps import Shared
 from registry.account import Vault
@@ -81,6 +83,7 @@ def _doors(house: House) -> web.Application:
 async def run(config: Config, place: process.Place) -> None:
     """A worker's process, from start to a stop that lets what is in hand finish."""
     shared = Shared(place.descriptor, config.workers, place.column, place.incarnation)
+    meter = Meter(place.meter, config.workers, place.column)
     readers = await open_pool(config.database_url, size=READERS, name=place.name)
     writers = await open_pool(config.database_url, size=WRITERS, name=place.name)
     redis = RedisCache.of(config) if config.redis_url else None
@@ -93,10 +96,13 @@ async def run(config: Config, place: process.Place) -> None:
     own = Own(lookup)
     first = Cached(redis, shared, own, clock.monotonic) if redis else own
     registrar = Registrar(writers, lookup, announcer, reuse_deleted=config.reuse_deleted == "allow")
+    hot = Hot(shared, first, config.hot_entries, config.cache_seconds, clock.monotonic, clock.seconds)
     house = House(
         config=config,
         admission=Admission(config.requests, config.peer_rate, clock.monotonic),
-        hot=Hot(shared, first, config.hot_entries, config.cache_seconds, clock.monotonic, clock.seconds),
+        meter=meter,
+        road=Measured(hot, meter, clock.monotonic),
+        hot=hot,
         lookup=lookup,
         steward=steward,
         batcher=Batcher(registrar, config.write_rows, clock.seconds),

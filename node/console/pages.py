@@ -418,7 +418,7 @@ async def identifier(request: web.Request) -> web.StreamResponse:
     try:
         asked = handle_api.asked_for(raw)
         wanted = Identifier.parse(asked)
-        answer = await request.app[HOUSE].hot.ask(wanted)
+        answer = await request.app[HOUSE].road.ask(wanted)
     except ProtoError as error:
         return _page(look, notice_page(look, MALFORMED, asked, look.sentence(error)), MALFORMED.status, _NOT_KEPT)
     except (BusyError, UnavailableError) as error:

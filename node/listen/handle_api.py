@@ -63,7 +63,7 @@ async def answer(
 ) -> web.Response:
     """The response for a well-formed question."""
     house = request.app[HOUSE]
-    found = await house.hot.ask(identifier)
+    found = await house.road.ask(identifier)
     spelling = str(identifier)
     headers = cors(request)
     if found.outcome is Outcome.FOUND:

@@ -113,7 +113,7 @@ async def answer_line(house: House, asked: Any) -> bytes:
         return failed(ResponseCode.INVALID_HANDLE, message="identifiers must be strings")
     try:
         identifier = Identifier.parse(asked)
-        return replies.handle_body(asked, await house.hot.ask(identifier))
+        return replies.handle_body(asked, await house.road.ask(identifier))
     except ProtoError as error:
         return failed(ResponseCode.INVALID_HANDLE, asked, error.en)
     except (UnavailableError, BusyError):

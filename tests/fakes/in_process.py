@@ -15,17 +15,19 @@ from typing import Any
 
 from aiohttp.test_utils import TestClient, TestServer
 
-from node import clock, stamps, worker
+from node import clock, meter, stamps, worker
 from node.admission import Admission
 from node.announcer import Announcer
 from node.config import Config
 from node.doorkeeper import Doorkeeper
 from node.follower import Follower
 from node.house import House
+from node.meter import Meter, Totals
 from node.redis_cache import RedisCache
 from node.register.batcher import Batcher
 from node.resolve.cached import Cached
 from node.resolve.hot import Hot
+from node.resolve.measured import Measured
 from node.resolve.own import Own
 from node.stamps import Shared
 from registry.account import Account, Vault, hash_password
@@ -49,6 +51,7 @@ class Node:
     shared: Shared
     follower: Follower
     tokens: dict[str, str]
+    totals: Totals
 
     async def call(
         self, method: str, path: str, body: Any = None, who: str | None = "leather", **headers: str
@@ -87,7 +90,7 @@ async def _enrol(registry: SmallRegistry) -> dict[str, tuple[Account, str]]:
 async def node(url: str, redis_url: str = "", **settings: Any) -> AsyncIterator[Node]:
     """A node on the migrated, empty database at `url`; its clock stands on TODAY for what is bound to a date."""
     config = Config(database_url=url, redis_url=redis_url, secret_key=KEY, workers=1, **settings)
-    descriptor = stamps.create(1)
+    descriptor, counting = stamps.create(1), meter.create(1)
     shared, following = Shared(descriptor, 1, 0, 2), Shared(descriptor, 1, 1, 3)
     redis = RedisCache.of(config) if redis_url else None
     gone = partial(backends_gone, url, "idnode-test-", "idnode-test")
@@ -98,10 +101,14 @@ async def node(url: str, redis_url: str = "", **settings: Any) -> AsyncIterator[
         own = Own(registry.lookup)
         first = Cached(redis, shared, own, clock.monotonic) if redis else own
         registrar = Registrar(registry.pool, registry.lookup, announcer, reuse_deleted=config.reuse_deleted == "allow")
+        hot = Hot(shared, first, config.hot_entries, config.cache_seconds, clock.monotonic, clock.seconds)
+        counter = Meter(counting, 1, 0)
         house = House(
             config=config,
             admission=Admission(config.requests, config.peer_rate, clock.monotonic),
-            hot=Hot(shared, first, config.hot_entries, config.cache_seconds, clock.monotonic, clock.seconds),
+            meter=counter,
+            road=Measured(hot, counter, clock.monotonic),
+            hot=hot,
             lookup=registry.lookup,
             steward=registry.steward,
             batcher=Batcher(registrar, config.write_rows, clock.seconds),
@@ -114,10 +121,11 @@ async def node(url: str, redis_url: str = "", **settings: Any) -> AsyncIterator[
         task = asyncio.create_task(follower.run())
         tokens = {name: await house.doorkeeper.sign_in(a.username, s) or "" for name, (a, s) in accounts.items()}
         async with TestClient(TestServer(worker._doors(house))) as client:
-            yield Node(house, registry, client, shared, follower, tokens)
+            yield Node(house, registry, client, shared, follower, tokens, Totals(counting, 1))
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         await announcer.close()
     if redis is not None:
         await redis.close()
     os.close(descriptor)
+    os.close(counting)

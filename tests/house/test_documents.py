@@ -1,6 +1,7 @@
-"""Holds what is written to what is there: head docstrings, paths and settings named in documents, docs/settings.md.
+"""Holds what is written to what is there: head docstrings, paths and settings named in documents, generated pages.
 
-Run as a program (`python tests/house/test_documents.py`) it writes docs/settings.md, which a test keeps true.
+Run as a program (`python tests/house/test_documents.py`) it writes docs/settings.md and docs/metrics.md, which tests
+keep true.
 """
 
 import ast
@@ -11,9 +12,11 @@ from pathlib import Path
 import pytest
 
 from node.config import Config, variable
+from node.metrics import METRICS, PREFIX_SERIES_MOST, Metric
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "settings.md"
+METRICS_PAGE = ROOT / "docs" / "metrics.md"
 ROOMS = ("proto", "registry", "node", "loadtest", "tests")
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 MODULES = sorted(str(f.relative_to(ROOT)) for room in ROOMS for f in (ROOT / room).rglob("*.py") if f.read_bytes())
@@ -112,5 +115,42 @@ def test_the_page_of_settings_is_true():
     assert PAGE.read_text("utf-8") == page(), "write it anew: python tests/house/test_documents.py"
 
 
+METRICS_HEAD = f"""# 指标 · Metrics
+
+由 `tests/house/test_documents.py` 根据 `node/metrics.py` 写成，同一测试检查两者一致。
+Written from `node/metrics.py` by `tests/house/test_documents.py`, which also checks that it is true.
+
+运维端口的 `/metrics` 给出本机全部进程的合计；工作进程死亡不丢失计数，整个节点重启后从 0 开始。
+标签只取下列词，绝不含标识、账号或地址；企业前缀最多 {PREFIX_SERIES_MOST} 个，其余计入 `other`。
+接线见 [operations.md](operations.md)。
+
+`/metrics` on the operator port tells the totals of all processes of its machine. A worker's death loses no count; a
+restart of the whole node begins at 0. Labels hold only the words below, never an identifier, an account or an address;
+at most {PREFIX_SERIES_MOST} enterprise prefixes have series of their own, the rest is `other`. How to wire it:
+[operations.md](operations.md).
+
+| 指标 metric | 类型 type | 标签 labels | 说明 meaning |
+|---|---|---|---|
+"""
+
+
+def _metric_row(metric: Metric) -> str:
+    labels = "<br>".join(
+        f"`{name}`: {', '.join(f'`{value}`' for value in values) or '…'}" for name, values in metric.labels
+    )
+    kind = {"age": "gauge"}.get(metric.kind, metric.kind)
+    return f"| `{metric.name}` | {kind} | {labels} | {metric.zh}<br>{metric.en} |"
+
+
+def metrics_page() -> str:
+    """docs/metrics.md as it must be."""
+    return METRICS_HEAD + "\n".join(map(_metric_row, METRICS)) + "\n"
+
+
+def test_the_page_of_metrics_is_true():
+    assert METRICS_PAGE.read_text("utf-8") == metrics_page(), "write it anew: python tests/house/test_documents.py"
+
+
 if __name__ == "__main__":
     PAGE.write_text(page(), "utf-8")
+    METRICS_PAGE.write_text(metrics_page(), "utf-8")

@@ -1,7 +1,8 @@
-"""The operator port: live, ready with its reasons, metrics in the words of docs/operations.md."""
+"""The operator port: live, ready with its reasons, and every metric of the table in Prometheus's words."""
 
 import json
-from collections.abc import AsyncIterator
+import os
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,13 +10,15 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from prometheus_client.parser import text_string_to_metric_families
 
-from node import operator_port
+from node import meter, metrics, operator_port
+from node.meter import Meter, Sample, Totals
 
 
 @dataclass
 class Machine:
     """What a supervisor knows, as the test wants it."""
 
+    totals: Totals
     why: list[str] = field(default_factory=list)
     amiss: list[str] = field(default_factory=list)
 
@@ -25,13 +28,21 @@ class Machine:
     def warnings(self) -> list[str]:
         return self.amiss
 
-    def facts(self) -> dict[str, Any]:
-        return {"workers": 2, "restarts": {"node.worker": 3, "node.follower": 1}}
+    def facts(self) -> Iterator[tuple[metrics.Metric, list[Sample]]]:
+        yield metrics.READY, [Sample((), not self.why)]
+        yield metrics.PROCESS_RESTARTS, [Sample(("worker",), 3), Sample(("follower",), 1)]
 
 
 @pytest.fixture
-def machine() -> Machine:
-    return Machine()
+def memory() -> Iterator[int]:
+    descriptor = meter.create(1)
+    yield descriptor
+    os.close(descriptor)
+
+
+@pytest.fixture
+def machine(memory: int) -> Machine:
+    return Machine(Totals(memory, 1))
 
 
 @pytest.fixture
@@ -68,7 +79,7 @@ async def test_what_is_amiss_though_it_serves_does_not_make_it_unready(
     assert (await client.get("/health/ready")).status == 200
 
 
-async def metrics(client: TestClient[Any, Any]) -> dict[str, float]:
+async def told(client: TestClient[Any, Any]) -> dict[str, float]:
     response = await client.get("/metrics")
     assert response.status == 200
     assert response.headers["Content-Type"].startswith("text/plain; version=")
@@ -81,17 +92,37 @@ async def metrics(client: TestClient[Any, Any]) -> dict[str, float]:
 
 
 async def test_metrics_follow_what_the_supervisor_knows(client: TestClient[Any, Any], machine: Machine) -> None:
-    told = await metrics(client)
-    assert told["idnode_ready"] == 1
-    assert told["idnode_workers"] == 2
-    assert told["idnode_redis_trusted"] == 1
-    assert told['idnode_process_restarts_total{"module": "worker"}'] == 3
-    assert told['idnode_process_restarts_total{"module": "follower"}'] == 1
-    assert [value for name, value in told.items() if name.startswith("idnode_build_info")] == [1]
-    machine.why, machine.amiss = ["database_unreachable"], ["redis_distrusted"]
-    told = await metrics(client)
-    assert told["idnode_ready"] == 0
-    assert told["idnode_redis_trusted"] == 0
+    seen = await told(client)
+    assert seen["idnode_ready"] == 1
+    assert seen['idnode_process_restarts_total{"module": "worker"}'] == 3
+    assert [value for name, value in seen.items() if name.startswith("idnode_build_info")] == [1]
+    machine.why = ["database_unreachable"]
+    assert (await told(client))["idnode_ready"] == 0
+
+
+async def test_metrics_follow_what_the_processes_count(client: TestClient[Any, Any], memory: int) -> None:
+    worker = Meter(memory, 1, 0)
+    worker.count(metrics.FORWARDS, "loop", by=2)
+    worker.set(metrics.HOT_ENTRIES, 12, "absent")
+    for seconds in (0.003, 0.003, 600.0):
+        worker.observe(metrics.REGISTRATION_SECONDS, seconds)
+    seen = await told(client)
+    assert seen['idnode_forwards_total{"outcome": "loop"}'] == 2
+    assert seen['idnode_forwards_total{"outcome": "found"}'] == 0, "what never happened is told as 0, not left out"
+    assert seen['idnode_hot_entries{"shelf": "absent"}'] == 12
+    assert seen['idnode_registration_seconds_bucket{"le": "0.0025"}'] == 0
+    assert seen['idnode_registration_seconds_bucket{"le": "0.005"}'] == 2
+    assert seen['idnode_registration_seconds_bucket{"le": "+Inf"}'] == 3
+    assert seen["idnode_registration_seconds_count"] == 3
+    assert seen["idnode_registration_seconds_sum"] == pytest.approx(600.006)
+
+
+async def test_every_metric_in_memory_is_told_in_both_languages(client: TestClient[Any, Any]) -> None:
+    text = await (await client.get("/metrics")).text()
+    for metric in metrics.COUNTED:
+        assert f"# HELP {metric.name} {metric.zh} · {metric.en}\n" in text
+        kind = "gauge" if metric.kind == "age" else metric.kind
+        assert f"# TYPE {metric.name} {kind}\n" in text
 
 
 async def test_nothing_else_is_there(client: TestClient[Any, Any]) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from node import supervisor as supervising
 from node.config import Config
+from node.metrics import PROCESS_RESTARTS, PROCESS_UP, READY, REDIS_TRUSTED, Metric
 from node.supervisor import PortTakenError, Supervisor, listening_socket, listening_sockets
 from tests.waiting import PATIENCE, until
 
@@ -54,6 +55,11 @@ def alive(supervisor: Supervisor) -> bool:
     beats = supervisor._shared.beats()
     said = all(child.process and child.born < beats[child.column] for child in supervisor.children)
     return said and supervisor._shared.generation != 0
+
+
+def told(supervisor: Supervisor, wanted: Metric) -> dict[tuple[str, ...], float]:
+    """What it tells of a metric: value by labels."""
+    return {s.labels: s.value for metric, samples in supervisor.facts() if metric is wanted for s in samples}
 
 
 def pids(supervisor: Supervisor) -> list[int]:
@@ -133,7 +139,7 @@ async def test_whoever_is_killed_is_replaced_and_counted(port: int, column: int)
         os.kill(was, signal.SIGKILL)
         await until(lambda: child.process is not None and child.process.pid != was and alive(supervisor))
         assert other.process.pid == neighbour
-        assert supervisor.facts()["restarts"] == {"node.worker": 1 - column, "node.follower": column}
+        assert told(supervisor, PROCESS_RESTARTS) == {("worker",): 1 - column, ("follower",): column}
 
 
 async def test_a_dead_follower_takes_the_generation_with_it(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -231,7 +237,8 @@ async def test_it_is_ready_when_all_are_alive_and_the_database_is_there(port: in
             "worker_1_silent",
         }
         await until(lambda: not supervisor.reasons())
-        assert supervisor.facts()["workers"] == 2
+        assert told(supervisor, PROCESS_UP) == {("worker", "0"): 1, ("worker", "1"): 1, ("follower", "2"): 1}
+        assert told(supervisor, READY) == {(): 1}
 
 
 async def test_a_database_that_is_away_is_a_reason(port: int) -> None:
@@ -255,6 +262,8 @@ def test_a_distrusted_redis_is_a_warning_where_there_is_one() -> None:
     assert supervisor.warnings() == []
     supervisor._shared.distrust()
     assert supervisor.warnings() == ["redis_distrusted"]
+    assert told(supervisor, REDIS_TRUSTED) == {(): 0}
     alone = Supervisor(Config(), [])
     alone._shared.distrust()
     assert alone.warnings() == []
+    assert told(alone, REDIS_TRUSTED) == {(): 1}

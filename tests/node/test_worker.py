@@ -13,7 +13,7 @@ import aiohttp
 import asyncpg
 import pytest
 
-from node import stamps, worker
+from node import meter, stamps, worker
 from node.config import Config
 from node.follower import BELL
 from node.process import Place
@@ -38,13 +38,15 @@ def descriptor() -> Iterator[int]:
 async def running(config: Config, descriptor: int) -> AsyncIterator[tuple["asyncio.Task[None]", str]]:
     """A worker at work, and where it listens; it drains in the end."""
     with socket.create_server(("127.0.0.1", 0)) as sock:
-        place = Place("test", 0, 3, descriptor, os.dup(sock.fileno()))
+        counting = meter.create(1)
+        place = Place("test", 0, 3, descriptor, os.dup(sock.fileno()), counting)
         task = asyncio.create_task(worker.run(config, place))
         try:
             yield task, f"http://127.0.0.1:{sock.getsockname()[1]}"
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+            os.close(counting)
 
 
 async def test_it_opens_its_doors_and_says_that_it_is_alive(database: str, descriptor: int) -> None:

@@ -506,7 +506,7 @@ BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 async def ask(rooms: Rooms) -> AsyncIterator[Ask]:
     """Sends a request as a browser would and gives status, headers and text; `path` is taken as it is."""
     app = web.Application(middlewares=[http._explaining])
-    app[http.HOUSE] = SimpleNamespace(config=Config(), hot=rooms, lookup=rooms)
+    app[http.HOUSE] = SimpleNamespace(config=Config(), hot=rooms, road=rooms, lookup=rooms)
     handle_api.add_routes(app)
     pages.add_routes(app)
     async with TestClient(TestServer(app)) as client:
