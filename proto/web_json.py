@@ -1,11 +1,12 @@
 """The JSON of the Handle HTTP API (Handle.Net 8 and 9): values and answers, both ways.
 
-Which HTTP status goes with it is a door's business. Formats `site` and `key` are not spoken: that data is base64.
+Which HTTP status goes with it is a door's business. Keys other than RSA and DSA are base64.
 """
 
 import base64
 from contextlib import suppress
 from datetime import UTC, datetime
+from ipaddress import ip_address
 from typing import Any, Final
 
 import msgspec
@@ -17,6 +18,9 @@ from proto.limits import TTL_DEFAULT
 from proto.value import PERMISSIONS_DEFAULT, Reference, Value, type_matches
 from proto.values import value_list
 from proto.values.admin import ADMIN_ALL, Admin
+from proto.values.public_key import FIELDS as KEY_FIELDS
+from proto.values.public_key import PublicKey
+from proto.values.site import FORMAT_VERSION, Address, HashOption, Interface, Protocol, Server, Site
 
 _encode: Final = msgspec.json.Encoder().encode
 _decode_values: Final = msgspec.json.Decoder(list[dict[str, Any]]).decode
@@ -62,7 +66,79 @@ def _value_list_to_json(data: bytes) -> dict[str, Any]:
     return {"format": "vlist", "value": entries}
 
 
-_SPECIAL: Final = {"HS_ADMIN": _admin_to_json, "HS_VLIST": _value_list_to_json}
+_KEY_KINDS: Final = {"RSA_PUB_KEY": ("RSA", "n", "e"), "DSA_PUB_KEY": ("DSA", "y", "p", "q", "g")}
+"""Kind of a key to its `kty` and the order in which deployed servers show its numbers."""
+
+
+def _key_to_json(data: bytes) -> dict[str, Any]:
+    key = PublicKey.from_octets(data)
+    numbers = dict(zip(KEY_FIELDS[key.kind], key.numbers, strict=True))
+    kty, *order = _KEY_KINDS[key.kind]
+    return {"format": "key", "value": {"kty": kty} | {name: _base64url(numbers[name]) for name in order}}
+
+
+def _base64url(number: int) -> str:
+    octets = number.to_bytes(max(1, (number.bit_length() + 7) // 8))
+    return base64.urlsafe_b64encode(octets).rstrip(b"=").decode()
+
+
+def _signed(number: int, bits: int) -> int:
+    """What deployed servers print for an unsigned number: theirs have a sign."""
+    return number - (1 << bits) if number >> (bits - 1) else number
+
+
+def address_text(address: Address) -> str:
+    """`address` as deployed servers write it, IPv4 inside IPv6 in hexadecimal too."""
+    mapped = address.ipv4_mapped if address.version == 6 else None
+    if mapped is None:
+        return str(address)
+    number = int(mapped)
+    return f"::ffff:{number >> 16:x}:{number & 0xFFFF:x}"
+
+
+def _server_to_json(server: Server) -> dict[str, Any]:
+    key: dict[str, Any] = {"format": "base64", "value": base64.b64encode(server.public_key).decode()}
+    with suppress(ProtoError):
+        key = _key_to_json(server.public_key)
+    interfaces = [
+        {"query": each.query, "admin": each.admin, "protocol": each.protocol.name, "port": each.port}
+        for each in server.interfaces
+    ]
+    return {
+        "serverId": _signed(server.number, 32),
+        "address": address_text(server.address),
+        "publicKey": key,
+        "interfaces": interfaces,
+    }
+
+
+def site_to_json(site: Site) -> dict[str, Any]:
+    """A site as the API shows it (handle reference §3.4): what is usual is left out as deployed servers do."""
+    shown: dict[str, Any] = {
+        "version": FORMAT_VERSION,
+        "protocolVersion": f"{site.version[0]}.{site.version[1]}",
+        "serialNumber": _signed(site.serial, 16),
+        "primarySite": site.primary,
+        "multiPrimary": site.multi_primary,
+    }
+    if site.hash_option is not HashOption.WHOLE:
+        shown["hashOption"] = int(site.hash_option)
+    if site.hash_filter:
+        shown["hashFilter"] = site.hash_filter
+    shown["attributes"] = [{"name": name, "value": value} for name, value in site.attributes]
+    shown["servers"] = [_server_to_json(server) for server in site.servers]
+    return shown
+
+
+def _site_to_json(data: bytes) -> dict[str, Any]:
+    return {"format": "site", "value": site_to_json(Site.from_octets(data))}
+
+
+_SPECIAL: Final = {
+    "HS_ADMIN": _admin_to_json,
+    "HS_VLIST": _value_list_to_json,
+    "HS_PUBKEY": _key_to_json,
+} | dict.fromkeys(("HS_SITE", "HS_SITE.6", "HS_SITE.PREFIX", "HS_NA_DELEGATE"), _site_to_json)
 
 
 def moment(seconds: int) -> str:
@@ -189,12 +265,116 @@ def _octets_from_value_list(given: Any) -> bytes:
     return value_list.to_octets(tuple(_reference(e, "data") for e in _list(given, "data")))
 
 
+def _flag(given: Any, field: str) -> bool:
+    if not isinstance(given, bool):
+        raise _wrong(field, f"{field}应为true或false", f"{field} must be true or false")
+    return given
+
+
+def _octets_from_key(given: Any) -> bytes:
+    entry = _object(given, "key")
+    kind = next((kind for kind, (kty, *_) in _KEY_KINDS.items() if kty == entry.get("kty")), None)
+    if kind is None:
+        raise _wrong("kty", "kty应为RSA或DSA", "kty must be RSA or DSA")
+    return PublicKey(kind, tuple(_number_from_json(entry.get(name), name) for name in KEY_FIELDS[kind])).to_octets()
+
+
+def _number_from_json(given: Any, field: str) -> int:
+    text = _text(given, field)
+    try:
+        return int.from_bytes(base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True))
+    except ValueError:
+        raise _wrong(field, f"{field}不是有效的base64url", f"{field} is not valid base64url") from None
+
+
+def _address_from_json(given: Any) -> Address:
+    text = _text(given, "address")
+    try:
+        if "%" in text:
+            raise ValueError("a zone means nothing on another machine")
+        return ip_address(text)
+    except ValueError:
+        raise _wrong("address", "address应为IP地址", "address must be an IP address") from None
+
+
+def _interface_from_json(given: Any) -> Interface:
+    entry = _object(given, "interfaces")
+    name = _text(entry.get("protocol"), "protocol")
+    if name not in Protocol.__members__:
+        raise _wrong("protocol", "protocol应为UDP、TCP、HTTP或HTTPS", "protocol must be UDP, TCP, HTTP or HTTPS")
+    query, admin = (_flag(entry.get(each), each) for each in ("query", "admin"))
+    return Interface(Protocol[name], _integer(entry.get("port"), "port"), query, admin)
+
+
+_SERVER_KEYS: Final = {"key": _octets_from_key, "base64": _octets_from_base64, "hex": _octets_from_hex}
+
+
+def _server_from_json(given: Any) -> Server:
+    entry = _object(given, "servers")
+    key = _object(entry.get("publicKey", {"format": "base64", "value": ""}), "publicKey")
+    read = _SERVER_KEYS.get(_text(key.get("format"), "publicKey.format"))
+    if read is None:
+        raise _wrong("publicKey.format", "publicKey.format应为key或base64", "publicKey.format must be key or base64")
+    return Server(
+        _unsigned(_integer(entry.get("serverId"), "serverId"), 32),
+        _address_from_json(entry.get("address")),
+        read(key.get("value")),
+        tuple(_interface_from_json(each) for each in _list(entry.get("interfaces"), "interfaces")),
+    )
+
+
+def _unsigned(number: int, bits: int) -> int:
+    """What deployed servers mean by a number printed with a sign; others out of bounds stay so and are refused."""
+    return number + (1 << bits) if -(1 << (bits - 1)) <= number < 0 else number
+
+
+def _version_from_json(given: Any) -> tuple[int, int]:
+    major, dot, minor = _text(given, "protocolVersion").partition(".")
+    if not (dot and major.isascii() and major.isdigit() and minor.isascii() and minor.isdigit() and len(given) <= 7):
+        raise _wrong("protocolVersion", "protocolVersion应形如2.11", "protocolVersion must look like 2.11")
+    return int(major), int(minor)
+
+
+def _attribute_from_json(given: Any) -> tuple[str, str]:
+    entry = _object(given, "attributes")
+    return _text(entry.get("name"), "attributes"), _text(entry.get("value"), "attributes")
+
+
+def _hash_option_from_json(given: Any) -> HashOption:
+    if _integer(given, "hashOption") not in set(HashOption):
+        raise _wrong("hashOption", "hashOption应为0、1或2", "hashOption must be 0, 1 or 2")
+    return HashOption(given)
+
+
+def site_from_json(given: Any) -> Site:
+    """A site as deployed servers and `site_to_json` show it. Raises ProtoError naming the first field that is wrong."""
+    entry = _object(given, "site")
+    if entry.get("version", FORMAT_VERSION) != FORMAT_VERSION:
+        raise _wrong("version", "version应为1", "version must be 1")
+    return Site(
+        version=_version_from_json(entry.get("protocolVersion")),
+        serial=_unsigned(_integer(entry.get("serialNumber"), "serialNumber"), 16),
+        primary=_flag(entry.get("primarySite"), "primarySite"),
+        multi_primary=_flag(entry.get("multiPrimary"), "multiPrimary"),
+        hash_option=_hash_option_from_json(entry.get("hashOption", int(HashOption.WHOLE))),
+        hash_filter=_text(entry.get("hashFilter", ""), "hashFilter"),
+        attributes=tuple(_attribute_from_json(each) for each in _list(entry.get("attributes", []), "attributes")),
+        servers=tuple(_server_from_json(each) for each in _list(entry.get("servers"), "servers")),
+    )
+
+
+def _octets_from_site(given: Any) -> bytes:
+    return site_from_json(given).to_octets()
+
+
 _FORMATS: Final = {
     "string": lambda given: _text(given, "data").encode(),
     "base64": _octets_from_base64,
     "hex": _octets_from_hex,
     "admin": _octets_from_admin,
     "vlist": _octets_from_value_list,
+    "key": _octets_from_key,
+    "site": _octets_from_site,
 }
 
 
@@ -206,8 +386,8 @@ def _data_from_json(given: Any) -> bytes:
     if read is None:
         raise _wrong(
             "data.format",
-            "data.format应为string、base64、hex、admin或vlist之一",
-            "data.format must be one of string, base64, hex, admin, vlist",
+            "data.format应为string、base64、hex、admin、vlist、key或site之一",
+            "data.format must be one of string, base64, hex, admin, vlist, key, site",
         )
     return read(data.get("value"))
 

@@ -3,7 +3,10 @@
 Statuses of HTTP belong to the doors and their tests.
 """
 
+import base64
+import copy
 import json
+from ipaddress import ip_address
 from typing import Any
 
 import msgspec
@@ -17,6 +20,8 @@ from proto.limits import DATA_OCTETS, INDEX_LAST
 from proto.value import Reference, Value
 from proto.values import value_list
 from proto.values.admin import Admin
+from proto.values.public_key import PublicKey
+from proto.values.site import HashOption, Interface, Protocol, Server, Site
 from proto.web_json import (
     array,
     failed,
@@ -25,12 +30,28 @@ from proto.web_json import (
     moment,
     pretty,
     selected,
+    site_from_json,
+    site_to_json,
     value_from_json,
     value_to_json,
 )
 
 AT = 1_795_330_554  # 2026-11-22T06:55:54Z
 ADMIN = bytes.fromhex("07f3 0000000e 38382e3130302e312f41444d494e 0000012d")
+KEY = bytes.fromhex("0000000b 5253415f5055425f4b4559 0000 00000003 010001 00000003 00c1ff 00000000")
+SITE = Site(
+    version=(2, 11),
+    serial=65535,
+    primary=True,
+    multi_primary=False,
+    hash_option=HashOption.SUFFIX,
+    hash_filter="f",
+    attributes=(("desc", "标"),),
+    servers=(
+        Server(2**32 - 1, ip_address("192.0.2.1"), KEY, (Interface(Protocol.HTTP, 8000, query=True, admin=False),)),
+        Server(2, ip_address("::ffff:192.0.2.1"), b"", ()),
+    ),
+)
 VLIST = bytes.fromhex("00000002 00000006 38382e312f61 0000012c 00000006 38382e312f62 00000000")
 
 # --- What is shown -----------------------------------------------------------------------------------------
@@ -118,6 +139,35 @@ SHOWN = {
     "admin cut short": (
         Value(124, "HS_ADMIN", ADMIN[:4]),
         '{"index":124,"type":"HS_ADMIN","data":{"format":"base64","value":"B/MAAA=="},"ttl":86400}',
+    ),
+    "key": (
+        Value(300, "HS_PUBKEY", KEY),
+        '{"index":300,"type":"HS_PUBKEY","data":{"format":"key","value":{"kty":"RSA","n":"wf8","e":"AQAB"}},"ttl":86400}',
+    ),
+    "DSA key": (
+        Value(300, "HS_PUBKEY", PublicKey("DSA_PUB_KEY", (1, 2, 255, 0)).to_octets()),
+        '{"index":300,"type":"HS_PUBKEY","data":{"format":"key","value":'
+        '{"kty":"DSA","y":"AA","p":"Ag","q":"AQ","g":"_w"}},"ttl":86400}',
+    ),
+    "key of another kind": (
+        Value(300, "HS_PUBKEY", b"\0\0\0\x01X\0\0"),
+        '{"index":300,"type":"HS_PUBKEY","data":{"format":"base64","value":"AAAAAVgAAA=="},"ttl":86400}',
+    ),
+    "site": (
+        Value(200, "HS_SITE.PREFIX", SITE.to_octets()),
+        '{"index":200,"type":"HS_SITE.PREFIX","data":{"format":"site","value":{"version":1,"protocolVersion":"2.11",'
+        '"serialNumber":-1,"primarySite":true,"multiPrimary":false,"hashOption":1,"hashFilter":"f",'
+        '"attributes":[{"name":"desc","value":"标"}],"servers":[{"serverId":-1,"address":"192.0.2.1",'
+        '"publicKey":{"format":"key","value":{"kty":"RSA","n":"wf8","e":"AQAB"}},'
+        '"interfaces":[{"query":true,"admin":false,"protocol":"HTTP","port":8000}]},'
+        '{"serverId":2,"address":"::ffff:c000:201","publicKey":{"format":"base64","value":""},"interfaces":[]}]}},'
+        '"ttl":86400}',
+    ),
+    "site that is none": (
+        Value(200, "HS_SITE", SITE.to_octets() + b"\0"),
+        '{"index":200,"type":"HS_SITE","data":{"format":"base64","value":"'
+        + base64.b64encode(SITE.to_octets() + b"\0").decode()
+        + '"},"ttl":86400}',
     ),
     "value list": (
         Value(400, "HS_VLIST", VLIST),
@@ -228,7 +278,7 @@ def test_letters_of_any_script_are_text():
 
 U32 = st.integers(0, 2**32 - 1)
 REFERENCES = st.builds(Reference, st.text(max_size=30), U32)
-PLAIN = st.text(max_size=30).filter(lambda t: t.upper() not in {"HS_ADMIN", "HS_VLIST"})
+PLAIN = st.text(max_size=30).filter(lambda t: not t.upper().startswith("HS_"))
 DATA = st.one_of(st.binary(max_size=80), st.text(max_size=80).map(str.encode))
 TYPED = st.one_of(
     st.tuples(PLAIN, DATA),
@@ -240,6 +290,8 @@ TYPED = st.one_of(
         st.just("HS_VLIST"),
         st.lists(REFERENCES, max_size=4).map(lambda entries: value_list.to_octets(tuple(entries))),
     ),
+    st.tuples(st.sampled_from(["HS_SITE", "hs_site.prefix"]), st.just(SITE.to_octets())),
+    st.tuples(st.just("HS_PUBKEY"), st.just(KEY)),
     # Shorter than the shortest admin or list with an entry, and no list of none: data that is not what its type says.
     st.tuples(st.sampled_from(["HS_ADMIN", "HS_VLIST"]), st.binary(max_size=3)),
 )
@@ -353,7 +405,12 @@ WRONG = {
     "data surrogate": ({"data": "\ud800"}, "data", "data含有无效字符", "data holds a lone surrogate"),
     "data long": ({"data": "x" * (DATA_OCTETS + 1)}, "data", "不能超过65536字节", "at most 65536 octets"),
     "no format": ({"data": {"value": "x"}}, "data.format", "data.format应为字符串", "data.format must be a string"),
-    "format unknown": (_data("site", {}), "data.format", "hex、admin或vlist之一", "one of string, base64, hex"),
+    "format unknown": (_data("jwt", {}), "data.format", "vlist、key或site之一", "one of string, base64, hex"),
+    "key unknown": (_data("key", {"kty": "EC"}), "kty", "RSA或DSA", "RSA or DSA"),
+    "key incomplete": (_data("key", {"kty": "RSA", "n": "wf8"}), "e", "e应为字符串", "e must be a string"),
+    "key spaced": (_data("key", {"kty": "RSA", "e": "A B", "n": "wf8"}), "e", "base64url", "not valid base64url"),
+    "key chinese": (_data("key", {"kty": "RSA", "e": "标", "n": "wf8"}), "e", "base64url", "not valid base64url"),
+    "site list": (_data("site", []), "site", "site应为对象", "site must be an object"),
     "string null": (_data("string", None), "data", "data应为字符串", "data must be a string"),
     "base64 broken": (_data("base64", "AAE"), "data", "不是有效的base64", "not valid base64"),
     "base64 spaced": (_data("base64", "AA =="), "data", "不是有效的base64", "not valid base64"),
@@ -423,6 +480,70 @@ def test_what_is_wrong_is_told_by_its_field(sent: Any, field: str, zh: str, en: 
     assert en in refused.value.en
 
 
+SITE_SHOWN = site_to_json(SITE)
+
+
+def _site_with(path: str, value: Any) -> Any:
+    changed = copy.deepcopy(SITE_SHOWN)
+    *way, last = [int(step) if step.isdigit() else step for step in path.split("/")]
+    inner: Any = changed
+    for step in way:
+        inner = inner[step]
+    inner[last] = value
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "field"),
+    [
+        ("version", 2, "version"),
+        ("protocolVersion", "2", "protocolVersion"),
+        ("protocolVersion", "2.-1", "protocolVersion"),
+        ("protocolVersion", "2.1111111111", "protocolVersion"),
+        ("protocolVersion", "2.256", "HS_SITE"),
+        ("serialNumber", 65536, "HS_SITE"),
+        ("serialNumber", -32769, "HS_SITE"),
+        ("primarySite", 1, "primarySite"),
+        ("multiPrimary", None, "multiPrimary"),
+        ("hashOption", 3, "hashOption"),
+        ("hashOption", True, "hashOption"),
+        ("hashFilter", None, "hashFilter"),
+        ("attributes", [1], "attributes"),
+        ("attributes", [{"name": "desc"}], "attributes"),
+        ("servers", None, "servers"),
+        ("servers/0", [], "servers"),
+        ("servers/0/serverId", 2**32, "HS_SITE"),
+        ("servers/0/serverId", 1.0, "serverId"),
+        ("servers/0/address", "localhost", "address"),
+        ("servers/0/address", 3232235521, "address"),
+        ("servers/0/address", "fe80::1%eth0", "address"),
+        ("servers/0/address", "::1", "HS_SITE"),
+        ("servers/0/publicKey", "", "publicKey"),
+        ("servers/0/publicKey/format", "pem", "publicKey.format"),
+        ("servers/0/publicKey/value/n", 1, "n"),
+        ("servers/0/interfaces", {}, "interfaces"),
+        ("servers/0/interfaces/0/protocol", "FTP", "protocol"),
+        ("servers/0/interfaces/0/port", 65536, "HS_SITE"),
+        ("servers/0/interfaces/0/port", "80", "port"),
+        ("servers/0/interfaces/0/query", "true", "query"),
+    ],
+)
+def test_what_is_wrong_with_a_site_is_told_by_its_field(path: str, value: Any, field: str):
+    assert site_from_json(SITE_SHOWN) == SITE
+    with pytest.raises(ProtoError) as refused:
+        site_from_json(_site_with(path, value))
+    assert refused.value.field == field
+    assert refused.value.zh
+
+
+def test_what_a_site_may_leave_out():
+    short = {name: SITE_SHOWN[name] for name in ("protocolVersion", "serialNumber", "primarySite", "multiPrimary")}
+    server = {"serverId": 1, "address": "192.0.2.1", "interfaces": []}
+    assert site_from_json(short | {"servers": [server]}) == Site(
+        (2, 11), 65535, primary=True, multi_primary=False, servers=(Server(1, ip_address("192.0.2.1"), b"", ()),)
+    )
+
+
 LEAVES = st.one_of(
     st.none(),
     st.booleans(),
@@ -430,7 +551,18 @@ LEAVES = st.one_of(
     st.floats(),
     st.text(st.characters(), max_size=20),
     st.sampled_from(
-        ["string", "base64", "hex", "admin", "vlist", "1110", "2026-11-22T06:55:54Z", "８８８８-01-01T00:00:00Z"]
+        [
+            "string",
+            "base64",
+            "hex",
+            "admin",
+            "vlist",
+            "key",
+            "site",
+            "1110",
+            "2026-11-22T06:55:54Z",
+            "８８８８-01-01T00:00:00Z",
+        ]
     ),
 )
 NAMES = ("index", "type", "data", "ttl", "timestamp", "permissions", "references", "format", "value", "handle")
