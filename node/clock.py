@@ -10,6 +10,11 @@ def seconds() -> int:
     return int(time.time())
 
 
+def milliseconds() -> int:
+    """Milliseconds since 1970 UTC."""
+    return time.time_ns() // 1_000_000
+
+
 def utc() -> datetime:
     """The present moment."""
     return datetime.now(UTC)

@@ -30,6 +30,7 @@ class Verdict(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     VERDICT_WRONG_HEAD: _ClassVar[Verdict]
     VERDICT_DIVERGED: _ClassVar[Verdict]
     VERDICT_NOT_YOURS: _ClassVar[Verdict]
+    VERDICT_MALFORMED: _ClassVar[Verdict]
 PREFIX_STATE_UNSPECIFIED: PrefixState
 PREFIX_STATE_PENDING: PrefixState
 PREFIX_STATE_NORMAL: PrefixState
@@ -45,6 +46,7 @@ VERDICT_GAP: Verdict
 VERDICT_WRONG_HEAD: Verdict
 VERDICT_DIVERGED: Verdict
 VERDICT_NOT_YOURS: Verdict
+VERDICT_MALFORMED: Verdict
 
 class SignedRequest(_message.Message):
     __slots__ = ("payload", "signature")

@@ -15,9 +15,10 @@ ROOT = Path(__file__).parents[2]
 
 def test_all_of_them_tell_the_same_moment() -> None:
     before = time.time()
-    seconds, moment = clock.seconds(), clock.utc()
+    seconds, milliseconds, moment = clock.seconds(), clock.milliseconds(), clock.utc()
     after = time.time()
     assert int(before) <= seconds <= after
+    assert int(before * 1000) <= milliseconds <= after * 1000
     assert before <= moment.timestamp() <= after
     assert moment.tzinfo is UTC
 
@@ -44,7 +45,14 @@ def _asks_the_clock(file: Path) -> bool:
     named = {(f.value.id, f.attr) for f in calls if isinstance(f, ast.Attribute) and isinstance(f.value, ast.Name)}
     return bool(
         named
-        & {("time", "time"), ("time", "monotonic"), ("datetime", "now"), ("date", "today"), ("datetime", "utcnow")}
+        & {
+            ("time", "time"),
+            ("time", "time_ns"),
+            ("time", "monotonic"),
+            ("datetime", "now"),
+            ("date", "today"),
+            ("datetime", "utcnow"),
+        }
     )
 
 
