@@ -1,4 +1,4 @@
-"""What all tests share: real servers out of the wheels, a fresh database for each test, optional programs by name."""
+"""What all tests share: real servers out of the wheels, a fresh database for each test, what may be missing by name."""
 
 import asyncio
 import os
@@ -18,19 +18,27 @@ STRICT = os.environ.get("IDNODE_TEST_STRICT") == "1"
 _missing: dict[str, int] = {}
 
 
-@pytest.fixture
-def program() -> Callable[[str], str]:
-    """The path of an optional program; without it the test is left out and the program named at the end."""
+@pytest.fixture(scope="session")
+def need() -> Callable[[object, str], None]:
+    """`need(found, what)`: unless found, the test is left out and `what` named at the end; with STRICT it fails."""
+
+    def need(found: object, what: str) -> None:
+        if found:
+            return
+        _missing[what] = _missing.get(what, 0) + 1
+        (pytest.fail if STRICT else pytest.skip)(f"this needs {what}")
+
+    return need
+
+
+@pytest.fixture(scope="session")
+def program(need: Callable[[object, str], None]) -> Callable[[str], str]:
+    """`program(name)`: the path of an optional program, a need like any other."""
 
     def find(name: str) -> str:
         path = shutil.which(name)
-        if path is None:
-            _missing[name] = _missing.get(name, 0) + 1
-            message = f"{name} is not installed"
-            if STRICT:
-                pytest.fail(message)
-            pytest.skip(message)
-        return path
+        need(path, name)
+        return str(path)
 
     return find
 

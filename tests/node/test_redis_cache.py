@@ -201,11 +201,12 @@ LOCALES = Path("/usr/share/i18n/locales")
 
 
 @pytest.fixture
-def chinese_valkey(program: Callable[[str], str], tmp_path: Path) -> Iterator[OwnValkey]:
+def chinese_valkey(
+    program: Callable[[str], str], need: Callable[[object, str], None], tmp_path: Path
+) -> Iterator[OwnValkey]:
     """A server whose language is Chinese, as on a machine set up for people."""
     localedef = program("localedef")
-    if not (LOCALES / "zh_CN").exists():
-        pytest.skip("no sources of locales here")
+    need((LOCALES / "zh_CN").exists(), "locales")
     subprocess.run([localedef, "-i", "zh_CN", "-f", "UTF-8", str(tmp_path / "zh_CN.UTF-8")], check=True)
     with own_valkey({"LOCPATH": str(tmp_path), "LC_ALL": "zh_CN.UTF-8"}) as made:
         yield made
