@@ -18,7 +18,7 @@ from node.follower import BELL, REST_SECONDS
 from node.house import House
 from node.listen import handle_api, http, own_api, snms_api, snms_templates
 from node.meter import Meter
-from node.redis_cache import RedisCache
+from node.redis_cache import BROKEN, RedisCache
 from node.register.batcher import Batcher
 from node.resolve.cached import Cached
 from node.resolve.hot import Hot
@@ -89,6 +89,7 @@ async def run(config: Config, place: process.Place) -> None:
     redis = RedisCache.of(config) if config.redis_url else None
     if redis is not None:
         redis.on_restart = shared.distrust
+        await _meet(redis)
     lookup, steward = Lookup(readers), Steward(writers)
     announcer = Announcer(shared, redis, partial(_gone, config.database_url, place), Bell(writers).ring)
     announcer.inherit()
@@ -128,6 +129,17 @@ async def run(config: Config, place: process.Place) -> None:
         server.close()
         await runner.cleanup()
         await announcer.close()
+
+
+async def _meet(redis: RedisCache) -> None:
+    """Meets Redis before the doors open: whoever is met first is distrusted, and a commit shall not be who finds that.
+
+    Takes no longer than some TIMEOUT_SECONDS of node/redis_cache.py; a worker starts without Redis just as well.
+    """
+    try:
+        await redis.ping()
+    except BROKEN as error:
+        log.debug("redis_untrusted_at_start", error=str(error))
 
 
 async def _live(shared: Shared) -> None:

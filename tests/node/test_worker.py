@@ -15,6 +15,7 @@ import pytest
 
 from node import meter, stamps, worker
 from node.config import Config
+from node.embedded import Servers
 from node.follower import BELL
 from node.process import Place
 from node.stamps import Shared
@@ -62,6 +63,36 @@ async def test_it_opens_its_doors_and_says_that_it_is_alive(database: str, descr
         await until(lambda: reader.beats()[0] > 0)
         async with session.get("/metrics") as response:
             assert b"idnode_ready" not in await response.read()
+
+
+async def test_redis_is_met_before_the_doors_open(database: str, descriptor: int, servers: Servers) -> None:
+    config = Config(database_url=database, redis_url=servers.redis_url, secret_key=KEY, workers=1)
+    following = Shared(descriptor, 1, 1, 9)
+    following.follow(1000, [], [])
+    assert following.redis_trusted
+    async with small_registry(database) as registry:
+        await registry.write("create", "A")
+    async with running(config, descriptor) as (_, url), aiohttp.ClientSession(url) as session:
+        async with session.get("/api/v1/nothing") as response:
+            assert response.status == 404
+        assert not following.redis_trusted, "who is met for the first time is not trusted"
+        seen = following.distrusts()
+        following.absolve(seen)
+        following.set_generation()
+        async with session.get(f"/api/handles/{PREFIX}/A") as response:
+            assert response.status == 200
+        assert following.distrusts() == seen, "it was met already"
+
+
+async def test_it_starts_without_redis(database: str, descriptor: int, tmp_path: Path) -> None:
+    nobody = f"unix://{tmp_path}/nobody.sock"
+    config = Config(database_url=database, redis_url=nobody, secret_key=KEY, workers=1)
+    async with (
+        running(config, descriptor) as (_, url),
+        aiohttp.ClientSession(url) as session,
+        session.get("/api/v1/nothing") as response,
+    ):
+        assert response.status == 404
 
 
 async def test_it_settles_what_its_predecessor_left_in_doubt(database: str, descriptor: int) -> None:

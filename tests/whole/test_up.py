@@ -68,6 +68,12 @@ def test_the_printed_commands_work_as_they_stand(mine: Any) -> None:
     assert Caller(mine.http).status(commands["open"].removeprefix(mine.http)) == 200
 
 
+def test_a_first_start_warns_of_nothing(mine: Any) -> None:
+    until_ready = mine.log.read_text().partition("is ready          ")[0]
+    assert "sample identifiers registered" in until_ready
+    assert "level=warning" not in until_ready
+
+
 def test_the_operator_port_tells_how_it_is(mine: Any) -> None:
     operator = Caller(mine.ready["operator"])
     assert operator.status("/health/live") == 200
