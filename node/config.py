@@ -14,6 +14,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from proto.errors import ProtoError
+from proto.forwarded_for import TrustedProxies
 from proto.identifier import Prefix
 
 WORKERS_MOST: Final = 64
@@ -114,6 +115,12 @@ class Config:
         low=0,
         high=1_000_000,
     )
+    trusted_proxies: str = _setting(
+        "",
+        "可信代理的地址或网段，以逗号分隔；只相信它们的X-Forwarded-For与PROXY协议",
+        "addresses or networks of proxies, with commas between them; only their X-Forwarded-For and PROXY protocol "
+        "are believed",
+    )
     log_level: str = _setting(
         "info", "日志级别", "least level that is logged", among=("debug", "info", "warning", "error")
     )
@@ -129,6 +136,10 @@ class Config:
             Prefix(self.prefix)
         except ProtoError:
             raise _wrong("prefix", "应为前缀，例如88.999", "must be a prefix such as 88.999") from None
+        try:
+            TrustedProxies.parse(self.trusted_proxies)
+        except ProtoError as error:
+            raise _wrong("trusted_proxies", error.zh, error.en) from None
         if self.secret_key:
             self.key()
 
@@ -141,6 +152,11 @@ class Config:
         if len(key) != 32:
             raise _wrong("secret_key", "应为32字节的base64", "must be base64 of 32 octets")
         return key
+
+    @property
+    def proxies(self) -> TrustedProxies:
+        """The proxies whose word about others is taken."""
+        return TrustedProxies.parse(self.trusted_proxies)
 
     @property
     def zone(self) -> ZoneInfo:

@@ -9,7 +9,7 @@ from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from typing import Final
 
 from proto.errors import ProtoError
-from proto.forwarded_for import Address, unmapped
+from proto.forwarded_for import unmapped
 
 LINE_OCTETS: Final = 107
 """Longest header of version 1, its CR LF included (§2.1)."""
@@ -25,7 +25,7 @@ _STREAM: Final = {0x11: 4, 0x21: 16}
 """Family and transport to the size of an address: TCP over IPv4 and IPv6."""
 _FAMILIES: Final = range(4)
 _TRANSPORTS: Final = range(3)
-_VERSION_1: Final = {b"TCP4": IPv4Address, b"TCP6": IPv6Address}
+_VERSION_1: Final[dict[bytes, type[IPv4Address] | type[IPv6Address]]] = {b"TCP4": IPv4Address, b"TCP6": IPv6Address}
 _PORT_DIGITS: Final = 5
 
 
@@ -81,7 +81,7 @@ def _source_of_line(said: bytes) -> str | None:
     if kind is None or len(words) != 5 or not all(map(_is_port, words[3:])):
         raise _wrong("第1版不完整或有多余内容", "of version 1 is not family, two addresses and two ports")
     try:
-        addresses: list[Address] = [kind(_text(word)) for word in words[1:3]]
+        addresses = [kind(_text(word)) for word in words[1:3]]
     except AddressValueError:
         raise _wrong("中的地址与其协议族不符", "holds an address that is none of its family") from None
     return str(unmapped(addresses[0]))

@@ -58,6 +58,8 @@ def test_variables_that_are_no_settings_are_passed_over(name: str) -> None:
         ("IDNODE_SECRET_KEY", "short"),
         ("IDNODE_SECRET_KEY", base64.b64encode(bytes(31)).decode()),
         ("IDNODE_PREFIX", "eighty-eight"),
+        ("IDNODE_TRUSTED_PROXIES", "127.0.0.1, proxy.example"),
+        ("IDNODE_TRUSTED_PROXIES", "10.0.0.1/8"),
         ("IDNODE_DATABASE_URL", "localhost:5432/idnode"),
         ("IDNODE_DATABASE_URL", "mysql://localhost/idnode"),
         ("IDNODE_REDIS_URL", "localhost:6379"),
@@ -102,6 +104,12 @@ def test_a_bad_secret_is_not_repeated() -> None:
         with pytest.raises(ConfigError) as caught:
             load({variable: "s3cr3t"})
         assert "s3cr3t" not in str(caught.value)
+
+
+def test_proxies_are_trusted_only_when_they_are_listed() -> None:
+    assert not Config().proxies.trusts("127.0.0.1")
+    proxies = load({"IDNODE_TRUSTED_PROXIES": "127.0.0.1, 2001:db8::/32"}).proxies
+    assert [proxies.trusts(text) for text in ("127.0.0.1", "2001:db8::7", "127.0.0.2")] == [True, True, False]
 
 
 def test_an_unknown_setting_is_told_where_it_stands(tmp_path: Path) -> None:
