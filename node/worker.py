@@ -17,6 +17,7 @@ from node.doorkeeper import Doorkeeper
 from node.follower import BELL, REST_SECONDS
 from node.house import House
 from node.listen import handle_api, http, own_api, snms_api, snms_templates
+from node.listen.connection import bounded
 from node.meter import Meter
 from node.redis_cache import BROKEN, RedisCache
 from node.register.batcher import Batcher
@@ -110,17 +111,12 @@ async def run(config: Config, place: process.Place) -> None:
         announcer=announcer,
         doorkeeper=Doorkeeper(lookup, steward, Vault(config.key()), partial(clock.today, config.zone)),
     )
-    runner = web.AppRunner(
-        _doors(house),
-        access_log=None,
-        keepalive_timeout=http.KEEPALIVE_SECONDS,
-        shutdown_timeout=http.DRAIN_SECONDS,
-    )
+    runner = web.AppRunner(_doors(house), shutdown_timeout=http.DRAIN_SECONDS)
     await runner.setup()
     assert runner.server is not None
     listening = socket.socket(fileno=place.listening)
     server = await asyncio.get_running_loop().create_server(
-        http.bounded(runner.server, config.connections), sock=listening, backlog=BACKLOG
+        bounded(runner.server, config.connections, config.proxies), sock=listening, backlog=BACKLOG
     )
     log.info("serving", worker=place.column)
     try:

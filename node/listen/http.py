@@ -1,6 +1,7 @@
-"""The HTTP door: admission, request ids, what an error looks like on each face, bounds of connections.
+"""The HTTP door: who asks, admission, request ids, what an error looks like on each face.
 
-Routes belong to the faces; this room only brings a request to one and its response back.
+Routes belong to the faces, connections to `node/listen/connection.py`; this room only brings a request to a route and
+its response back.
 """
 
 import asyncio
@@ -18,6 +19,7 @@ from node.gather import BusyError
 from node.house import House
 from node.listen import replies
 from proto.codes import ResponseCode
+from proto.forwarded_for import TrustedProxies
 from proto.web_json import failed
 from registry.errors import UnavailableError, UnknownOutcomeError
 
@@ -26,9 +28,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 HOUSE: Final = web.AppKey("house", House)
 BEGUN: Final = web.RequestKey("begun", bool)
 """Set in a request whose answer has begun to go out."""
-JSON_TYPE: Final = "application/json;charset=utf-8"
-KEEPALIVE_SECONDS: Final = 75.0
-"""Idle connections are closed after this; longer than the 60 s clients and proxies keep theirs."""
+PROXIES: Final = web.AppKey("proxies", TrustedProxies)
 BODY_SECONDS: Final = 60.0
 """A body may take this long to arrive: the largest one at 4 Mbit/s, and as long as clients wait for an answer."""
 DRAIN_SECONDS: Final = 10.0
@@ -39,7 +39,7 @@ log = structlog.get_logger("http")
 
 def json_response(body: bytes, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
     """A response of JSON octets."""
-    return web.Response(body=body, status=status, headers={"Content-Type": JSON_TYPE} | (headers or {}))
+    return web.Response(body=body, status=status, headers={"Content-Type": replies.JSON_TYPE} | (headers or {}))
 
 
 def encoded(value: object, status: int = 200) -> web.Response:
@@ -57,8 +57,8 @@ async def body(request: web.Request) -> bytes:
 
 
 def peer(request: web.Request) -> str:
-    """The address of who asks, from the socket."""
-    return request.remote or ""
+    """The address of who asks: of the socket, or whom trusted proxies speak for."""
+    return request.app[PROXIES].asker(request.remote or "", request.headers.getall("X-Forwarded-For", ()))
 
 
 _SNMS: Final = ("/identity/", "/identityv2/", "/snms/", "/snmsapi/")
@@ -153,6 +153,7 @@ def application(house: House) -> web.Application:
         middlewares=[_admitting(house.admission), _explaining], client_max_size=house.config.body_bytes
     )
     app[HOUSE] = house
+    app[PROXIES] = house.config.proxies
     app.on_response_prepare.append(_sign)
     return app
 
@@ -162,25 +163,3 @@ async def _sign(request: web.Request, response: web.StreamResponse) -> None:
     request[BEGUN] = True
     response.headers["Server"] = "idnode"
     response.headers.setdefault("Cache-Control", "private, no-store")
-
-
-class _Refusal(asyncio.Protocol):
-    """Stands in for a connection beyond the bound: says 503, in the words of the face that needs them, and closes."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        transport.write(
-            b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: %d\r\nContent-Type: %s\r\nContent-Length: %d\r\n"
-            b"Connection: close\r\n\r\n%s"
-            % (replies.BUSY_RETRY_SECONDS, JSON_TYPE.encode(), len(replies.SNMS_BUSY), replies.SNMS_BUSY)
-        )
-        transport.close()
-
-
-def bounded(server: web.Server, most: int) -> Callable[[], asyncio.Protocol]:
-    """A protocol factory that serves at most `most` connections at once."""
-
-    def connection() -> asyncio.Protocol:
-        return _Refusal() if len(server.connections) >= most else server()
-
-    return connection

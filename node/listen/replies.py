@@ -21,6 +21,8 @@ HANDLE_STATUS: Final = {
 NOT_HERE: Final = "That prefix doesn't live here"
 """Word for word what deployed Handle servers say with code 301."""
 
+JSON_TYPE: Final = "application/json;charset=utf-8"
+
 BUSY_RETRY_SECONDS: Final = 1
 """What Retry-After says with 429 and 503."""
 

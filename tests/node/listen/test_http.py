@@ -220,13 +220,35 @@ async def test_who_asks_too_much_is_429_in_the_words_of_each_face() -> None:
         assert (status, answer["responseCode"], headers["Retry-After"]) == (429, 3, "1")
 
 
-async def test_the_peer_is_whom_the_socket_says() -> None:
-    async def who(request: web.Request) -> web.StreamResponse:
-        return web.json_response(http.peer(request))
+async def who(request: web.Request) -> web.StreamResponse:
+    return web.json_response(http.peer(request))
 
-    async with door(who) as client:
-        headers = {"X-Forwarded-For": "192.0.2.7", "Forwarded": "for=192.0.2.7"}
-        assert (await told(client, OWN, headers=headers))[1] == "127.0.0.1"
+
+async def test_the_peer_is_whom_the_socket_says() -> None:
+    for proxies in ("", "127.0.0.2, 10.0.0.0/8"):
+        async with door(who, trusted_proxies=proxies) as client:
+            headers = {"X-Forwarded-For": "192.0.2.7", "Forwarded": "for=192.0.2.7"}
+            assert (await told(client, OWN, headers=headers))[1] == "127.0.0.1"
+
+
+async def test_the_peer_is_whom_a_trusted_proxy_speaks_for() -> None:
+    async with door(who, trusted_proxies="127.0.0.1, 10.0.0.0/8") as client:
+        headers = [("X-Forwarded-For", "198.51.100.66"), ("X-Forwarded-For", "[::ffff:192.0.2.7]:99, 10.0.0.1")]
+        assert (await told(client, OWN, headers=headers))[1] == "192.0.2.7"
+        assert (await told(client, OWN))[1] == "127.0.0.1"
+
+
+async def test_each_peer_behind_a_trusted_proxy_has_a_bucket_of_its_own() -> None:
+    async def fine(request: web.Request) -> web.StreamResponse:
+        return http.encoded({})
+
+    async with door(fine, peer_rate=1, trusted_proxies="127.0.0.1") as client:
+
+        async def asked(peer: str) -> int:
+            return (await told(client, OWN, headers={"X-Forwarded-For": f"198.51.100.66, {peer}"}))[0]
+
+        assert [await asked("192.0.2.7") for _ in range(3)] == [200, 200, 429]
+        assert [await asked("192.0.2.8") for _ in range(3)] == [200, 200, 429]
 
 
 # -- every answer
@@ -243,45 +265,3 @@ async def test_no_answer_names_a_version_or_lets_itself_be_kept_unasked() -> Non
             assert response.headers["Content-Type"] == "application/json;charset=utf-8"
         async with client.get("/x") as response:
             assert response.headers["Cache-Control"] == "public, max-age=9"
-
-
-# -- connections
-
-
-async def test_a_connection_too_many_is_told_so_and_closed() -> None:
-    async def fine(request: web.Request) -> web.StreamResponse:
-        return http.encoded({})
-
-    runner = web.ServerRunner(web.Server(fine))
-    await runner.setup()
-    assert runner.server is not None
-    server = await asyncio.get_running_loop().create_server(http.bounded(runner.server, 2), "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-
-    async def connected() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-        return reader, writer
-
-    held = [await connected() for _ in range(2)]
-    for reader, _ in held:
-        assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
-    reader, writer = await connected()
-    head, _, content = (await reader.read()).partition(b"\r\n\r\n")
-    assert head.startswith(b"HTTP/1.1 503 ")
-    assert b"\r\nRetry-After: 1\r\n" in head + b"\r\n"
-    assert json.loads(content) == BUSY
-    assert f"Content-Length: {len(content)}".encode() in head
-    writer.close()
-    held[0][1].close()
-    await held[0][1].wait_closed()
-    for _ in range(1000):
-        if len(runner.server.connections) < 2:
-            break
-        await asyncio.sleep(0)
-    reader, writer = await connected()
-    assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
-    writer.close()
-    held[1][1].close()
-    server.close()
-    await runner.cleanup()

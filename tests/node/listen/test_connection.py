@@ -1,0 +1,205 @@
+"""Connections on real sockets: who is at their end, what stands before the first request, how long a head may take."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+from aiohttp import web
+
+from node.listen import connection
+from node.listen.connection import bounded
+from proto.forwarded_for import TrustedProxies
+from tests.waiting import until
+
+BUSY = {"status": -1, "message": "系统繁忙", "data": None}
+GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+LINE = b"PROXY TCP4 192.0.2.7 198.51.100.1 56324 443\r\n"
+BLOCK = bytes.fromhex("0d0a0d0a000d0a515549540a 21 11 0010 c0000208 c6336401 dc04 01bb 04000100")
+LOCAL = bytes.fromhex("0d0a0d0a000d0a515549540a 20 00 0000")
+
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+async def who(request: web.BaseRequest) -> web.Response:
+    """Says who asks, and how many octets of body there were."""
+    return web.Response(text=f"{request.remote} {len(await request.read())}")
+
+
+class Door:
+    """A listening server, and ways to stand before it from 127.0.0.0/8."""
+
+    def __init__(self, server: web.Server, port: int) -> None:
+        self.server = server
+        self.port = port
+
+    async def connect(self, octets: bytes = b"", address: str = "127.0.0.1") -> Ends:
+        """A connection from `address` on which `octets` are sent."""
+        ends = await asyncio.open_connection("127.0.0.1", self.port, local_addr=(address, 0))
+        ends[1].write(octets)
+        return ends
+
+
+@asynccontextmanager
+async def door(handler: Handler = who, most: int = 100, proxies: str = "127.0.0.1") -> AsyncIterator[Door]:
+    """A door that serves at most so many connections and trusts these proxies."""
+    runner = web.ServerRunner(web.Server(handler))
+    await runner.setup()
+    assert runner.server is not None
+    factory = bounded(runner.server, most, TrustedProxies.parse(proxies))
+    server = await asyncio.get_running_loop().create_server(factory, "127.0.0.1", 0)
+    yield Door(runner.server, server.sockets[0].getsockname()[1])
+    server.close()
+    await runner.cleanup()
+
+
+async def answer(reader: asyncio.StreamReader) -> str:
+    """Status and body of the next answer on a connection."""
+    head = (await reader.readuntil(b"\r\n\r\n")).decode()
+    length = next(line.split()[1] for line in head.split("\r\n") if line.lower().startswith("content-length"))
+    return head.split()[1] + " " + (await reader.readexactly(int(length))).decode()
+
+
+# -- who is at the other end
+
+
+@pytest.mark.parametrize(("header", "source"), [(LINE, "192.0.2.7"), (BLOCK, "192.0.2.8"), (LOCAL, "127.0.0.1")])
+async def test_every_request_behind_a_header_is_asked_by_whom_it_names(header: bytes, source: str) -> None:
+    async with door() as opened:
+        reader, writer = await opened.connect(header + GET)
+        assert await answer(reader) == f"200 {source} 0"
+        for body in (b"", b"x" * 200_000):
+            writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+            assert await answer(reader) == f"200 {source} {len(body)}"
+        writer.close()
+
+
+@pytest.mark.parametrize("header", [LINE, BLOCK])
+async def test_a_header_may_come_in_any_pieces(header: bytes) -> None:
+    octets = header + GET
+    async with door() as opened:
+        for cut in range(1, len(octets)):
+            reader, writer = await opened.connect(octets[:cut])
+            await writer.drain()
+            await until(lambda: len(opened.server.connections) == 1)
+            writer.write(octets[cut:])
+            assert (await answer(reader)).startswith("200 192.0.2.")
+            writer.close()
+            await until(lambda: not opened.server.connections)
+
+
+async def test_a_proxy_may_speak_for_itself_without_a_header() -> None:
+    async with door() as opened:
+        reader, writer = await opened.connect(GET + GET)
+        assert [await answer(reader), await answer(reader)] == ["200 127.0.0.1 0"] * 2
+        writer.close()
+
+
+@pytest.mark.parametrize("header", [LINE, BLOCK])
+async def test_a_header_from_a_stranger_is_bad_http(header: bytes) -> None:
+    async with door(proxies="127.0.0.1, ::1") as opened:
+        reader, writer = await opened.connect(header + GET, "127.0.0.2")
+        octets = await reader.read()
+        assert octets.startswith(b"HTTP/1.1 400 ") or octets.startswith(b"HTTP/1.0 400 ")
+        assert octets.count(b"HTTP/1.") == 1, "and nothing behind it is answered"
+        writer.close()
+
+
+async def test_a_second_header_is_bad_http() -> None:
+    async with door() as opened:
+        reader, writer = await opened.connect(LINE + LINE + GET)
+        assert (await reader.readline()).split()[1] == b"400"
+        writer.close()
+
+
+async def test_a_wrong_header_from_a_proxy_ends_the_connection(capsys: pytest.CaptureFixture[str]) -> None:
+    async with door() as opened:
+        reader, writer = await opened.connect(b"PROXY TCP4 here there 1 2\r\n" + GET)
+        assert await reader.read() == b""
+        writer.close()
+    assert "proxy_header_refused" in capsys.readouterr().out
+
+
+# -- how long a head may take
+
+
+async def ended(reader: asyncio.StreamReader) -> bytes:
+    """What came until the other side closed or broke the connection off."""
+    try:
+        return await reader.read()
+    except ConnectionError:
+        return b""
+
+
+@pytest.mark.parametrize("beginning", [b"", LINE[:9], BLOCK[:20], LINE, GET[:-1], b"\r\n"])
+async def test_a_head_that_does_not_come_ends_the_connection(monkeypatch: pytest.MonkeyPatch, beginning: bytes) -> None:
+    monkeypatch.setattr(connection, "HEAD_SECONDS", 0.05)
+    async with door() as opened:
+        reader, writer = await opened.connect(beginning)
+        assert await ended(reader) == b""
+        writer.close()
+        await until(lambda: not opened.server.connections)
+
+
+async def test_a_head_that_comes_octet_by_octet_gets_no_more_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "HEAD_SECONDS", 0.1)
+    async with door() as opened:
+        reader, writer = await opened.connect(GET)
+        await answer(reader)
+        writer.write(b"GET / HTTP/1.1\r\nX: ")
+
+        async def dripping() -> bool:
+            writer.write(b"x")
+            return reader.at_eof() or reader.exception() is not None
+
+        await until(dripping)
+        writer.close()
+
+
+async def test_what_has_its_head_has_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection that waits for its answer, or idles after one, outlives one that owes a head."""
+    monkeypatch.setattr(connection, "HEAD_SECONDS", 0.05)
+    gate = asyncio.Event()
+
+    async def slow(request: web.BaseRequest) -> web.Response:
+        if request.path == "/slow":
+            await gate.wait()
+        return web.Response(text="fine")
+
+    async with door(slow) as opened:
+        waiting, waiting_writer = await opened.connect(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
+        idle, idle_writer = await opened.connect(GET)
+        assert await answer(idle) == "200 fine"
+        late, late_writer = await opened.connect()
+        assert await ended(late) == b""
+        gate.set()
+        assert await answer(waiting) == "200 fine"
+        idle_writer.write(GET)
+        assert await answer(idle) == "200 fine"
+        for writer in (waiting_writer, idle_writer, late_writer):
+            writer.close()
+
+
+# -- how many there may be
+
+
+async def test_a_connection_too_many_is_told_so_and_closed() -> None:
+    async with door(most=2) as opened:
+        held = [await opened.connect(GET) for _ in range(2)]
+        for reader, _ in held:
+            assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
+        reader, writer = await opened.connect(GET)
+        head, _, content = (await reader.read()).partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 503 ")
+        assert b"\r\nRetry-After: 1\r\n" in head + b"\r\n"
+        assert json.loads(content) == BUSY
+        assert f"Content-Length: {len(content)}".encode() in head
+        writer.close()
+        held[0][1].close()
+        await until(lambda: len(opened.server.connections) < 2)
+        reader, writer = await opened.connect(GET)
+        assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
+        writer.close()
+        held[1][1].close()
