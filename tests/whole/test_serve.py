@@ -1,73 +1,20 @@
 """`serve`: the node alone against servers of one's own – without Redis, without a database, told to stop."""
 
-import base64
-import os
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.waiting import PATIENCE, wait_until
-from tests.whole.calls import ROOT, Caller, kill_children
+from tests.whole.calls import ROOT, kill_children
+from tests.whole.serving import KEY, command, environment, free_ports, readiness, serving
 
-KEY = base64.b64encode(bytes(range(32))).decode()
 PREFIX = "88.999.1001"
 NOWHERE = "postgresql://idnode@/idnode?host=/nowhere&port=5432"
 BUSY = {"status": -1, "message": "系统繁忙", "data": None}
-
-
-def environment(database: str, **more: str) -> dict[str, str]:
-    clean = {k: v for k, v in os.environ.items() if not k.startswith("IDNODE_")}
-    return clean | {"IDNODE_DATABASE_URL": database, "IDNODE_SECRET_KEY": KEY, **more}
-
-
-def command(database: str, *words: str, typed: str = "") -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "node.cli", *words],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env=environment(database),
-        input=typed,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def free_ports() -> tuple[int, int]:
-    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
-        return one.getsockname()[1], other.getsockname()[1]
-
-
-@contextmanager
-def serving(log: Path, database: str, **settings: str) -> Iterator[tuple["subprocess.Popen[bytes]", Caller, Caller]]:
-    """A node, who calls at its door, and who at its operator port."""
-    http, operator = free_ports()
-    words = [sys.executable, "-m", "node.cli", "serve", "--http-port", str(http), "--operator-port", str(operator)]
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            words, stdout=output, stderr=output, env=environment(database, **settings), cwd=ROOT, start_new_session=True
-        )
-    try:
-        yield process, Caller(f"http://127.0.0.1:{http}"), Caller(f"http://127.0.0.1:{operator}")
-    finally:
-        process.terminate()
-        process.wait(PATIENCE)
-
-
-def readiness(operator: Caller) -> dict[str, Any]:
-    try:
-        return dict(operator.call("GET", "/health/ready").json)
-    except OSError:
-        return {"ready": False, "reasons": ["nobody there"]}
 
 
 def test_without_redis_everything_works(folder: Path, database: str) -> None:
