@@ -36,15 +36,17 @@ class Reply:
 
 @dataclass(frozen=True)
 class Caller:
-    """Somebody before the door of the node at `base`, with a token or without."""
+    """Somebody before the door of the node at `base`, with or without token, calling from `address` if it is given."""
 
     base: str
     token: str = ""
+    address: str = ""
 
     def call(self, method: str, path: str, body: Any = None, **headers: str) -> Reply:
         """One call; a body that is not bytes goes as JSON, without a Content-Type. Header names take `_` for `-`."""
         address = urlsplit(self.base)
-        connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=60)
+        source = (self.address, 0) if self.address else None
+        connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=60, source_address=source)
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         if self.token:
             named.setdefault("Authorization", f"Bearer {self.token}")
