@@ -5,12 +5,16 @@ That, not Redis, is how a machine learns of what others wrote. It is the only wr
 
 import asyncio
 import os
+from functools import partial
 from typing import Any, Final
 
 import structlog
 
 from node import clock, process
 from node.config import Config
+from node.meter import Meter
+from node.metrics import FOLLOWER_BEHIND, FOLLOWER_CHANGES, REDIS_FAILURES
+from node.pool_watch import PoolWatch
 from node.redis_cache import BROKEN, RedisCache, RestartedError
 from node.stamps import Shared
 from registry.errors import UnavailableError
@@ -34,8 +38,9 @@ log = structlog.get_logger("follower")
 class Follower:
     """Follows one database for one machine's shared memory."""
 
-    def __init__(self, pool: Any, shared: Shared, redis: RedisCache | None, cache_seconds: int) -> None:
+    def __init__(self, pool: Any, shared: Shared, redis: RedisCache | None, cache_seconds: int, meter: Meter) -> None:
         self._pool = pool
+        self._meter = meter
         self._shared = shared
         self._redis = redis
         if redis is not None:
@@ -56,7 +61,7 @@ class Follower:
     async def start(self) -> None:
         """Catches up, then lets caches be used; Redis only after everything that may be stale in it is replayed."""
         await self._catalogue(0)
-        async with borrowed(self._pool) as connection:
+        async with borrowed(self._pool, "follow") as connection:
             self._stamped = await records.places(connection, 0)
         if self._redis is not None:
             self._shared.distrust()
@@ -97,10 +102,11 @@ class Follower:
 
     async def look(self) -> None:
         """Takes in everything that was committed before this call."""
+        began = clock.utc().timestamp()
         await self._catalogue(self._shared.followed)
         more = True
         while more:
-            async with borrowed(self._pool) as connection:
+            async with borrowed(self._pool, "follow") as connection:
                 rows = await records.changes_after(connection, self._stamped, ROWS_MOST)
             for row in rows:
                 await self._take_in(row)
@@ -108,9 +114,10 @@ class Follower:
             # However much there is to take in, the supervisor shall not take it for silence.
             self._shared.beat(clock.monotonic())
             more = len(rows) >= ROWS_MOST
+        self._meter.set(FOLLOWER_BEHIND, began)
 
     async def _catalogue(self, mine: int) -> None:
-        async with borrowed(self._pool) as connection:
+        async with borrowed(self._pool, "follow") as connection:
             number, prefixes, templates = await catalogue.epochs_after(connection, mine)
         if number != mine:
             self._shared.follow(number, prefixes, templates)
@@ -128,6 +135,7 @@ class Follower:
         elif self._redis is not None:
             corrected[row["prefix_no"]] = row["number"]
         self._shared.touch(map(self._shared.slot, keys))
+        self._meter.count(FOLLOWER_CHANGES, by=len(keys))
 
     async def _corrected_now(self, redis: RedisCache, prefix: int, keys: list[str], versions: list[int]) -> bool:
         if self._down or self._corrected.get(prefix) != self._stamped.get(prefix):
@@ -164,14 +172,14 @@ class Follower:
         await redis.ping()
         self._down = False
         corrected = self._corrected
-        async with borrowed(self._pool) as connection:
+        async with borrowed(self._pool, "follow") as connection:
             # Nothing in Redis is older than this: what changed before needs no correction.
             oldest = await records.places(connection, self._cache_seconds + REPLAY_SLACK)
             heads = await records.places(connection, 0)
         for prefix, number in oldest.items():
             corrected[prefix] = max(number, corrected.get(prefix, 0))
         while any(corrected.get(prefix, 0) < number for prefix, number in heads.items()):
-            async with borrowed(self._pool) as connection:
+            async with borrowed(self._pool, "follow") as connection:
                 rows = await records.changes_after(
                     connection, {prefix: corrected.get(prefix, 0) for prefix in heads}, ROWS_MOST
                 )
@@ -208,9 +216,13 @@ async def _listen(url: str, name: str, bell: asyncio.Event) -> None:
 async def run(config: Config, place: process.Place) -> None:
     """The follower's process, from start to death."""
     shared = Shared(place.descriptor, config.workers, place.column, place.incarnation)
-    pool = await open_pool(config.database_url, size=2, name=place.name)
+    meter = Meter(place.meter, config.workers, place.column)
+    watch = PoolWatch(meter, "follower", clock.monotonic)
+    pool = await open_pool(config.database_url, size=2, name=place.name, watch=watch)
     redis = RedisCache.of(config) if config.redis_url else None
-    follower = Follower(pool, shared, redis, config.cache_seconds)
+    if redis is not None:
+        redis.on_failure = partial(meter.count, REDIS_FAILURES)
+    follower = Follower(pool, shared, redis, config.cache_seconds, meter)
     listening = asyncio.create_task(_listen(config.database_url, place.name, follower.bell))
     while True:
         try:

@@ -7,7 +7,7 @@ from node.announcer import Announcer
 from node.config import Config
 from node.doorkeeper import Doorkeeper
 from node.meter import Meter
-from node.register.batcher import Batcher
+from node.register.measured import MeasuredBatcher
 from node.resolve.hot import Hot
 from node.resolve.measured import Measured
 from registry.lookup import Lookup
@@ -28,6 +28,6 @@ class House:
     hot: Hot
     lookup: Lookup
     steward: Steward
-    batcher: Batcher
+    batcher: MeasuredBatcher
     announcer: Announcer
     doorkeeper: Doorkeeper

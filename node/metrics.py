@@ -13,6 +13,7 @@ from typing import Final, Literal
 
 from node.resolve.answer import Outcome, Where
 from registry.industries import load
+from registry.postgres.connection import PURPOSES
 from registry.rules import Rule
 
 Kind = Literal["counter", "gauge", "age", "histogram"]
@@ -90,7 +91,7 @@ _FAST: Final = (
 _SLOW: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 """Seconds: a commit takes some milliseconds, a statement at most 30 s."""
 _COUNTS: Final = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0)
-"""Identifiers: a transaction has at most 2000."""
+"""Identifiers: a batch has at most 2000."""
 
 # -- resolving
 
@@ -150,8 +151,8 @@ REGISTRATION_SECONDS: Final = _histogram(
     "登记请求从到达至有结果的用时，每批计一次",
     "time from a request to write, single or batch, to its outcomes",
 )
-REGISTRATION_GROUP: Final = _histogram(
-    "registration_group_identifiers", _COUNTS, "一次事务写入的标识数", "identifiers judged and written together"
+REGISTRATION_IDENTIFIERS: Final = _histogram(
+    "registration_identifiers", _COUNTS, "一次登记请求中的标识数", "identifiers of one request to write"
 )
 
 # -- caches
@@ -170,7 +171,7 @@ REDIS_FAILURES: Final = _counter(
     "redis_failures",
     "Redis没有及时回答的次数，按当时在做什么",
     "times Redis did not answer in time, by what was asked",
-    during=("read", "fill", "correct", "replay"),
+    during=("read", "fill", "correct", "ping"),
 )
 REDIS_FILLS: Final = _counter(
     "redis_fills",
@@ -198,6 +199,14 @@ DATABASE_WAITING: Final = _gauge(
 )
 DATABASE_WAIT_SECONDS: Final = _histogram(
     "database_wait_seconds", _SLOW, "等待数据库连接的时间", "time a question waits for a connection", pool=POOLS
+)
+
+DATABASE_QUERY_SECONDS: Final = _histogram(
+    "database_query_seconds",
+    _SLOW,
+    "占用数据库连接的时间，按用途",
+    "time a question has a connection, by what is asked",
+    purpose=PURPOSES,
 )
 
 # -- HTTP
@@ -280,7 +289,7 @@ COUNTED: Final = (
     REGISTRATIONS,
     REFUSALS,
     REGISTRATION_SECONDS,
-    REGISTRATION_GROUP,
+    REGISTRATION_IDENTIFIERS,
     HOT_ENTRIES,
     HOT_EVICTIONS,
     REDIS_FAILURES,
@@ -290,6 +299,7 @@ COUNTED: Final = (
     DATABASE_CONNECTIONS,
     DATABASE_WAITING,
     DATABASE_WAIT_SECONDS,
+    DATABASE_QUERY_SECONDS,
     HTTP_REQUESTS,
     HTTP_REFUSED,
     HTTP_IN_HAND,

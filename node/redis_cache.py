@@ -9,7 +9,8 @@ in between. Needs Redis >= 7 (SET with NX and GET) or Valkey.
 import re
 import secrets
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final, Self
@@ -88,11 +89,13 @@ class RedisCache:
     """The shared cache at `url`; answers live at most `seconds`, their keys begin with `namespace`.
 
     `on_restart` is called, and the call at hand fails, whenever another run of Redis is met. Every method raises one
-    of BROKEN when it is out of reach. `now` gives seconds since 1970 UTC.
+    of BROKEN when it is out of reach, after `on_failure` was told what was wanted (a value of REDIS_FAILURES).
+    `now` gives seconds since 1970 UTC.
     """
 
     def __init__(self, url: str, seconds: int, namespace: str, now: Callable[[], int]) -> None:
         self.on_restart: Callable[[], None] = lambda: None
+        self.on_failure: Callable[[str], None] = lambda during: None
         pool = redis.asyncio.BlockingConnectionPool.from_url(
             url,
             socket_timeout=TIMEOUT_SECONDS,
@@ -127,6 +130,14 @@ class RedisCache:
             self.on_restart()
             raise RestartedError("another run of Redis than before")
 
+    @contextmanager
+    def _told(self, during: str) -> Iterator[None]:
+        try:
+            yield
+        except BROKEN:
+            self.on_failure(during)
+            raise
+
     def _name(self, key: str) -> str:
         return f"{self._namespace}:{key}"
 
@@ -136,12 +147,14 @@ class RedisCache:
         pipeline = self._redis.pipeline(transaction=False)
         for key, lease in zip(keys, leases, strict=True):
             pipeline.set(self._name(key), lease, nx=True, get=True, px=LEASE_MILLISECONDS)
-        held = await pipeline.execute()
+        with self._told("read"):
+            held = await pipeline.execute()
         return [_read(was, lease) for was, lease in zip(held, leases, strict=True)]
 
     async def retake(self, keys: Sequence[str]) -> list[Answer | bytes | None]:
         """`take` after dropping what is held: it was made under an epoch that is over."""
-        await self._redis.delete(*map(self._name, keys))
+        with self._told("read"):
+            await self._redis.delete(*map(self._name, keys))
         return await self.take(keys)
 
     async def fill(self, fills: Sequence[Fill]) -> None:
@@ -155,16 +168,19 @@ class RedisCache:
                 keys.append(self._name(each.key))
                 arguments += [each.lease, _ENTRY + each.answer.to_octets(), life * 1000]
         if keys:
-            await self._fill(keys=keys, args=arguments)
+            with self._told("fill"):
+                await self._fill(keys=keys, args=arguments)
 
     async def correct(self, keys: Sequence[str], versions: Sequence[int]) -> None:
         """Removes whatever is older than these versions, leases included."""
         if keys:
-            await self._correct(keys=list(map(self._name, keys)), args=list(versions))
+            with self._told("correct"):
+                await self._correct(keys=list(map(self._name, keys)), args=list(versions))
 
     async def ping(self) -> None:
         """Returns when it answers."""
-        await self._redis.ping()
+        with self._told("ping"):
+            await self._redis.ping()
 
     async def close(self) -> None:
         """Lets its connections go."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from collections.abc import Callable
 from functools import partial
 from typing import Final
 
@@ -19,8 +20,11 @@ from node.house import House
 from node.listen import handle_api, http, own_api, snms_api, snms_templates
 from node.listen.connection import bounded
 from node.meter import Meter
+from node.metrics import REDIS_FAILURES
+from node.pool_watch import PoolWatch
 from node.redis_cache import BROKEN, RedisCache
 from node.register.batcher import Batcher
+from node.register.measured import MeasuredBatcher
 from node.resolve.cached import Cached
 from node.resolve.hot import Hot
 from node.resolve.measured import Measured
@@ -29,7 +33,7 @@ from node.stamps import Shared
 from registry.account import Vault
 from registry.errors import UnavailableError
 from registry.lookup import Lookup
-from registry.postgres.connection import backends_gone, borrowed, open_pool
+from registry.postgres.connection import Pool, backends_gone, borrowed, open_pool
 from registry.registrar import Registrar
 from registry.steward import Steward
 
@@ -46,7 +50,7 @@ log = structlog.get_logger("worker")
 class Bell:
     """Wakes the followers of all machines after a commit, at most fifty times a second. Loss costs half a second."""
 
-    def __init__(self, pool: object) -> None:
+    def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._task: asyncio.Task[None] | None = None
         self._again = False
@@ -85,20 +89,23 @@ async def run(config: Config, place: process.Place) -> None:
     """A worker's process, from start to a stop that lets what is in hand finish."""
     shared = Shared(place.descriptor, config.workers, place.column, place.incarnation)
     meter = Meter(place.meter, config.workers, place.column)
-    readers = await open_pool(config.database_url, size=READERS, name=place.name)
-    writers = await open_pool(config.database_url, size=WRITERS, name=place.name)
+    watches = {name: PoolWatch(meter, name, clock.monotonic) for name in ("readers", "writers")}
+    readers = await open_pool(config.database_url, size=READERS, name=place.name, watch=watches["readers"])
+    writers = await open_pool(config.database_url, size=WRITERS, name=place.name, watch=watches["writers"])
     redis = RedisCache.of(config) if config.redis_url else None
     if redis is not None:
         redis.on_restart = shared.distrust
+        redis.on_failure = partial(meter.count, REDIS_FAILURES)
         await _meet(redis)
     lookup, steward = Lookup(readers), Steward(writers)
     announcer = Announcer(shared, redis, partial(_gone, config.database_url, place), Bell(writers).ring)
     announcer.inherit()
     announcer.inherit_doubt(steward.catalogue_number)
     own = Own(lookup)
-    first = Cached(redis, shared, own, clock.monotonic) if redis else own
+    first = Cached(redis, shared, own, clock.monotonic, meter) if redis else own
     registrar = Registrar(writers, lookup, announcer, reuse_deleted=config.reuse_deleted == "allow")
-    hot = Hot(shared, first, config.hot_entries, config.cache_seconds, clock.monotonic, clock.seconds)
+    batcher = Batcher(registrar, config.write_rows, clock.seconds)
+    hot = Hot(shared, first, config.hot_entries, config.cache_seconds, clock.monotonic, clock.seconds, meter)
     house = House(
         config=config,
         admission=Admission(config.requests, config.peer_rate, clock.monotonic),
@@ -107,7 +114,7 @@ async def run(config: Config, place: process.Place) -> None:
         hot=hot,
         lookup=lookup,
         steward=steward,
-        batcher=Batcher(registrar, config.write_rows, clock.seconds),
+        batcher=MeasuredBatcher(batcher, lookup, meter, clock.monotonic),
         announcer=announcer,
         doorkeeper=Doorkeeper(lookup, steward, Vault(config.key()), partial(clock.today, config.zone)),
     )
@@ -119,8 +126,14 @@ async def run(config: Config, place: process.Place) -> None:
         bounded(runner.server, config.connections, config.proxies), sock=listening, backlog=BACKLOG
     )
     log.info("serving", worker=place.column)
+
+    def show() -> None:
+        watches["readers"].show(readers)
+        watches["writers"].show(writers)
+        hot.show()
+
     try:
-        await _live(shared)
+        await _live(shared, show)
     finally:
         server.close()
         await runner.cleanup()
@@ -138,8 +151,10 @@ async def _meet(redis: RedisCache) -> None:
         log.debug("redis_untrusted_at_start", error=str(error))
 
 
-async def _live(shared: Shared) -> None:
+async def _live(shared: Shared, show: Callable[[], None]) -> None:
+    """Says for ever that this process is alive; `show` sets its gauges."""
     while True:
+        show()
         shared.beat(clock.monotonic())
         await asyncio.sleep(BEAT_SECONDS)
 

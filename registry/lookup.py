@@ -41,7 +41,7 @@ class Lookup:
 
     async def look(self, identifiers: Sequence[Identifier]) -> list[Stored]:
         """What stands behind each identifier, in order, all in one snapshot."""
-        async with borrowed(self._pool) as connection:
+        async with borrowed(self._pool, "look") as connection:
             return await records.look(
                 connection, [i.prefix_key for i in identifiers], [i.suffix_key for i in identifiers]
             )
@@ -52,7 +52,7 @@ class Lookup:
         if kept is not None and kept.epoch >= epoch:
             self._templates.move_to_end(number)
             return kept
-        async with borrowed(self._pool) as connection:
+        async with borrowed(self._pool, "template") as connection:
             found = await templates.by_numbers(connection, [number])
         if not found:
             return None
@@ -70,17 +70,22 @@ class Lookup:
 
     async def named_template(self, prefix: str, version: str) -> Template | None:
         """The template `version` of `prefix` as it is now."""
-        async with borrowed(self._pool) as connection:
+        async with borrowed(self._pool, "template") as connection:
             return await templates.named(connection, prefix, version)
 
     async def prefix(self, name: str) -> RegisteredPrefix | None:
         """The prefix called `name`."""
-        async with borrowed(self._pool) as connection:
+        async with borrowed(self._pool, "prefix") as connection:
             return await catalogue.prefix(connection, name)
+
+    async def industry(self, prefix: str) -> str | None:
+        """The industry of the enterprise a prefix belongs to; None when there is no such prefix or no enterprise."""
+        async with borrowed(self._pool, "prefix") as connection:
+            return await catalogue.industry(connection, prefix)
 
     async def history(self, identifier: Identifier) -> list[HistoryEntry]:
         """The newest VERSIONS_MOST versions of an identifier, newest first; empty when never registered."""
-        async with borrowed(self._pool) as connection:
+        async with borrowed(self._pool, "history") as connection:
             rows = await records.versions(connection, identifier.prefix_key, identifier.suffix_key, VERSIONS_MOST)
         entries = []
         for row in rows:
@@ -92,10 +97,10 @@ class Lookup:
 
     async def holders(self, digests: list[bytes]) -> dict[bytes, Account]:
         """The accounts that hold live tokens with these digests."""
-        async with borrowed(self._pool) as connection:
+        async with borrowed(self._pool, "token") as connection:
             return await accounts.holders(connection, digests)
 
     async def batches(self, account: int | None, below: int, most: int) -> list[dict[str, Any]]:
         """Records of batches below a number, newest first; of all accounts when None."""
-        async with borrowed(self._pool) as connection:
+        async with borrowed(self._pool, "batch") as connection:
             return await batches.listed(connection, account, below, most)

@@ -119,7 +119,7 @@ class Registrar:
         prefix_key = jobs[0].request.identifier.prefix_key
         # PostgreSQL refuses a text with NUL, and the neighbours' with it; no template is called so.
         versions = sorted({job.request.template for job in jobs if "\0" not in job.request.template})
-        async with borrowed(self._pool) as connection:
+        async with borrowed(self._pool, "judge") as connection:
             ground = await records.ground(
                 connection, prefix_key, versions, [job.request.identifier.suffix_key for job in jobs]
             )
@@ -162,7 +162,7 @@ class Registrar:
     async def _send(
         self, prefix: RegisteredPrefix, changes: Sequence[Change], keys: Sequence[str], now: int
     ) -> list[int]:
-        async with borrowed(self._pool) as connection:
+        async with borrowed(self._pool, "commit") as connection:
             backend = connection.get_server_pid()
             self._announcer.pending(keys)
             try:

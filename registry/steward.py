@@ -23,7 +23,7 @@ class Steward:
 
     @asynccontextmanager
     async def _change(self) -> AsyncIterator[Connection]:
-        async with borrowed(self.pool) as connection:
+        async with borrowed(self.pool, "administer") as connection:
             backend = connection.get_server_pid()
             try:
                 yield connection
@@ -33,7 +33,7 @@ class Steward:
 
     async def catalogue_number(self) -> int:
         """The number that grows with every change of a prefix or template."""
-        async with borrowed(self.pool) as connection:
+        async with borrowed(self.pool, "administer") as connection:
             return await catalogue.number(connection)
 
     async def enrol(self, name: str, name_en: str, industry: str, prefix: str) -> int:
@@ -51,7 +51,7 @@ class Steward:
 
     async def enterprises(self) -> list[Any]:
         """Rows of (number, name, name_en, industry, prefix, state)."""
-        async with borrowed(self.pool) as connection:
+        async with borrowed(self.pool, "administer") as connection:
             return await catalogue.enterprises(connection)
 
     async def set_prefix_state(self, prefix: str, state: PrefixState) -> int | None:
@@ -76,12 +76,12 @@ class Steward:
 
     async def credentials(self, username: str) -> Credentials | None:
         """The enabled account called `username`, with what proves it."""
-        async with borrowed(self.pool) as connection:
+        async with borrowed(self.pool, "administer") as connection:
             return await accounts.named(connection, username)
 
     async def account(self, username: str) -> Account | None:
         """The account called `username`, enabled or not."""
-        async with borrowed(self.pool) as connection:
+        async with borrowed(self.pool, "administer") as connection:
             return await accounts.known(connection, username)
 
     async def put_account(self, account: Account, *, password: str | None = None, secret: bytes | None = None) -> None:
@@ -96,7 +96,7 @@ class Steward:
 
     async def accounts(self) -> list[tuple[str, str, str, str | None, bool]]:
         """(username, kind, role, enterprise, enabled) of every account."""
-        async with borrowed(self.pool) as connection:
+        async with borrowed(self.pool, "administer") as connection:
             return await accounts.listed(connection)
 
     async def issue_token(self, account: int, digest: bytes) -> None:

@@ -7,6 +7,8 @@ from typing import Final
 import structlog
 
 from node.gather import BusyError, Gatherer
+from node.meter import Meter
+from node.metrics import REDIS_FILLS
 from node.redis_cache import BROKEN, Fill, RedisCache
 from node.resolve.answer import Answer, Question
 from node.resolve.own import Own
@@ -25,11 +27,12 @@ log = structlog.get_logger("cached")
 class Cached:
     """Asks Redis first, then `next_`; stores what that said. `clock` gives monotonic seconds."""
 
-    def __init__(self, redis: RedisCache, shared: Shared, next_: Own, clock: Callable[[], float]) -> None:
+    def __init__(self, redis: RedisCache, shared: Shared, next_: Own, clock: Callable[[], float], meter: Meter) -> None:
         self._redis = redis
         self._shared = shared
         self._next = next_
         self._clock = clock
+        self._meter = meter
         self._resting_until = 0.0
         self._gather = Gatherer(self._take, lambda q: q.identifier.key, size=PIPELINE_MOST, lanes=2, most=20_000)
         self._fills: list[Fill] = []
@@ -83,6 +86,8 @@ class Cached:
     def _store(self, fill: Fill) -> None:
         if len(self._fills) < FILLS_MOST:
             self._fills.append(fill)
+        else:
+            self._meter.count(REDIS_FILLS, "dropped")
         if self._filling is None:
             self._filling = asyncio.create_task(self._store_waiting())
 
@@ -91,6 +96,7 @@ class Cached:
             while self._fills:
                 fills, self._fills = self._fills[:PIPELINE_MOST], self._fills[PIPELINE_MOST:]
                 await self._redis.fill(fills)
+                self._meter.count(REDIS_FILLS, "sent", by=len(fills))
         except BROKEN as error:
             self._fills.clear()
             log.debug("redis_fill_failed", error=str(error))

@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from node.gather import BusyError
+from node.meter import Meter
+from node.metrics import HOT_ENTRIES, HOT_EVICTIONS
 from node.resolve.answer import Answer, Outcome, Question, Where
 from node.stamps import Shared
 from proto.identifier import Identifier
@@ -57,12 +59,14 @@ class Hot:
         seconds: int,
         clock: Callable[[], float],
         now: Callable[[], int],
+        meter: Meter,
     ) -> None:
         self._shared = shared
         self._next = next_
         self._seconds = seconds
         self._clock = clock
         self._now = now
+        self._meter = meter
         self._found: OrderedDict[str, _Entry] = OrderedDict()
         self._absent: OrderedDict[str, _Entry] = OrderedDict()
         self._most = entries
@@ -72,6 +76,11 @@ class Hot:
         """Forgets everything."""
         self._found.clear()
         self._absent.clear()
+
+    def show(self) -> None:
+        """Sets the gauges to how many answers are kept now."""
+        self._meter.set(HOT_ENTRIES, len(self._found), "found")
+        self._meter.set(HOT_ENTRIES, len(self._absent), "absent")
 
     async def ask(self, identifier: Identifier) -> Answer:
         """What stands behind `identifier`: as new as the newest write answered before this call, on this machine.
@@ -145,3 +154,4 @@ class Hot:
         most = self._most if found else max(1, self._most // ABSENT_SHARE)
         while len(shelf) > most:
             shelf.popitem(last=False)
+            self._meter.count(HOT_EVICTIONS, "found" if found else "absent")

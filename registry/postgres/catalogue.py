@@ -46,6 +46,7 @@ async def enterprises(connection: Connection) -> list[Any]:
 
 
 _PREFIX: Final = "SELECT number, name, state, epoch, enterprise_no FROM prefix WHERE name = $1"
+_NAMES: Final = "SELECT number, name FROM prefix WHERE number = ANY ($1)"
 _PREFIX_HELD: Final = f"{_PREFIX} FOR NO KEY UPDATE"
 
 
@@ -58,6 +59,19 @@ async def prefix(connection: Connection, name: str, *, held: bool = False) -> Re
         return None
     row = await connection.fetchrow(_PREFIX_HELD if held else _PREFIX, name)
     return RegisteredPrefix(row[0], row[1], PrefixState(row[2]), row[3], row[4]) if row else None
+
+
+async def industry(connection: Connection, name: str) -> str | None:
+    """The industry of the enterprise that has the prefix called `name`."""
+    found = await connection.fetchval(
+        "SELECT e.industry FROM prefix p JOIN enterprise e ON e.number = p.enterprise_no WHERE p.name = $1", name
+    )
+    return str(found) if found is not None else None
+
+
+async def names(connection: Connection, numbers: list[int]) -> dict[int, str]:
+    """The names of the prefixes with these numbers; those that do not exist are left out."""
+    return {row[0]: row[1] for row in await connection.fetch(_NAMES, numbers)}
 
 
 async def add_prefix(connection: Connection, name: str, enterprise: int | None) -> bool:

@@ -1,8 +1,8 @@
 """Pools of connections, and what a broken one means. No statement of any table lives here."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from typing import Any, Final
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
+from typing import Any, Final, Literal, Protocol, get_args
 
 import asyncpg
 
@@ -13,6 +13,8 @@ ACQUIRE_SECONDS: Final = 5.0
 STATEMENT_SECONDS: Final = 30.0
 """Longest statement of a door; a batch of 2000 takes well under one."""
 CONNECT_SECONDS: Final = 5.0
+CONNECTION_QUERIES: Final = 50_000
+"""A connection is replaced after so many: what a server process gathers in its caches is let go."""
 
 BROKEN: Final = (
     OSError,
@@ -46,10 +48,60 @@ _SESSION: Final = {
 }
 
 
-async def open_pool(url: str, *, size: int, name: str) -> asyncpg.Pool:
+Purpose = Literal[
+    "look",
+    "template",
+    "prefix",
+    "history",
+    "token",
+    "batch",
+    "judge",
+    "commit",
+    "administer",
+    "follow",
+    "uplink",
+    "other",
+]
+PURPOSES: Final[tuple[str, ...]] = get_args(Purpose)
+"""What a connection is borrowed for, as operators are told."""
+
+
+class Watch(Protocol):
+    """Sees how a pool is used. What it gives is entered before and left after the thing it is named for."""
+
+    def waiting(self) -> AbstractContextManager[object]:
+        """A question waits for a connection."""
+
+    def using(self, purpose: Purpose) -> AbstractContextManager[object]:
+        """A question has one."""
+
+
+class Unwatched:
+    """Nobody sees."""
+
+    def waiting(self) -> AbstractContextManager[object]:
+        """Nothing."""
+        return nullcontext()
+
+    def using(self, purpose: Purpose) -> AbstractContextManager[object]:
+        """Nothing."""
+        return nullcontext()
+
+
+class Pool(asyncpg.Pool):  # type: ignore[misc] # asyncpg ships no types
+    """A pool of asyncpg whose use is seen by `watch`."""
+
+    watch: Watch
+
+
+async def open_pool(url: str, *, size: int, name: str, watch: Watch | None = None) -> Pool:
     """A pool of at most `size` connections, named `name` in pg_stat_activity. Opens none yet."""
-    return await asyncpg.create_pool(
+    pool = Pool(
         url,
+        connection_class=asyncpg.Connection,
+        record_class=asyncpg.Record,
+        loop=None,
+        max_queries=CONNECTION_QUERIES,
         min_size=0,
         max_size=size,
         timeout=CONNECT_SECONDS,
@@ -57,18 +109,23 @@ async def open_pool(url: str, *, size: int, name: str) -> asyncpg.Pool:
         max_inactive_connection_lifetime=0,
         server_settings=_SESSION | {"application_name": name},
     )
+    pool.watch = watch or Unwatched()
+    await pool
+    return pool
 
 
 @asynccontextmanager
-async def borrowed(pool: asyncpg.Pool) -> AsyncIterator[Connection]:
+async def borrowed(pool: Pool, purpose: Purpose = "other") -> AsyncIterator[Connection]:
     """A connection for questions. Raises UnavailableError when the database cannot be asked."""
     try:
-        connection = await pool.acquire(timeout=ACQUIRE_SECONDS)
+        with pool.watch.waiting():
+            connection = await pool.acquire(timeout=ACQUIRE_SECONDS)
     except (*BROKEN, asyncpg.PostgresError) as error:  # whatever it says: a database that lets nobody in is away
         raise UnavailableError(f"{type(error).__name__}: {error}") from error
     try:
         try:
-            yield connection
+            with pool.watch.using(purpose):
+                yield connection
         finally:
             # What was asked is answered, a commit above all: breaking while it is put back changes nothing of that.
             with suppress(*BROKEN):

@@ -25,6 +25,7 @@ from node.house import House
 from node.meter import Meter, Totals
 from node.redis_cache import RedisCache
 from node.register.batcher import Batcher
+from node.register.measured import MeasuredBatcher
 from node.resolve.cached import Cached
 from node.resolve.hot import Hot
 from node.resolve.measured import Measured
@@ -98,11 +99,12 @@ async def node(url: str, redis_url: str = "", **settings: Any) -> AsyncIterator[
         accounts = await _enrol(registry)
         bell = asyncio.Event()
         announcer = Announcer(shared, redis, gone, bell.set)
-        own = Own(registry.lookup)
-        first = Cached(redis, shared, own, clock.monotonic) if redis else own
-        registrar = Registrar(registry.pool, registry.lookup, announcer, reuse_deleted=config.reuse_deleted == "allow")
-        hot = Hot(shared, first, config.hot_entries, config.cache_seconds, clock.monotonic, clock.seconds)
         counter = Meter(counting, 1, 0)
+        own = Own(registry.lookup)
+        first = Cached(redis, shared, own, clock.monotonic, counter) if redis else own
+        registrar = Registrar(registry.pool, registry.lookup, announcer, reuse_deleted=config.reuse_deleted == "allow")
+        batcher = Batcher(registrar, config.write_rows, clock.seconds)
+        hot = Hot(shared, first, config.hot_entries, config.cache_seconds, clock.monotonic, clock.seconds, counter)
         house = House(
             config=config,
             admission=Admission(config.requests, config.peer_rate, clock.monotonic),
@@ -111,11 +113,11 @@ async def node(url: str, redis_url: str = "", **settings: Any) -> AsyncIterator[
             hot=hot,
             lookup=registry.lookup,
             steward=registry.steward,
-            batcher=Batcher(registrar, config.write_rows, clock.seconds),
+            batcher=MeasuredBatcher(batcher, registry.lookup, counter, clock.monotonic),
             announcer=announcer,
             doorkeeper=Doorkeeper(registry.lookup, registry.steward, Vault(config.key()), lambda: TODAY),
         )
-        follower = Follower(registry.pool, following, redis, config.cache_seconds)
+        follower = Follower(registry.pool, following, redis, config.cache_seconds, Meter(counting, 1, 1))
         follower.bell = bell
         await follower.start()
         task = asyncio.create_task(follower.run())

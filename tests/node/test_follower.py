@@ -19,12 +19,14 @@ from node import clock, stamps
 from node import follower as following
 from node.embedded import Servers
 from node.follower import BELL, Follower
+from node.metrics import FOLLOWER_BEHIND, FOLLOWER_CHANGES
 from node.redis_cache import Fill, RedisCache, RestartedError
 from node.resolve.answer import Answer, Outcome
 from node.stamps import Shared
 from registry.errors import UnavailableError
 from registry.prefix import PrefixState
 from tests.conftest import named
+from tests.fakes.counting import Counting
 from tests.fakes.small_registry import PREFIX, TEMPLATE, SmallRegistry, small_registry
 from tests.waiting import until
 
@@ -61,7 +63,8 @@ class Machine:
         self.registry, self.redis = registry, cache
         self.descriptor = descriptor
         self.worker, self.shared = Shared(descriptor, 1, 0, 2), Shared(descriptor, 1, 1, 3)
-        self.follower = Follower(registry.pool, self.shared, cache, SECONDS)
+        self.counting = Counting()
+        self.follower = Follower(registry.pool, self.shared, cache, SECONDS, self.counting.meter)
 
     def stamp(self, suffix: str) -> bytes:
         return self.worker.stamp(self.worker.slot(f"{PREFIX}/{suffix}"))
@@ -192,10 +195,29 @@ async def test_every_change_is_stamped_and_nothing_else(machine: Machine) -> Non
     await machine.follower.look()
     changed = [suffix for suffix, stamp in before.items() if machine.stamp(suffix) != stamp]
     assert changed == ["A", "B", "C"]
+    assert machine.counting.told(FOLLOWER_CHANGES) == {(): 4}
     assert not machine.worker.is_pending(machine.stamp("A"))
     after = {suffix: machine.stamp(suffix) for suffix in before}
     await machine.follower.look()
     assert {suffix: machine.stamp(suffix) for suffix in before} == after, "each change is taken in once"
+
+
+async def test_it_tells_when_it_had_taken_in_everything_last(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = machine.counting.told
+    await machine.follower.start()
+    assert told(FOLLOWER_BEHIND, clock.utc().timestamp()) == {}, "it has not looked yet"
+    before = clock.utc().timestamp()
+    await machine.follower.look()
+    assert told(FOLLOWER_BEHIND, before + 3600)[()] <= 3600
+    moment = before + 3600 - told(FOLLOWER_BEHIND, before + 3600)[()]
+
+    async def away(*_: object) -> None:
+        raise UnavailableError("away")
+
+    monkeypatch.setattr(following.records, "changes_after", away)
+    with pytest.raises(UnavailableError):
+        await machine.follower.look()
+    assert told(FOLLOWER_BEHIND, moment + 60)[()] == pytest.approx(60, abs=0.01), "a look in vain is none"
 
 
 async def test_a_change_lost_in_a_race_is_no_change(machine: Machine) -> None:

@@ -68,10 +68,10 @@ def histogram(memory: int, metric: metrics.Metric) -> meter.Sample:
 def test_a_histogram_holds_every_value_in_the_bucket_whose_bound_it_does_not_pass(values: list[float]) -> None:
     memory = meter.create(WORKERS)
     for n, value in enumerate(values):
-        Meter(memory, WORKERS, n % 2).observe(metrics.REGISTRATION_GROUP, value)
-    sample = histogram(memory, metrics.REGISTRATION_GROUP)
+        Meter(memory, WORKERS, n % 2).observe(metrics.REGISTRATION_IDENTIFIERS, value)
+    sample = histogram(memory, metrics.REGISTRATION_IDENTIFIERS)
     os.close(memory)
-    bounds = (*metrics.REGISTRATION_GROUP.bounds, float("inf"))
+    bounds = (*metrics.REGISTRATION_IDENTIFIERS.bounds, float("inf"))
     below = [sum(value <= bound for value in values) for bound in bounds]
     assert [sum(sample.buckets[: n + 1]) for n in range(len(bounds))] == below
     assert sample.value == pytest.approx(sum(values))

@@ -255,9 +255,12 @@ BOUND = 20.0
 
 @pytest.mark.parametrize("step", STEPS)
 async def test_nobody_there_is_said(step: str, tmp_path: Path) -> None:
+    failures: list[str] = []
     async with cache_at(f"unix://{tmp_path}/nobody.sock") as cache, asyncio.timeout(BOUND):
+        cache.on_failure = failures.append
         with pytest.raises(BROKEN):
             await STEPS[step](cache)  # type: ignore[misc]
+    assert failures == [{"take": "read", "retake": "read"}.get(step, step)]
 
 
 @pytest.mark.parametrize("known", [True, False])

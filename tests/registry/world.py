@@ -83,6 +83,7 @@ class Interrupted:
         self._then = then
         self._left = rounds
         self._committing = False
+        self.watch = pool.watch
 
     async def acquire(self, *, timeout: float) -> Any:  # noqa: ASYNC109 - asyncpg's signature
         if self._committing and self._left:

@@ -106,7 +106,7 @@ async def test_a_queue_that_is_full_is_503_and_nothing_is_done(database: str) ->
 
 async def test_a_poisoned_row_is_an_internal_error_of_its_batch_only(database: str) -> None:
     async with node(database) as running:
-        registrar = running.house.batcher._registrar
+        registrar = running.house.batcher._next._registrar
         write = registrar.write
 
         async def poisoned(jobs: Sequence[Job], now: int) -> list[Outcome]:

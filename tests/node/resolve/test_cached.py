@@ -12,11 +12,13 @@ import redis.asyncio
 
 from node import clock, stamps
 from node.embedded import Servers
+from node.metrics import REDIS_FILLS
 from node.redis_cache import BROKEN, Fill, RedisCache
 from node.resolve.answer import Answer, Outcome, Question
-from node.resolve.cached import FILLS_MOST, REST_SECONDS, Cached
+from node.resolve.cached import FILLS_MOST, PIPELINE_MOST, REST_SECONDS, Cached
 from node.stamps import Shared
 from proto.identifier import Identifier
+from tests.fakes.counting import Counting
 
 PREFIX, EPOCH = 3, 11
 BAG = Identifier.parse("88.999.1001/BAG-1")
@@ -53,7 +55,8 @@ class World:
         self.redis = redis_cache
         self.next = Next()
         self.now = 1000.0
-        self.stage = Cached(redis_cache, self.worker, self.next, lambda: self.now)  # type: ignore[arg-type]
+        self.counting = Counting()
+        self.stage = Cached(redis_cache, self.worker, self.next, lambda: self.now, self.counting.meter)  # type: ignore[arg-type]
 
     async def ask(self, identifier: Identifier = BAG, cacheable: bool = True) -> Answer:
         answer = await self.stage.ask(Question(identifier, 0, b"", b"", cacheable))
@@ -265,10 +268,13 @@ async def test_answers_that_cannot_be_stored_are_let_go(descriptor: int) -> None
 
     await asyncio.gather(*(ask(n) for n in range(FILLS_MOST + 1000)))
     assert len(world.stage._fills) <= FILLS_MOST
+    assert world.counting.told(REDIS_FILLS)["dropped",] >= 1000 - 2 * PIPELINE_MOST
     broken.mended = False
     broken.gate.set()
     await world.filled()
     assert world.stage._fills == []
     broken.mended = True
+    sent = world.counting.told(REDIS_FILLS).get(("sent",), 0)
     await world.ask()
     assert broken.fills[-1] == 1
+    assert world.counting.told(REDIS_FILLS)["sent",] == sent + 1

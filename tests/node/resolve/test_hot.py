@@ -11,11 +11,13 @@ from dataclasses import replace
 import pytest
 
 from node import stamps
+from node.metrics import HOT_ENTRIES, HOT_EVICTIONS
 from node.resolve.answer import Answer, Outcome, Question, Where
 from node.resolve.hot import SHOWN_MOST, Hot
 from node.stamps import Shared
 from proto.identifier import Identifier
 from registry.errors import UnavailableError
+from tests.fakes.counting import Counting
 
 SECONDS = 60
 PREFIX, EPOCH = 3, 11
@@ -64,7 +66,9 @@ class World:
         self.follower.set_generation()
         self.next = Next()
         self.now = 1000.0
-        self.hot = Hot(self.mine, self.next, entries, SECONDS, lambda: self.now, lambda: int(self.now))
+        self.counting = Counting()
+        clocks = (lambda: self.now, lambda: int(self.now))
+        self.hot = Hot(self.mine, self.next, entries, SECONDS, *clocks, self.counting.meter)
 
     def write(self, identifier: Identifier) -> None:
         """Another worker's commit, answered."""
@@ -164,6 +168,9 @@ async def test_a_flood_of_unknown_identifiers_pushes_no_found_one_out(descriptor
     for n in (98, 99):
         await world.hot.ask(Identifier.parse(f"88.999.1001/nowhere-{n}"))
     assert world.asked == asked, "the last two absent ones are kept on their shelf of 16/8"
+    assert world.counting.told(HOT_EVICTIONS) == {("absent",): 98}
+    world.hot.show()
+    assert world.counting.told(HOT_ENTRIES) == {("found",): 16, ("absent",): 2}
     await world.hot.ask(Identifier.parse("88.999.1001/nowhere-97"))
     assert world.asked == asked + 1
 

@@ -1,17 +1,14 @@
 """The stage that counts: it changes nothing, and misses nothing."""
 
-import os
-from collections.abc import Iterator
-
 import pytest
 
-from node import meter, metrics
+from node import metrics
 from node.gather import BusyError
-from node.meter import Meter, Totals
 from node.resolve.answer import Answer, Outcome, Where
 from node.resolve.measured import Measured
 from proto.identifier import Identifier
 from registry.errors import UnavailableError
+from tests.fakes.counting import Counting
 
 BAG = Identifier.parse("88.999.1001/BAG-1")
 
@@ -33,20 +30,16 @@ class Road:
 
 
 class World:
-    def __init__(self, memory: int) -> None:
+    def __init__(self) -> None:
         self.road = Road()
-        self.totals = Totals(memory, 1)
-        self.measured = Measured(self.road, Meter(memory, 1, 0), lambda: self.road.now)  # type: ignore[arg-type]
-
-    def told(self, metric: metrics.Metric) -> dict[tuple[str, ...], float]:
-        return {s.labels: s.value for s in self.totals.samples(metric, 0.0) if s.value}
+        self.counting = Counting()
+        self.told, self.totals = self.counting.told, self.counting.totals
+        self.measured = Measured(self.road, self.counting.meter, lambda: self.road.now)  # type: ignore[arg-type]
 
 
 @pytest.fixture
-def world() -> Iterator[World]:
-    memory = meter.create(1)
-    yield World(memory)
-    os.close(memory)
+def world() -> World:
+    return World()
 
 
 async def test_an_answer_is_handed_on_and_counted(world: World) -> None:

@@ -1,0 +1,157 @@
+"""What is counted of registrations: each identifier once, by industry, operation and outcome; nothing is changed."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from node.gather import BusyError
+from node.metrics import REFUSALS, REGISTRATION_IDENTIFIERS, REGISTRATION_SECONDS, REGISTRATIONS
+from node.register import measured as module
+from node.register.measured import MeasuredBatcher
+from proto.chain import Kind
+from proto.identifier import Identifier
+from registry.account import Account
+from registry.errors import RegistryError, UnavailableError, UnknownOutcomeError
+from registry.registrar import CONTENDED, Job, Outcome, Written
+from registry.rules import Operation, Refused, Request, Rule, Unchanged
+from tests.fakes.counting import Counting
+from tests.fakes.small_registry import PREFIX, TEMPLATE, small_registry
+
+WHO = Account(1, "leather", "person", "enterprise", 1)
+
+
+def job(operation: Operation = "create", text: str = f"{PREFIX}/A") -> Job:
+    return Job(Request(operation, Identifier.parse(text), TEMPLATE), WHO)
+
+
+def refused(rule: Rule) -> Refused:
+    return Refused(rule, "handle", "不行", "no")
+
+
+class Batcher:
+    """Answers what it is told to, after a quarter of a second."""
+
+    def __init__(self) -> None:
+        self.now = 3.0
+        self.end: list[Outcome | RegistryError] | Exception = []
+
+    async def write(self, jobs: Sequence[Job]) -> list[Outcome | RegistryError]:
+        self.now += 0.25
+        if isinstance(self.end, Exception):
+            raise self.end
+        return self.end
+
+
+class Lookup:
+    """Knows the industry of prefixes, and notes who is asked for."""
+
+    def __init__(self) -> None:
+        self.industries: dict[str, str | None] = {PREFIX: "leather"}
+        self.asked: list[str] = []
+        self.away = False
+
+    async def industry(self, prefix: str) -> str | None:
+        self.asked.append(prefix)
+        if self.away:
+            raise UnavailableError("away")
+        return self.industries.get(prefix)
+
+
+class World:
+    def __init__(self) -> None:
+        self.batcher, self.lookup, self.counting = Batcher(), Lookup(), Counting()
+        self.measured = MeasuredBatcher(
+            self.batcher,  # type: ignore[arg-type]
+            self.lookup,  # type: ignore[arg-type]
+            self.counting.meter,
+            lambda: self.batcher.now,
+        )
+
+    async def write(self, *pairs: tuple[Job, Outcome | RegistryError]) -> dict[tuple[str, ...], float]:
+        """Each job ends with its outcome; the registrations counted since the beginning."""
+        self.batcher.end = [outcome for _, outcome in pairs]
+        assert await self.measured.write([job for job, _ in pairs]) is self.batcher.end
+        return self.counting.told(REGISTRATIONS)
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+async def test_every_outcome_has_its_name(world: World) -> None:
+    assert await world.write(
+        (job(), Written(Kind.CREATED, 1)),
+        (job(), Written(Kind.REVIVED, 3)),
+        (job("update"), Written(Kind.UPDATED, 2)),
+        (job("update"), Unchanged(2)),
+        (job("delete"), Written(Kind.DELETED, 3)),
+        (job(), refused(Rule.EXISTS)),
+        (job(), CONTENDED),
+        (job(), UnavailableError("away")),
+        (job(), UnknownOutcomeError("lost", 7)),
+    ) == {
+        ("leather", "create", "written"): 1,
+        ("leather", "revive", "written"): 1,
+        ("leather", "update", "written"): 1,
+        ("leather", "update", "unchanged"): 1,
+        ("leather", "delete", "written"): 1,
+        ("leather", "create", "refused"): 1,
+        ("leather", "create", "contended"): 1,
+        ("leather", "create", "unavailable"): 1,
+        ("leather", "create", "unknown"): 1,
+    }
+    assert world.counting.told(REFUSALS) == {("exists",): 1, ("contended",): 1}
+    assert world.counting.told(REGISTRATION_SECONDS) == {(): 0.25}
+    assert world.counting.told(REGISTRATION_IDENTIFIERS) == {(): 9}
+    assert world.lookup.asked == [PREFIX], "once, not for each"
+
+
+@pytest.mark.parametrize(
+    ("error", "name"),
+    [(BusyError(), "busy"), (UnavailableError("away"), "unavailable"), (ZeroDivisionError(), "failed")],
+)
+async def test_a_batch_that_was_not_carried_out_is_counted_and_raised(
+    world: World, error: Exception, name: str
+) -> None:
+    world.batcher.end = error
+    with pytest.raises(type(error)):
+        await world.measured.write([job(), job("delete")])
+    assert world.counting.told(REGISTRATIONS) == {("other", "create", name): 1, ("other", "delete", name): 1}
+    assert world.lookup.asked == [], "nothing was judged, nobody is asked"
+
+
+async def test_who_may_not_write_makes_nobody_look_up_prefixes(world: World) -> None:
+    for rule in (Rule.FOREIGN_PREFIX, Rule.PERMISSION):
+        await world.write((job(text="88.999.7777/A"), refused(rule)))
+    assert world.lookup.asked == []
+    assert world.counting.told(REGISTRATIONS) == {("other", "create", "refused"): 2}
+
+
+async def test_what_has_no_industry_of_ours_is_other(world: World) -> None:
+    world.lookup.industries = {PREFIX: "fishing"}
+    await world.write((job(), Unchanged(1)), (job(text="88.999.1002/A"), Unchanged(1)))
+    assert world.counting.told(REGISTRATIONS) == {("other", "create", "unchanged"): 2}
+
+
+async def test_an_industry_not_known_now_is_asked_for_again(world: World) -> None:
+    world.lookup.away = True
+    await world.write((job(), Unchanged(1)))
+    world.lookup.away = False
+    assert await world.write((job(), Unchanged(1))) == {
+        ("other", "create", "unchanged"): 1,
+        ("leather", "create", "unchanged"): 1,
+    }
+
+
+async def test_few_industries_are_remembered(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PREFIXES_MOST", 2)
+    for number in (1, 2, 1, 3, 1, 2):
+        await world.write((job(text=f"88.999.{number}/A"), Unchanged(1)))
+    assert world.lookup.asked == [f"88.999.{number}" for number in (1, 2, 3, 2)]
+
+
+async def test_the_registry_knows_the_industry_of_its_prefixes(database: str) -> None:
+    async with small_registry(database) as registry:
+        assert await registry.lookup.industry(PREFIX) == "leather"
+        assert await registry.lookup.industry("88.999.7777") is None
