@@ -1,21 +1,16 @@
 """`./idnode` itself, on a small project with the real venv and the real pip, and its locks. No network: packages are
-wheels made here, the index is one on the loopback. What the verbs do afterwards is proven elsewhere; that the real
+wheels made here. What the verbs do afterwards is proven elsewhere; that the real
 lock installs is proven by whoever runs this through `./idnode test`."""
 
-import base64
 import hashlib
-import http.server
 import importlib.util
-import os
 import re
 import shutil
 import socket
 import subprocess
 import sys
-import threading
 import tomllib
 import zipfile
-from collections.abc import Iterator
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
@@ -76,6 +71,7 @@ class Checkout:
         folder.mkdir()
         wheels.mkdir()
         shutil.copy(ROOT / "idnode", folder)
+        shutil.copytree(ROOT / "third_party", folder / "third_party")
         for name, text in {"pyproject.toml": PYPROJECT, "backend.py": BACKEND, "tinycli.py": COMMAND}.items():
             (folder / name).write_text(text)
         thing = self.wheel("thing", "thing.py", "WORD = 'one'")
@@ -257,93 +253,32 @@ script.use_a_good_python()
     assert done.stdout.split() == ["became", str(tmp_path / "python3.98"), "up", "--now"]
 
 
-# --- pip where Python has none ---
+# --- pip, which comes along ---
 
 
-class Index(http.server.BaseHTTPRequestHandler):
-    """A package index of one project, behind a name and a password."""
-
-    wheel = b"the wheel"
-
-    def do_GET(self) -> None:
-        allowed = self.headers["Authorization"] == "Basic " + base64.b64encode(b"me:s@fe").decode()
-        pages = {
-            "/simple/pip/": b'<a href="../../files/pip-1-py3-none-any.whl">1</a>'
-            b'<a class="x" href="../../files/pip-26.3-py3-none-any.whl#sha256=0&amp;x">26.3</a>',
-            "/files/pip-26.3-py3-none-any.whl": self.wheel,
-        }
-        self.send_response(200 if allowed and self.path in pages else 404)
-        self.end_headers()
-        if allowed:
-            self.wfile.write(pages.get(self.path, b""))
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Quiet."""
+def test_the_pip_that_comes_along_is_the_one_its_maker_published(script: ModuleType) -> None:
+    published = "f3b60b20ffaadd4415ed7957212a38ac63fa4c5fa375bd0f4a797777940fad13"
+    assert hashlib.sha256(Path(script.PIP).read_bytes()).hexdigest() == published
+    told = Path(script.PIP).with_name("README.md").read_text(encoding="utf-8")
+    assert published in told
+    assert Path(script.PIP).name in told
 
 
-@pytest.fixture
-def index(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
-    """Its address; the settings of this machine's pip are out of the way."""
-    for name in [name for name in os.environ if name.startswith("PIP_")]:
-        monkeypatch.delenv(name)
-    for name, value in {"HOME": tmp_path, "XDG_CONFIG_HOME": tmp_path / "xdg", "no_proxy": "127.0.0.1"}.items():
-        monkeypatch.setenv(name, str(value))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Index) as server:
-        serving = threading.Thread(target=server.serve_forever)
-        serving.start()
-        yield f"http://me:s%40fe@127.0.0.1:{server.server_port}/simple"
-        server.shutdown()
-        serving.join()
+def test_the_venv_has_that_pip_whatever_the_python_brings(checkout: Checkout, script: ModuleType) -> None:
+    assert checkout.run("up")[0] == 0
+    python = checkout.folder / ".venv" / "bin" / "python"
+    asked = [python, "-I", "-m", "pip", "--version"]
+    told = subprocess.run(asked, capture_output=True, text=True, check=True).stdout
+    assert told.split()[:2] == Path(script.PIP).name.split("-")[:2]
 
 
-@pytest.mark.parametrize("where", ["environment", "home", "xdg", "named file", "extra"])
-def test_pip_comes_from_the_index_that_pip_is_set_up_for(
-    script: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, index: str, where: str
-) -> None:
-    files = {
-        "home": tmp_path / ".pip" / "pip.conf",
-        "xdg": tmp_path / "xdg" / "pip" / "pip.conf",
-        "named file": tmp_path / "own.conf",
-        "extra": tmp_path / ".pip" / "pip.conf",
-    }
-    if where == "environment":
-        monkeypatch.setenv("PIP_INDEX_URL", index)
-    else:
-        files[where].parent.mkdir(parents=True, exist_ok=True)
-        key = "extra_index_url" if where == "extra" else "index-url"
-        files[where].write_text(f"[global]\n{key} = {index}\n")
-    if where == "named file":
-        monkeypatch.setenv("PIP_CONFIG_FILE", str(files[where]))
-    wheel = tmp_path / script.PIP_WHEEL
-    script.fetch(str(wheel))
-    assert wheel.read_bytes() == Index.wheel
-
-
-def test_an_index_that_fails_is_told_without_its_password(
-    script: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, index: str, capfd: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("PIP_INDEX_URL", index.replace("s%40fe", "wrong"))
-    with pytest.raises(SystemExit):
-        script.fetch(str(tmp_path / script.PIP_WHEEL))
-    told = capfd.readouterr().err
-    assert "404" in told
-    assert "PIP_INDEX_URL" in told
-    assert "wrong" not in told
-
-
-@pytest.mark.parametrize("right", [True, False])
-def test_the_fetched_pip_must_have_the_pinned_hash(
-    script: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, index: str, right: bool
-) -> None:
-    monkeypatch.setenv("PIP_INDEX_URL", index)
-    monkeypatch.setattr(script, "VENV", str(tmp_path))
-    monkeypatch.setattr(script, "run", lambda argv, held: 1)  # no pip on this machine
-    monkeypatch.setattr(script, "PIP_SHA256", hashlib.sha256(Index.wheel if right else b"another").hexdigest())
-    if right:
-        assert Path(script.pip_wheel(0)).read_bytes() == Index.wheel
-    else:
-        with pytest.raises(SystemExit):
-            script.pip_wheel(0)
+def test_a_checkout_without_it_is_a_sentence_with_what_python_said(checkout: Checkout, script: ModuleType) -> None:
+    (checkout.folder / "third_party" / Path(script.PIP).name).unlink()
+    status, out, err = checkout.run("up")
+    assert (status, out) == (1, "")
+    assert "cannot make .venv" in err
+    assert Path(script.PIP).name in err
+    assert "Traceback" not in err
 
 
 # --- the locks ---
