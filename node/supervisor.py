@@ -35,6 +35,8 @@ HUNG_SECONDS: Final = 20.0
 """A worker that said nothing for so long (it speaks every second) is killed and replaced: its share of the connections
 would hang with it."""
 WATCH_SECONDS: Final = 0.25
+ASK_SECONDS: Final = 1.0
+"""Pause between two connections to the database that only ask whether it is there: readiness is no older than this."""
 STOP_SECONDS: Final = 15.0
 """Children that have not drained by then are killed."""
 
@@ -208,7 +210,7 @@ class Supervisor:
                 self._database_error = None
             except UnavailableError as error:
                 self._database_error = str(error)
-            await asyncio.sleep(1.0)
+            await asyncio.sleep(ASK_SECONDS)
 
     async def _stop(self) -> None:
         running = [c.process for c in self.children if c.process is not None and c.process.returncode is None]

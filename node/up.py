@@ -36,6 +36,8 @@ from registry.steward import Steward
 
 READY_PATIENCE: Final = 60.0
 """Seconds a node may take from its processes' start to being ready before `up` says what it waits for."""
+LOOK_SECONDS: Final = 0.05
+"""Pause between two looks at whether the node is ready: nobody notices it, and it costs nothing."""
 SAMPLE_BATCH: Final = 500
 BUSY_MOST: Final = 60
 """Times a busy node is asked again for the samples, a second apart: a low IDNODE_PEER_RATE makes it so."""
@@ -242,7 +244,7 @@ async def until_ready(supervisor: Supervisor, say: Say) -> None:
     began = clock.monotonic()
     told = False
     while reasons := supervisor.reasons():
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(LOOK_SECONDS)
         if not told and clock.monotonic() - began > READY_PATIENCE:
             told = True
             say(f"仍在等待：{'、'.join(reasons)} · still waiting for: {', '.join(reasons)}")
