@@ -1,6 +1,7 @@
 """The follower, one a machine: reads the streams and the catalogue from PostgreSQL, corrects Redis, stamps, absolves.
 
-That, not Redis, is how a machine learns of what others wrote. It is the only writer of epochs and generation.
+That, not Redis, is how a machine learns of what others wrote. It alone writes epochs, and it sets the generation,
+which the supervisor clears when a follower has died.
 """
 
 import asyncio

@@ -1,1 +1,1 @@
-"""The resolving road: stages of one shape, each asking the next when it does not know. The order stands in road.py."""
+"""The resolving road: stages of one shape, each asking the next when it does not know; worker.py sets the order."""
