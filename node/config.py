@@ -121,6 +121,25 @@ class Config:
         "addresses or networks of proxies, with commas between them; only their X-Forwarded-For and PROXY protocol "
         "are believed",
     )
+    toplevel_port: int = _setting(
+        8100, "模拟国家顶级节点的端口", "port of the simulated national top-level node", low=1, high=65535
+    )
+    toplevel_database_url: str = _setting(
+        "",
+        "模拟国家顶级节点的PostgreSQL地址；留空则用IDNODE_DATABASE_URL（各自的schema）",
+        "where the PostgreSQL of the simulated national top-level node is; empty: IDNODE_DATABASE_URL, in a schema of "
+        "its own",
+        schemes=("postgresql://", "postgres://"),
+        secret=True,
+    )
+    audit_seconds: float = _setting(
+        0.5,
+        "模拟国家顶级节点审核一个前缀所用的时间",
+        "how long the simulated national top-level node takes to audit a prefix",
+        unit="s",
+        low=0,
+        high=86_400,
+    )
     log_level: str = _setting(
         "info", "日志级别", "least level that is logged", among=("debug", "info", "warning", "error")
     )
@@ -186,12 +205,14 @@ def _check(name: str, value: Any, notes: Mapping[str, Any]) -> None:
 
 
 def _converted(name: str, given: Any, kind: type) -> Any:
-    if kind is str:
-        return str(given)
+    zh, en = _KINDS[kind]
     try:
-        return int(str(given))
+        return kind(str(given))
     except ValueError:
-        raise _wrong(name, f"应为整数，实为{given}", f"must be a whole number, not {given}") from None
+        raise _wrong(name, f"应为{zh}，实为{given}", f"must be {en}, not {given}") from None
+
+
+_KINDS: Final = {str: ("文字", "text"), int: ("整数", "a whole number"), float: ("数", "a number")}
 
 
 PASSED_OVER: Final = ("IDNODE_TEST_", "IDNODE_PASSWORD")

@@ -82,7 +82,9 @@ def test_every_setting_is_explained_in_both_languages():
         notes = entry.metadata
         assert re.search(r"[\u4e00-\u9fff]", notes["zh"]), entry.name
         assert re.search(r"[a-z]", notes["en"]), entry.name
-        assert (notes["low"] is None) == (notes["high"] is None) == (not isinstance(entry.default, int)), entry.name
+        assert (notes["low"] is None) == (notes["high"] is None) == (not isinstance(entry.default, int | float)), (
+            entry.name
+        )
 
 
 # --- The page ----------------------------------------------------------------------------------------------

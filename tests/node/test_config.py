@@ -60,6 +60,9 @@ def test_variables_that_are_no_settings_are_passed_over(name: str) -> None:
         ("IDNODE_PREFIX", "eighty-eight"),
         ("IDNODE_TRUSTED_PROXIES", "127.0.0.1, proxy.example"),
         ("IDNODE_TRUSTED_PROXIES", "10.0.0.1/8"),
+        ("IDNODE_AUDIT_SECONDS", "soon"),
+        ("IDNODE_AUDIT_SECONDS", "nan"),
+        ("IDNODE_AUDIT_SECONDS", "-0.5"),
         ("IDNODE_DATABASE_URL", "localhost:5432/idnode"),
         ("IDNODE_DATABASE_URL", "mysql://localhost/idnode"),
         ("IDNODE_REDIS_URL", "localhost:6379"),
@@ -144,9 +147,9 @@ def test_every_setting_says_what_it_is_in_both_languages_and_where_it_ends() -> 
     for entry in fields(Config):
         notes = entry.metadata
         assert "" not in {notes["zh"], notes["en"]}, entry.name
-        assert type(entry.default) in {str, int}, entry.name
+        assert type(entry.default) in {str, int, float}, entry.name
         bounded = notes["low"] is not None and notes["high"] is not None
-        assert bounded == isinstance(entry.default, int), entry.name
+        assert bounded == isinstance(entry.default, int | float), entry.name
 
 
 def test_both_bounds_can_be_set() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from registry.errors import SchemaError
 from registry.postgres import migrate as module
-from registry.postgres.migrate import Migration, current, migrate, migrations
+from registry.postgres.migrate import Migration, Schema, current, migrate, migrations
 
 NEWEST = migrations()[-1].number
 SCHEMA = """
@@ -109,7 +109,7 @@ async def test_a_step_that_fails_leaves_nothing_of_itself_and_the_ones_before_st
         Migration(2, "bad", "CREATE TABLE two (a integer); SELECT 1/0"),
         Migration(3, "never", "CREATE TABLE three (a integer)"),
     )
-    monkeypatch.setattr(module, "migrations", lambda: steps)
+    monkeypatch.setattr(module, "migrations", lambda schema: steps)
     with pytest.raises(asyncpg.DivisionByZeroError):
         await migrate(connection)
     assert await current(connection) == 1
@@ -118,6 +118,21 @@ async def test_a_step_that_fails_leaves_nothing_of_itself_and_the_ones_before_st
     assert await _locks(connection) == 0
     steps = (steps[0], Migration(2, "mended", "CREATE TABLE two (a integer)"), steps[2])
     assert [taken.name for taken in await migrate(connection)] == ["mended", "never"]
+
+
+async def test_two_schemas_in_one_database_count_their_steps_apart(
+    connection: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+):
+    await migrate(connection)
+    own = Schema("registry.postgres", "own")
+    steps = (Migration(1, "thing", "CREATE TABLE own.thing (a integer)"),)
+    monkeypatch.setattr(module, "migrations", lambda schema: steps)
+    assert await current(connection, own) == 0
+    assert await migrate(connection, schema=own) == list(steps)
+    assert await migrate(connection, schema=own) == []
+    assert await current(connection, own) == 1
+    assert await current(connection) == NEWEST
+    assert await connection.fetchval("SELECT count(*) FROM own.thing") == 0
 
 
 async def _locks(connection: asyncpg.Connection) -> int:
