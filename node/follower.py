@@ -12,6 +12,7 @@ from typing import Any, Final
 import structlog
 
 from node import clock, process
+from node.bell import REST_SECONDS, listen
 from node.config import Config
 from node.meter import Meter
 from node.metrics import FOLLOWER_BEHIND, FOLLOWER_CHANGES, REDIS_FAILURES
@@ -20,18 +21,14 @@ from node.redis_cache import BROKEN, RedisCache, RestartedError
 from node.stamps import Shared
 from registry.errors import UnavailableError
 from registry.postgres import catalogue, records
-from registry.postgres.connection import BROKEN as DATABASE_BROKEN
-from registry.postgres.connection import borrowed, connect, open_pool
+from registry.postgres.connection import borrowed, open_pool
 
 POLL_SECONDS: Final = 0.5
 """The truth: streams are looked at this often whether a bell rang or not."""
-REST_SECONDS: Final = 0.02
-"""Shortest pause between two looks: a storm of bells costs at most fifty looks a second."""
 ROWS_MOST: Final = 50
 """Change rows of one prefix taken at once: 100,000 identifiers at most."""
 REPLAY_SLACK: Final = 30
 """Seconds beyond the life of a cached answer that are replayed into Redis at the start."""
-BELL: Final = "idnode_change"
 
 log = structlog.get_logger("follower")
 
@@ -197,23 +194,6 @@ def _changed(row: Any) -> tuple[list[str], list[int]]:
     return [key for key, _ in pairs], [version for _, version in pairs]
 
 
-async def _listen(url: str, name: str, bell: asyncio.Event) -> None:
-    """Keeps one connection listening for bells; without it the poll alone is the truth."""
-    while True:
-        try:
-            connection = await connect(url, name)
-            try:
-                lost = asyncio.Event()
-                connection.add_termination_listener(lambda _, lost=lost: lost.set())
-                await connection.add_listener(BELL, lambda *_: bell.set())
-                await lost.wait()
-            finally:
-                connection.terminate()
-        except (*DATABASE_BROKEN, UnavailableError) as error:
-            log.debug("bell_lost", error=str(error))
-        await asyncio.sleep(POLL_SECONDS)
-
-
 async def run(config: Config, place: process.Place) -> None:
     """The follower's process, from start to death."""
     shared = Shared(place.descriptor, config.workers, place.column, place.incarnation)
@@ -224,7 +204,7 @@ async def run(config: Config, place: process.Place) -> None:
     if redis is not None:
         redis.on_failure = partial(meter.count, REDIS_FAILURES)
     follower = Follower(pool, shared, redis, config.cache_seconds, meter)
-    listening = asyncio.create_task(_listen(config.database_url, place.name, follower.bell))
+    listening = asyncio.create_task(listen(config.database_url, place.name, follower.bell))
     while True:
         try:
             await follower.start()

@@ -12,10 +12,10 @@ from aiohttp import web
 from node import clock, process
 from node.admission import Admission
 from node.announcer import Announcer
+from node.bell import Bell
 from node.config import Config
 from node.console import pages
 from node.doorkeeper import Doorkeeper
-from node.follower import BELL, REST_SECONDS
 from node.house import House
 from node.listen import handle_api, http, own_api, snms_api, snms_templates
 from node.listen.connection import bounded
@@ -31,9 +31,8 @@ from node.resolve.measured import Measured
 from node.resolve.own import Own
 from node.stamps import Shared
 from registry.account import Vault
-from registry.errors import UnavailableError
 from registry.lookup import Lookup
-from registry.postgres.connection import Pool, backends_gone, borrowed, open_pool
+from registry.postgres.connection import backends_gone, open_pool
 from registry.registrar import Registrar
 from registry.steward import Steward
 
@@ -45,33 +44,6 @@ BEAT_SECONDS: Final = 1.0
 BACKLOG: Final = 1024
 
 log = structlog.get_logger("worker")
-
-
-class Bell:
-    """Wakes the followers of all machines after a commit, at most fifty times a second. Loss costs half a second."""
-
-    def __init__(self, pool: Pool) -> None:
-        self._pool = pool
-        self._task: asyncio.Task[None] | None = None
-        self._again = False
-
-    def ring(self) -> None:
-        """Rings soon."""
-        self._again = True
-        if self._task is None:
-            self._task = asyncio.create_task(self._ringing())
-
-    async def _ringing(self) -> None:
-        try:
-            while self._again:
-                self._again = False
-                async with borrowed(self._pool) as connection:
-                    await connection.execute(f"NOTIFY {BELL}")
-                await asyncio.sleep(REST_SECONDS)
-        except UnavailableError as error:
-            log.debug("bell_lost", error=str(error))
-        finally:
-            self._task = None
 
 
 def _doors(house: House) -> web.Application:

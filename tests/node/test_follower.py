@@ -18,7 +18,7 @@ from redis.exceptions import ConnectionError as RedisAway
 from node import clock, stamps
 from node import follower as following
 from node.embedded import Servers
-from node.follower import BELL, Follower
+from node.follower import Follower
 from node.metrics import FOLLOWER_BEHIND, FOLLOWER_CHANGES
 from node.redis_cache import Fill, RedisCache, RestartedError
 from node.resolve.answer import Answer, Outcome
@@ -487,28 +487,6 @@ async def test_a_replay_outlives_the_database(machine: Machine, servers: Servers
 
 
 # -- the bell
-
-
-async def test_a_bell_wakes_it_and_it_listens_again_after_its_connection_is_lost(
-    machine: Machine, database: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    bell = asyncio.Event()
-    listening = asyncio.create_task(following._listen(database, "idnode-bell", bell))
-    monkeypatch.setattr(following, "POLL_SECONDS", 0.01)
-    ringing = await asyncpg.connect(database)
-
-    async def rung() -> bool:
-        await ringing.execute(f"NOTIFY {BELL}")
-        return bell.is_set()
-
-    await until(rung, "somebody listens")
-    lost = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'idnode-bell'"
-    assert await ringing.fetchval(lost) == 1
-    bell.clear()
-    await until(rung, "it listens again")
-    listening.cancel()
-    await asyncio.gather(listening, return_exceptions=True)
-    await ringing.close()
 
 
 async def test_a_bell_shortens_the_rest(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""One worker, run in this process as its own would run it: opens its doors, inherits, drains; and the bell it rings."""
+"""One worker, run in this process as its own would run it: opens its doors, inherits, drains."""
 
 import asyncio
 import base64
@@ -16,12 +16,9 @@ import pytest
 from node import meter, stamps, worker
 from node.config import Config
 from node.embedded import Servers
-from node.follower import BELL
 from node.process import Place
 from node.stamps import Shared
-from node.worker import Bell
 from registry.account import Account, hash_password
-from registry.postgres.connection import open_pool
 from tests.fakes.small_registry import PREFIX, small_registry
 from tests.waiting import until
 
@@ -152,38 +149,6 @@ async def test_connections_are_bounded(database: str, descriptor: int) -> None:
         assert (await reader.read()).startswith(b"HTTP/1.1 503 ")
         for each in (*held, writer):
             each.close()
-
-
-# -- the bell
-
-
-async def test_many_rings_at_once_are_few_notifications(database: str) -> None:
-    heard: list[str] = []
-    listener = await asyncpg.connect(database)
-    await listener.add_listener(BELL, lambda *_: heard.append("ding"))
-    pool = await open_pool(database, size=2, name="idnode-test")
-    bell = Bell(pool)
-    for _ in range(100):
-        bell.ring()
-    await until(lambda: bell._task is None)
-    assert 1 <= len(heard) <= 2
-    before = len(heard)
-    bell.ring()
-    await until(lambda: len(heard) > before)
-    await until(lambda: bell._task is None)
-    await listener.close()
-    await pool.close()
-
-
-async def test_a_bell_that_cannot_ring_is_no_trouble_and_rings_again(database: str) -> None:
-    pool = await open_pool("postgresql://idnode@/idnode?host=/nowhere&port=5432", size=1, name="idnode-test")
-    bell = Bell(pool)
-    bell.ring()
-    await until(lambda: bell._task is None)
-    bell.ring()
-    assert bell._task is not None
-    await until(lambda: bell._task is None)
-    await pool.close()
 
 
 def test_the_doors_stand_in_the_order_that_the_last_takes_what_is_left() -> None:
