@@ -53,9 +53,9 @@ REHEARSED: Final = {
     "invalid": Result.WOULD_REFUSE,
 }
 RECONCILED: Final = {
-    "missing": Result.MISSING,
     "same": Result.ALIKE,
     "different": Result.UNLIKE,
+    "missing": Result.MISSING,
     "invalid": Result.INVALID,
 }
 

@@ -42,16 +42,20 @@ Verb = Literal["import", "reconcile"]
 class Work:
     """One of the things that can be done with a file: whom to ask, how the results file ends, what is counted.
 
-    `refused` is the result of a row the node need not be asked about; `table` reads answers of reconcile and is
-    empty where batchCreate is asked.
+    `counted` stands in the order of the summary; `table` reads answers of reconcile and is empty where batchCreate
+    is asked.
     """
 
     name: str
     path: str
     ending: str
     counted: tuple[Result, ...]
-    refused: Result
     table: Mapping[str, Result]
+
+    @property
+    def refused(self) -> Result:
+        """What comes of a row the node need not be asked about; counted last."""
+        return self.counted[-1]
 
     @property
     def rehearses(self) -> bool:
@@ -59,30 +63,13 @@ class Work:
         return self.table is results.REHEARSED
 
 
-_R = Result
-IMPORT: Final = Work(
-    "import",
-    "/identityv2/data/batchCreate",
-    ".result.csv",
-    (_R.REGISTERED, _R.SAME, _R.DIFFERENT, _R.REFUSED),
-    _R.REFUSED,
-    {},
-)
-REHEARSAL: Final = Work(
-    "dry-run",
-    "/api/v1/reconcile",
-    ".dry-run.csv",
-    (_R.WOULD_REGISTER, _R.SAME, _R.DIFFERENT, _R.WOULD_REFUSE),
-    _R.WOULD_REFUSE,
-    results.REHEARSED,
-)
+_OF_BATCH: Final = (Result.REGISTERED, Result.SAME, Result.DIFFERENT, Result.REFUSED)
+_WHAT_IS_THERE: Final = "/api/v1/reconcile"
+
+IMPORT: Final = Work("import", "/identityv2/data/batchCreate", ".result.csv", _OF_BATCH, {})
+REHEARSAL: Final = Work("dry-run", _WHAT_IS_THERE, ".dry-run.csv", (*results.REHEARSED.values(),), results.REHEARSED)
 RECONCILIATION: Final = Work(
-    "reconcile",
-    "/api/v1/reconcile",
-    ".reconcile.csv",
-    (_R.ALIKE, _R.UNLIKE, _R.MISSING, _R.INVALID),
-    _R.INVALID,
-    results.RECONCILED,
+    "reconcile", _WHAT_IS_THERE, ".reconcile.csv", (*results.RECONCILED.values(),), results.RECONCILED
 )
 
 ENGLISH: Final = {

@@ -285,12 +285,18 @@ async def _permitted(request: web.Request, account: Account, name: str) -> Answe
     return None
 
 
-async def _get(request: web.Request, account: Account) -> Answer:
-    prefix, version = _key(TemplateIn(prefix=request.query.get("prefix"), version=request.query.get("version")))
+async def _kept(request: web.Request, account: Account, prefix: str, version: str) -> Template | Answer:
+    """The template, if there is one and this account may see and change it; else what it is told."""
     if problem := await _permitted(request, account, prefix):
         return problem
     template = await request.app[HOUSE].lookup.named_template(prefix, version)
-    return success(shown(template, "/v5/" in request.path)) if template else refused(f"模板{version}不存在")
+    return template or refused(f"模板{version}不存在")
+
+
+async def _get(request: web.Request, account: Account) -> Answer:
+    prefix, version = _key(TemplateIn(prefix=request.query.get("prefix"), version=request.query.get("version")))
+    kept = await _kept(request, account, prefix, version)
+    return success(shown(kept, "/v5/" in request.path)) if isinstance(kept, Template) else kept
 
 
 async def _post(request: web.Request, account: Account) -> Answer:
@@ -304,13 +310,10 @@ async def _post(request: web.Request, account: Account) -> Answer:
 
 async def _put(request: web.Request, account: Account) -> Answer:
     given = await _given(request)
-    prefix, version = _key(given)
-    if problem := await _permitted(request, account, prefix):
-        return problem
+    kept = await _kept(request, account, *_key(given))
+    if not isinstance(kept, Template):
+        return kept
     house = request.app[HOUSE]
-    kept = await house.lookup.named_template(prefix, version)
-    if kept is None:
-        return refused(f"模板{version}不存在")
     changed = changed_template(kept, given)
     async with house.announcer.catalogue_change(house.steward.catalogue_number):
         replaced = await house.steward.replace_template(changed)
@@ -321,13 +324,10 @@ async def _put(request: web.Request, account: Account) -> Answer:
 
 async def _delete(request: web.Request, account: Account) -> Answer:
     prefix, version = _key(await _given(request))
-    if problem := await _permitted(request, account, prefix):
-        return problem
-    house = request.app[HOUSE]
-    kept = await house.lookup.named_template(prefix, version)
-    if kept is None:
-        return refused(f"模板{version}不存在")
-    removed = await house.steward.remove_template(kept.number)
+    kept = await _kept(request, account, prefix, version)
+    if not isinstance(kept, Template):
+        return kept
+    removed = await request.app[HOUSE].steward.remove_template(kept.number)
     return success(True) if removed else refused(f"模板{version}已被标识使用，不能删除")
 
 
