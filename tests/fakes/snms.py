@@ -17,6 +17,18 @@ TEMPLATE = "bag"
 USERNAME, PASSWORD = "leather", "a long secret"
 
 
+BAG_TEMPLATE = {
+    "version": "bag-v1",
+    "description": "一只包",
+    "industryCategory": "C",
+    "industrySpecific": "19",
+    "industryTrade": "192",
+    "industrySubclass": "1922",
+    "type": 2,
+}
+"""What a template says of itself before its items, as clients send it and nodes show it."""
+
+
 def item(index: int, name: str, zh: str, required: bool = False, most: int = 64, state: int = 1) -> dict[str, Any]:
     """One item of a template as GET /snms/api/v5/template gives it (the index as text, as some nodes do)."""
     metadata = {"type": "string", "minLength": 1 if required else 0, "maxLength": most}

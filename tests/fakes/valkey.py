@@ -5,13 +5,18 @@ import signal
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from node import clock
 from node.quarters import Account, valkey_program
+from node.redis_cache import BROKEN, RedisCache
 from tests.waiting import PATIENCE, wait_until
+
+SECONDS = 60
+"""Longest life of an answer in a cache of the tests."""
 
 
 @dataclass
@@ -69,6 +74,18 @@ class OwnValkey:
         self.signal(signal.SIGKILL)
         assert self.process is not None
         self.process.wait(PATIENCE)
+
+
+@asynccontextmanager
+async def met_cache(url: str) -> AsyncIterator[RedisCache]:
+    """A cache there that has met its server: whoever is met for the first time is not trusted."""
+    made = RedisCache(url, SECONDS, "idnode", clock.seconds)
+    with suppress(*BROKEN):
+        await made.ping()
+    try:
+        yield made
+    finally:
+        await made.close()
 
 
 @contextmanager

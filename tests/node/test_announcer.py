@@ -4,15 +4,13 @@ Shared memory is real. Redis is a fake that looks at the memory whenever it is a
 """
 
 import asyncio
-import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
 
 import asyncpg
 import pytest
 
 from node import announcer as announcing
-from node import stamps
 from node.announcer import Announcer
 from node.redis_cache import BROKEN
 from node.stamps import Shared
@@ -86,13 +84,6 @@ class World:
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(announcing, "SETTLE_SECONDS", (0.0,))
     monkeypatch.setattr(announcing, "FOLLOW_SECONDS", 0.0)
-
-
-@pytest.fixture
-def descriptor() -> Iterator[int]:
-    made = stamps.create(1)
-    yield made
-    os.close(made)
 
 
 @pytest.fixture

@@ -4,8 +4,7 @@ The "other machine" is a registrar that tells nobody. Waiting is for what anothe
 """
 
 import asyncio
-import os
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -15,7 +14,7 @@ import pytest
 import redis.asyncio
 from redis.exceptions import ConnectionError as RedisAway
 
-from node import clock, stamps
+from node import clock
 from node import follower as following
 from node.embedded import Servers
 from node.follower import Follower
@@ -99,13 +98,6 @@ async def running(machine: Machine) -> AsyncIterator[None]:
         if machine.follower._recovering is not None:
             machine.follower._recovering.cancel()
             await asyncio.gather(machine.follower._recovering, return_exceptions=True)
-
-
-@pytest.fixture
-def descriptor() -> Iterator[int]:
-    made = stamps.create(1)
-    yield made
-    os.close(made)
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import asyncio
 import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,30 +14,18 @@ from node import clock
 from node.embedded import Servers
 from node.redis_cache import BODY_MOST, BROKEN, LEASE_MILLISECONDS, Fill, RedisCache, RestartedError, namespace
 from node.resolve.answer import Answer, Outcome
-from tests.fakes.valkey import OwnValkey, own_valkey
+from tests.fakes.valkey import SECONDS, OwnValkey, met_cache, own_valkey
 
 KEY, OTHER = "88.999.1001/BAG-1", "88.999.1001/皮料 2"
-SECONDS = 60
 
 
 def answer(version: int, shown: bytes = b"[]") -> Answer:
     return Answer(Outcome.FOUND if version else Outcome.ABSENT, version, 3, 11, 5, 12, shown)
 
 
-@asynccontextmanager
-async def cache_at(url: str) -> AsyncIterator[RedisCache]:
-    made = RedisCache(url, SECONDS, "idnode", clock.seconds)
-    with suppress(*BROKEN):  # whoever is met for the first time is distrusted
-        await made.ping()
-    try:
-        yield made
-    finally:
-        await made.close()
-
-
 @pytest.fixture
 async def cache(servers: Servers) -> AsyncIterator[RedisCache]:
-    async with cache_at(servers.redis_url) as made, redis.asyncio.from_url(servers.redis_url) as raw:
+    async with met_cache(servers.redis_url) as made, redis.asyncio.from_url(servers.redis_url) as raw:
         await raw.flushall()
         yield made
 
@@ -164,7 +152,7 @@ async def test_a_large_answer_is_not_shared(cache: RedisCache) -> None:
 
 
 async def test_nothing_to_do_asks_nobody() -> None:
-    async with cache_at("unix:///nowhere/at-all.sock") as cache:
+    async with met_cache("unix:///nowhere/at-all.sock") as cache:
         await cache.correct([], [])
         await cache.fill([])
         await cache.fill([Fill(KEY, b"L", answer(1, b"x" * (BODY_MOST + 1)))])
@@ -214,7 +202,7 @@ def chinese_valkey(
 
 async def test_the_version_guard_does_not_go_by_the_language_of_the_server(chinese_valkey: OwnValkey) -> None:
     # Redis compares strings by LC_COLLATE: in most languages 127 is no less than 128, and 128 no less than 129.
-    async with cache_at(chinese_valkey.url) as cache:
+    async with met_cache(chinese_valkey.url) as cache:
         for older, newer in EDGES:
             await stored(cache, older, f"k{newer}")
             await cache.correct([f"k{newer}"], [newer])
@@ -256,7 +244,7 @@ BOUND = 20.0
 @pytest.mark.parametrize("step", STEPS)
 async def test_nobody_there_is_said(step: str, tmp_path: Path) -> None:
     failures: list[str] = []
-    async with cache_at(f"unix://{tmp_path}/nobody.sock") as cache, asyncio.timeout(BOUND):
+    async with met_cache(f"unix://{tmp_path}/nobody.sock") as cache, asyncio.timeout(BOUND):
         cache.on_failure = failures.append
         with pytest.raises(BROKEN):
             await STEPS[step](cache)  # type: ignore[misc]
@@ -265,7 +253,7 @@ async def test_nobody_there_is_said(step: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("known", [True, False])
 async def test_a_frozen_server_is_not_waited_for_and_heals(valkey: OwnValkey, known: bool) -> None:
-    async with cache_at(valkey.url) as cache:
+    async with met_cache(valkey.url) as cache:
         if known:
             await stored(cache, 1)
         valkey.freeze()
@@ -280,7 +268,7 @@ async def test_a_frozen_server_is_not_waited_for_and_heals(valkey: OwnValkey, kn
 
 
 async def test_what_was_sent_before_the_freeze_does_no_harm_after_it(valkey: OwnValkey) -> None:
-    async with cache_at(valkey.url) as slow, cache_at(valkey.url) as writer:
+    async with met_cache(valkey.url) as slow, met_cache(valkey.url) as writer:
         mine = await lease(slow)
         await writer.ping()
         valkey.freeze()
@@ -294,7 +282,7 @@ async def test_what_was_sent_before_the_freeze_does_no_harm_after_it(valkey: Own
 
 
 async def test_a_restarted_server_is_used_again_and_knows_no_old_lease(valkey: OwnValkey) -> None:
-    async with cache_at(valkey.url) as cache:
+    async with met_cache(valkey.url) as cache:
         mine = await lease(cache)
         await stored(cache, 1, OTHER)
         await cache.correct(["x"], [1])
@@ -311,7 +299,7 @@ async def test_a_restarted_server_is_used_again_and_knows_no_old_lease(valkey: O
 
 
 async def test_a_killed_server_is_said_by_every_step(valkey: OwnValkey) -> None:
-    async with cache_at(valkey.url) as cache:
+    async with met_cache(valkey.url) as cache:
         for step in STEPS.values():
             with suppress(RestartedError):
                 await cache.ping()
@@ -322,7 +310,7 @@ async def test_a_killed_server_is_said_by_every_step(valkey: OwnValkey) -> None:
 
 
 async def test_what_comes_back_with_an_old_dump_is_not_believed(valkey: OwnValkey) -> None:
-    async with cache_at(valkey.url) as cache, redis.asyncio.from_url(valkey.url) as raw:
+    async with met_cache(valkey.url) as cache, redis.asyncio.from_url(valkey.url) as raw:
         await stored(cache, 1)
         await raw.save()
         await cache.correct([KEY], [2])
@@ -355,7 +343,7 @@ async def test_two_installations_on_one_redis_never_meet(servers: Servers, raw: 
 
 
 async def test_who_is_cancelled_leaves_no_answer_behind_for_the_next(valkey: OwnValkey) -> None:
-    async with cache_at(valkey.url) as cache:
+    async with met_cache(valkey.url) as cache:
         await stored(cache, 1, "a")
         await stored(cache, 2, "b")
         valkey.freeze()

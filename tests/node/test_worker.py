@@ -5,15 +5,14 @@ import base64
 import json
 import os
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
 import asyncpg
-import pytest
 
-from node import meter, stamps, worker
+from node import meter, worker
 from node.config import Config
 from node.embedded import Servers
 from node.process import Place
@@ -23,13 +22,6 @@ from tests.fakes.small_registry import PREFIX, small_registry
 from tests.waiting import until
 
 KEY = base64.b64encode(bytes(32)).decode()
-
-
-@pytest.fixture
-def descriptor() -> Iterator[int]:
-    made = stamps.create(1)
-    yield made
-    os.close(made)
 
 
 @asynccontextmanager

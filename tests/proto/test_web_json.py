@@ -56,7 +56,24 @@ VLIST = bytes.fromhex("00000002 00000006 38382e312f61 0000012c 00000006 38382e31
 
 # --- What is shown -----------------------------------------------------------------------------------------
 
+DATA = {
+    "quotes": (b'a "b" \\ / <c>', "string", '"a \\"b\\" \\\\ / <c>"'),
+    "lines and tabs are text": (b"line1\r\nline2\ttab", "string", '"line1\\r\\nline2\\ttab"'),
+    "octet 13 is text": (b"a\x13", "string", '"a\\u0013"'),
+    "octet 00": (b"\x00", "base64", '"AA=="'),
+    "octet 14": (b"\x14", "base64", '"FA=="'),
+    "octet 7F": (b"a\x7f", "base64", '"YX8="'),
+    "no UTF-8": (b"\xc3\x28\xff", "base64", '"wyj/"'),
+}
+"""Octets no type explains, the format they are shown in, and how."""
+
 SHOWN = {
+    name: (
+        Value(6, "DESC", octets),
+        f'{{"index":6,"type":"DESC","data":{{"format":"{form}","value":{shown}}},"ttl":86400}}',
+    )
+    for name, (octets, form, shown) in DATA.items()
+} | {
     "plain": (
         Value(1, "URL", b"http://example.com/abc", timestamp=AT),
         '{"index":1,"type":"URL","data":{"format":"string","value":"http://example.com/abc"},'
@@ -67,37 +84,9 @@ SHOWN = {
         '{"index":6,"type":"描述","data":{"format":"string","value":"皮具：全角「」、生僻字𠮷。"},'
         '"ttl":86400,"timestamp":"2026-11-22T06:55:54Z"}',
     ),
-    "quotes": (
-        Value(18, "DESC", b'a "b" \\ / <c>'),
-        '{"index":18,"type":"DESC","data":{"format":"string","value":"a \\"b\\" \\\\ / <c>"},"ttl":86400}',
-    ),
-    "lines and tabs are text": (
-        Value(6, "DESC", b"line1\r\nline2\ttab"),
-        '{"index":6,"type":"DESC","data":{"format":"string","value":"line1\\r\\nline2\\ttab"},"ttl":86400}',
-    ),
-    "octet 13 is text": (
-        Value(6, "DESC", b"a\x13"),
-        '{"index":6,"type":"DESC","data":{"format":"string","value":"a\\u0013"},"ttl":86400}',
-    ),
     "no timestamp, no ttl of its own": (
         Value(7, "URL", b"", ttl=0),
         '{"index":7,"type":"URL","data":{"format":"string","value":""},"ttl":0}',
-    ),
-    "octet 00": (
-        Value(8, "BIN", b"\x00"),
-        '{"index":8,"type":"BIN","data":{"format":"base64","value":"AA=="},"ttl":86400}',
-    ),
-    "octet 14": (
-        Value(8, "BIN", b"\x14"),
-        '{"index":8,"type":"BIN","data":{"format":"base64","value":"FA=="},"ttl":86400}',
-    ),
-    "octet 7F": (
-        Value(13, "DESC", b"a\x7f"),
-        '{"index":13,"type":"DESC","data":{"format":"base64","value":"YX8="},"ttl":86400}',
-    ),
-    "no UTF-8": (
-        Value(10, "DESC", b"\xc3\x28\xff"),
-        '{"index":10,"type":"DESC","data":{"format":"base64","value":"wyj/"},"ttl":86400}',
     ),
     "permissions": (
         Value(4, "SECRET", b"x", permissions=0b1100),

@@ -13,6 +13,7 @@ import asyncpg
 import pytest
 
 from registry.account import token_digest
+from tests.fakes.snms import BAG_TEMPLATE
 from tests.whole.calls import Caller, idnode
 
 DATA = "/identityv2/data"
@@ -76,17 +77,7 @@ ITEMS = [
 
 
 def template(version: str, **changes: Any) -> dict[str, Any]:
-    return {
-        "prefix": PREFIX,
-        "version": version,
-        "description": "一只包",
-        "industryCategory": "C",
-        "industrySpecific": "19",
-        "industryTrade": "192",
-        "industrySubclass": "1922",
-        "type": 2,
-        "items": ITEMS,
-    } | changes
+    return BAG_TEMPLATE | {"prefix": PREFIX, "version": version, "items": ITEMS} | changes
 
 
 @pytest.fixture(scope="module")

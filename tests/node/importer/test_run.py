@@ -71,6 +71,17 @@ def results(path: Path) -> list[tuple[str, ...]]:
     return rows
 
 
+def told(path: Path) -> list[tuple[str, ...]]:
+    """The rows of a results file without their numbers."""
+    return [row[1:] for row in results(path)]
+
+
+def change(fake: FakeNode) -> None:
+    """Somebody else has changed B-2 and removed B-4."""
+    fake.records[f"{PREFIX}/B-2"]["colour"] = "blue"
+    fake.records.pop(f"{PREFIX}/B-4")
+
+
 async def test_every_row_is_registered_and_told(fake: FakeNode, file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert await imported(fake, file) == 0
     assert results(file.with_name("list.result.csv")) == [
@@ -180,12 +191,11 @@ async def test_a_rehearsal_registers_nothing(fake: FakeNode, file: Path) -> None
 
 async def test_a_rehearsal_tells_what_would_come(fake: FakeNode, file: Path) -> None:
     assert await imported(fake, file) == 0
-    fake.records[f"{PREFIX}/B-2"]["colour"] = "blue"
-    fake.records.pop(f"{PREFIX}/B-4")
+    change(fake)
     fake.suffix = "B-[1-5]"
     rewrite(file, LIST.replace("3,S-3", "3,") + f"6,S,{'x' * 21},x\n7,S,red,x\n")
     assert await imported(fake, file, "--dry-run") == 1
-    assert [row[1:] for row in results(file.with_name("list.dry-run.csv"))] == [
+    assert told(file.with_name("list.dry-run.csv")) == [
         (f"{PREFIX}/B-1", "已存在且一致", ""),
         (f"{PREFIX}/B-2", "已存在但不同", "不同的属性：颜色"),
         (f"{PREFIX}/B-3", "将被拒绝", "缺少必填属性款号（styleNo）"),
@@ -199,11 +209,11 @@ async def test_a_rehearsal_tells_what_would_come(fake: FakeNode, file: Path) -> 
 async def test_reconciling_tells_missing_different_and_same(fake: FakeNode, file: Path) -> None:
     assert await imported(fake, file) == 0
     assert await reconciled(fake, file) == 0
-    fake.records[f"{PREFIX}/B-2"] |= {"colour": "blue", "note": "n"}
-    fake.records.pop(f"{PREFIX}/B-4")
+    change(fake)
+    fake.records[f"{PREFIX}/B-2"]["note"] = "n"
     rewrite(file, LIST + "6,,red,x\n7,S\n")
     assert await reconciled(fake, file, "--restart") == 1
-    assert [row[1:] for row in results(file.with_name("list.reconcile.csv"))] == [
+    assert told(file.with_name("list.reconcile.csv")) == [
         (f"{PREFIX}/B-1", "一致", ""),
         (f"{PREFIX}/B-2", "不同", "不同的属性：颜色、备注"),
         (f"{PREFIX}/B-3", "一致", ""),

@@ -9,6 +9,7 @@ import pytest
 from node.listen.snms_templates import TemplateIn, changed_template, new_template, shown
 from node.listen.snms_words import SnmsError
 from registry.template import ITEMS_MOST, Category, Item, Template
+from tests.fakes.snms import BAG_TEMPLATE, PREFIX
 
 ITEM: dict[str, Any] = {
     "name": "款号",
@@ -18,14 +19,8 @@ ITEM: dict[str, Any] = {
     "metadata": {"type": "string", "minLength": 1, "maxLength": 64},
 }
 BODY: dict[str, Any] = {
-    "prefix": "88.999.1001",
-    "version": "bag-v1",
-    "description": "一只包",
-    "industryCategory": "C",
-    "industrySpecific": "19",
-    "industryTrade": "192",
-    "industrySubclass": "1922",
-    "type": 2,
+    "prefix": PREFIX,
+    **BAG_TEMPLATE,
     "items": [ITEM],
 }
 KEPT = Template(
@@ -286,14 +281,8 @@ def test_what_a_put_cannot_do_is_a_sentence(given: dict[str, Any], sentence: str
 def test_a_template_is_shown_as_each_version_of_the_openapi_has_it() -> None:
     old, new = shown(KEPT, v5=False), shown(KEPT, v5=True)
     assert old == {
-        "prefix": "88.999.1001",
-        "version": "bag-v1",
-        "description": "一只包",
-        "industryCategory": "C",
-        "industrySpecific": "19",
-        "industryTrade": "192",
-        "industrySubclass": "1922",
-        "type": 2,
+        "prefix": PREFIX,
+        **BAG_TEMPLATE,
         "items": [
             {
                 "name": "款号",

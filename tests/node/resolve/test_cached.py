@@ -1,24 +1,22 @@
 """The stage that shares, on real Valkey and real shared memory: when it may be asked, and what it must never give."""
 
 import asyncio
-import os
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
 import redis.asyncio
 
-from node import clock, stamps
 from node.embedded import Servers
 from node.metrics import REDIS_FILLS
-from node.redis_cache import BROKEN, Fill, RedisCache
+from node.redis_cache import Fill
 from node.resolve.answer import Answer, Outcome, Question
 from node.resolve.cached import FILLS_MOST, PIPELINE_MOST, REST_SECONDS, Cached
 from node.stamps import Shared
 from proto.identifier import Identifier
 from tests.fakes.counting import Counting
+from tests.fakes.valkey import met_cache
 
 PREFIX, EPOCH = 3, 11
 BAG = Identifier.parse("88.999.1001/BAG-1")
@@ -70,26 +68,8 @@ class World:
 
 
 @pytest.fixture
-def descriptor() -> Iterator[int]:
-    made = stamps.create(1)
-    yield made
-    os.close(made)
-
-
-@asynccontextmanager
-async def at(url: str) -> AsyncIterator[RedisCache]:
-    made = RedisCache(url, 60, "idnode", clock.seconds)
-    with suppress(*BROKEN):  # whoever is met for the first time is distrusted
-        await made.ping()
-    try:
-        yield made
-    finally:
-        await made.close()
-
-
-@pytest.fixture
 async def world(servers: Servers, descriptor: int) -> AsyncIterator[World]:
-    async with at(servers.redis_url) as cache, redis.asyncio.from_url(servers.redis_url) as raw:
+    async with met_cache(servers.redis_url) as cache, redis.asyncio.from_url(servers.redis_url) as raw:
         await raw.flushall()
         yield World(cache, descriptor)
 

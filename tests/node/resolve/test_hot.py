@@ -5,7 +5,7 @@ The next stage is a fake whose answers the test gives when it likes; the shared 
 
 import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
@@ -402,21 +402,6 @@ async def test_while_a_change_of_prefixes_is_in_doubt_everybody_asks(world: Worl
     assert await world.hot.ask(BAG) == found(1), "nothing of it was changed: the kept answer still holds"
 
 
-async def test_what_was_asked_before_a_doubt_is_not_kept_after_it(world: World) -> None:
-    world.next.hold()
-    slow = asyncio.create_task(world.hot.ask(BAG))
-    await settle()
-    world.other.begin_doubt()
-    world.other.end_doubt()
-    world.next.let(0, found(1))
-    await slow
-    again = asyncio.create_task(world.hot.ask(BAG))
-    await settle()
-    assert world.asked == 2
-    world.next.let(1, found(1))
-    await again
-
-
 async def test_a_question_asked_after_a_doubt_does_not_join_one_begun_before_it(world: World) -> None:
     world.next.hold()
     before = asyncio.create_task(world.hot.ask(BAG))
@@ -445,12 +430,22 @@ async def test_without_a_follower_nothing_is_kept_and_the_next_one_empties_the_s
     assert world.asked == 4
 
 
-async def test_what_was_asked_of_one_generation_is_not_kept_in_the_next(world: World) -> None:
+def doubt(world: World) -> None:
+    world.other.begin_doubt()
+    world.other.end_doubt()
+
+
+def another_generation(world: World) -> None:
+    world.follower.clear_generation()
+    world.follower.set_generation()
+
+
+@pytest.mark.parametrize("between", [doubt, another_generation])
+async def test_what_was_asked_before_it_is_not_kept_after_it(world: World, between: Callable[[World], None]) -> None:
     world.next.hold()
     slow = asyncio.create_task(world.hot.ask(BAG))
     await settle()
-    world.follower.clear_generation()
-    world.follower.set_generation()
+    between(world)
     world.next.let(0, found(1))
     await slow
     again = asyncio.create_task(world.hot.ask(BAG))
