@@ -190,7 +190,7 @@ def test_migrate_takes_every_step_once(idnode: Run, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("IDNODE_DATABASE_URL", empty_database)
     code, out, _ = idnode("migrate")
     assert code == 0
-    assert "0001 registry" in out
+    assert "0001 foundation" in out
     code, out, _ = idnode("migrate")
     assert code == 0
     assert out == "数据库结构已是最新 · the schema is up to date\n"
@@ -202,7 +202,7 @@ def test_migrate_finds_the_servers_of_a_running_up(idnode: Run, tmp_path: Path, 
     (tmp_path / "world" / "servers.json").write_text(json.dumps(servers))
     code, out, _ = idnode("migrate", "--data", "world")
     assert code == 0
-    assert "0001 registry" in out
+    assert "0001 foundation" in out
 
 
 def test_doctor_tells_by_its_exit_code(
