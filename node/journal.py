@@ -2,8 +2,20 @@
 
 import logging
 import sys
+from typing import Final
 
 import structlog
+from structlog.typing import EventDict, WrappedLogger
+
+_CONTROLS: Final = {
+    number: f"\\u{number:04x}" for number in (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029) if number != 0x0A
+}
+"""What could move a terminal's cursor or end a line where none ends; the renderer itself writes line feeds as \\n."""
+
+
+def _escaped(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    """The same event; what strangers sent cannot write lines of its own or colour them."""
+    return {key: value.translate(_CONTROLS) if isinstance(value, str) else value for key, value in event.items()}
 
 
 def open_(level: str) -> None:
@@ -13,6 +25,7 @@ def open_(level: str) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
+            _escaped,
             structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),

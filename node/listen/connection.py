@@ -4,22 +4,44 @@ What a request asks for is not known here; `node/listen/http.py` and the faces s
 """
 
 import asyncio
+import secrets
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError, InvalidURLError, LineTooLong
 
 from node.listen import replies
+from node.listen.http import trouble
 from proto.errors import ProtoError
 from proto.forwarded_for import TrustedProxies
 from proto.proxy_header import NoHeader, read
 
 KEEPALIVE_SECONDS: Final = 75.0
 """Idle connections are closed after this; longer than the 60 s clients and proxies keep theirs."""
+LINGER_SECONDS = 2.0
+"""What is left of a body when its answer is out is read and dropped for so long: the client shall read the answer."""
 HEAD_SECONDS = 20.0
 """The head of a request, the PROXY protocol header before the first one included, may take this long from its first
 octet (of a new connection: from its beginning): a lost segment is sent again several times within it."""
+REFUSAL_SECONDS = 2.0
+"""A refused client may take this long to read why; it costs a descriptor meanwhile."""
+REFUSAL_OCTETS: Final = 65_536
+"""Most that is read of what a refused client sends: a request with its whole head, and a small body."""
+REFUSALS_MOST = 256
+"""Most connections that are being refused at once; beyond it they are reset without a word."""
+_REFUSED: Final = (
+    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: %d\r\nContent-Type: %s\r\nContent-Length: %d\r\n"
+    b"Server: idnode\r\nConnection: close\r\n\r\n%s"
+) % (replies.BUSY_RETRY_SECONDS, replies.JSON_TYPE.encode(), len(replies.SNMS_BUSY), replies.SNMS_BUSY)
+
+_MALFORMED: Final = (400, "请求不是合法的HTTP", "The request is not well-formed HTTP")
+_BAD_REQUESTS: Final[dict[type[BaseException], tuple[int, str, str]]] = {
+    InvalidURLError: (400, "请求的路径须为百分号编码的UTF-8", "The path must be percent-encoded UTF-8"),
+    LineTooLong: (431, "请求行或某个请求头过长", "The request line or a header is too long"),
+}
+"""What is said of a request that never became one; aiohttp's own words would quote it."""
 
 log = structlog.get_logger("connection")
 
@@ -39,6 +61,7 @@ class Connection(web.RequestHandler):
             server,
             loop=asyncio.get_running_loop(),
             keepalive_timeout=KEEPALIVE_SECONDS,
+            lingering_time=LINGER_SECONDS,
             access_log=None,  # type: ignore[arg-type]
         )
         self._proxies = proxies
@@ -78,6 +101,35 @@ class Connection(web.RequestHandler):
         elif self._deadline is None:
             self._await_head()
 
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """The answer to what is no request, and the end of its connection; nothing of it is quoted or kept."""
+        if request.transport is None:
+            log.info("client_left", peer=request.remote, kind=type(exc).__name__)
+            raise ConnectionResetError("nobody is there to be answered") from None
+        if isinstance(exc, HttpProcessingError):
+            code, zh, en = _BAD_REQUESTS.get(type(exc), _MALFORMED)
+            log.info("bad_request", peer=request.remote, status=code, kind=type(exc).__name__)
+            response = trouble("", code, zh, en)
+        else:
+            mark = secrets.token_hex(6)
+            log.error("internal_error", request=mark, exc_info=exc)
+            response = trouble("", 500, f"内部错误，请求编号{mark}", f"Internal error, request {mark}")
+        if request.writer.output_size > 0:
+            raise ConnectionError("half an answer is out, a second one must not follow")
+        response.headers["Server"] = "idnode"
+        response.force_close()
+        return response
+
+    def log_exception(self, *args: Any, **kw: Any) -> None:
+        """What escapes even from there, in our journal rather than aiohttp's."""
+        log.error("internal_error", peer=self._source, what=args[0] % args[1:], exc_info=kw.get("exc_info"))
+
     def _behind_header(self, octets: bytes) -> bytes | None:
         """What is HTTP of the first `octets`; None while that is not known, and for a connection that is given up."""
         try:
@@ -109,22 +161,48 @@ class Connection(web.RequestHandler):
 
 
 class _Refusal(asyncio.Protocol):
-    """Stands in for a connection beyond the bound: says 503, in the words of the face that needs them, and closes."""
+    """Stands in for a connection beyond the bound: says 503, in the words of the face that needs them, and closes.
+
+    What the client has sent is read first, or the kernel would answer it with a reset that overtakes the 503.
+    """
+
+    def __init__(self, refusals: set["_Refusal"]) -> None:
+        self._refusals = refusals
+        self._dropped = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
-        transport.write(
-            b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: %d\r\nContent-Type: %s\r\nContent-Length: %d\r\n"
-            b"Connection: close\r\n\r\n%s"
-            % (replies.BUSY_RETRY_SECONDS, replies.JSON_TYPE.encode(), len(replies.SNMS_BUSY), replies.SNMS_BUSY)
-        )
-        transport.close()
+        self._refusals.add(self)
+        self._transport = transport
+        self._end = asyncio.get_running_loop().call_later(REFUSAL_SECONDS, transport.abort)
+        transport.write(_REFUSED)
+        transport.write_eof()
+
+    def data_received(self, data: bytes) -> None:
+        self._dropped += len(data)
+        if self._dropped > REFUSAL_OCTETS:
+            self._transport.abort()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._end.cancel()
+        self._refusals.discard(self)
+
+
+class _Abrupt(asyncio.Protocol):
+    """Stands in for a connection that cannot even be told so."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        transport.abort()
 
 
 def bounded(server: web.Server, most: int, proxies: TrustedProxies) -> Callable[[], asyncio.Protocol]:
     """A protocol factory that serves at most `most` connections at once."""
+    refusals: set[_Refusal] = set()
 
     def connection() -> asyncio.Protocol:
-        return _Refusal() if len(server.connections) >= most else Connection(server, proxies)
+        if len(server.connections) < most:
+            return Connection(server, proxies)
+        return _Refusal(refusals) if len(refusals) < REFUSALS_MOST else _Abrupt()
 
     return connection

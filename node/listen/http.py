@@ -70,11 +70,13 @@ def _is_snms(path: str) -> bool:
     return path.startswith(_SNMS)
 
 
-_SNMS_STATUS: Final = {500: replies.SNMS_INTERNAL} | dict.fromkeys((404, 405, 408, 413), replies.SNMS_REFUSED)
+_SNMS_STATUS: Final = {500: replies.SNMS_INTERNAL} | dict.fromkeys((400, 404, 405, 408, 413, 415), replies.SNMS_REFUSED)
 """What the SNMS OpenAPI calls trouble of this HTTP status, with HTTP 200; other trouble is 系统繁忙 with its status."""
 
 
-_HANDLE_CODE: Final = {500: ResponseCode.ERROR} | dict.fromkeys((404, 405, 408, 413), ResponseCode.PROTOCOL_ERROR)
+_HANDLE_CODE: Final = {500: ResponseCode.ERROR} | dict.fromkeys(
+    (400, 404, 405, 408, 413, 415, 431), ResponseCode.PROTOCOL_ERROR
+)
 """What the Handle HTTP API calls it; other trouble is 3, busy."""
 
 
@@ -138,7 +140,9 @@ async def _explaining(request: web.Request, handler: Handler) -> web.StreamRespo
         zh, en = _NOT_HERE[error.status]
         asked = f"{request.method} {request.path}"
         return trouble(request.path, error.status, f"{zh}：{asked}", f"{en}: {asked}")
-    except Exception:
+    except Exception as error:
+        if isinstance(error, OSError) and request.transport is None:
+            raise  # the client left in the middle of its body
         mark = secrets.token_hex(6)
         log.exception("internal_error", path=request.path, request=mark)
         if request.get(BEGUN) and request.transport is not None:

@@ -13,7 +13,7 @@ from datetime import date
 from functools import partial
 from typing import Any
 
-from aiohttp.test_utils import TestClient, TestServer
+from aiohttp.test_utils import TestClient
 
 from node import clock, meter, stamps, worker
 from node.admission import Admission
@@ -34,6 +34,7 @@ from node.stamps import Shared
 from registry.account import Account, Vault, hash_password
 from registry.postgres.connection import backends_gone
 from registry.registrar import Registrar
+from tests.fakes.door import Door
 from tests.fakes.small_registry import PREFIX, SmallRegistry, small_registry
 
 KEY = base64.b64encode(bytes(range(32))).decode()
@@ -122,7 +123,7 @@ async def node(url: str, redis_url: str = "", **settings: Any) -> AsyncIterator[
         await follower.start()
         task = asyncio.create_task(follower.run())
         tokens = {name: await house.doorkeeper.sign_in(a.username, s) or "" for name, (a, s) in accounts.items()}
-        async with TestClient(TestServer(worker._doors(house))) as client:
+        async with TestClient(Door(worker._doors(house))) as client:
             yield Node(house, registry, client, shared, follower, tokens, Totals(counting, 1))
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

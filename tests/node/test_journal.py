@@ -15,6 +15,7 @@ log = structlog.get_logger("test")  # before it is opened, as modules do
 journal.open_(LEVEL)
 log.debug("small")
 log.info("middle", identifier="88.999.1001/皮料 1", text='two\\nlines "quoted"')
+log.info("middle", path="/\\x1b[31m\\r\\x00\\u2028\\x9b red")
 log.warning("large")
 try:
     raise ValueError("the reason")
@@ -26,8 +27,8 @@ except ValueError:
 @pytest.mark.parametrize(
     ("level", "events"),
     [
-        ("debug", ["small", "middle", "large", "worst"]),
-        ("info", ["middle", "large", "worst"]),
+        ("debug", ["small", "middle", "middle", "large", "worst"]),
+        ("info", ["middle", "middle", "large", "worst"]),
         ("warning", ["large", "worst"]),
         ("error", ["worst"]),
     ],
@@ -51,3 +52,5 @@ def test_one_line_an_event_from_its_level_on(level: str, events: list[str]) -> N
         line = next(line for line in lines if "event=middle" in line)
         assert 'identifier="88.999.1001/皮料 1"' in line
         assert "two\\nlines" in line
+        assert not [c for c in done.stderr if not c.isprintable() and c != "\n"]
+        assert "\\u001b[31m" in done.stderr

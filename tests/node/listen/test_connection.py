@@ -203,3 +203,157 @@ async def test_a_connection_too_many_is_told_so_and_closed() -> None:
         assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
         writer.close()
         held[1][1].close()
+
+
+async def test_who_is_refused_in_the_middle_of_sending_still_reads_why() -> None:
+    """Unread octets would make the kernel send a reset, which throws away what the client has not read yet."""
+    async with door(most=1) as opened:
+        holder, holder_writer = await opened.connect(GET)
+        await answer(holder)
+        for _ in range(20):
+            reader, writer = await opened.connect(GET)
+            writer.write(b"x" * 30_000)
+            await writer.drain()
+            assert (await reader.read()).startswith(b"HTTP/1.1 503 ")
+            writer.write(b"more")
+            writer.close()
+        holder_writer.close()
+
+
+async def test_a_refused_client_that_does_not_go_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "REFUSAL_SECONDS", 0.05)
+    async with door(most=0) as opened:
+        reader, writer = await opened.connect()
+        assert (await reader.read()).startswith(b"HTTP/1.1 503 ")
+
+        async def cut() -> bool:
+            writer.write(b"x")
+            try:
+                await writer.drain()
+            except ConnectionError:
+                return True
+            return False
+
+        await until(cut)
+
+
+async def test_a_refused_client_that_sends_without_end_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "REFUSAL_SECONDS", 3600)
+    async with door(most=0) as opened:
+        _, writer = await opened.connect()
+
+        async def flooding() -> None:
+            for _ in range(10_000):
+                writer.write(b"x" * 65_536)
+                await writer.drain()
+
+        with pytest.raises(ConnectionError):
+            await flooding()
+
+
+async def test_more_refusals_than_may_be_are_without_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "REFUSALS_MOST", 2)
+    async with door(most=0) as opened:
+        told = [await opened.connect() for _ in range(2)]
+        for reader, _ in told:
+            assert (await reader.read()).startswith(b"HTTP/1.1 503 ")
+        reader, writer = await opened.connect()
+        assert await ended(reader) == b""
+        for _, each in told:
+            each.close()
+
+        async def free_again() -> bool:
+            again, again_writer = await opened.connect()
+            octets = await ended(again)
+            again_writer.close()
+            return octets.startswith(b"HTTP/1.1 503 ")
+
+        await until(free_again)
+        writer.close()
+
+
+# -- what is no request
+
+
+NO_REQUESTS = {
+    b"G\xff\0T / HTTP/1.1\r\n\r\n": 400,
+    b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03": 400,
+    b"GET / HTTP/9.1\r\nHost: x\r\n\r\n": 400,
+    b"GET / HTTP/1.1\r\n\r\n": 400,
+    b"GET /secret/\xe6\xa0\x87 HTTP/1.1\r\nHost: x\r\n\r\n": 400,
+    b"GET /secret/\xff\xfe HTTP/1.1\r\nHost: x\r\n\r\n": 400,
+    b"GET /secret/\x1b[31m HTTP/1.1\r\nHost: x\r\n\r\n": 400,
+    b"GET http://[::1/secret HTTP/1.1\r\nHost: x\r\n\r\n": 400,
+    b"GET /%s HTTP/1.1\r\nHost: x\r\n\r\n" % (b"secret" * 2000): 431,
+    b"GET / HTTP/1.1\r\nHost: x\r\nX: %s\r\n\r\n" % (b"secret" * 2000): 431,
+    b"GET / HTTP/1.1\r\nHost: x\r\n%s\r\n" % (b"X: secret\r\n" * 300): 400,
+    b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n": 400,
+    b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: secret\r\n\r\n": 400,
+    b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: secret\r\n\r\n": 400,
+}
+"""Octets that are no request, and the status they are told."""
+
+
+@pytest.mark.parametrize(("octets", "status"), NO_REQUESTS.items())
+async def test_what_is_no_request_is_one_sentence_that_repeats_nothing(
+    capfd: pytest.CaptureFixture[str], octets: bytes, status: int
+) -> None:
+    async with door() as opened:
+        reader, writer = await opened.connect(octets)
+        head, _, body = (await reader.read()).decode().partition("\r\n\r\n")
+        writer.close()
+    said = json.loads(body)
+    assert head.split()[1] == str(status)
+    assert said["responseCode"] == 4
+    assert said["message"].endswith(".")
+    assert "\nServer: idnode" in head
+    assert "\nContent-Type: application/json" in head
+    journal = "".join(capfd.readouterr())
+    for text in (head, body, journal):
+        assert not [word for word in ("secret", "Traceback", "aiohttp", "Python", "\x1b[31m /") if word in text]
+    assert "bad_request" in journal
+    assert "error" not in journal
+
+
+async def test_an_error_of_ours_below_the_routes_is_a_number(capfd: pytest.CaptureFixture[str]) -> None:
+    async def broken(request: web.BaseRequest) -> web.StreamResponse:
+        raise ZeroDivisionError("secret")
+
+    async with door(broken) as opened:
+        reader, writer = await opened.connect(GET)
+        octets = (await reader.read()).decode()
+        writer.close()
+    assert octets.startswith("HTTP/1.1 500 ")
+    assert "secret" not in octets
+    mark = octets.rpartition("request ")[2].partition(".")[0]
+    journal = "".join(capfd.readouterr())
+    assert mark in journal
+    assert "ZeroDivisionError" in journal
+
+
+async def test_what_escapes_is_in_our_journal(capfd: pytest.CaptureFixture[str]) -> None:
+    async def wordless(request: web.BaseRequest) -> web.StreamResponse:
+        return "no response"  # type: ignore[return-value]
+
+    async with door(wordless) as opened:
+        reader, writer = await opened.connect(GET)
+        assert (await reader.readline()).split()[1] == b"500"
+        writer.close()
+    assert "internal_error" in "".join(capfd.readouterr())
+
+
+@pytest.mark.parametrize("reset", [False, True])
+async def test_a_client_that_leaves_in_mid_body_is_no_error_of_ours(
+    capfd: pytest.CaptureFixture[str], reset: bool
+) -> None:
+    async with door() as opened:
+        _, writer = await opened.connect(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhalf")
+        await until(lambda: opened.server.requests_count == 1)
+        if reset:
+            writer.transport.abort()
+        writer.close()
+        await until(lambda: not opened.server.connections)
+    journal = "".join(capfd.readouterr())
+    assert "client_left" in journal
+    assert "error" not in journal.replace("kind=ConnectionResetError", "")
+    assert "Traceback" not in journal

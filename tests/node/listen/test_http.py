@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 from aiohttp import ClientError, web
-from aiohttp.test_utils import TestClient, TestServer
+from aiohttp.test_utils import TestClient
 
 from node.admission import Admission
 from node.config import Config
 from node.gather import BusyError
-from node.listen import http
+from node.listen import connection, http
 from registry.errors import UnavailableError, UnknownOutcomeError
+from tests.fakes.door import Door
 
 BUSY = {"status": -1, "message": "系统繁忙", "data": None}
 SNMS = ("/identity/token", "/identityv2/data", "/snms/api/v5/template", "/snmsapi/identityv2/data")
@@ -32,7 +33,7 @@ async def door(handler: Handler, **settings: Any) -> AsyncIterator[Client]:
     admission = Admission(config.requests, config.peer_rate, lambda: 0.0)
     app = http.application(SimpleNamespace(config=config, admission=admission))  # type: ignore[arg-type]
     app.router.add_route("*", "/{rest:.*}", handler)
-    async with TestClient(TestServer(app)) as client:
+    async with TestClient(Door(app)) as client:
         yield client
 
 
@@ -131,7 +132,8 @@ async def test_too_large_a_body_is_a_sentence_on_every_face() -> None:
         assert (status, "65536" in answer["message"]) == (413, True)
 
 
-async def test_a_body_that_says_it_is_too_large_is_not_waited_for() -> None:
+async def test_a_body_that_says_it_is_too_large_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "LINGER_SECONDS", 0.05)
     async with door(reading, body_bytes=65_536) as client:
         reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
         writer.write(b"POST /identity/token HTTP/1.1\r\nHost: x\r\nContent-Length: 999999999\r\n\r\n" + b"x" * 70_000)
@@ -141,6 +143,7 @@ async def test_a_body_that_says_it_is_too_large_is_not_waited_for() -> None:
 
 async def test_a_body_that_does_not_come_frees_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http, "BODY_SECONDS", 0.05)
+    monkeypatch.setattr(connection, "LINGER_SECONDS", 0.05)
     async with door(reading) as client:
         for path, status in ((SNMS[0], b"200"), (OWN, b"408")):
             reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
@@ -149,15 +152,26 @@ async def test_a_body_that_does_not_come_frees_its_place(monkeypatch: pytest.Mon
             writer.close()
 
 
-async def test_a_client_that_goes_away_in_the_middle_is_no_internal_error(capsys: pytest.CaptureFixture[str]) -> None:
-    async with door(reading) as client:
+async def test_a_client_that_goes_away_in_the_middle_is_no_internal_error(capfd: pytest.CaptureFixture[str]) -> None:
+    ended = asyncio.Event()
+
+    async def noted(request: web.Request) -> web.StreamResponse:
+        try:
+            return await reading(request)
+        finally:
+            ended.set()
+
+    async with door(noted) as client:
         _, writer = await asyncio.open_connection("127.0.0.1", client.port)
         writer.write(b"POST /identityv2/data HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhalf")
         await writer.drain()
         writer.close()
-        await writer.wait_closed()
+        await ended.wait()
         assert (await told(client, OWN, data=b"x"))[0] == 200
-    assert "internal_error" not in capsys.readouterr().out
+    journal = "".join(capfd.readouterr())
+    assert "client_left" in journal
+    assert "internal_error" not in journal
+    assert "Traceback" not in journal
 
 
 # -- unknown paths and methods
