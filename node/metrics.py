@@ -223,7 +223,13 @@ HTTP_REFUSED: Final = _counter(
     "http_refused",
     "未受理的HTTP请求或连接，按原因",
     "HTTP requests or connections turned away, by reason",
-    reason=("rate", "requests", "connections", "body_bytes", "body_slow"),
+    reason=("rate", "requests", "connections", "proxy_header", "head_slow", "malformed", "body_slow", "body_bytes"),
+)
+HTTP_INTERNAL_ERRORS: Final = _counter(
+    "http_internal_errors",
+    "以内部错误告终的HTTP请求，原因见日志",
+    "HTTP requests that ended in an internal error; the journal has the reason",
+    face=FACES,
 )
 HTTP_IN_HAND: Final = _gauge("http_requests_in_hand", "正在处理的HTTP请求数", "HTTP requests in hand")
 HTTP_CONNECTIONS: Final = _gauge("http_connections", "打开的HTTP连接数", "HTTP connections open")
@@ -302,6 +308,7 @@ COUNTED: Final = (
     DATABASE_QUERY_SECONDS,
     HTTP_REQUESTS,
     HTTP_REFUSED,
+    HTTP_INTERNAL_ERRORS,
     HTTP_IN_HAND,
     HTTP_CONNECTIONS,
     UPLINK_OLDEST,

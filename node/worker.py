@@ -20,7 +20,7 @@ from node.house import House
 from node.listen import handle_api, http, own_api, snms_api, snms_templates
 from node.listen.connection import bounded
 from node.meter import Meter
-from node.metrics import REDIS_FAILURES
+from node.metrics import HTTP_CONNECTIONS, HTTP_IN_HAND, HTTP_REFUSED, REDIS_FAILURES
 from node.pool_watch import PoolWatch
 from node.redis_cache import BROKEN, RedisCache
 from node.register.batcher import Batcher
@@ -92,10 +92,13 @@ async def run(config: Config, place: process.Place) -> None:
     )
     runner = web.AppRunner(_doors(house), shutdown_timeout=http.DRAIN_SECONDS)
     await runner.setup()
-    assert runner.server is not None
+    http_server = runner.server
+    assert http_server is not None
     listening = socket.socket(fileno=place.listening)
     server = await asyncio.get_running_loop().create_server(
-        bounded(runner.server, config.connections, config.proxies), sock=listening, backlog=BACKLOG
+        bounded(http_server, config.connections, config.proxies, partial(meter.count, HTTP_REFUSED)),
+        sock=listening,
+        backlog=BACKLOG,
     )
     log.info("serving", worker=place.column)
 
@@ -103,6 +106,8 @@ async def run(config: Config, place: process.Place) -> None:
         watches["readers"].show(readers)
         watches["writers"].show(writers)
         hot.show()
+        meter.set(HTTP_IN_HAND, house.admission.in_hand)
+        meter.set(HTTP_CONNECTIONS, len(http_server.connections))
 
     try:
         await _live(shared, show)

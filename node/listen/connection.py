@@ -54,9 +54,9 @@ class Connection(web.RequestHandler):
     come without one.
     """
 
-    __slots__ = ("_beginning", "_deadline", "_proxies", "_source")
+    __slots__ = ("_beginning", "_deadline", "_proxies", "_refused", "_source")
 
-    def __init__(self, server: web.Server, proxies: TrustedProxies) -> None:
+    def __init__(self, server: web.Server, proxies: TrustedProxies, refused: Callable[[str], None]) -> None:
         super().__init__(
             server,
             loop=asyncio.get_running_loop(),
@@ -65,6 +65,7 @@ class Connection(web.RequestHandler):
             access_log=None,  # type: ignore[arg-type]
         )
         self._proxies = proxies
+        self._refused = refused
         self._source = ""
         self._beginning: bytes | None = None  # what came of a header; None where none is looked for (any more)
         self._deadline: asyncio.TimerHandle | None = None
@@ -114,6 +115,7 @@ class Connection(web.RequestHandler):
             raise ConnectionResetError("nobody is there to be answered") from None
         if isinstance(exc, HttpProcessingError):
             code, zh, en = _BAD_REQUESTS.get(type(exc), _MALFORMED)
+            self._refused("malformed")
             log.info("bad_request", peer=request.remote, status=code, kind=type(exc).__name__)
             response = trouble("", code, zh, en)
         else:
@@ -135,6 +137,7 @@ class Connection(web.RequestHandler):
         try:
             found = read(octets)
         except ProtoError as error:
+            self._refused("proxy_header")
             log.info("proxy_header_refused", peer=self._source, error=error.en)
             self.force_close()
             return None
@@ -157,6 +160,7 @@ class Connection(web.RequestHandler):
 
     def _late(self) -> None:
         self._deadline = None
+        self._refused("head_slow")
         self.force_close()
 
 
@@ -196,13 +200,19 @@ class _Abrupt(asyncio.Protocol):
         transport.abort()
 
 
-def bounded(server: web.Server, most: int, proxies: TrustedProxies) -> Callable[[], asyncio.Protocol]:
-    """A protocol factory that serves at most `most` connections at once."""
+def bounded(
+    server: web.Server, most: int, proxies: TrustedProxies, refused: Callable[[str], None]
+) -> Callable[[], asyncio.Protocol]:
+    """A protocol factory that serves at most `most` connections at once.
+
+    `refused` is told why a connection was turned away or given up: a value of metrics.HTTP_REFUSED.
+    """
     refusals: set[_Refusal] = set()
 
     def connection() -> asyncio.Protocol:
         if len(server.connections) < most:
-            return Connection(server, proxies)
+            return Connection(server, proxies, refused)
+        refused("connections")
         return _Refusal(refusals) if len(refusals) < REFUSALS_MOST else _Abrupt()
 
     return connection

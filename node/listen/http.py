@@ -18,6 +18,8 @@ from node.admission import Admission
 from node.gather import BusyError
 from node.house import House
 from node.listen import replies
+from node.meter import Meter
+from node.metrics import HTTP_INTERNAL_ERRORS, HTTP_REFUSED, HTTP_REQUESTS
 from proto.codes import ResponseCode
 from proto.forwarded_for import TrustedProxies
 from proto.web_json import failed
@@ -53,6 +55,7 @@ async def body(request: web.Request) -> bytes:
         async with asyncio.timeout(BODY_SECONDS):
             return await request.read()
     except TimeoutError:
+        request.app[HOUSE].meter.count(HTTP_REFUSED, "body_slow")
         raise web.HTTPRequestTimeout from None
 
 
@@ -61,6 +64,7 @@ def peer(request: web.Request) -> str:
     return request.app[PROXIES].asker(request.remote or "", request.headers.getall("X-Forwarded-For", ()))
 
 
+_OWN: Final = "/api/v1/"
 _SNMS: Final = ("/identity/", "/identityv2/", "/snms/", "/snmsapi/")
 _FACES: Final = (*_SNMS, "/api/")
 """Paths whose clients are programs and expect JSON whatever happens."""
@@ -68,6 +72,15 @@ _FACES: Final = (*_SNMS, "/api/")
 
 def _is_snms(path: str) -> bool:
     return path.startswith(_SNMS)
+
+
+def face(path: str) -> str:
+    """Which face a path belongs to, as operators are told."""
+    if _is_snms(path):
+        return "snms"
+    if path.startswith(_OWN):
+        return "own"
+    return "handle" if path.startswith(_FACES) else "page"
 
 
 _SNMS_STATUS: Final = {500: replies.SNMS_INTERNAL} | dict.fromkeys((400, 404, 405, 408, 413, 415), replies.SNMS_REFUSED)
@@ -89,7 +102,7 @@ def trouble(path: str, status: int, zh: str, en: str) -> web.Response:
             return json_response(replies.SNMS_BUSY, status, headers)
         return encoded({"status": code, "message": zh, "data": None})
     message = f"{zh}。 {en}."
-    if path.startswith("/api/v1/"):
+    if path.startswith(_OWN):
         return json_response(msgspec.json.encode({"error": {"field": None, "message": message}}), status, headers)
     code = _HANDLE_CODE.get(status, ResponseCode.SERVER_BUSY)
     return json_response(failed(code, message=message), status, headers)
@@ -108,11 +121,30 @@ _NOT_HERE: Final = {
 }
 
 
-def _admitting(admission: Admission) -> Middleware:
+_TURNED_AWAY: Final = {429: "rate", 503: "requests"}
+"""Why a peer was not admitted, as operators are told."""
+
+
+def _counting(meter: Meter) -> Middleware:
+    @web.middleware
+    async def counting(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            response = await handler(request)
+        except web.HTTPException as error:
+            meter.count(HTTP_REQUESTS, face(request.path), f"{error.status // 100}xx")
+            raise
+        meter.count(HTTP_REQUESTS, face(request.path), f"{response.status // 100}xx")
+        return response
+
+    return counting
+
+
+def _admitting(admission: Admission, meter: Meter) -> Middleware:
     @web.middleware
     async def admitting(request: web.Request, handler: Handler) -> web.StreamResponse:
         status = admission.admit(peer(request))
         if status:
+            meter.count(HTTP_REFUSED, _TURNED_AWAY[status])
             return trouble(request.path, status, *_BUSY)
         admission.in_hand += 1
         try:
@@ -132,6 +164,7 @@ async def _explaining(request: web.Request, handler: Handler) -> web.StreamRespo
         log.warning("troubled", path=request.path, status=status, error=str(error))
         return trouble(request.path, status, zh, en)
     except web.HTTPRequestEntityTooLarge:
+        request.app[HOUSE].meter.count(HTTP_REFUSED, "body_bytes")
         bound = request.app[HOUSE].config.body_bytes
         return trouble(request.path, 413, f"请求体不能超过{bound}字节", f"The body may have at most {bound} octets")
     except web.HTTPException as error:
@@ -145,6 +178,7 @@ async def _explaining(request: web.Request, handler: Handler) -> web.StreamRespo
             raise  # the client left in the middle of its body
         mark = secrets.token_hex(6)
         log.exception("internal_error", path=request.path, request=mark)
+        request.app[HOUSE].meter.count(HTTP_INTERNAL_ERRORS, face(request.path))
         if request.get(BEGUN) and request.transport is not None:
             # Half an answer is out: the client shall see it break off, not find a second one in it.
             request.transport.abort()
@@ -154,7 +188,8 @@ async def _explaining(request: web.Request, handler: Handler) -> web.StreamRespo
 def application(house: House) -> web.Application:
     """An application without routes; the faces add theirs."""
     app = web.Application(
-        middlewares=[_admitting(house.admission), _explaining], client_max_size=house.config.body_bytes
+        middlewares=[_counting(house.meter), _admitting(house.admission, house.meter), _explaining],
+        client_max_size=house.config.body_bytes,
     )
     app[HOUSE] = house
     app[PROXIES] = house.config.proxies

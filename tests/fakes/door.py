@@ -1,12 +1,14 @@
 """aiohttp's server for tests, with the connections of a real node, which cancel no handler."""
 
+from functools import partial
 from typing import Any
 
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from node.listen.connection import bounded
-from node.listen.http import PROXIES
+from node.listen.http import HOUSE, PROXIES
+from node.metrics import HTTP_REFUSED
 
 CONNECTIONS = 100
 
@@ -15,7 +17,8 @@ class _Runner(web.AppRunner):
     @property
     def server(self) -> Any:
         server = super().server
-        return server and bounded(server, CONNECTIONS, self.app[PROXIES])
+        refused = partial(self.app[HOUSE].meter.count, HTTP_REFUSED)
+        return server and bounded(server, CONNECTIONS, self.app[PROXIES], refused)
 
 
 class Door(TestServer):

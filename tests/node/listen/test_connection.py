@@ -31,9 +31,10 @@ async def who(request: web.BaseRequest) -> web.Response:
 class Door:
     """A listening server, and ways to stand before it from 127.0.0.0/8."""
 
-    def __init__(self, server: web.Server, port: int) -> None:
+    def __init__(self, server: web.Server, port: int, refused: list[str]) -> None:
         self.server = server
         self.port = port
+        self.refused = refused
 
     async def connect(self, octets: bytes = b"", address: str = "127.0.0.1") -> Ends:
         """A connection from `address` on which `octets` are sent."""
@@ -48,9 +49,10 @@ async def door(handler: Handler = who, most: int = 100, proxies: str = "127.0.0.
     runner = web.ServerRunner(web.Server(handler))
     await runner.setup()
     assert runner.server is not None
-    factory = bounded(runner.server, most, TrustedProxies.parse(proxies))
+    refused: list[str] = []
+    factory = bounded(runner.server, most, TrustedProxies.parse(proxies), refused.append)
     server = await asyncio.get_running_loop().create_server(factory, "127.0.0.1", 0)
-    yield Door(runner.server, server.sockets[0].getsockname()[1])
+    yield Door(runner.server, server.sockets[0].getsockname()[1], refused)
     server.close()
     await runner.cleanup()
 
@@ -141,6 +143,7 @@ async def test_a_head_that_does_not_come_ends_the_connection(monkeypatch: pytest
         assert await ended(reader) == b""
         writer.close()
         await until(lambda: not opened.server.connections)
+        assert opened.refused == ["head_slow"]
 
 
 async def test_a_head_that_comes_octet_by_octet_gets_no_more_time(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,9 @@ from node.admission import Admission
 from node.config import Config
 from node.gather import BusyError
 from node.listen import connection, http
+from node.metrics import HTTP_INTERNAL_ERRORS, HTTP_REFUSED, HTTP_REQUESTS
 from registry.errors import UnavailableError, UnknownOutcomeError
+from tests.fakes.counting import Counting
 from tests.fakes.door import Door
 
 BUSY = {"status": -1, "message": "系统繁忙", "data": None}
@@ -27,11 +29,12 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @asynccontextmanager
-async def door(handler: Handler, **settings: Any) -> AsyncIterator[Client]:
-    """A door behind which every path leads to `handler`."""
+async def door(handler: Handler, counting: Counting | None = None, **settings: Any) -> AsyncIterator[Client]:
+    """A door behind which every path leads to `handler`; what it counts is seen in `counting`."""
     config = Config(**settings)
     admission = Admission(config.requests, config.peer_rate, lambda: 0.0)
-    app = http.application(SimpleNamespace(config=config, admission=admission))  # type: ignore[arg-type]
+    meter = (counting or Counting()).meter
+    app = http.application(SimpleNamespace(config=config, admission=admission, meter=meter))  # type: ignore[arg-type]
     app.router.add_route("*", "/{rest:.*}", handler)
     async with TestClient(Door(app)) as client:
         yield client
@@ -263,6 +266,49 @@ async def test_each_peer_behind_a_trusted_proxy_has_a_bucket_of_its_own() -> Non
 
         assert [await asked("192.0.2.7") for _ in range(3)] == [200, 200, 429]
         assert [await asked("192.0.2.8") for _ in range(3)] == [200, 200, 429]
+
+
+# -- what is counted
+
+
+async def test_requests_are_counted_by_face_and_class_of_status() -> None:
+    async def as_asked(request: web.Request) -> web.StreamResponse:
+        if request.path.endswith("/raise"):
+            raise web.HTTPSeeOther("/elsewhere")
+        return web.Response(status=int(request.query.get("status", "200")))
+
+    counting = Counting()
+    async with door(as_asked, counting) as client:
+        for path in (f"{OWN}?status=404", HANDLE, HANDLE, SNMS[0], f"{SNMS[3]}?status=503", "/88.999.1001/A", "/raise"):
+            async with client.get(path, allow_redirects=False):
+                continue
+    assert counting.told(HTTP_REQUESTS) == {
+        ("own", "4xx"): 1,
+        ("handle", "2xx"): 2,
+        ("snms", "2xx"): 1,
+        ("snms", "5xx"): 1,
+        ("page", "2xx"): 1,
+        ("page", "3xx"): 1,
+    }
+
+
+async def test_what_is_turned_away_or_breaks_is_counted_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    counting = Counting()
+    async with door(reading, counting, body_bytes=65_536) as client:
+        await told(client, OWN, data=b"x" * 65_537)
+        monkeypatch.setattr(http, "BODY_SECONDS", 0.01)
+        reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
+        writer.write(b"POST /api/v1/resolve HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n")
+        assert b" 408 " in await reader.readline()
+        writer.close()
+    async with door(raising(ZeroDivisionError()), counting) as client:
+        await told(client, SNMS[0])
+    async with door(reading, counting, peer_rate=1) as client:
+        for _ in range(4):
+            await told(client, OWN)
+    assert counting.told(HTTP_REFUSED) == {("body_bytes",): 1, ("body_slow",): 1, ("rate",): 2}
+    assert counting.told(HTTP_INTERNAL_ERRORS) == {("snms",): 1}
+    assert counting.told(HTTP_REQUESTS)["own", "4xx"] == 4, "what is turned away is answered, and counted, too"
 
 
 # -- every answer
