@@ -8,7 +8,7 @@ from typing import Final
 import structlog
 
 from registry.errors import UnavailableError
-from registry.postgres.connection import BROKEN, Pool, borrowed, connect
+from registry.postgres.connection import BROKEN, READ_ONLY, Pool, borrowed, connect
 
 BELL: Final = "idnode_change"
 REST_SECONDS: Final = 0.02
@@ -58,6 +58,6 @@ async def listen(url: str, name: str, bell: asyncio.Event) -> None:
                 await lost.wait()
             finally:
                 connection.terminate()
-        except (*BROKEN, UnavailableError) as error:
+        except (*BROKEN, READ_ONLY, UnavailableError) as error:  # a standby lets nobody listen
             log.debug("bell_lost", error=str(error))
         await asyncio.sleep(AGAIN_SECONDS)

@@ -133,6 +133,10 @@ class Totals:
                 buckets = tuple(sum(self._words[n + bucket] for n in at) for bucket in range(last))
                 yield Sample(labels, sum(self._reals[n + last] for n in at), buckets)
 
+    def gauge(self, metric: Metric) -> float:
+        """The sum of a gauge without labels."""
+        return sum(sample.value for sample in self.samples(metric, 0.0))
+
     def prefix_counts(self) -> dict[int, tuple[int, int]]:
         """Resolutions by prefix number: (found, not found), prefixes never asked for left out.
 

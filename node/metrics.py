@@ -11,6 +11,7 @@ from functools import cached_property
 from itertools import product
 from typing import Final, Literal
 
+from node.health import CONDITIONS
 from node.resolve.answer import Outcome, Where
 from registry.industries import load
 from registry.postgres.connection import PURPOSES
@@ -259,6 +260,12 @@ UPLINK_CHAIN_BROKEN: Final = _gauge(
     "与国家顶级节点账目链不一致的前缀数",
     "prefixes whose chain does not agree with the national node's",
 )
+UPLINK_UNREACHABLE: Final = _gauge(
+    "uplink_unreachable", "国家顶级节点无法连接时为1", "1 while the national node cannot be reached"
+)
+UPLINK_NOT_ENROLLED: Final = _gauge(
+    "uplink_not_enrolled", "尚未在国家顶级节点注册时为1", "1 while this node is not enrolled with the national node"
+)
 UPLINK_IS_VOICE: Final = _gauge(
     "uplink_is_voice", "本机负责上报时为1", "1 while this machine speaks to the national node for all"
 )
@@ -278,9 +285,22 @@ FORWARD_SECONDS: Final = _histogram(
 
 BUILD_INFO: Final = _gauge("build_info", "恒为1，标签为版本", "1, with the versions", version=OPEN, python=OPEN)
 READY: Final = _gauge("ready", "/health/ready为200时为1", "1 while /health/ready says 200")
+CONDITION: Final = _gauge(
+    "condition",
+    "该情况存在时为1，即/health/ready的reasons与warnings",
+    "1 while so: the reasons and warnings of /health/ready",
+    condition=tuple(condition.code for condition in CONDITIONS),
+)
 PROCESS_UP: Final = _gauge("process_up", "进程存活为1", "1 while the process lives", module=OPEN, column=OPEN)
 PROCESS_RESTARTS: Final = _counter(
     "process_restarts", "进程死亡并被重新启动的次数", "children that died and were started again", module=OPEN
+)
+PROCESS_SILENT: Final = _gauge(
+    "process_silent_seconds",
+    "进程距上次报告存活的秒数；0为尚未报告",
+    "seconds since the process said last that it is alive; 0: it has not yet",
+    module=OPEN,
+    column=OPEN,
 )
 PROCESS_RESIDENT: Final = _gauge(
     "process_resident_bytes", "进程的常驻内存", "resident memory of a process", module=OPEN, column=OPEN
@@ -316,6 +336,8 @@ COUNTED: Final = (
     UPLINK_BATCHES,
     UPLINK_FAILURES,
     UPLINK_CHAIN_BROKEN,
+    UPLINK_UNREACHABLE,
+    UPLINK_NOT_ENROLLED,
     UPLINK_IS_VOICE,
     UPLINK_FENCE,
     FORWARDS,
@@ -327,8 +349,10 @@ TOLD: Final = (
     REDIS_TRUSTED,
     BUILD_INFO,
     READY,
+    CONDITION,
     PROCESS_UP,
     PROCESS_RESTARTS,
+    PROCESS_SILENT,
     PROCESS_RESIDENT,
     PROCESS_CPU,
 )

@@ -17,6 +17,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
 from node import clock
+from node.health import explained
 from node.meter import Sample
 from node.metrics import BUILD_INFO, COUNTED, Metric
 from node.supervisor import Supervisor
@@ -83,8 +84,10 @@ def application(supervisor: Supervisor) -> web.Application:
         return web.json_response({"live": True})
 
     async def ready(request: web.Request) -> web.Response:
-        reasons = supervisor.reasons()
-        answer = {"ready": not reasons, "reasons": reasons, "warnings": supervisor.warnings()}
+        found = supervisor.conditions()
+        reasons = [condition.code for condition in found if condition.reason]
+        warnings = [condition.code for condition in found if not condition.reason]
+        answer = {"ready": not reasons, "reasons": reasons, "warnings": warnings, "explained": explained(found)}
         return web.json_response(answer, status=503 if reasons else 200)
 
     async def metrics(request: web.Request) -> web.Response:

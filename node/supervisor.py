@@ -15,14 +15,33 @@ from typing import Final
 
 import structlog
 
-from node import clock, meter, stamps
+from node import clock, health, meter, stamps
 from node.config import Config
+from node.health import Condition
 from node.meter import Sample, Totals
-from node.metrics import PROCESS_RESTARTS, PROCESS_UP, READY, REDIS_TRUSTED, Metric
+from node.metrics import (
+    CONDITION,
+    PREFIX_RESOLUTIONS,
+    PROCESS_CPU,
+    PROCESS_RESIDENT,
+    PROCESS_RESTARTS,
+    PROCESS_SILENT,
+    PROCESS_UP,
+    READY,
+    REDIS_TRUSTED,
+    UPLINK_CHAIN_BROKEN,
+    UPLINK_NOT_ENROLLED,
+    UPLINK_UNREACHABLE,
+    Metric,
+)
+from node.prefix_series import PrefixSeries
 from node.process import Place, order
+from node.redis_cache import BROKEN, RedisCache, RestartedError
 from node.stamps import Shared
+from node.usage import usage
 from registry.errors import UnavailableError
-from registry.postgres.connection import connect
+from registry.postgres import catalogue
+from registry.postgres.connection import connected, is_read_only
 
 RESTART_SECONDS: Final = (0.0, 0.5, 1.0, 2.0, 5.0)
 """Pauses before a child that died young is started again; the last one repeats."""
@@ -36,7 +55,7 @@ HUNG_SECONDS: Final = 20.0
 would hang with it."""
 WATCH_SECONDS: Final = 0.25
 ASK_SECONDS: Final = 1.0
-"""Pause between two connections to the database that only ask whether it is there: readiness is no older than this."""
+"""Pause between two looks at whether PostgreSQL and Redis are there: readiness is no older than this."""
 STOP_SECONDS: Final = 15.0
 """Children that have not drained by then are killed."""
 
@@ -127,6 +146,9 @@ class Supervisor:
         self._incarnation = 1
         self._stopping = False
         self._database_error: str | None = "not asked yet"
+        self._database_read_only = False
+        self._redis_away = False
+        self._prefixes = PrefixSeries()
         self.children = [Child("node.worker", n) for n in range(config.workers)]
         self.children.append(Child("node.follower", config.workers))
 
@@ -134,6 +156,7 @@ class Supervisor:
         """Keeps everything alive until cancelled, then lets it drain."""
         tasks = [asyncio.create_task(self._keep(child)) for child in self.children]
         tasks += [asyncio.create_task(self._watch()), asyncio.create_task(self._ask_database())]
+        tasks.append(asyncio.create_task(self._ask_redis()))
         try:
             await asyncio.gather(*tasks)
         finally:
@@ -205,11 +228,33 @@ class Supervisor:
     async def _ask_database(self) -> None:
         while True:
             try:
-                connection = await connect(self.config.database_url, "idnode-health")
-                connection.terminate()
+                await self._asked_database()
                 self._database_error = None
             except UnavailableError as error:
                 self._database_error = str(error)
+            await asyncio.sleep(ASK_SECONDS)
+
+    async def _asked_database(self) -> None:
+        """Whether it is there and takes writes; and the names of prefixes that were asked for since the last time."""
+        async with connected(self.config.database_url, "idnode-health") as connection:
+            self._database_read_only = await is_read_only(connection)
+            wanted = self._prefixes.unknown(self.totals.prefix_counts())
+            if wanted:
+                self._prefixes.learn(wanted, await catalogue.names(connection, wanted))
+
+    async def _ask_redis(self) -> None:
+        if not self.config.redis_url:
+            return
+        redis = RedisCache.of(self.config)
+        while True:
+            try:
+                await redis.ping()
+                self._redis_away = False
+            except RestartedError:
+                self._redis_away = False  # another run than before is there all the same
+            except BROKEN as error:
+                log.debug("redis_unreachable", error=str(error))
+                self._redis_away = True
             await asyncio.sleep(ASK_SECONDS)
 
     async def _stop(self) -> None:
@@ -226,31 +271,53 @@ class Supervisor:
                     _signal(process, signal.SIGKILL)
                 await asyncio.wait(late)
 
-    def reasons(self) -> list[str]:
-        """Why the node is not ready, as words for operators; empty when it is."""
-        now = clock.monotonic()
-        beats = self._shared.beats()
-        found = []
-        if self._database_error is not None:
-            found.append("database_unreachable")
-        if not self._shared.generation:
-            found.append("follower_not_caught_up")
-        silent = [n for n in range(self.config.workers) if now - beats[n] > SILENT_SECONDS]
-        found += [f"worker_{n}_silent" for n in silent]
-        return found
+    def conditions(self) -> list[Condition]:
+        """What is amiss now, in the order of the table."""
+        now, beats = clock.monotonic(), self._shared.beats()
+        gauge = self.totals.gauge
+        so = {
+            health.DATABASE_UNREACHABLE: self._database_error is not None,
+            health.FOLLOWER_NOT_CAUGHT_UP: not self._shared.generation,
+            health.WORKER_SILENT: any(now - beats[n] > SILENT_SECONDS for n in range(self.config.workers)),
+            health.DATABASE_READ_ONLY: self._database_error is None and self._database_read_only,
+            health.REDIS_UNREACHABLE: self._redis_away,
+            health.REDIS_DISTRUSTED: not self._redis_trusted,
+            health.UPLINK_NOT_ENROLLED: gauge(UPLINK_NOT_ENROLLED) > 0,
+            health.UPLINK_UNREACHABLE: gauge(UPLINK_UNREACHABLE) > 0,
+            health.UPLINK_CHAIN_BROKEN: gauge(UPLINK_CHAIN_BROKEN) > 0,
+        }
+        return [condition for condition in health.CONDITIONS if so[condition]]
 
-    def warnings(self) -> list[str]:
-        """What is amiss though the node serves."""
-        return ["redis_distrusted"] if self.config.redis_url and not self._shared.redis_trusted else []
+    @property
+    def _redis_trusted(self) -> bool:
+        return not self.config.redis_url or self._shared.redis_trusted
+
+    def reasons(self) -> list[str]:
+        """Codes of why the node is not ready; empty when it is."""
+        return [condition.code for condition in self.conditions() if condition.reason]
 
     def facts(self) -> Iterator[tuple[Metric, list[Sample]]]:
         """What this process knows for /metrics, beside what the children count."""
-        yield READY, [Sample((), not self.reasons())]
-        yield REDIS_TRUSTED, [Sample((), not self.config.redis_url or self._shared.redis_trusted)]
+        conditions = self.conditions()
+        yield READY, [Sample((), not any(condition.reason for condition in conditions))]
+        yield CONDITION, [Sample((each.code,), each in conditions) for each in health.CONDITIONS]
+        yield REDIS_TRUSTED, [Sample((), self._redis_trusted)]
+        yield PREFIX_RESOLUTIONS, self._prefixes.samples(self.totals.prefix_counts())
         yield PROCESS_UP, [Sample(child.labels, child.up) for child in self.children]
-        modules = sorted({child.name for child in self.children})
+        modules = dict.fromkeys(child.name for child in self.children)
         restarts = ((name, sum(c.restarts for c in self.children if c.name == name)) for name in modules)
         yield PROCESS_RESTARTS, [Sample((name,), count) for name, count in restarts]
+        now, beats = clock.monotonic(), self._shared.beats()
+        beating = [child for child in self.children if child.column < len(beats)]
+        silences = [(c.labels, now - beats[c.column] if beats[c.column] else 0.0) for c in beating]
+        yield PROCESS_SILENT, [Sample(labels, silence) for labels, silence in silences]
+        yield from self._usages()
+
+    def _usages(self) -> Iterator[tuple[Metric, list[Sample]]]:
+        pids = {child.labels: child.process.pid for child in self.children if child.process is not None and child.up}
+        found = [(labels, usage(pid)) for labels, pid in ({("supervisor", ""): os.getpid()} | pids).items()]
+        yield PROCESS_RESIDENT, [Sample(labels, used.resident) for labels, used in found if used is not None]
+        yield PROCESS_CPU, [Sample(labels, used.cpu) for labels, used in found if used is not None]
 
 
 def _signal(process: "asyncio.subprocess.Process", number: int) -> None:

@@ -28,6 +28,9 @@ BROKEN: Final = (
 )
 """What asyncpg raises when the server is away, stopping, starting, full or too slow."""
 
+READ_ONLY: Final = asyncpg.ReadOnlySQLTransactionError
+"""The server answers questions but takes no changes (a standby, or default_transaction_read_only): none was made."""
+
 Connection = Any
 """asyncpg ships no types; statements say the shape of their rows themselves."""
 
@@ -130,7 +133,7 @@ async def borrowed(pool: Pool, purpose: Purpose = "other") -> AsyncIterator[Conn
             # What was asked is answered, a commit above all: breaking while it is put back changes nothing of that.
             with suppress(*BROKEN):
                 await pool.release(connection)
-    except BROKEN as error:
+    except (*BROKEN, READ_ONLY) as error:
         raise UnavailableError(f"{type(error).__name__}: {error}") from error
 
 
@@ -150,13 +153,29 @@ async def connect(url: str, name: str, seconds: float | None = STATEMENT_SECONDS
         raise UnavailableError(f"{type(error).__name__}: {error}") from error
 
 
+@asynccontextmanager
+async def connected(url: str, name: str) -> AsyncIterator[Connection]:
+    """`connect` for as long as it is needed; what breaks meanwhile is UnavailableError, too."""
+    connection = await connect(url, name)
+    try:
+        yield connection
+    except (*BROKEN, asyncpg.PostgresError) as error:
+        raise UnavailableError(f"{type(error).__name__}: {error}") from error
+    finally:
+        connection.terminate()
+
+
+async def is_read_only(connection: Connection) -> bool:
+    """Whether the server takes no changes: it is a standby, or told so by default_transaction_read_only."""
+    return bool(await connection.fetchval("SELECT current_setting('transaction_read_only') = 'on'"))
+
+
 async def backends_gone(url: str, family: str, mine: str, backend: int) -> bool:
     """Whether the server process `backend` is over; 0 asks for all whose name begins with `family` but is not `mine`.
 
     What a lost connection left behind may still be committing; this tells when its outcome is settled.
     """
-    connection = await connect(url, "idnode-settle")
-    try:
+    async with connected(url, "idnode-settle") as connection:
         return not await connection.fetchval(
             """
             SELECT count(*) FROM pg_stat_activity
@@ -167,7 +186,3 @@ async def backends_gone(url: str, family: str, mine: str, backend: int) -> bool:
             mine,
             backend,
         )
-    except (*BROKEN, asyncpg.PostgresError) as error:
-        raise UnavailableError(str(error)) from error
-    finally:
-        connection.terminate()

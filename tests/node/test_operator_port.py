@@ -11,6 +11,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from prometheus_client.parser import text_string_to_metric_families
 
 from node import meter, metrics, operator_port
+from node.health import DATABASE_UNREACHABLE, REDIS_DISTRUSTED, WORKER_SILENT, Condition, explained
 from node.meter import Meter, Sample, Totals
 
 
@@ -19,17 +20,13 @@ class Machine:
     """What a supervisor knows, as the test wants it."""
 
     totals: Totals
-    why: list[str] = field(default_factory=list)
-    amiss: list[str] = field(default_factory=list)
+    amiss: list[Condition] = field(default_factory=list)
 
-    def reasons(self) -> list[str]:
-        return self.why
-
-    def warnings(self) -> list[str]:
+    def conditions(self) -> list[Condition]:
         return self.amiss
 
     def facts(self) -> Iterator[tuple[metrics.Metric, list[Sample]]]:
-        yield metrics.READY, [Sample((), not self.why)]
+        yield metrics.READY, [Sample((), not self.amiss)]
         yield metrics.PROCESS_RESTARTS, [Sample(("worker",), 3), Sample(("follower",), 1)]
 
 
@@ -52,7 +49,7 @@ async def client(machine: Machine) -> AsyncIterator[TestClient[Any, Any]]:
 
 
 async def test_it_is_live_whatever_else_is_the_matter(client: TestClient[Any, Any], machine: Machine) -> None:
-    machine.why = ["database_unreachable"]
+    machine.amiss = [DATABASE_UNREACHABLE]
     response = await client.get("/health/live")
     assert response.status == 200
     assert await response.json() == {"live": True}
@@ -61,21 +58,22 @@ async def test_it_is_live_whatever_else_is_the_matter(client: TestClient[Any, An
 async def test_ready_says_why_not(client: TestClient[Any, Any], machine: Machine) -> None:
     response = await client.get("/health/ready")
     assert response.status == 200
-    assert await response.json() == {"ready": True, "reasons": [], "warnings": []}
-    machine.why, machine.amiss = ["follower_not_caught_up", "worker_1_silent"], ["redis_distrusted"]
+    assert await response.json() == {"ready": True, "reasons": [], "warnings": [], "explained": []}
+    machine.amiss = [DATABASE_UNREACHABLE, WORKER_SILENT, REDIS_DISTRUSTED]
     response = await client.get("/health/ready")
     assert response.status == 503
     assert await response.json() == {
         "ready": False,
-        "reasons": ["follower_not_caught_up", "worker_1_silent"],
+        "reasons": ["database_unreachable", "worker_silent"],
         "warnings": ["redis_distrusted"],
+        "explained": explained(machine.amiss),
     }
 
 
 async def test_what_is_amiss_though_it_serves_does_not_make_it_unready(
     client: TestClient[Any, Any], machine: Machine
 ) -> None:
-    machine.amiss = ["redis_distrusted"]
+    machine.amiss = [REDIS_DISTRUSTED]
     assert (await client.get("/health/ready")).status == 200
 
 
@@ -96,7 +94,7 @@ async def test_metrics_follow_what_the_supervisor_knows(client: TestClient[Any, 
     assert seen["idnode_ready"] == 1
     assert seen['idnode_process_restarts_total{"module": "worker"}'] == 3
     assert [value for name, value in seen.items() if name.startswith("idnode_build_info")] == [1]
-    machine.why = ["database_unreachable"]
+    machine.amiss = [DATABASE_UNREACHABLE]
     assert (await told(client))["idnode_ready"] == 0
 
 

@@ -1,6 +1,7 @@
 """The supervisor over real processes that only stand for workers and follower (tests/fakes/child.py)."""
 
 import asyncio
+import base64
 import os
 import signal
 import socket
@@ -8,14 +9,37 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing
 from typing import Any
 
+import asyncpg
 import pytest
 
+from node import health
 from node import supervisor as supervising
 from node.config import Config
-from node.metrics import PROCESS_RESTARTS, PROCESS_UP, READY, REDIS_TRUSTED, Metric
+from node.meter import Meter
+from node.metrics import (
+    CONDITION,
+    HOT_ENTRIES,
+    HOT_EVICTIONS,
+    PREFIX_RESOLUTIONS,
+    PROCESS_CPU,
+    PROCESS_RESIDENT,
+    PROCESS_RESTARTS,
+    PROCESS_SILENT,
+    PROCESS_UP,
+    READY,
+    REDIS_TRUSTED,
+    UPLINK_CHAIN_BROKEN,
+    UPLINK_NOT_ENROLLED,
+    UPLINK_UNREACHABLE,
+    Metric,
+)
+from node.resolve.answer import Answer, Outcome
 from node.supervisor import PortTakenError, Supervisor, listening_socket, listening_sockets
+from tests.fakes.small_registry import PREFIX, small_registry
+from tests.fakes.valkey import own_valkey
 from tests.waiting import PATIENCE, until
 
+KEY = base64.b64encode(bytes(32)).decode()
 NOWHERE = "postgresql://idnode@/idnode?host=/nowhere&port=5432"
 START = asyncio.create_subprocess_exec
 
@@ -233,8 +257,7 @@ async def test_it_is_ready_when_all_are_alive_and_the_database_is_there(port: in
         assert set(supervisor.reasons()) == {
             "database_unreachable",
             "follower_not_caught_up",
-            "worker_0_silent",
-            "worker_1_silent",
+            "worker_silent",
         }
         await until(lambda: not supervisor.reasons())
         assert told(supervisor, PROCESS_UP) == {("worker", "0"): 1, ("worker", "1"): 1, ("follower", "2"): 1}
@@ -252,18 +275,107 @@ async def test_a_silent_worker_is_a_reason(port: int, monkeypatch: pytest.Monkey
     monkeypatch.setenv("FAKE_CHILD", "silent")
     async with running(Config(http_port=port, workers=1, database_url=NOWHERE)) as supervisor:
         await until(lambda: alive(supervisor))
-        assert "worker_0_silent" not in supervisor.reasons()
+        assert "worker_silent" not in supervisor.reasons()
         monkeypatch.setattr(supervising, "SILENT_SECONDS", 0.0)
-        assert "worker_0_silent" in supervisor.reasons()
+        assert "worker_silent" in supervisor.reasons()
 
 
 def test_a_distrusted_redis_is_a_warning_where_there_is_one() -> None:
     supervisor = Supervisor(Config(redis_url="redis://localhost"), [])
-    assert supervisor.warnings() == []
+    assert health.REDIS_DISTRUSTED not in supervisor.conditions()
     supervisor._shared.distrust()
-    assert supervisor.warnings() == ["redis_distrusted"]
+    assert health.REDIS_DISTRUSTED in supervisor.conditions()
     assert told(supervisor, REDIS_TRUSTED) == {(): 0}
+    assert told(supervisor, CONDITION)["redis_distrusted",] == 1
     alone = Supervisor(Config(), [])
     alone._shared.distrust()
-    assert alone.warnings() == []
+    assert health.REDIS_DISTRUSTED not in alone.conditions()
     assert told(alone, REDIS_TRUSTED) == {(): 1}
+    assert told(alone, CONDITION)["redis_distrusted",] == 0
+
+
+async def test_a_redis_that_is_away_is_a_warning_until_it_is_back(port: int) -> None:
+    with own_valkey() as valkey:
+        config = Config(http_port=port, workers=1, database_url=NOWHERE, redis_url=valkey.url, secret_key=KEY)
+        async with running(config) as supervisor:
+            valkey.kill()
+            await until(lambda: health.REDIS_UNREACHABLE in supervisor.conditions())
+            assert "redis_unreachable" not in supervisor.reasons()
+            valkey.start()
+            await until(lambda: health.REDIS_UNREACHABLE not in supervisor.conditions())
+
+
+async def test_a_database_that_takes_no_changes_is_a_warning(port: int, database: str) -> None:
+    connection = await asyncpg.connect(database)
+    name = await connection.fetchval("SELECT current_database()")
+    async with running(Config(http_port=port, workers=1, database_url=database)) as supervisor:
+        await until(lambda: not supervisor.reasons())
+        assert health.DATABASE_READ_ONLY not in supervisor.conditions()
+        await connection.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+        await until(lambda: health.DATABASE_READ_ONLY in supervisor.conditions())
+        assert supervisor.reasons() == []
+        await connection.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
+        await until(lambda: health.DATABASE_READ_ONLY not in supervisor.conditions())
+    await connection.close()
+
+
+def test_what_the_uplink_says_is_a_warning() -> None:
+    supervisor = Supervisor(Config(), [])
+    uplink = Meter(supervisor._counting, 2, 3)
+    for metric, condition in (
+        (UPLINK_UNREACHABLE, health.UPLINK_UNREACHABLE),
+        (UPLINK_NOT_ENROLLED, health.UPLINK_NOT_ENROLLED),
+        (UPLINK_CHAIN_BROKEN, health.UPLINK_CHAIN_BROKEN),
+    ):
+        assert condition not in supervisor.conditions()
+        uplink.set(metric, 1)
+        assert condition in supervisor.conditions()
+        assert condition.code not in supervisor.reasons()
+        uplink.set(metric, 0)
+
+
+# -- what it tells
+
+
+async def test_it_tells_what_its_processes_use_and_how_long_they_are_silent(port: int) -> None:
+    async with running(Config(http_port=port, workers=1, database_url=NOWHERE)) as supervisor:
+        await until(lambda: alive(supervisor))
+        resident, cpu = told(supervisor, PROCESS_RESIDENT), told(supervisor, PROCESS_CPU)
+        assert resident.keys() == cpu.keys() == {("supervisor", ""), ("worker", "0"), ("follower", "1")}
+        assert all(value > 1e6 for value in resident.values())
+        assert cpu["supervisor", ""] > 0
+        silent = told(supervisor, PROCESS_SILENT)
+        assert silent.keys() == {("worker", "0"), ("follower", "1")}
+        assert all(0 <= value < 60 for value in silent.values())
+
+
+async def test_it_learns_the_names_of_prefixes_that_are_asked_for(port: int, database: str) -> None:
+    async with small_registry(database) as registry:
+        mine = await registry.lookup.prefix(PREFIX)
+        assert mine is not None
+    async with running(Config(http_port=port, workers=1, database_url=database)) as supervisor:
+        worker = Meter(supervisor._counting, 1, 0)
+        worker.resolved(Answer(Outcome.FOUND, 1, mine.number, 1), 0.001)
+        worker.resolved(Answer(Outcome.ABSENT, 0, 4000, 1), 0.001)
+        await until(lambda: told(supervisor, PREFIX_RESOLUTIONS).get((PREFIX, "ok")))
+        assert told(supervisor, PREFIX_RESOLUTIONS) == {
+            (PREFIX, "ok"): 1,
+            (PREFIX, "failed"): 0,
+            ("other", "ok"): 0,
+            ("other", "failed"): 1,
+        }
+
+
+async def test_a_dead_process_takes_its_gauges_with_it_and_leaves_what_it_counted(port: int) -> None:
+    async with running(Config(http_port=port, workers=1, database_url=NOWHERE)) as supervisor:
+        await until(lambda: alive(supervisor))
+        worker = Meter(supervisor._counting, 1, 0)
+        worker.set(HOT_ENTRIES, 5, "found")
+        worker.count(HOT_EVICTIONS, "found")
+        process = supervisor.children[0].process
+        assert process is not None
+        process.kill()
+        await until(lambda: supervisor.children[0].restarts)
+        totals = supervisor.totals
+        assert {s.labels: s.value for s in totals.samples(HOT_ENTRIES, 0.0)}["found",] == 0
+        assert {s.labels: s.value for s in totals.samples(HOT_EVICTIONS, 0.0)}["found",] == 1

@@ -256,7 +256,7 @@ class Machine:
 
     def reasons(self) -> list[str]:
         self.left -= 1
-        return ["database_unreachable", "worker_0_silent"] if self.left >= 0 else []
+        return ["database_unreachable", "worker_silent"] if self.left >= 0 else []
 
 
 async def test_it_says_once_what_it_waits_for_when_that_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -65,7 +65,7 @@ def test_without_a_database_it_waits_and_says_so(folder: Path) -> None:
         wait_until(lambda: "database_unreachable" in readiness(operator)["reasons"], "the reason")
         assert operator.call("GET", "/health/live").json == {"live": True}
         assert {"database_unreachable", "follower_not_caught_up"} <= set(readiness(operator)["reasons"])
-        wait_until(lambda: "worker_0_silent" not in readiness(operator)["reasons"], "a worker")
+        wait_until(lambda: "worker_silent" not in readiness(operator)["reasons"], "a worker")
         reply = anyone.call("POST", "/identity/token", {"username": "x", "password": "y"})
         assert (reply.status, reply.json, reply.headers["retry-after"]) == (503, BUSY, "1")
         reply = anyone.call("GET", f"/api/handles/{PREFIX}/A")

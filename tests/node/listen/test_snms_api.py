@@ -5,9 +5,11 @@ What it says when all is well is in tests/whole/test_snms.py.
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
+import asyncpg
 import pytest
 
 from node.gather import BusyError
@@ -166,3 +168,38 @@ def test_a_request_is_what_a_row_becomes() -> None:
     """The tables of this face speak of every operation there is."""
     operations = set(Request.__annotations__["operation"].__args__)
     assert set(snms_api._ROW) == operations
+
+
+async def test_a_database_that_takes_no_changes_is_busy_to_writers_and_goes_on_answering(database: str) -> None:
+    async with node(database) as running, asyncpg_connection(database) as connection:
+        await running.create("A")
+        name = await connection.fetchval("SELECT current_database()")
+        await connection.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+        await until_reconnected(connection)
+        assert await running.call("POST", DATA, row("B")) == (503, BUSY)
+        assert await running.call("PUT", DATA, row("A", "S2")) == (503, BUSY)
+        assert await running.call("POST", f"{DATA}/batchCreate", [row("B"), row("C")]) == (503, BUSY)
+        signing = {"username": "leather", "password": PASSWORD}
+        assert await running.call("POST", "/identity/token", signing, who=None) == (503, BUSY)
+        stopping = await running.call("PUT", f"/api/v1/prefixes/{PREFIX}", {"state": "stopped"}, who="admin")
+        assert stopping[0] == 503
+        assert (await running.call("GET", f"/api/handles/{PREFIX}/A", who=None))[0] == 200
+        await connection.execute("SET default_transaction_read_only = off")
+        await connection.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
+        await until_reconnected(connection)
+        assert (await running.call("POST", DATA, row("B")))[1]["message"] == "success"
+
+
+@asynccontextmanager
+async def asyncpg_connection(database: str) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(database)
+    yield connection
+    await connection.close()
+
+
+async def until_reconnected(connection: asyncpg.Connection) -> None:
+    """Ends every other session of the database: what is asked next is asked under its new settings."""
+    await connection.execute(
+        "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
