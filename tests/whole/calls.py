@@ -7,9 +7,12 @@ nothing is normalised, no header is added that a test did not ask for.
 import http.client
 import json
 import os
+import secrets
 import signal
+import socket
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -19,6 +22,8 @@ from urllib.parse import urlsplit
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
+PORTS = range(10_000, 32_768)
+"""Below those the kernel gives to connections (ip_local_port_range): none of them takes a port found free here."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,15 @@ class Caller:
         answer = Caller(self.base).call("POST", path, {"username": username, "password": password}).json
         assert answer["message"] == "success", answer
         return Caller(self.base, answer["data"]["token"])
+
+
+def free_port() -> int:
+    """A port nobody listens on now."""
+    while True:
+        port = secrets.choice(PORTS)
+        with socket.socket() as sock, suppress(OSError):
+            sock.bind(("127.0.0.1", port))
+            return port
 
 
 def idnode(data: Path, *words: str, typed: str = "") -> str:

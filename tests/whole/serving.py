@@ -2,7 +2,6 @@
 
 import base64
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.waiting import PATIENCE
-from tests.whole.calls import ROOT, Caller
+from tests.whole.calls import ROOT, Caller, free_port
 
 KEY = base64.b64encode(bytes(range(32))).decode()
 
@@ -38,16 +37,10 @@ def command(database: str, *words: str, typed: str = "") -> str:
     return done.stdout
 
 
-def free_ports() -> tuple[int, int]:
-    """Two ports nobody listens on now."""
-    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
-        return one.getsockname()[1], other.getsockname()[1]
-
-
 @contextmanager
 def serving(log: Path, database: str, **settings: str) -> Iterator[tuple["subprocess.Popen[bytes]", Caller, Caller]]:
     """A node, who calls at its door, and who at its operator port."""
-    http, operator = free_ports()
+    http, operator = free_port(), free_port()
     words = [sys.executable, "-m", "node.cli", "serve", "--http-port", str(http), "--operator-port", str(operator)]
     with log.open("wb") as output:
         process = subprocess.Popen(

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.waiting import PATIENCE, wait_until
-from tests.whole.calls import ROOT, Caller
-from tests.whole.serving import free_ports, readiness, serving
+from tests.whole.calls import ROOT, Caller, free_port
+from tests.whole.serving import readiness, serving
 
 PATH = "/"
 NGINX = """daemon off;
@@ -106,7 +106,7 @@ def test_behind_haproxy_each_client_has_its_own_share(node: Node, program: Calla
     haproxy = program("haproxy")
     words = {"127.0.0.1:8000": f"127.0.0.1:{port_of(node.direct)}", "port 9600": f"port {port_of(node.operator)}"}
     for version in ("send-proxy-v2", "send-proxy"):
-        web, relayed = free_ports()
+        web, relayed = free_port(), free_port()
         config = node.folder / f"{version}.cfg"
         binds = {"bind :8080": f"bind 127.0.0.1:{relayed}", "bind :80": f"bind 127.0.0.1:{web}"}
         config.write_text(replaced(example("haproxy"), words | binds | {"send-proxy-v2": version}))
@@ -118,7 +118,7 @@ def test_behind_haproxy_each_client_has_its_own_share(node: Node, program: Calla
 
 def test_behind_nginx_each_client_has_its_own_share(node: Node, program: Callable[[str], str]) -> None:
     nginx = program("nginx")
-    port, _ = free_ports()
+    port = free_port()
     words = {"listen 80": f"listen 127.0.0.1:{port}", "127.0.0.1:8000": f"127.0.0.1:{port_of(node.direct)}"}
     config = node.folder / "nginx.conf"
     config.write_text(NGINX.format(folder=node.folder, server=replaced(example("nginx"), words)))

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.waiting import PATIENCE, wait_until
-from tests.whole.calls import ROOT, kill_children
-from tests.whole.serving import KEY, command, environment, free_ports, readiness, serving
+from tests.whole.calls import ROOT, free_port, kill_children
+from tests.whole.serving import KEY, command, environment, readiness, serving
 
 PREFIX = "88.999.1001"
 NOWHERE = "postgresql://idnode@/idnode?host=/nowhere&port=5432"
@@ -79,7 +79,7 @@ def test_without_a_database_it_waits_and_says_so(folder: Path) -> None:
 def test_a_taken_port_is_a_sentence(folder: Path, database: str, port: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         number = str(taken.getsockname()[1])
-        other = str(free_ports()[0])
+        other = str(free_port())
         words = ["--http-port", number, "--operator-port", other]
         if port == "operator":
             words = ["--http-port", other, "--operator-port", number]
