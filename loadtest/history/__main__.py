@@ -26,8 +26,8 @@ from loadtest.history.judge import judge
 from loadtest.history.line import SECOND, Bounds
 from loadtest.history.population import Population
 from loadtest.history.timetable import STORM, USUAL, timetable
-from loadtest.history.wire import LostError, RefusedError
 from loadtest.history.world import World, WorldError, world
+from loadtest.wire import LostError, RefusedError
 
 GATED: Final = 1
 """Prefixes that are stopped now and then; the others keep the writes coming."""

@@ -16,8 +16,9 @@ from loadtest.history.answers import Told
 from loadtest.history.mix import WITNESSES, Call, Face, calls
 from loadtest.history.operation import WRITES, Act, Operation, Outcome, Recording
 from loadtest.history.population import Population
-from loadtest.history.requests import Row, Said
-from loadtest.history.wire import Connection, LostError, RefusedError, Reply
+from loadtest.history.requests import Row
+from loadtest.said import Said
+from loadtest.wire import Connection, LostError, RefusedError, Reply
 
 PATIENCE: Final = 5.0
 """Seconds a call is waited for; then its outcome is unknown."""

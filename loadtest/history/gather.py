@@ -13,7 +13,7 @@ import asyncpg
 from loadtest.history import answers, requests
 from loadtest.history.facts import Change, Entry, Facts, Row, Stream, Version
 from loadtest.history.population import Population
-from loadtest.history.wire import Connection
+from loadtest.wire import Connection
 from proto.chain import Kind
 
 _KINDS: Final = {

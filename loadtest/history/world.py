@@ -7,7 +7,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import sys
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -17,10 +16,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from loadtest import said
 from loadtest.history import requests
 from loadtest.history.operation import Act
-from loadtest.history.requests import Said
-from loadtest.history.wire import Connection, LostError, RefusedError, Reply
+from loadtest.ports import free_ports
+from loadtest.said import Said
+from loadtest.wire import Connection, LostError, RefusedError, Reply
 
 START_SECONDS: Final = 120.0
 """How long a node may take to become ready: the first start makes a database, on a machine that may be busy."""
@@ -54,25 +55,13 @@ class World:
             await _until(partial(_is_ready, port), f"the node with operator port {port} is ready")
 
 
-def free_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 nobody listens on now."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
-
-
-async def call(port: int, said: Said, token: str = "") -> Reply:
+async def call(port: int, asked: Said, token: str = "") -> Reply:
     """One request on a connection of its own. Raises RefusedError, LostError or TimeoutError."""
     async with asyncio.timeout(START_SECONDS):
         connection = await Connection.open(port)
         try:
             bearer = {"Authorization": f"Bearer {token}"} if token else {}
-            return await connection.ask(said.method, said.path, said.headers | bearer, said.body)
+            return await connection.ask(asked.method, asked.path, asked.headers | bearer, asked.body)
         finally:
             await connection.close()
 
@@ -175,16 +164,16 @@ def _read(path: Path) -> str | None:
 
 
 async def _token(port: int, admin: Mapping[str, str]) -> str:
-    reply = await call(port, requests.token(admin["username"], admin["password"]))
+    reply = await call(port, said.token(admin["username"], admin["password"]))
     return str(json.loads(reply.body)["data"]["token"])
 
 
 async def _furnish(made: World) -> None:
     """Makes our template under each prefix and sees that each is enabled."""
     for prefix in made.prefixes:
-        for said in (requests.template(prefix), requests.state(prefix, Act.ENABLE)):
-            reply = await call(made.ports[0], said, made.token)
+        for asked in (requests.template(prefix), requests.state(prefix, Act.ENABLE)):
+            reply = await call(made.ports[0], asked, made.token)
             if reply.status != 200 or json.loads(reply.body).get("status", 1) != 1:
                 raise WorldError(
-                    f"{said.method} {said.path}: HTTP {reply.status} {reply.body.decode(errors='replace')}"
+                    f"{asked.method} {asked.path}: HTTP {reply.status} {reply.body.decode(errors='replace')}"
                 )

@@ -1,4 +1,5 @@
-"""Proves loadtest/history/{population,mix,timetable,requests,answers,wire,report}.py: what the crowd chooses and reads.
+"""Proves what the crowd of the history checker chooses and reads: loadtest/history/{population,mix,timetable,requests,
+answers,report}.py, and what it shares with the load, loadtest/{said,wire}.py.
 
 The crowd itself, its faults and its world are proven against the real thing in tests/whole/test_history.py.
 """
@@ -24,7 +25,8 @@ from loadtest.history.population import SECOND, WIDTH, Population
 from loadtest.history.requests import Row
 from loadtest.history.timetable import CALM, STORM, USUAL, Fault, FaultKind, Suffered, Weather, timetable
 from loadtest.history.verdict import Rule, Verdict, Violation
-from loadtest.history.wire import Connection, LostError, RefusedError, Reply
+from loadtest.said import Said
+from loadtest.wire import Connection, LostError, RefusedError, Reply
 
 POPULATION = Population(("88.999.1001", "88.999.2001"), 2 * SECOND)
 
@@ -100,7 +102,7 @@ VALUES = [
 ]
 
 
-def said(act: Act, face: Face, rows: list[Row]) -> requests.Said:
+def said(act: Act, face: Face, rows: list[Row]) -> Said:
     return requests.said(Call(act, face, 0, (0,) * len(rows), fresh=False), rows)
 
 

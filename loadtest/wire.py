@@ -32,22 +32,22 @@ class Reply:
 
 
 class Connection:
-    """A connection to a node on this machine; one request at a time."""
+    """A connection to a node; one request at a time."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader, self._writer = reader, writer
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: str) -> None:
+        self._reader, self._writer, self._host = reader, writer, host
 
     @classmethod
-    async def open(cls, port: int) -> Self:
+    async def open(cls, port: int, host: str = "127.0.0.1") -> Self:
         """A fresh connection. Raises RefusedError."""
         try:
-            return cls(*await asyncio.open_connection("127.0.0.1", port))
+            return cls(*await asyncio.open_connection(host, port), host)
         except OSError as error:
             raise RefusedError(str(error)) from error
 
     async def ask(self, method: str, path: str, headers: Mapping[str, str], body: bytes = b"") -> Reply:
         """The reply to one request. Raises LostError; the connection is of no use then."""
-        fields = {"Host": "127.0.0.1", "Content-Length": str(len(body)), **headers}
+        fields = {"Host": self._host, "Content-Length": str(len(body)), **headers}
         head = f"{method} {path} HTTP/1.1\r\n" + "".join(f"{n}: {v}\r\n" for n, v in fields.items()) + "\r\n"
         try:
             self._writer.write(head.encode() + body)
