@@ -4,7 +4,8 @@ Bounds: requests in hand per worker, and a bucket of tokens per peer when a rate
 """
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 PEERS_MOST: Final = 65_536
@@ -22,6 +23,20 @@ class Admission:
         self._clock = clock
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
         self.in_hand = 0
+
+    @property
+    def crowded(self) -> bool:
+        """Whether more are in hand than may be: some came back from `aside` while others were admitted."""
+        return self.in_hand > self._most
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Within it a request in hand is not counted: it waits for its own client, and takes nothing from others."""
+        self.in_hand -= 1
+        try:
+            yield
+        finally:
+            self.in_hand += 1
 
     def admit(self, peer: str) -> int:
         """0 if the peer may be served, else the HTTP status that says why not: 503 all busy, 429 it asks too much."""

@@ -62,6 +62,7 @@ class Connection(web.RequestHandler):
             loop=asyncio.get_running_loop(),
             keepalive_timeout=KEEPALIVE_SECONDS,
             lingering_time=LINGER_SECONDS,
+            auto_decompress=False,  # node/listen/bodies.py does it, within its bounds
             access_log=None,  # type: ignore[arg-type]
         )
         self._proxies = proxies

@@ -4,7 +4,6 @@ Routes belong to the faces, connections to `node/listen/connection.py`; this roo
 its response back.
 """
 
-import asyncio
 import secrets
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -18,6 +17,7 @@ from node.admission import Admission
 from node.gather import BusyError
 from node.house import House
 from node.listen import replies
+from node.listen.bodies import BODIES, Bodies, BodyError
 from node.meter import Meter
 from node.metrics import HTTP_INTERNAL_ERRORS, HTTP_REFUSED, HTTP_REQUESTS
 from proto.codes import ResponseCode
@@ -31,8 +31,6 @@ HOUSE: Final = web.AppKey("house", House)
 BEGUN: Final = web.RequestKey("begun", bool)
 """Set in a request whose answer has begun to go out."""
 PROXIES: Final = web.AppKey("proxies", TrustedProxies)
-BODY_SECONDS: Final = 60.0
-"""A body may take this long to arrive: the largest one at 4 Mbit/s, and as long as clients wait for an answer."""
 DRAIN_SECONDS: Final = 10.0
 """What is in hand at a stop may take this long to finish."""
 
@@ -47,16 +45,6 @@ def json_response(body: bytes, status: int = 200, headers: dict[str, str] | None
 def encoded(value: object, status: int = 200) -> web.Response:
     """A response of `value` as JSON."""
     return json_response(msgspec.json.encode(value), status)
-
-
-async def body(request: web.Request) -> bytes:
-    """The whole body. Raises HTTPRequestTimeout after BODY_SECONDS, so that nobody holds a place for ever."""
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            return await request.read()
-    except TimeoutError:
-        request.app[HOUSE].meter.count(HTTP_REFUSED, "body_slow")
-        raise web.HTTPRequestTimeout from None
 
 
 def peer(request: web.Request) -> str:
@@ -93,9 +81,14 @@ _HANDLE_CODE: Final = {500: ResponseCode.ERROR} | dict.fromkeys(
 """What the Handle HTTP API calls it; other trouble is 3, busy."""
 
 
+_COME_AGAIN: Final = {"Retry-After": str(replies.BUSY_RETRY_SECONDS)}
+_HEADERS: Final = {429: _COME_AGAIN, 503: _COME_AGAIN, 415: {"Accept-Encoding": "gzip, deflate"}}
+"""What goes with a status whatever the face: when to come again, which codings are taken (RFC 9110 §12.5.3)."""
+
+
 def trouble(path: str, status: int, zh: str, en: str) -> web.Response:
     """What a client gets when its request could not be carried out at all, in the form its face expects."""
-    headers = {"Retry-After": str(replies.BUSY_RETRY_SECONDS)} if status in {429, 503} else {}
+    headers = _HEADERS.get(status, {})
     if _is_snms(path):
         code = _SNMS_STATUS.get(status)
         if code is None:
@@ -117,12 +110,13 @@ _TROUBLES: Final[dict[type[Exception], tuple[int, str, str]]] = {
 _NOT_HERE: Final = {
     404: ("没有这个接口", "There is no such endpoint"),
     405: ("没有这个接口", "There is no such endpoint"),
-    408: ("请求体没有及时收到", "The body did not arrive in time"),
 }
 
 
 _TURNED_AWAY: Final = {429: "rate", 503: "requests"}
 """Why a peer was not admitted, as operators are told."""
+_BODY_REFUSED: Final = {408: "body_slow", 413: "body_bytes"}
+"""Why a body was not taken, as operators are told; what is malformed was not turned away."""
 
 
 def _counting(meter: Meter) -> Middleware:
@@ -163,10 +157,10 @@ async def _explaining(request: web.Request, handler: Handler) -> web.StreamRespo
         status, zh, en = _TROUBLES[type(error)]
         log.warning("troubled", path=request.path, status=status, error=str(error))
         return trouble(request.path, status, zh, en)
-    except web.HTTPRequestEntityTooLarge:
-        request.app[HOUSE].meter.count(HTTP_REFUSED, "body_bytes")
-        bound = request.app[HOUSE].config.body_bytes
-        return trouble(request.path, 413, f"请求体不能超过{bound}字节", f"The body may have at most {bound} octets")
+    except BodyError as error:
+        if error.status in _BODY_REFUSED:
+            request.app[HOUSE].meter.count(HTTP_REFUSED, _BODY_REFUSED[error.status])
+        return trouble(request.path, error.status, error.zh, error.en)
     except web.HTTPException as error:
         if error.status not in _NOT_HERE or not request.path.startswith(_FACES):
             raise
@@ -187,12 +181,10 @@ async def _explaining(request: web.Request, handler: Handler) -> web.StreamRespo
 
 def application(house: House) -> web.Application:
     """An application without routes; the faces add theirs."""
-    app = web.Application(
-        middlewares=[_counting(house.meter), _admitting(house.admission, house.meter), _explaining],
-        client_max_size=house.config.body_bytes,
-    )
+    app = web.Application(middlewares=[_counting(house.meter), _admitting(house.admission, house.meter), _explaining])
     app[HOUSE] = house
     app[PROXIES] = house.config.proxies
+    app[BODIES] = Bodies(house.admission, house.config.body_bytes)
     app.on_response_prepare.append(_sign)
     return app
 

@@ -1,7 +1,8 @@
 """The node's own API, /api/v1/…: what the other faces lack. Errors name field and rule in the client's language."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing
 from typing import Any, Final
 
 import msgspec
@@ -11,9 +12,10 @@ from aiohttp import web
 from node.gather import BusyError
 from node.house import House
 from node.listen import replies, snms_words
+from node.listen.bodies import BODIES, BODY_SECONDS, BodyError
+from node.listen.bodies import body as read_body
 from node.listen.handle_api import asked_for, raw_path
-from node.listen.http import BODY_SECONDS, HOUSE, encoded, json_response
-from node.listen.http import body as read_body
+from node.listen.http import HOUSE, encoded, json_response
 from node.listen.snms_api import bearer
 from node.listen.snms_words import SnmsError
 from proto.codes import ResponseCode
@@ -28,6 +30,8 @@ from registry.rules import Request, differences
 
 RESOLVE_MOST: Final = 1000
 """Most identifiers of one JSON call; NDJSON takes any number."""
+RESOLVE_OCTETS: Final = 4 * 1024 * 1024
+"""Largest body of such a call, which anybody may send: so many of the longest identifiers, every character escaped."""
 LINE_OCTETS: Final = 4096
 """Longest line of NDJSON: the longest identifier, every character escaped, fits twice."""
 STREAM_CHUNK: Final = 500
@@ -97,9 +101,9 @@ async def _administrator(request: web.Request) -> Account:
     return account
 
 
-async def _body(request: web.Request, kind: Any) -> Any:
+def _decoded(body: bytes, kind: Any) -> Any:
     try:
-        return msgspec.json.decode(await read_body(request), type=kind)
+        return msgspec.json.decode(body, type=kind)
     except snms_words.UNREADABLE as error:
         raise OwnError(400, None, snms_words.sentence(error), str(error)) from None
 
@@ -133,7 +137,7 @@ async def resolve(request: web.Request) -> web.StreamResponse:
     house = request.app[HOUSE]
     if request.content_type == NDJSON:
         return await _resolve_stream(request, house)
-    wanted = (await _body(request, _Wanted)).identifiers
+    wanted = _decoded(await request.app[BODIES].of_stranger(request, RESOLVE_OCTETS), _Wanted).identifiers
     if len(wanted) > RESOLVE_MOST:
         raise OwnError(
             400,
@@ -145,11 +149,11 @@ async def resolve(request: web.Request) -> web.StreamResponse:
     return json_response(b'{"results":[' + b",".join(answers) + b"]}")
 
 
-async def _lines(request: web.Request) -> AsyncIterator[list[Any]]:
-    """The lines of the body as they come, in chunks of at most STREAM_CHUNK; too long a line is None."""
+async def _lines(pieces: AsyncIterator[bytes]) -> AsyncGenerator[list[Any], None]:
+    """The lines of a body as they come, in chunks of at most STREAM_CHUNK; too long a line is None."""
     chunk: list[Any] = []
     rest = b""
-    while octets := await _more(request):
+    async for octets in pieces:
         *whole, rest = (rest + octets).split(b"\n")
         for line in whole:
             if line.strip():
@@ -167,15 +171,6 @@ async def _lines(request: web.Request) -> AsyncIterator[list[Any]]:
         yield chunk
 
 
-async def _more(request: web.Request) -> bytes:
-    """What came since; empty at the end. A stream that is silent for BODY_SECONDS is given up."""
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            return await request.content.readany()
-    except TimeoutError:
-        return b""
-
-
 def _line(line: bytes) -> Any:
     if len(line) > LINE_OCTETS:
         return None
@@ -186,17 +181,21 @@ def _line(line: bytes) -> Any:
 
 
 async def _resolve_stream(request: web.Request, house: House) -> web.StreamResponse:
+    lines = _lines(request.app[BODIES].pieces(request))
     response = web.StreamResponse(headers={"Content-Type": NDJSON})
     await response.prepare(request)
-    async for chunk in _lines(request):
-        answers = await asyncio.gather(*(answer_line(house, each) for each in chunk))
-        try:
-            async with asyncio.timeout(BODY_SECONDS):
-                await response.write(b"\n".join(answers) + b"\n")
-        except (TimeoutError, ConnectionError):  # who does not read is not waited for
-            if request.transport is not None:
-                request.transport.abort()
-            return response
+    try:
+        async with aclosing(lines) as chunks:
+            async for chunk in chunks:
+                answers = await asyncio.gather(*(answer_line(house, each) for each in chunk))
+                with house.admission.aside():
+                    async with asyncio.timeout(BODY_SECONDS):
+                        await response.write(b"\n".join(answers) + b"\n")
+    except (TimeoutError, BodyError, OSError) as error:  # who does not send or read is not waited for
+        log.info("stream_broken_off", kind=type(error).__name__)
+        if request.transport is not None:
+            request.transport.abort()
+        return response
     await response.write_eof()
     return response
 
@@ -298,7 +297,7 @@ async def set_prefix(request: web.Request) -> web.Response:
     """PUT /api/v1/prefixes/{prefix} {"state": "stopped" | "enabled"}: administrators only."""
     await _administrator(request)
     name = request.match_info["prefix"]
-    wanted = (await _body(request, _StateIn)).state
+    wanted = _decoded(await read_body(request), _StateIn).state
     if wanted not in _STATES:
         raise OwnError(400, "state", "state应为enabled或stopped", "state must be enabled or stopped")
     house = request.app[HOUSE]

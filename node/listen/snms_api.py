@@ -12,8 +12,9 @@ from aiohttp import web
 
 from node import clock
 from node.listen import replies, snms_words
+from node.listen.bodies import BODIES
+from node.listen.bodies import body as read_body
 from node.listen.http import HOUSE, encoded
-from node.listen.http import body as read_body
 from node.listen.snms_words import SnmsError
 from registry.account import Account
 from registry.errors import RegistryError, UnavailableError, UnknownOutcomeError
@@ -25,6 +26,9 @@ from registry.steward import Steward
 
 BASES: Final = ("", "/snmsapi")
 """Both are in the field: some gateways put the second one before every path."""
+
+TOKEN_OCTETS: Final = 8192
+"""Largest body of a sign-in, which anybody may send: three times the longest name and secret, all escaped."""
 
 Answer = web.Response
 Signed = Callable[[web.Request, Account], Awaitable[Answer]]
@@ -73,7 +77,7 @@ class _Secret(msgspec.Struct):
 
 async def _sign_in(request: web.Request, dated: bool) -> Answer:
     try:
-        given = msgspec.json.decode(await read_body(request), type=_Secret)
+        given = msgspec.json.decode(await request.app[BODIES].of_stranger(request, TOKEN_OCTETS), type=_Secret)
     except snms_words.UNREADABLE as error:
         return refused(snms_words.sentence(error))
     for name in ("username", "password"):

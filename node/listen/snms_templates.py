@@ -8,8 +8,8 @@ import msgspec
 from aiohttp import web
 
 from node.listen import replies, snms_words
+from node.listen.bodies import body as read_body
 from node.listen.http import HOUSE
-from node.listen.http import body as read_body
 from node.listen.snms_api import BASES, Answer, envelope, refused, signed, success
 from node.listen.snms_words import SnmsError
 from registry.account import Account

@@ -20,9 +20,20 @@ class _Runner(web.AppRunner):
         refused = partial(self.app[HOUSE].meter.count, HTTP_REFUSED)
         return server and bounded(server, CONNECTIONS, self.app[PROXIES], refused)
 
+    @property
+    def begun(self) -> int:
+        server = super().server
+        return server.requests_count if server else 0
+
 
 class Door(TestServer):
     """Serves an application of `node/listen/http.py`."""
 
     async def _make_runner(self, **kwargs: Any) -> web.AppRunner:
-        return _Runner(self.app, **kwargs | {"handler_cancellation": False})
+        self.made = _Runner(self.app, **kwargs | {"handler_cancellation": False})
+        return self.made
+
+    @property
+    def begun(self) -> int:
+        """How many requests have come in."""
+        return self.made.begun

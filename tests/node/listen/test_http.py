@@ -14,7 +14,8 @@ from aiohttp.test_utils import TestClient
 from node.admission import Admission
 from node.config import Config
 from node.gather import BusyError
-from node.listen import connection, http
+from node.listen import bodies, connection, http
+from node.listen.bodies import body
 from node.metrics import HTTP_INTERNAL_ERRORS, HTTP_REFUSED, HTTP_REQUESTS
 from registry.errors import UnavailableError, UnknownOutcomeError
 from tests.fakes.counting import Counting
@@ -48,7 +49,7 @@ def raising(error: BaseException) -> Handler:
 
 
 async def reading(request: web.Request) -> web.StreamResponse:
-    return web.Response(body=str(len(await http.body(request))).encode())
+    return web.Response(body=str(len(await body(request))).encode())
 
 
 async def told(client: Client, path: str, **more: Any) -> tuple[int, Any, Any]:
@@ -119,40 +120,7 @@ async def test_an_error_after_the_answer_has_begun_breaks_the_answer_off() -> No
             await response.read()
 
 
-# -- bodies
-
-
-async def test_too_large_a_body_is_a_sentence_on_every_face() -> None:
-    async with door(reading, body_bytes=65_536) as client:
-        assert (await told(client, SNMS[0], data=b"x" * 65_536))[:2] == (200, 65_536)
-        for path in SNMS:
-            status, answer, _ = await told(client, path, data=b"x" * 65_537)
-            assert (status, answer) == (200, {"status": -2, "message": "请求体不能超过65536字节", "data": None})
-        status, answer, _ = await told(client, OWN, data=b"x" * 65_537)
-        assert status == 413
-        assert "65536" in answer["error"]["message"]
-        status, answer, _ = await told(client, HANDLE, data=b"x" * 65_537)
-        assert (status, "65536" in answer["message"]) == (413, True)
-
-
-async def test_a_body_that_says_it_is_too_large_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "LINGER_SECONDS", 0.05)
-    async with door(reading, body_bytes=65_536) as client:
-        reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
-        writer.write(b"POST /identity/token HTTP/1.1\r\nHost: x\r\nContent-Length: 999999999\r\n\r\n" + b"x" * 70_000)
-        assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
-        writer.close()
-
-
-async def test_a_body_that_does_not_come_frees_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "BODY_SECONDS", 0.05)
-    monkeypatch.setattr(connection, "LINGER_SECONDS", 0.05)
-    async with door(reading) as client:
-        for path, status in ((SNMS[0], b"200"), (OWN, b"408")):
-            reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
-            writer.write(f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhalf".encode())
-            assert status in await reader.readline()
-            writer.close()
+# -- clients that leave
 
 
 async def test_a_client_that_goes_away_in_the_middle_is_no_internal_error(capfd: pytest.CaptureFixture[str]) -> None:
@@ -296,7 +264,8 @@ async def test_what_is_turned_away_or_breaks_is_counted_with_its_reason(monkeypa
     counting = Counting()
     async with door(reading, counting, body_bytes=65_536) as client:
         await told(client, OWN, data=b"x" * 65_537)
-        monkeypatch.setattr(http, "BODY_SECONDS", 0.01)
+        monkeypatch.setattr(bodies, "BODY_SECONDS", 0.01)
+        monkeypatch.setattr(connection, "LINGER_SECONDS", 0.01)
         reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
         writer.write(b"POST /api/v1/resolve HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n")
         assert b" 408 " in await reader.readline()

@@ -1,14 +1,19 @@
 """The node's own API on a node in this process: many at once, reconcile, history, prefixes, batches, tokens."""
 
+import asyncio
+import gzip
+import io
 import json
-from itertools import pairwise
+from collections.abc import AsyncIterator, Iterable
+from contextlib import suppress
+from itertools import chain, pairwise
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.listen import own_api
+from node.listen import bodies, own_api
 from node.listen.own_api import LINE_OCTETS, RESOLVE_MOST
 from registry.errors import UnavailableError
 from tests.fakes.in_process import STRANGER_PREFIX, Node, node
@@ -17,19 +22,12 @@ from tests.fakes.small_registry import PREFIX
 NDJSON = {"Content-Type": "application/x-ndjson"}
 
 
-class Request:
-    """A body that comes in pieces, as far as `_lines` looks at it."""
+async def lines(pieces: Iterable[bytes]) -> list[Any]:
+    async def coming() -> AsyncIterator[bytes]:
+        for piece in pieces:
+            yield piece
 
-    def __init__(self, pieces: list[bytes]) -> None:
-        self._pieces = [piece for piece in pieces if piece]
-        self.content = self
-
-    async def readany(self) -> bytes:
-        return self._pieces.pop(0) if self._pieces else b""
-
-
-async def lines(pieces: list[bytes]) -> list[Any]:
-    return [line async for chunk in own_api._lines(Request(pieces)) for line in chunk]  # type: ignore[arg-type]
+    return [line async for chunk in own_api._lines(coming()) for line in chunk]
 
 
 LINES = st.lists(
@@ -52,18 +50,8 @@ async def test_how_a_stream_is_cut_up_on_the_way_makes_no_difference(
 
 
 async def test_a_line_without_end_is_not_kept_whole() -> None:
-    class Endless(Request):
-        asked = 0
-
-        async def readany(self) -> bytes:
-            Endless.asked += 1
-            return b"x" * 60_000 if Endless.asked <= 200 else b'\n"88.999.1001/A"' if Endless.asked == 201 else b""
-
-    assert await lines_of(Endless([])) == [None, "88.999.1001/A"]
-
-
-async def lines_of(request: Request) -> list[Any]:
-    return [line async for chunk in own_api._lines(request) for line in chunk]  # type: ignore[arg-type]
+    endless = (b"x" * 60_000 for _ in range(200))
+    assert await lines(chain(endless, [b'\n"88.999.1001/A"'])) == [None, "88.999.1001/A"]
 
 
 @pytest.mark.parametrize("octets", [b"\xff", b"nope", b'"open', b"[" * 3000, b"[" * 100_000, b'"\\ud800"'])
@@ -113,6 +101,69 @@ async def test_a_stream_goes_on_whatever_a_line_is(database: str) -> None:
             assert response.headers["Content-Type"] == "application/x-ndjson"
             got = [json.loads(line)["responseCode"] for line in (await response.read()).splitlines()]
         assert got == [1, 102, 102, 102, 102, 1, 102, 1]
+
+
+async def test_a_stream_may_be_compressed_in_a_way_that_is_known(database: str) -> None:
+    async with node(database) as running:
+        await running.create("A")
+        sent = b"\n".join([json.dumps(f"{PREFIX}/A").encode()] * 3000)
+        headers = NDJSON | {"Content-Encoding": "gzip"}
+        async with running.client.post("/api/v1/resolve", data=gzip.compress(sent), headers=headers) as response:
+            got = [json.loads(line)["responseCode"] for line in (await response.read()).splitlines()]
+        assert got == [1] * 3000
+        headers["Content-Encoding"] = "br"
+        async with running.client.post("/api/v1/resolve", data=sent, headers=headers) as response:
+            assert response.status == 415
+
+
+async def test_a_stream_that_breaks_or_falls_silent_is_broken_off(
+    database: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The client must not take what it got for all there is."""
+    monkeypatch.setattr(bodies, "BODY_SECONDS", 0.2)
+    head = b"POST /api/v1/resolve HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-ndjson\r\n"
+    silent = head + b'Content-Length: 99\r\n\r\n"77.1/x"\n'
+    broken = head + b"Content-Encoding: gzip\r\nContent-Length: 5\r\n\r\nhello"
+    async with node(database) as running:
+        for octets in (silent, broken):
+            reader, writer = await asyncio.open_connection("127.0.0.1", running.client.port)
+            writer.write(octets)
+            got = b""
+            with suppress(ConnectionError):
+                while more := await reader.read(1000):
+                    got += more
+            assert got.startswith(b"HTTP/1.1 200 ")
+            assert not got.endswith(b"0\r\n\r\n")
+            writer.close()
+    journal = "".join(capfd.readouterr())
+    assert journal.count("stream_broken_off") == 2
+    assert "Traceback" not in journal
+
+
+async def test_a_stream_that_waits_for_its_client_takes_no_place(database: str) -> None:
+    head = (
+        b"POST /api/v1/resolve HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-ndjson\r\nContent-Length: 9\r\n\r\n"
+    )
+    async with node(database, requests=8) as running:
+        waiting = [await asyncio.open_connection("127.0.0.1", running.client.port) for _ in range(20)]
+        for reader, writer in waiting:
+            writer.write(head)
+            assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
+        assert (await running.call("POST", "/api/v1/resolve", {"identifiers": ["77.1/x"]}, who=None))[0] == 200
+        for reader, writer in waiting:
+            writer.write(b'"77.1/x"\n')
+            assert b'"responseCode":301' in await reader.read(1000) + await reader.read(1000)
+            writer.close()
+
+
+async def test_who_has_not_signed_in_may_not_send_everything(database: str) -> None:
+    longest = json.dumps({"identifiers": [f"{PREFIX}/" + "\U0001f600" * 240] * RESOLVE_MOST}).encode()
+    async with node(database) as running:
+        for sent, status in ((longest, 200), (b" " * (own_api.RESOLVE_OCTETS + 1), 413)):
+            async with running.client.post("/api/v1/resolve", data=io.BytesIO(sent)) as response:
+                assert response.status == status
+                answer = await response.text()
+        assert "4194304" in answer
 
 
 async def test_a_line_that_fails_in_an_unforeseen_way_is_one_line(database: str) -> None:

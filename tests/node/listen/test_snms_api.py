@@ -54,6 +54,13 @@ async def test_trouble_of_a_single_write_is_told_with_its_status(database: str) 
             assert await running.call("DELETE", DATA, {"handle": f"{PREFIX}/{suffix}"}) == (status, BUSY)
 
 
+async def test_a_sign_in_is_small(database: str) -> None:
+    async with node(database) as running:
+        for path in ("/identity/token", "/snmsapi/identity/token/v1"):
+            status, answer = await running.call("POST", path, b" " * (snms_api.TOKEN_OCTETS + 1), who=None)
+            assert (status, answer["status"], "8192" in answer["message"]) == (200, -2, True)
+
+
 async def test_a_batch_tells_each_row_its_fate(database: str) -> None:
     async with node(database) as running:
         failing(running, {"away": UnavailableError("x"), "raced": CONTENDED, "lost": UnknownOutcomeError("x", 7)})
