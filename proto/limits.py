@@ -11,6 +11,9 @@ PREFIX_CHARACTERS: Final = 64
 TYPE_CHARACTERS: Final = 128
 """Longest type of a value (SNMS OpenAPI, `type`)."""
 
+VALUES_PER_RECORD: Final = 2048
+"""Most values another node's answer may carry (the hard limit of the CAICT client library)."""
+
 INDEX_LAST: Final = 2**31 - 1
 """Indexes from 2^31 on must not be used, 0 is reserved (errata of RFC 3651)."""
 

@@ -6,10 +6,12 @@ Which of these servers may be asked, and whether any is believed, is for the nod
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
+from hashlib import md5
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final, Self, TypeVar
 
 from proto.errors import ProtoError
+from proto.identifier import Identifier, fold
 from proto.octets import Reader, string
 
 Address = IPv4Address | IPv6Address
@@ -108,6 +110,16 @@ class Site:
             )
         _bounded(len(self.servers), SERVERS_MOST, "服务器", "servers")
         _bounded(len(self.attributes), ATTRIBUTES_MOST, "属性", "attributes")
+
+    def responsible(self, identifier: Identifier) -> Server | None:
+        """The server that holds `identifier`; None if there is none. A hash decides (RFC 3651 §3.2.2)."""
+        part = {
+            HashOption.PREFIX: identifier.prefix,
+            HashOption.SUFFIX: identifier.suffix,
+            HashOption.WHOLE: str(identifier),
+        }[self.hash_option]
+        digest = md5(fold(part).encode(), usedforsecurity=False).digest()
+        return self.servers[abs(int.from_bytes(digest[-4:], signed=True)) % len(self.servers)] if self.servers else None
 
     @classmethod
     def from_octets(cls, octets: bytes) -> Self:

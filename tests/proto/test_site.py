@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proto.errors import ProtoError
+from proto.identifier import Identifier
 from proto.values.site import (
     ATTRIBUTES_MOST,
     INTERFACES_MOST,
@@ -149,3 +150,18 @@ def test_whatever_octets_it_is_a_site_or_a_sentence(octets: bytes):
         assert (read.field, bool(read.zh)) == ("HS_SITE", True)
     else:
         assert read.to_octets() == octets
+
+
+def test_which_server_holds_an_identifier_is_the_same_for_all_who_ask():
+    one, two = SITE.servers
+    names = [Identifier.parse(f"88.777.1/x{n}") for n in range(40)]
+    assert {SITE.responsible(name) for name in names} == {one}, "all of one prefix"
+    spread = replace(SITE, hash_option=HashOption.WHOLE)
+    assert {spread.responsible(name) for name in names} == {one, two}
+    for option in HashOption:
+        site = replace(SITE, hash_option=option)
+        assert site.responsible(Identifier.parse("88.a/x")) == site.responsible(Identifier.parse("88.A/X"))
+    # By hand: md5("88.100.1/ABC") ends in 499d85db, odd; that of …ABE in cfab78be, a negative even number.
+    assert spread.responsible(Identifier.parse("88.100.1/abc")) == two
+    assert spread.responsible(Identifier.parse("88.100.1/abe")) == one
+    assert replace(SITE, servers=()).responsible(names[0]) is None
