@@ -38,6 +38,10 @@ class Admission:
         finally:
             self.in_hand += 1
 
+    def has_room(self, waiting: int) -> bool:
+        """Whether one more may wait for another node where `waiting` do: not if they may be half of what is in hand."""
+        return min(self.in_hand, waiting) * 2 < self._most
+
     def admit(self, peer: str) -> int:
         """0 if the peer may be served, else the HTTP status that says why not: 503 all busy, 429 it asks too much."""
         if self.in_hand >= self._most:

@@ -9,8 +9,10 @@ import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from proto.errors import ProtoError
@@ -54,6 +56,12 @@ class Config:
         "where Redis or Valkey is; empty: none",
         schemes=("redis://", "rediss://", "unix://"),
         secret=True,
+    )
+    toplevel_url: str = _setting(
+        "",
+        "国家顶级节点地址；留空则不转发其他节点前缀下的标识",
+        "where the national top-level node is; empty: identifiers under prefixes of other nodes are not forwarded",
+        schemes=("http://", "https://"),
     )
     secret_key: str = _setting(
         "",
@@ -140,6 +148,12 @@ class Config:
         low=0,
         high=86_400,
     )
+    forward_networks: str = _setting(
+        "",
+        "转发时允许连接的非公网地址段，以逗号分隔；其余非公网地址一律拒绝",
+        "networks that are not public but may be connected to when forwarding, with commas between them; "
+        "all others are refused",
+    )
     log_level: str = _setting(
         "info", "日志级别", "least level that is logged", among=("debug", "info", "warning", "error")
     )
@@ -159,6 +173,16 @@ class Config:
             TrustedProxies.parse(self.trusted_proxies)
         except ProtoError as error:
             raise _wrong("trusted_proxies", error.zh, error.en) from None
+        try:
+            self.networks  # noqa: B018 - read for its errors
+        except ValueError:
+            raise _wrong(
+                "forward_networks",
+                "应为以逗号分隔的网段，例如10.0.0.0/8,fd00::/8",
+                "must be networks with commas between them, such as 10.0.0.0/8,fd00::/8",
+            ) from None
+        if self.toplevel_url and not _has_host(self.toplevel_url):
+            raise _wrong("toplevel_url", "应形如http://主机:8100", "must look like http://host:8100")
         if self.secret_key:
             self.key()
 
@@ -178,9 +202,22 @@ class Config:
         return TrustedProxies.parse(self.trusted_proxies)
 
     @property
+    def networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """The networks that may be connected to though not public."""
+        return tuple(ip_network(text.strip()) for text in self.forward_networks.split(",") if text.strip())
+
+    @property
     def zone(self) -> ZoneInfo:
         """The time zone of dates and pages."""
         return ZoneInfo(self.timezone)
+
+
+def _has_host(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number, half an IPv6 address
+        return False
 
 
 def variable(name: str) -> str:

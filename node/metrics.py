@@ -271,11 +271,47 @@ UPLINK_IS_VOICE: Final = _gauge(
 )
 UPLINK_FENCE: Final = _gauge("uplink_fence", "上报的防护编号", "fencing number of the voice")
 
+FOUND: Final = "found"
+ABSENT: Final = "absent"
+FOREIGN: Final = "foreign"
+"""The top-level node knows nobody who is responsible."""
+TIMEOUT: Final = "timeout"
+UNREACHABLE: Final = "unreachable"
+RESTING: Final = "resting"
+"""The neighbour failed again and again and was not asked."""
+ERROR: Final = "error"
+"""The neighbour said that it could not answer."""
+TOO_LARGE: Final = "too_large"
+UNREADABLE: Final = "unreadable"
+"""The neighbour's answer was none, or about something else."""
+NOT_RESPONSIBLE: Final = "not_responsible"
+NO_SERVER: Final = "no_server"
+ADDRESS: Final = "address"
+"""The referral named an address that may not be connected to."""
+TOO_DEEP: Final = "too_deep"
+LOOP: Final = "loop"
+
 FORWARDS: Final = _counter(
     "forwards",
-    "转发解析的次数，按结果",
-    "resolutions asked of other nodes, by outcome",
-    outcome=("found", "absent", "refused", "loop", "busy", "timeout", "unreachable", "unreadable"),
+    "向其他节点转发解析的次数，按结果；loop为转回本节点",
+    "resolutions asked of other nodes, by outcome; loop: they came back to this node",
+    outcome=(
+        FOUND,
+        ABSENT,
+        FOREIGN,
+        BUSY,
+        TIMEOUT,
+        UNREACHABLE,
+        RESTING,
+        ERROR,
+        TOO_LARGE,
+        UNREADABLE,
+        NOT_RESPONSIBLE,
+        NO_SERVER,
+        ADDRESS,
+        TOO_DEEP,
+        LOOP,
+    ),
 )
 FORWARD_SECONDS: Final = _histogram(
     "forward_seconds", _SLOW, "转发解析的用时", "time a resolution by other nodes takes"

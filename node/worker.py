@@ -5,6 +5,7 @@ import socket
 from collections.abc import Callable
 from functools import partial
 from typing import Final
+from urllib.parse import urlsplit
 
 import structlog
 from aiohttp import web
@@ -17,6 +18,7 @@ from node.config import Config
 from node.console import pages
 from node.doorkeeper import Doorkeeper
 from node.house import House
+from node.link import Link
 from node.listen import handle_api, http, own_api, snms_api, snms_templates
 from node.listen.connection import bounded
 from node.meter import Meter
@@ -25,7 +27,9 @@ from node.pool_watch import PoolWatch
 from node.redis_cache import BROKEN, RedisCache
 from node.register.batcher import Batcher
 from node.register.measured import MeasuredBatcher
+from node.resolve.answer import Stage
 from node.resolve.cached import Cached
+from node.resolve.forwarded import Forwarded, Terms
 from node.resolve.hot import Hot
 from node.resolve.measured import Measured
 from node.resolve.own import Own
@@ -73,14 +77,19 @@ async def run(config: Config, place: process.Place) -> None:
     announcer = Announcer(shared, redis, partial(_gone, config.database_url, place), Bell(writers).ring)
     announcer.inherit()
     announcer.inherit_doubt(steward.catalogue_number)
-    own = Own(lookup)
-    first = Cached(redis, shared, own, clock.monotonic, meter) if redis else own
+    admission = Admission(config.requests, config.peer_rate, clock.monotonic)
+    link = Link(urlsplit(config.toplevel_url).hostname or "")
+    last: Stage = Own(lookup)
+    if config.toplevel_url:
+        terms = Terms.of(config)
+        last = Forwarded(last, link, terms, meter, admission.has_room, clock.monotonic, clock.seconds)
+    first = Cached(redis, shared, last, clock.monotonic, meter) if redis else last
     registrar = Registrar(writers, lookup, announcer, reuse_deleted=config.reuse_deleted == "allow")
     batcher = Batcher(registrar, config.write_rows, clock.seconds)
     hot = Hot(shared, first, config.hot_entries, config.cache_seconds, clock.monotonic, clock.seconds, meter)
     house = House(
         config=config,
-        admission=Admission(config.requests, config.peer_rate, clock.monotonic),
+        admission=admission,
         meter=meter,
         road=Measured(hot, meter, clock.monotonic),
         hot=hot,
@@ -114,6 +123,7 @@ async def run(config: Config, place: process.Place) -> None:
     finally:
         server.close()
         await runner.cleanup()
+        await link.close()
         await announcer.close()
 
 

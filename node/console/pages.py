@@ -23,7 +23,8 @@ from aiohttp import web
 from node.gather import BusyError
 from node.house import House
 from node.listen import handle_api, replies
-from node.listen.http import HOUSE
+from node.listen.http import HOUSE, onward
+from node.listen.http import keeping as keeping_for
 from node.resolve.answer import Answer, Outcome
 from node.samples import ENTERPRISES, sample_records
 from proto.errors import ProtoError
@@ -55,6 +56,8 @@ WORDS: Final[dict[str, Pair]] = {
     "state": ("状态", "State"),
     "registered": ("已登记", "Registered"),
     "prefix": ("登记前缀", "Issuing prefix"),
+    "answered": ("回答来自", "Answered by"),
+    "another": ("另一个节点", "another node"),
     "updated": ("最近更新", "Last updated"),
     "public": ("公开信息", "Public information"),
     "attribute": ("项目", "Attribute"),
@@ -132,9 +135,27 @@ NOTICES: Final = {
             "The prefix of this identifier does not live here; ask the secondary node it belongs to.",
         ),
     ),
+    Outcome.UNREACHABLE: Notice(
+        502,
+        ("暂时查不到", "Out of reach"),
+        (
+            "这个标识由另一个节点管理，该节点现在没有给出可用的回答，请稍后再试。",
+            "This identifier lives on another node, which gives no usable answer just now; please try again shortly.",
+        ),
+    ),
 }
 """HTTP status and words of a page by outcome; the JSON of the same address keeps those of the Handle HTTP API."""
 
+ABSENT_ELSEWHERE: Final = Notice(
+    404,
+    ("没有登记过", "Never registered"),
+    (
+        "这个标识由另一个节点管理，该节点说从未登记过它。请核对拼写，斜杠之后区分大小写；如果它印在商品上，请向商家核实。",
+        "This identifier would live on another node, which says that it was never registered. Check the spelling: "
+        "what follows the slash is case-sensitive. If it is printed on a product, ask the seller.",
+    ),
+)
+"""ABSENT, said by another node."""
 MALFORMED: Final = Notice(400, ("这不是标识", "Not an identifier"), ("", ""))
 BUSY: Final = Notice(
     503,
@@ -342,8 +363,19 @@ def _render(page: str, look: Look, **data: Any) -> str:
     )
 
 
-def found_page(look: Look, identifier: Identifier, shown: bytes, template: Template | None, zone: ZoneInfo) -> str:
-    """The page of a record whose public values are `shown` (the JSON array of an answer), times in `zone`."""
+def found_page(
+    look: Look,
+    identifier: Identifier,
+    shown: bytes,
+    template: Template | None,
+    zone: ZoneInfo,
+    *,
+    elsewhere: bool = False,
+) -> str:
+    """The page of a record whose public values are `shown` (the JSON array of an answer), times in `zone`.
+
+    `elsewhere`: another node has answered.
+    """
     values = _values(shown)
     names = {value.type: _text(value.data, look) for value in values}
     kind = look.say((template.zh, template.en or template.version)) if template else ""
@@ -357,6 +389,7 @@ def found_page(look: Look, identifier: Identifier, shown: bytes, template: Templ
         name=next((names[each] for each in NAMES if names.get(each)), kind),
         rows=[_row(value, items.get(value.index), look) for value in own],
         updated=_moment(values, zone),
+        elsewhere=elsewhere,
         listed_most=LISTED_MOST,
     )
 
@@ -369,7 +402,7 @@ def notice_page(look: Look, notice: Notice, asked: str, text: str = "") -> str:
         title=look.say(notice.title),
         text=text or look.say(notice.text),
         asked=asked[:REFLECTED_MOST],
-        again=notice is BUSY,
+        again=notice in {BUSY, NOTICES[Outcome.UNREACHABLE]},
     )
 
 
@@ -418,7 +451,7 @@ async def identifier(request: web.Request) -> web.StreamResponse:
     try:
         asked = handle_api.asked_for(raw)
         wanted = Identifier.parse(asked)
-        answer = await request.app[HOUSE].road.ask(wanted)
+        answer = await request.app[HOUSE].road.ask(wanted, onward=onward(request))
     except ProtoError as error:
         return _page(look, notice_page(look, MALFORMED, asked, look.sentence(error)), MALFORMED.status, _NOT_KEPT)
     except (BusyError, UnavailableError) as error:
@@ -427,7 +460,8 @@ async def identifier(request: web.Request) -> web.StreamResponse:
         return _page(look, notice_page(look, BUSY, asked), BUSY.status, keeping)
     if answer.outcome is Outcome.FOUND:
         return await _found(request, look, wanted, answer)
-    notice = NOTICES[answer.outcome]
+    absent = answer.elsewhere and answer.outcome is Outcome.ABSENT
+    notice = ABSENT_ELSEWHERE if absent else NOTICES[answer.outcome]
     return _page(look, notice_page(look, notice, asked), notice.status, _NOT_KEPT)
 
 
@@ -442,13 +476,14 @@ async def _json(request: web.Request, raw: str) -> web.Response:
 async def _found(request: web.Request, look: Look, wanted: Identifier, answer: Answer) -> web.Response:
     config = request.app[HOUSE].config
     tag = f"{answer.tag[1:-1]}.{look.lang}.{EDITION}"
-    keeping = {"ETag": f'"{tag}"', "Cache-Control": f"public, max-age={config.cache_seconds}"}
+    keeping = {"ETag": f'"{tag}"', "Cache-Control": keeping_for(request.app[HOUSE], answer)}
     if any(each.value in {tag, "*"} for each in request.if_none_match or ()):
         return web.Response(status=304, headers={"Vary": _VARY} | keeping)
     template = await _template(request.app[HOUSE], answer)
     if answer.template and template is None:
         keeping = _NOT_KEPT
-    return _page(look, found_page(look, wanted, answer.shown, template, config.zone), 200, keeping)
+    page = found_page(look, wanted, answer.shown, template, config.zone, elsewhere=answer.elsewhere)
+    return _page(look, page, 200, keeping)
 
 
 async def _template(house: House, answer: Answer) -> Template | None:

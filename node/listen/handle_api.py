@@ -5,7 +5,7 @@ from urllib.parse import unquote_to_bytes
 from aiohttp import web
 
 from node.listen import replies
-from node.listen.http import HOUSE, encoded, json_response
+from node.listen.http import HOUSE, encoded, json_response, keeping, onward
 from node.resolve.answer import Outcome
 from proto.codes import ResponseCode
 from proto.errors import ProtoError
@@ -63,11 +63,11 @@ async def answer(
 ) -> web.Response:
     """The response for a well-formed question."""
     house = request.app[HOUSE]
-    found = await house.road.ask(identifier)
+    found = await house.road.ask(identifier, onward=onward(request))
     spelling = str(identifier)
     headers = cors(request)
     if found.outcome is Outcome.FOUND:
-        headers |= {"ETag": found.tag, "Cache-Control": f"public, max-age={house.config.cache_seconds}"}
+        headers |= {"ETag": found.tag, "Cache-Control": keeping(house, found)}
         if any(each.value in {"*", found.tag.strip('"')} for each in request.if_none_match or ()):
             return web.Response(status=304, headers=headers)
         if indexes or types:

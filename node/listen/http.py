@@ -13,6 +13,7 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
+from node import clock, metrics
 from node.admission import Admission
 from node.gather import BusyError
 from node.house import House
@@ -20,8 +21,12 @@ from node.listen import replies
 from node.listen.bodies import BODIES, Bodies, BodyError
 from node.meter import Meter
 from node.metrics import HTTP_INTERNAL_ERRORS, HTTP_REFUSED, HTTP_REQUESTS
+from node.resolve.answer import Answer
+from node.resolve.forwarded import HEADER
 from proto.codes import ResponseCode
+from proto.errors import ProtoError
 from proto.forwarded_for import TrustedProxies
+from proto.identifier import Prefix
 from proto.web_json import failed
 from registry.errors import UnavailableError, UnknownOutcomeError
 
@@ -50,6 +55,34 @@ def encoded(value: object, status: int = 200) -> web.Response:
 def peer(request: web.Request) -> str:
     """The address of who asks: of the socket, or whom trusted proxies speak for."""
     return request.app[PROXIES].asker(request.remote or "", request.headers.getall("X-Forwarded-For", ()))
+
+
+def keeping(house: House, answer: Answer) -> str:
+    """Cache-Control of a public answer: how long others may keep it."""
+    return f"public, max-age={answer.life(house.config.cache_seconds, clock.seconds())}"
+
+
+def onward(request: web.Request) -> bool:
+    """Whether other nodes may be asked for this question: not if one of them asks it.
+
+    CDN-Loop (RFC 8586) names whom it came through; those who are no nodes, such as a CDN before us, do not count.
+    """
+    if HEADER not in request.headers:
+        return True
+    entries = ",".join(request.headers.getall(HEADER)).split(",")
+    nodes = {name for entry in entries if _is_prefix(name := entry.partition(";")[0].strip())}
+    house = request.app[HOUSE]
+    if house.config.prefix in nodes:
+        house.meter.count(metrics.FORWARDS, metrics.LOOP)
+    return not nodes
+
+
+def _is_prefix(name: str) -> bool:
+    try:
+        Prefix(name)
+    except ProtoError:
+        return False
+    return True
 
 
 _OWN: Final = "/api/v1/"

@@ -15,7 +15,7 @@ from node.listen import replies, snms_words
 from node.listen.bodies import BODIES, BODY_SECONDS, BodyError
 from node.listen.bodies import body as read_body
 from node.listen.handle_api import asked_for, raw_path
-from node.listen.http import HOUSE, encoded, json_response
+from node.listen.http import HOUSE, encoded, json_response, onward
 from node.listen.snms_api import bearer
 from node.listen.snms_words import SnmsError
 from proto.codes import ResponseCode
@@ -111,13 +111,13 @@ def _decoded(body: bytes, kind: Any) -> Any:
 # -- resolving many
 
 
-async def answer_line(house: House, asked: Any) -> bytes:
+async def answer_line(house: House, asked: Any, *, onward: bool) -> bytes:
     """What GET /api/handles/… says of one identifier; trouble becomes an answer of its own."""
     if not isinstance(asked, str):
         return failed(ResponseCode.INVALID_HANDLE, message="identifiers must be strings")
     try:
         identifier = Identifier.parse(asked)
-        return replies.handle_body(asked, await house.road.ask(identifier))
+        return replies.handle_body(asked, await house.road.ask(identifier, onward=onward))
     except ProtoError as error:
         return failed(ResponseCode.INVALID_HANDLE, asked, error.en)
     except (UnavailableError, BusyError):
@@ -145,7 +145,8 @@ async def resolve(request: web.Request) -> web.StreamResponse:
             f"一次最多{RESOLVE_MOST}个标识，更多请用{NDJSON}",
             f"at most {RESOLVE_MOST} identifiers a call; send more as {NDJSON}",
         )
-    answers = await asyncio.gather(*(answer_line(house, each) for each in wanted))
+    further = onward(request)
+    answers = await asyncio.gather(*(answer_line(house, each, onward=further) for each in wanted))
     return json_response(b'{"results":[' + b",".join(answers) + b"]}")
 
 
@@ -181,13 +182,14 @@ def _line(line: bytes) -> Any:
 
 
 async def _resolve_stream(request: web.Request, house: House) -> web.StreamResponse:
+    further = onward(request)
     lines = _lines(request.app[BODIES].pieces(request))
     response = web.StreamResponse(headers={"Content-Type": NDJSON})
     await response.prepare(request)
     try:
         async with aclosing(lines) as chunks:
             async for chunk in chunks:
-                answers = await asyncio.gather(*(answer_line(house, each) for each in chunk))
+                answers = await asyncio.gather(*(answer_line(house, each, onward=further) for each in chunk))
                 with house.admission.aside():
                     async with asyncio.timeout(BODY_SECONDS):
                         await response.write(b"\n".join(answers) + b"\n")

@@ -15,6 +15,7 @@ HANDLE_STATUS: Final = {
     Outcome.GONE: 404,
     Outcome.STOPPED: 400,
     Outcome.FOREIGN: 400,
+    Outcome.UNREACHABLE: 502,
 }
 """HTTP status of the Handle HTTP API and of the JSON of /{identifier}."""
 
@@ -22,6 +23,11 @@ NOT_HERE: Final = "That prefix doesn't live here"
 """Word for word what deployed Handle servers say with code 301."""
 
 JSON_TYPE: Final = "application/json;charset=utf-8"
+
+UNREACHABLE_TEXT: Final = (
+    "这个前缀所在的节点没有给出可用的回答。 The node that prefix lives on gave no answer that can be used."
+)
+"""What is said when another node was asked in vain."""
 
 BUSY_RETRY_SECONDS: Final = 1
 """What Retry-After says with 429 and 503."""
@@ -51,6 +57,8 @@ def handle_body(handle: str, answer: Answer) -> bytes:
         return found(handle, answer.shown)
     if answer.outcome is Outcome.FOREIGN:
         return failed(ResponseCode.SERVER_NOT_RESPONSIBLE, handle, NOT_HERE)
+    if answer.outcome is Outcome.UNREACHABLE:
+        return failed(ResponseCode.ERROR, handle, UNREACHABLE_TEXT)
     if answer.outcome is Outcome.STOPPED:
         prefix = handle.partition("/")[0]
         return failed(ResponseCode.SERVER_NOT_RESPONSIBLE, handle, f"前缀{prefix}已停用。 Prefix {prefix} is stopped.")

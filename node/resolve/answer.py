@@ -6,7 +6,8 @@ An answer here is the anonymous, public one; who may see more asks another way.
 import struct
 from dataclasses import dataclass, field
 from enum import Enum, IntEnum
-from typing import Final, Self
+from hashlib import sha256
+from typing import Final, Protocol, Self
 
 from proto.identifier import Identifier
 
@@ -19,6 +20,7 @@ class Outcome(IntEnum):
     GONE = 3
     STOPPED = 4
     FOREIGN = 5
+    UNREACHABLE = 6
 
 
 class Where(Enum):
@@ -64,6 +66,16 @@ class Answer:
         shown = octets[_HEAD.size :]
         return cls(Outcome(outcome), version, prefix, epoch, template, template_epoch, shown, until, Where.CACHED)
 
+    @property
+    def elsewhere(self) -> bool:
+        """Whether it is about a prefix that does not live here."""
+        return not self.prefix
+
+    @property
+    def at_home(self) -> "Answer":
+        """What other nodes are told: of what lives elsewhere only that it does not live here."""
+        return Answer(Outcome.FOREIGN, 0, 0, self.epoch, where=self.where) if self.elsewhere else self
+
     def life(self, most: int, now: int) -> int:
         """Seconds it may still be kept at `now` (since 1970 UTC) by whoever keeps answers for `most`; 0: not at all."""
         return max(0, min(most, self.until - now)) if self.until else most
@@ -71,6 +83,8 @@ class Answer:
     @property
     def tag(self) -> str:
         """The entity tag of the answer: it changes whenever the answer may."""
+        if self.elsewhere:  # versions and epochs are of this node
+            return f'"{sha256(self.shown).hexdigest()[:16]}"'
         return f'"{self.version}.{self.epoch}.{self.template_epoch}"'
 
 
@@ -79,6 +93,7 @@ class Question:
     """One identifier asked for, with the stamp of its slot taken when it was asked.
 
     `cacheable`: the stamp was quiet and caches are trusted, so what is answered may be kept under that stamp.
+    `onward`: other nodes may be asked, for it is not itself another node's question.
     """
 
     identifier: Identifier
@@ -86,3 +101,15 @@ class Question:
     stamp: bytes
     state: bytes | None
     cacheable: bool
+    onward: bool = True
+
+    def may_keep(self, answer: Answer) -> bool:
+        """Whether the answer is the same for everybody: who may not ask onward is told less of other prefixes."""
+        return self.onward or not answer.elsewhere
+
+
+class Stage(Protocol):
+    """A stage of the resolving road."""
+
+    async def ask(self, question: Question) -> Answer:
+        """The answer to a question."""

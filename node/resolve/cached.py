@@ -10,8 +10,7 @@ from node.gather import BusyError, Gatherer
 from node.meter import Meter
 from node.metrics import REDIS_FILLS
 from node.redis_cache import BROKEN, Fill, RedisCache
-from node.resolve.answer import Answer, Question
-from node.resolve.own import Own
+from node.resolve.answer import Answer, Question, Stage
 from node.stamps import Shared
 
 PIPELINE_MOST: Final = 200
@@ -27,7 +26,9 @@ log = structlog.get_logger("cached")
 class Cached:
     """Asks Redis first, then `next_`; stores what that said. `clock` gives monotonic seconds."""
 
-    def __init__(self, redis: RedisCache, shared: Shared, next_: Own, clock: Callable[[], float], meter: Meter) -> None:
+    def __init__(
+        self, redis: RedisCache, shared: Shared, next_: Stage, clock: Callable[[], float], meter: Meter
+    ) -> None:
         self._redis = redis
         self._shared = shared
         self._next = next_
@@ -54,7 +55,7 @@ class Cached:
             return held
         # An answer while trust was lost is none: found restarted, Redis may hold what was corrected before.
         answer = await self._next.ask(question)
-        if isinstance(held, bytes):
+        if isinstance(held, bytes) and question.may_keep(answer):
             self._store(Fill(key, held, answer))
         return answer
 

@@ -7,12 +7,12 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Final, Protocol
+from typing import Final
 
 from node.gather import BusyError
 from node.meter import Meter
 from node.metrics import HOT_ENTRIES, HOT_EVICTIONS
-from node.resolve.answer import Answer, Outcome, Question, Where
+from node.resolve.answer import Answer, Outcome, Question, Stage, Where
 from node.stamps import Shared
 from proto.identifier import Identifier
 from registry.errors import UnavailableError
@@ -21,13 +21,6 @@ ABSENT_SHARE: Final = 8
 """The shelf of absent answers holds an eighth of what the other one does."""
 SHOWN_MOST: Final = 16_384
 """Largest answer kept, in octets: 100,000 usual ones take 75 MB, ones of this size would take 1.6 GB."""
-
-
-class Stage(Protocol):
-    """A stage of the resolving road."""
-
-    async def ask(self, question: Question) -> Answer:
-        """The answer to a question."""
 
 
 @dataclass(slots=True)
@@ -70,7 +63,7 @@ class Hot:
         self._found: OrderedDict[str, _Entry] = OrderedDict()
         self._absent: OrderedDict[str, _Entry] = OrderedDict()
         self._most = entries
-        self._flights: dict[str, _Flight] = {}
+        self._flights: dict[tuple[str, bool], _Flight] = {}
 
     def clear(self) -> None:
         """Forgets everything."""
@@ -82,8 +75,10 @@ class Hot:
         self._meter.set(HOT_ENTRIES, len(self._found), "found")
         self._meter.set(HOT_ENTRIES, len(self._absent), "absent")
 
-    async def ask(self, identifier: Identifier) -> Answer:
+    async def ask(self, identifier: Identifier, *, onward: bool = True) -> Answer:
         """What stands behind `identifier`: as new as the newest write answered before this call, on this machine.
+
+        Without `onward` no other node is asked, nor told what they said before: their prefixes are FOREIGN.
 
         Raises UnavailableError (PostgreSQL is away and nothing is kept) or BusyError.
         """
@@ -94,11 +89,15 @@ class Hot:
         state = shared.trusted(self.clear)
         entry = self._kept(key, stamp) if state is not None else None
         if entry is not None and self._clock() < entry.expires:
-            return entry.answer
+            return entry.answer if onward else entry.answer.at_home
         cacheable = state is not None and not shared.is_pending(stamp)
-        question = Question(identifier, slot, stamp, state, cacheable)
-        if not cacheable:
-            return await self._next.ask(question)
+        question = Question(identifier, slot, stamp, state, cacheable, onward)
+        answer = await (self._joined(question, entry) if cacheable else self._next.ask(question))
+        return answer if onward else answer.at_home
+
+    async def _joined(self, question: Question, entry: _Entry | None) -> Answer:
+        """The answer all get who ask the same at this moment; a kept one past its time if there is no other."""
+        key, stamp, state = (question.identifier.key, question.onward), question.stamp, question.state
         flight = self._flights.get(key)
         if flight is None or flight.stamp != stamp or flight.state != state:
             # What is under way may have been read before a change that is answered by now.
@@ -112,7 +111,7 @@ class Hot:
                 return entry.answer
             raise
 
-    def _landed(self, key: str, flight: _Flight | None) -> None:
+    def _landed(self, key: tuple[str, bool], flight: _Flight | None) -> None:
         if self._flights.get(key) is flight:
             del self._flights[key]
         if flight is not None and not flight.future.cancelled():
@@ -136,13 +135,15 @@ class Hot:
     async def _fetch(self, question: Question) -> Answer:
         answer = await self._next.ask(question)
         life = answer.life(self._seconds, self._now())
-        if life and self._most and len(answer.shown) <= SHOWN_MOST and self._still(question):
+        if life and self._most and len(answer.shown) <= SHOWN_MOST and self._may_keep(question, answer):
             kept = replace(answer, where=Where.HOT)  # once here, so that a hit says so at no cost
             self._keep(question.identifier.key, _Entry(kept, question.stamp, self._clock() + life))
         return answer
 
-    def _still(self, question: Question) -> bool:
-        """Whether an answer under the question's stamp and state can ever be given; else it would only take a place."""
+    def _may_keep(self, question: Question, answer: Answer) -> bool:
+        """Whether the answer can ever be given to others; else it would only take a place."""
+        if not question.may_keep(answer):
+            return False
         return self._shared.state() == question.state and self._shared.stamp(question.slot) == question.stamp
 
     def _keep(self, key: str, entry: _Entry) -> None:

@@ -25,11 +25,11 @@ class Measured:
         self._meter = meter
         self._clock = clock
 
-    async def ask(self, identifier: Identifier) -> Answer:
-        """What the next stage answers, and raises what it raises."""
+    async def ask(self, identifier: Identifier, *, onward: bool = True) -> Answer:
+        """What the next stage answers, and raises what it raises. Without `onward` no other node is asked."""
         began = self._clock()
         try:
-            answer = await self._next.ask(identifier)
+            answer = await self._next.ask(identifier, onward=onward)
         except Exception as error:
             outcome = _FAILURES.get(type(error), metrics.FAILED)
             self._meter.count(metrics.RESOLUTIONS, metrics.NOWHERE, outcome)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import date
 from functools import partial
 from typing import Any
+from urllib.parse import urlsplit
 
 from aiohttp.test_utils import TestClient
 
@@ -22,11 +23,14 @@ from node.config import Config
 from node.doorkeeper import Doorkeeper
 from node.follower import Follower
 from node.house import House
+from node.link import Link
 from node.meter import Meter, Totals
 from node.redis_cache import RedisCache
 from node.register.batcher import Batcher
 from node.register.measured import MeasuredBatcher
+from node.resolve.answer import Stage
 from node.resolve.cached import Cached
+from node.resolve.forwarded import Forwarded, Terms
 from node.resolve.hot import Hot
 from node.resolve.measured import Measured
 from node.resolve.own import Own
@@ -101,14 +105,19 @@ async def node(url: str, redis_url: str = "", **settings: Any) -> AsyncIterator[
         bell = asyncio.Event()
         announcer = Announcer(shared, redis, gone, bell.set)
         counter = Meter(counting, 1, 0)
-        own = Own(registry.lookup)
-        first = Cached(redis, shared, own, clock.monotonic, counter) if redis else own
+        admission = Admission(config.requests, config.peer_rate, clock.monotonic)
+        link = Link(urlsplit(config.toplevel_url).hostname or "")
+        last: Stage = Own(registry.lookup)
+        if config.toplevel_url:
+            terms = Terms.of(config)
+            last = Forwarded(last, link, terms, counter, admission.has_room, clock.monotonic, clock.seconds)
+        first = Cached(redis, shared, last, clock.monotonic, counter) if redis else last
         registrar = Registrar(registry.pool, registry.lookup, announcer, reuse_deleted=config.reuse_deleted == "allow")
         batcher = Batcher(registrar, config.write_rows, clock.seconds)
         hot = Hot(shared, first, config.hot_entries, config.cache_seconds, clock.monotonic, clock.seconds, counter)
         house = House(
             config=config,
-            admission=Admission(config.requests, config.peer_rate, clock.monotonic),
+            admission=admission,
             meter=counter,
             road=Measured(hot, counter, clock.monotonic),
             hot=hot,
@@ -128,6 +137,7 @@ async def node(url: str, redis_url: str = "", **settings: Any) -> AsyncIterator[
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         await announcer.close()
+        await link.close()
     if redis is not None:
         await redis.close()
     os.close(descriptor)

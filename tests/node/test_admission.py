@@ -25,6 +25,15 @@ def test_without_a_rate_only_what_is_in_hand_counts() -> None:
     assert door.admit("192.0.2.1") == 503
 
 
+@pytest.mark.parametrize(
+    ("in_hand", "waiting", "room"), [(0, 0, True), (3, 1000, True), (8, 3, True), (4, 4, False), (8, 1000, False)]
+)
+def test_those_who_wait_for_others_may_take_half_the_places(in_hand: int, waiting: int, room: bool) -> None:
+    door = Admission(8, 0, Clock())
+    door.in_hand = in_hand
+    assert door.has_room(waiting) is room
+
+
 def test_a_peer_may_send_a_burst_and_then_its_rate() -> None:
     clock = Clock()
     door = Admission(8, 5, clock)

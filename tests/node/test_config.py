@@ -60,6 +60,11 @@ def test_variables_that_are_no_settings_are_passed_over(name: str) -> None:
         ("IDNODE_PREFIX", "eighty-eight"),
         ("IDNODE_TRUSTED_PROXIES", "127.0.0.1, proxy.example"),
         ("IDNODE_TRUSTED_PROXIES", "10.0.0.1/8"),
+        ("IDNODE_FORWARD_NETWORKS", "10.0.0.0/8, elsewhere"),
+        ("IDNODE_FORWARD_NETWORKS", "10.0.0.1/8"),
+        ("IDNODE_TOPLEVEL_URL", "toplevel:8100"),
+        ("IDNODE_TOPLEVEL_URL", "http://"),
+        ("IDNODE_TOPLEVEL_URL", "http://toplevel:port"),
         ("IDNODE_AUDIT_SECONDS", "soon"),
         ("IDNODE_AUDIT_SECONDS", "nan"),
         ("IDNODE_AUDIT_SECONDS", "-0.5"),
@@ -88,12 +93,20 @@ def test_a_bad_value_is_one_sentence_in_two_languages_that_names_the_setting(var
         ("IDNODE_REDIS_URL", "rediss://cache.example:6380/1"),
         ("IDNODE_REDIS_URL", "unix:///run/valkey.sock"),
         ("IDNODE_SECRET_KEY", KEY),
+        ("IDNODE_TOPLEVEL_URL", "http://toplevel:8100"),
+        ("IDNODE_TOPLEVEL_URL", "https://[2001:db8::1]/idis/"),
     ],
 )
 def test_what_servers_are_called_is_taken(variable: str, value: str) -> None:
     name = variable.removeprefix("IDNODE_").lower()
     assert getattr(load({variable: value}), name) == value
     assert getattr(load({variable: ""}), name) == ""
+
+
+def test_networks_are_read_from_a_list() -> None:
+    assert load({}).networks == ()
+    given = load({"IDNODE_FORWARD_NETWORKS": " 127.0.0.0/8,fd00::/8 , 192.0.2.1,"})
+    assert [str(network) for network in given.networks] == ["127.0.0.0/8", "fd00::/8", "192.0.2.1/32"]
 
 
 def test_the_key_is_thirty_two_octets() -> None:

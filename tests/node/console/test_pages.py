@@ -15,6 +15,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from yarl import URL
 
+from node import clock
 from node.config import Config
 from node.console import pages
 from node.console.pages import BUSY, LANGUAGES, MALFORMED, NOTICES, UNITS, WORDS, Look, found_page, landing_page
@@ -417,6 +418,7 @@ def test_every_outcome_but_found_has_its_status() -> None:
         Outcome.GONE: 410,
         Outcome.STOPPED: 403,
         Outcome.FOREIGN: 404,
+        Outcome.UNREACHABLE: 502,
     }
     assert set(Outcome) - NOTICES.keys() == {Outcome.FOUND}
 
@@ -475,12 +477,17 @@ class Rooms:
             "88.999.1001/a/../b?c#d%": Answer(Outcome.FOUND, 1, 1, 2, 0, 0, b"[]"),
             "88.999.1001/GONE": Answer(Outcome.GONE, 2, 1, 2),
             "88.999.5001/X": Answer(Outcome.STOPPED, 1, 2, 2),
+            "88.777.1/FOUND": Answer(Outcome.FOUND, 0, 0, 2, shown=shown((1, "productName", "别处的包")), until=2**40),
+            "88.777.1/NEVER": Answer(Outcome.ABSENT, 0, 0, 2, until=2**40),
+            "88.777.1/AWAY": Answer(Outcome.UNREACHABLE, 0, 0, 2, until=2**40),
             "88.999.1001/BUSY": BusyError("full"),
             "88.999.1001/AWAY": UnavailableError("gone"),
         }
         self.away = False
+        self.onward = True
 
-    async def ask(self, identifier: Identifier) -> Answer:
+    async def ask(self, identifier: Identifier, *, onward: bool = True) -> Answer:
+        self.onward = onward
         ours = identifier.prefix.startswith("88.999.")
         answer = self.answers.get(identifier.key, Answer(Outcome.ABSENT if ours else Outcome.FOREIGN, 0, 1, 2))
         if isinstance(answer, Exception):
@@ -572,6 +579,8 @@ async def test_programs_get_what_the_handle_api_gives(ask: Ask, path: str, accep
         ("/88.999.1001/GONE", 410, "已注销"),
         ("/88.999.5001/X", 403, "前缀已停用"),
         ("/88.1/x", 404, "不属于本节点"),
+        ("/88.777.1/NEVER", 404, "没有登记过"),
+        ("/88.777.1/AWAY", 502, "暂时查不到"),
         ("/abc", 400, "这不是标识"),
         ("/88.1/%FF", 400, "这不是标识"),
         ("/88.999.1001/BUSY", 503, "系统繁忙"),
@@ -586,6 +595,49 @@ async def test_what_is_not_found_says_why_and_is_not_kept(ask: Ask, path: str, s
     assert "ETag" not in answer.headers
     assert answer.headers.get("Retry-After") == ("1" if status == 503 else None)
     assert "Content-Security-Policy" in answer.headers
+
+
+async def test_what_another_node_answered_says_so(ask: Ask) -> None:
+    zh, en = await ask("/88.777.1/FOUND"), await ask("/88.777.1/FOUND?lang=en")
+    assert Page(zh.text).all("h1") == ["别处的包"]
+    assert "88.777.1" in Page(zh.text).all("dd")
+    assert "另一个节点" in Page(zh.text).all("dd")
+    assert "another node" in Page(en.text).all("dd")
+    assert "另一个节点" not in (await ask(f"/{BAG}")).text
+    assert zh.headers["Cache-Control"] == "public, max-age=60"
+    assert "另一个节点" in (await ask("/88.777.1/NEVER")).text
+    assert Page((await ask("/88.777.1/AWAY")).text).all("a").count("重试") == 1
+
+
+async def test_a_page_is_kept_no_longer_than_what_it_shows(ask: Ask, rooms: Rooms) -> None:
+    soon = Answer(Outcome.FOUND, 0, 0, 2, shown=b"[]", until=clock.seconds() + 20)
+    rooms.answers["88.777.1/FOUND"] = soon
+    for accept in ("text/html", "application/json"):
+        keeping = (await ask("/88.777.1/FOUND", Accept=accept)).headers["Cache-Control"]
+        assert 0 < int(keeping.removeprefix("public, max-age=")) <= 20
+
+
+@pytest.mark.parametrize(
+    ("header", "onward"),
+    [
+        (None, True),
+        ("88.777", False),
+        ("cloudflare; loops=1", True),
+        ("cloudflare, 88.777;v=1", False),
+        ("88.777, cloudflare", False),
+        ("", True),
+        (", ,", True),
+        ("88.777.", True),
+        ("fly.io", True),
+    ],
+)
+async def test_the_question_of_another_node_is_known_by_its_header(
+    ask: Ask, rooms: Rooms, header: str | None, onward: bool
+) -> None:
+    headers = {} if header is None else {"CDN_Loop": header}
+    for accept in ("text/html", "application/json"):
+        await ask(f"/{BAG}", Accept=accept, **headers)
+        assert rooms.onward is onward
 
 
 async def test_bad_syntax_is_explained_in_the_language_of_the_page(ask: Ask) -> None:

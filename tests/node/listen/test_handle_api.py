@@ -1,14 +1,18 @@
 """The reading half of the Handle HTTP API on a node in this process; how paths are routed is proven in tests/whole/."""
 
+import asyncio
 from typing import Any
 
 import pytest
 
+from node import metrics
 from node.listen import handle_api
 from proto.errors import ProtoError
 from registry.errors import UnavailableError
 from tests.fakes.in_process import node
+from tests.fakes.other_node import hangs, knows, knows_nothing, other_node, refers, says
 from tests.fakes.small_registry import PREFIX
+from tests.waiting import until
 
 PATH = f"/api/handles/{PREFIX}"
 
@@ -104,3 +108,68 @@ async def test_a_registered_change_is_seen_at_once_and_stopping_a_prefix_too(dat
             assert [await code("A"), await code("B")] == [expected, expected]
         assert (await running.call("DELETE", "/identityv2/data", {"handle": f"{PREFIX}/B"}))[1]["status"] == 1
         assert await code("B") == (404, 100)
+
+
+# -- what lives on another node
+
+LOOPBACK = {"forward_networks": "127.0.0.0/8"}
+
+
+async def test_what_lives_on_another_node_is_answered_as_if_it_lived_here(database: str) -> None:
+    async with (
+        other_node(knows()) as second,
+        other_node(refers(second.site)) as top,
+        node(database, toplevel_url=top.url, **LOOPBACK) as running,
+    ):
+        async with running.client.get("/api/handles/88.777.1/a%20b?index=1&pretty") as response:
+            assert response.status == 200
+            assert (await response.json(content_type=None))["handle"] == "88.777.1/a b"
+            assert 0 < int(response.headers["Cache-Control"].removeprefix("public, max-age=")) <= 60
+            tag = response.headers["ETag"]
+        again = {"If-None-Match": tag}
+        async with running.client.get("/api/handles/88.777.1/a%20b", headers=again) as response:
+            assert response.status == 304
+        assert second.asked == ["88.777.1/a b"], "kept as any other answer"
+        second.saying = knows_nothing()
+        assert await running.call("GET", "/api/handles/88.777.1/b", who=None) == (
+            404,
+            {"responseCode": 100, "handle": "88.777.1/b"},
+        )
+        second.saying = says(200, b"<html>")
+        status, body = await running.call("GET", "/api/handles/88.777.1/c", who=None)
+        assert (status, body["responseCode"], body["handle"]) == (502, 2, "88.777.1/c")
+        outcomes = {s.labels: s.value for s in running.totals.samples(metrics.RESOLUTIONS, 0.0) if s.value}
+        assert outcomes == {
+            ("forwarded", "found"): 1,
+            ("hot", "found"): 1,
+            ("forwarded", "absent"): 1,
+            ("forwarded", "unreachable"): 1,
+        }
+
+
+async def test_another_node_is_never_sent_on(database: str) -> None:
+    async with other_node(knows()) as top, node(database, toplevel_url=top.url, **LOOPBACK) as running:
+        await running.create("A")
+        for loop, count in (("88.777", 0), ("88.999", 1), ("cdn.example, 88.777, 88.999;x=1", 2)):
+            here = await running.call("GET", f"{PATH}/A", who=None, **{"CDN-Loop": loop})
+            assert here[0] == 200
+            status, body = await running.call("GET", "/api/handles/88.777.1/x", who=None, **{"CDN-Loop": loop})
+            assert (status, body["responseCode"]) == (400, 301)
+            counted = {s.labels: s.value for s in running.totals.samples(metrics.FORWARDS, 0.0)}
+            assert counted[("loop",)] == 2 * count
+        assert top.asked == []
+        assert (await running.call("GET", "/api/handles/88.777.1/x", who=None))[0] == 200
+        status, body = await running.call("GET", "/api/handles/88.777.1/x", who=None, **{"CDN-Loop": "88.777"})
+        assert (status, body["responseCode"]) == (400, 301), "nor told what was heard"
+
+
+async def test_a_top_level_node_that_hangs_keeps_no_question_for_our_own_waiting(database: str) -> None:
+    async with other_node(hangs) as top, node(database, toplevel_url=top.url, requests=64, **LOOPBACK) as running:
+        await running.create(*(f"S{n}" for n in range(40)))
+        foreign = [asyncio.create_task(running.call("GET", f"/api/handles/88.{n}/x", who=None)) for n in range(60)]
+        await until(lambda: sum(task.done() for task in foreign) > 20)
+        assert {task.result()[0] for task in foreign if task.done()} == {503}, "beyond half of what may be in hand"
+        for n in range(40):
+            assert (await running.call("GET", f"{PATH}/S{n}", who=None))[0] == 200
+        assert sum(not task.done() for task in foreign) >= 20, "they still wait"
+        assert {task[0] for task in await asyncio.gather(*foreign)} == {502, 503}

@@ -17,6 +17,7 @@ from node.listen import bodies, own_api
 from node.listen.own_api import LINE_OCTETS, RESOLVE_MOST
 from registry.errors import UnavailableError
 from tests.fakes.in_process import STRANGER_PREFIX, Node, node
+from tests.fakes.other_node import knows, other_node, refers
 from tests.fakes.small_registry import PREFIX
 
 NDJSON = {"Content-Type": "application/x-ndjson"}
@@ -171,10 +172,10 @@ async def test_a_line_that_fails_in_an_unforeseen_way_is_one_line(database: str)
         await running.create("A", "B")
         ask = running.house.hot.ask
 
-        async def failing(identifier: Any) -> Any:
+        async def failing(identifier: Any, *, onward: bool) -> Any:
             if identifier.suffix == "B":
                 raise ZeroDivisionError("secret")
-            return await ask(identifier)
+            return await ask(identifier, onward=onward)
 
         running.house.hot.ask = failing  # type: ignore[method-assign]
         sent = b"\n".join(json.dumps(f"{PREFIX}/{suffix}").encode() for suffix in "ABA")
@@ -348,3 +349,29 @@ async def _nothing_there(running: Node) -> None:
         status, answer = await running.call(method, path, who=None)
         assert status in {404, 405}
         assert answer
+
+
+# -- what lives on another node
+
+
+async def test_a_whole_batch_may_live_on_another_node(database: str) -> None:
+    async with (
+        other_node(knows()) as second,
+        other_node(refers(second.site)) as top,
+        node(database, toplevel_url=top.url, forward_networks="127.0.0.0/8") as running,
+    ):
+        names = [f"88.777.1/{n}" for n in range(RESOLVE_MOST)]
+        status, body = await running.call("POST", "/api/v1/resolve", {"identifiers": names}, who=None)
+        assert status == 200
+        assert [(each["responseCode"], each["handle"]) for each in body["results"]] == [(1, n) for n in names]
+        assert len(top.asked) == 1
+        streamed = b"\n".join(json.dumps(f"88.777.1/s{n}").encode() for n in range(300))
+        async with running.client.post("/api/v1/resolve", data=streamed, headers=NDJSON) as response:
+            lines = [json.loads(line) for line in (await response.read()).splitlines()]
+        assert [line["values"][0]["data"]["value"] for line in lines] == [f"88.777.1/s{n}" for n in range(300)]
+        for headers in ({}, NDJSON):
+            data = b'{"identifiers":["88.777.1/never"]}' if not headers else b'"88.777.1/never"'
+            async with running.client.post(
+                "/api/v1/resolve", data=data, headers=headers | {"CDN-Loop": "88.777"}
+            ) as response:
+                assert b'"responseCode":301' in await response.read()

@@ -21,6 +21,7 @@ def test_every_outcome_has_a_status() -> None:
         Outcome.GONE: 404,
         Outcome.STOPPED: 400,
         Outcome.FOREIGN: 400,
+        Outcome.UNREACHABLE: 502,
     }
 
 
@@ -47,6 +48,13 @@ def test_a_stopped_prefix_is_301_and_says_so() -> None:
     assert answer["responseCode"] == 301
     assert "88.999.1001已停用" in answer["message"]
     assert "is stopped" in answer["message"]
+
+
+def test_a_node_out_of_reach_is_an_error_of_its_own() -> None:
+    answer = json.loads(body(Outcome.UNREACHABLE))
+    assert (answer["responseCode"], answer["handle"]) == (2, HANDLE)
+    assert "没有给出可用的回答" in answer["message"]
+    assert "no answer that can be used" in answer["message"]
 
 
 def test_what_snms_clients_know_is_said_word_for_word() -> None:

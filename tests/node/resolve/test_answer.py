@@ -1,10 +1,13 @@
 """`Answer`: what shared caches hold is read back as it was, and Redis finds the version where it looks for it."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.resolve.answer import Answer, Outcome, Where
+from node.resolve.answer import Answer, Outcome, Question, Where
+from proto.identifier import Identifier
 
 LONG = st.integers(0, 2**64 - 1)
 WORD = st.integers(0, 2**32 - 1)
@@ -43,6 +46,7 @@ def test_numbers_of_outcomes_stay_what_they_are() -> None:
         "GONE": 3,
         "STOPPED": 4,
         "FOREIGN": 5,
+        "UNREACHABLE": 6,
     }
 
 
@@ -55,3 +59,25 @@ def test_the_tag_changes_with_version_and_epochs_only() -> None:
         Answer(Outcome.FOUND, 3, 7, 21, 9, 23, b"[1]"),
     ]
     assert len({answer.tag, *(each.tag for each in others)}) == 4
+
+
+def test_the_tag_of_what_another_node_said_goes_by_what_it_said() -> None:
+    one, other = (Answer(Outcome.FOUND, 0, 0, 11, shown=shown) for shown in (b"[1]", b"[2]"))
+    assert one.tag != other.tag
+    assert replace(one, epoch=12, until=99).tag == one.tag
+    assert one.tag.startswith('"')
+
+
+def test_other_nodes_are_told_nothing_of_what_lives_elsewhere() -> None:
+    mine = Answer(Outcome.FOUND, 3, 7, 21, 9, 22, b"[1]")
+    assert mine.at_home is mine
+    for outcome in (Outcome.FOUND, Outcome.ABSENT, Outcome.UNREACHABLE, Outcome.FOREIGN):
+        said = Answer(outcome, 0, 0, 11, shown=b"[1]", until=99)
+        assert said.at_home == Answer(Outcome.FOREIGN, 0, 0, 11)
+
+
+def test_what_is_told_to_other_nodes_is_kept_for_nobody_else() -> None:
+    mine, said = Answer(Outcome.FOUND, 3, 7, 21), Answer(Outcome.FOREIGN, 0, 0, 11)
+    for onward in (True, False):
+        question = Question(Identifier.parse("88.1/a"), 0, b"", b"", cacheable=True, onward=onward)
+        assert (question.may_keep(mine), question.may_keep(said)) == (True, onward)

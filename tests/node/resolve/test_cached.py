@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import redis.asyncio
 
+from node import clock
 from node.embedded import Servers
 from node.metrics import REDIS_FILLS
 from node.redis_cache import Fill
@@ -88,6 +89,15 @@ async def test_absent_answers_are_shared_too(world: World) -> None:
     await world.ask()
     assert (await world.ask()).outcome is Outcome.ABSENT
     assert len(world.next.asked) == 1
+
+
+async def test_what_another_node_was_told_is_not_shared(world: World) -> None:
+    world.next.answer = Answer(Outcome.FOREIGN, 0, 0, EPOCH)
+    await world.stage.ask(Question(BAG, 0, b"", b"", cacheable=True, onward=False))
+    await world.filled()
+    world.next.answer = Answer(Outcome.FOUND, 0, 0, EPOCH, shown=b"[1]", until=clock.seconds() + 30)
+    assert await world.ask() == world.next.answer
+    assert len(world.next.asked) == 2
 
 
 @pytest.mark.parametrize("why", ["pending or in doubt", "distrusted"])

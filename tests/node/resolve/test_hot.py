@@ -358,6 +358,37 @@ async def test_an_answer_that_may_not_be_given_is_no_help_when_nobody_else_answe
         await world.hot.ask(BAG)
 
 
+async def test_another_node_is_told_only_what_lives_here(world: World) -> None:
+    elsewhere = Answer(Outcome.FOUND, 0, 0, EPOCH, shown=b"[1]")
+    world.next.answer = elsewhere
+    assert await world.hot.ask(BAG) == elsewhere
+    assert (await world.hot.ask(BAG, onward=False)).outcome is Outcome.FOREIGN
+    assert world.asked == 1
+    world.next.answer = elsewhere.at_home
+    assert (await world.hot.ask(OTHER, onward=False)).outcome is Outcome.FOREIGN
+    world.next.answer = elsewhere
+    assert await world.hot.ask(OTHER) == elsewhere, "what the other node was told is not kept for people"
+    assert [question.onward for question in world.next.questions] == [True, False, True]
+
+
+async def test_what_lives_here_is_kept_whoever_asked_first(world: World) -> None:
+    assert await world.hot.ask(BAG, onward=False) == found(1)
+    assert await world.hot.ask(BAG) == found(1)
+    assert world.asked == 1
+
+
+async def test_another_node_s_question_does_not_wait_for_one_that_may_go_on_to_it(world: World) -> None:
+    world.next.hold()
+    person = asyncio.create_task(world.hot.ask(BAG))
+    node = asyncio.create_task(world.hot.ask(BAG, onward=False))
+    await settle()
+    assert world.asked == 2
+    world.next.let(1, Answer(Outcome.FOREIGN, 0, 0, EPOCH))
+    assert (await node).outcome is Outcome.FOREIGN
+    world.next.let(0, found(1))
+    assert await person == found(1)
+
+
 # -- epochs, doubt, generation
 
 

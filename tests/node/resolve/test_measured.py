@@ -19,10 +19,12 @@ class Road:
     def __init__(self) -> None:
         self.now = 50.0
         self.seconds = 0.0
+        self.onward = True
         self.end: Answer | BaseException = Answer(Outcome.FOUND, 3, 7, 1, shown=b"[]", where=Where.CACHED)
 
-    async def ask(self, identifier: Identifier) -> Answer:
+    async def ask(self, identifier: Identifier, *, onward: bool) -> Answer:
         assert identifier is BAG
+        self.onward = onward
         self.now += self.seconds
         if isinstance(self.end, BaseException):
             raise self.end
@@ -40,6 +42,14 @@ class World:
 @pytest.fixture
 def world() -> World:
     return World()
+
+
+async def test_whether_other_nodes_may_be_asked_is_handed_on(world: World) -> None:
+    for onward in (True, False):
+        await world.measured.ask(BAG, onward=onward)
+        assert world.road.onward is onward
+    await world.measured.ask(BAG)
+    assert world.road.onward
 
 
 async def test_an_answer_is_handed_on_and_counted(world: World) -> None:

@@ -1,0 +1,118 @@
+"""Whom of other nodes this one may ask: which addresses, how many questions at once, and who rests after failing.
+
+Only counts and compares: nothing is sent here.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_network
+from typing import Final
+
+from node.gather import BusyError
+from proto.values.site import Address
+
+Network = IPv4Network | IPv6Network
+
+QUESTIONS_EACH: Final = 1024
+"""Questions to one neighbour at once, those waiting for a connection included: a batch of 1000 finds room."""
+FAILURES_MOST: Final = 5
+"""Failures in a row after which a neighbour rests: fewer may be one odd record."""
+REST_SECONDS: Final = 5.0
+"""How long: long enough to cost nobody anything, short enough that a restarted neighbour is back at once."""
+NEIGHBOURS_MOST: Final = 4096
+"""Neighbours remembered, more than there are secondary nodes; the one longest not asked is forgotten."""
+
+_NEVER: Final = [
+    ip_network(text)
+    for text in (
+        "0.0.0.0/8",  # this host (RFC 791)
+        "255.255.255.255/32",  # broadcast
+        "224.0.0.0/4",  # multicast
+        "::/128",
+        "ff00::/8",
+    )
+]
+"""Addresses no single machine has: refused even in an allowed network."""
+_HIDING: Final = [
+    ip_network(text)
+    for text in (
+        "192.0.0.0/24",  # protocol assignments, among them of translators (RFC 6890)
+        "192.88.99.0/24",  # 6to4 relays (RFC 7526)
+        "2002::/16",  # 6to4 (RFC 3056)
+        "2001::/23",  # Teredo and other tunnels (RFC 4380, RFC 6890)
+        "3fff::/20",  # documentation (RFC 9637)
+    )
+]
+"""Addresses that lead to another one inside, or nowhere, though some editions of `ipaddress` call them global."""
+_UNICAST: Final = ip_network("2000::/3")
+"""All IPv6 there is for ordinary hosts (RFC 4291 §2.4); NAT64, mapped and compatible IPv4 lie outside of it."""
+
+
+def acceptable(address: Address, allowed: Sequence[Network]) -> bool:
+    """Whether a stranger's word is enough to connect to `address`: a public one, or one in an `allowed` network."""
+    if any(address in network for network in _NEVER):
+        return False
+    if any(address in network for network in allowed):
+        return True
+    if not address.is_global or address.is_multicast or address.is_reserved:
+        return False
+    if any(address in network for network in _HIDING):
+        return False
+    return isinstance(address, IPv4Address) or address in _UNICAST
+
+
+class RestingError(Exception):
+    """The neighbour has failed again and again and is not asked now."""
+
+
+@dataclass(slots=True)
+class _Neighbour:
+    asked: int = 0
+    failures: int = 0
+    rests_until: float = 0.0
+
+
+class Neighbours:
+    """Counts for each neighbour, named by what its URLs begin with. `clock` gives monotonic seconds."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._known: OrderedDict[str, _Neighbour] = OrderedDict()
+
+    @contextmanager
+    def asking(self, name: str) -> Iterator[None]:
+        """Around a question: raises BusyError or RestingError instead of beginning it.
+
+        After a rest one question goes ahead of all others and decides.
+        """
+        neighbour = self._neighbour(name)
+        if neighbour.failures >= FAILURES_MOST and (neighbour.asked or self._clock() < neighbour.rests_until):
+            raise RestingError(name)
+        if neighbour.asked >= QUESTIONS_EACH:
+            raise BusyError
+        neighbour.asked += 1
+        try:
+            yield
+        finally:
+            neighbour.asked -= 1
+
+    def answered(self, name: str) -> None:
+        """It gave an answer that can be used."""
+        self._neighbour(name).failures = 0
+
+    def failed(self, name: str) -> None:
+        """It gave none."""
+        neighbour = self._neighbour(name)
+        neighbour.failures = min(neighbour.failures + 1, FAILURES_MOST)
+        neighbour.rests_until = self._clock() + REST_SECONDS
+
+    def _neighbour(self, name: str) -> _Neighbour:
+        neighbour = self._known.setdefault(name, _Neighbour())
+        self._known.move_to_end(name)
+        if len(self._known) > NEIGHBOURS_MOST:
+            idle = next((each for each, one in self._known.items() if not one.asked), name)
+            if idle != name:
+                del self._known[idle]
+        return neighbour
