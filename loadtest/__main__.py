@@ -53,9 +53,19 @@ def main() -> int:
         say("已中止。 Stopped.")
         return 2
     print(report.table(told))
-    if settings.report:
-        text = json.dumps(report.document(told), ensure_ascii=False, indent=1)
+    return _kept(settings, told)
+
+
+def _kept(settings: Settings, told: Told) -> int:
+    """Writes the JSON, if it is wanted; the exit code."""
+    if settings.report is None:
+        return told.exit_code
+    text = json.dumps(report.document(told), ensure_ascii=False, indent=1)
+    try:
         settings.report.write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        say(f"结果没有写成：{error}。 The result could not be written: {error}.")
+        return 2
     return told.exit_code
 
 

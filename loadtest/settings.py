@@ -168,6 +168,10 @@ def _check(settings: Settings) -> None:
         )
     if ("foreign" in mix) != bool(settings.foreign):
         raise SettingsError("foreign与--foreign-prefix要一起用。 foreign and --foreign-prefix go together.")
+    if settings.report and not settings.report.parent.is_dir():
+        raise SettingsError(
+            f"--report：没有目录{settings.report.parent}。 There is no folder {settings.report.parent}."
+        )
     if settings["connections"] < settings["processes"]:
         raise SettingsError(
             "--connections不能少于--processes。 --connections must not be less than --processes: each wants one."

@@ -75,6 +75,7 @@ def test_a_node_may_be_named_by_its_address(tmp_path: Path) -> None:
         (["--mix", "foreign=1"], "--foreign-prefix"),
         (["--foreign-prefix", "88.7.1"], "--foreign-prefix"),
         (["--connections", "1", "--processes", "2"], "--connections"),
+        (["--report", "/nowhere/r.json"], "--report"),
     ],
 )
 def test_what_makes_no_sense_is_a_sentence_in_both_languages(words: list[str], what: str, ready: str) -> None:

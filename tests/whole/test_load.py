@@ -109,6 +109,14 @@ def mean_octets(measured: Any) -> int:
     return round(measured["total"]["octets"] / measured["total"]["answered"])
 
 
+def test_a_result_that_cannot_be_written_is_a_sentence(world: Any, tmp_path: Path) -> None:
+    words = ["--mix", "absent=1", "--seconds", "0.2", "--report", str(tmp_path)]
+    code, _, output = load(world.data / "ready.json", *words)
+    assert code == 2
+    assert "could not be written" in output
+    assert "Σ" in output
+
+
 def test_without_a_node_it_is_a_sentence(tmp_path: Path) -> None:
     code, told, output = load(tmp_path / "ready.json")
     assert (code, told) == (2, {})
