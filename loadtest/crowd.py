@@ -147,8 +147,9 @@ class Crowd:
         def ring() -> None:
             nonlocal due
             for _ in range(BURST):
-                if due is None or due > _now():
+                if due is None or (late := _now() - due) < 0:
                     break
+                self.tally.late.add(late)
                 self._arrive(due)
                 due = next(moments, None)
             if due is None:

@@ -192,6 +192,7 @@ def _compared_lines(turns: Sequence[Turn]) -> list[str]:
 
 def _crowd_lines(told: Told, tally: Tally) -> list[str]:
     lines = [f"负载进程：忙+等CPU the crowd's processes, busy + stalled: {_shares(tally)}"]
+    lines += _late_lines(tally)
     lines += [f"对标尺时 against the yardstick: {_shares(turn.yardstick)}" for turn in told.turns if turn.yardstick]
     if told.limited:
         lines.append(
@@ -207,6 +208,13 @@ def _crowd_lines(told: Told, tally: Tally) -> list[str]:
             "WARNING: the cold ones ran out and began anew: a larger --population."
         )
     return lines
+
+
+def _late_lines(tally: Tally) -> list[str]:
+    """How late the crowd itself was, which every latency contains; nothing of a closed run."""
+    times = _times(tally.late)
+    told = " ".join(f"{name} {_milliseconds(times[name]):.2f}" for name in ("p50", "p99", "max") if tally.late.count)
+    return [f"其中负载进程自己的延误 of which the crowd's own lateness, ms: {told}"] if told else []
 
 
 def _shares(tally: Tally) -> str:
@@ -267,11 +275,11 @@ def _measured(tally: Tally) -> dict[str, Any]:
         "total": _line(tally.total, tally.seconds),
         "cpu": [round(share, 3) for share in tally.cpu],
         "stalled": [round(share, 3) for share in tally.stalled],
+        "late_ms": _latency(tally.late),
     }
 
 
 def _line(line: Line, seconds: float) -> dict[str, Any]:
-    times = {name: _milliseconds(each) for name, each in _times(line.latency).items()}
     return {
         "sent": line.sent,
         "answered": line.answered,
@@ -280,8 +288,13 @@ def _line(line: Line, seconds: float) -> dict[str, Any]:
         "shed": line.shed,
         "rate": round(_rate(line.answered, seconds), 2),
         "octets": line.octets,
-        "latency_ms": times | {"mean": _milliseconds(line.latency.mean)},
+        "latency_ms": _latency(line.latency),
     }
+
+
+def _latency(latency: Histogram) -> dict[str, float | None]:
+    times = {name: _milliseconds(each) for name, each in _times(latency).items()}
+    return times | {"mean": _milliseconds(latency.mean)}
 
 
 def _resolutions(counted: Mapping[tuple[str, str], int] | None) -> list[dict[str, Any]] | None:

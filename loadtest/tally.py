@@ -51,7 +51,8 @@ class Tally:
     """A run of one process, or of several.
 
     `seconds` is how long it took until the last answer; of that time, `cpu` is the share each process was busy and
-    `stalled` the share it wanted a processor and got none. `opened` counts connections, `refused` attempts that failed;
+    `stalled` the share it wanted a processor and got none. `late` is how long after they were due the crowd came to its
+    open arrivals, whether or not a connection was free. `opened` counts connections, `refused` attempts that failed;
     `cold_reached` is how far the cold members were asked.
     """
 
@@ -60,6 +61,7 @@ class Tally:
     seconds: float = 0.0
     cpu: list[float] = field(default_factory=list)
     stalled: list[float] = field(default_factory=list)
+    late: Histogram = field(default_factory=Histogram)
     opened: int = 0
     refused: int = 0
     cold_reached: int = 0
@@ -93,6 +95,7 @@ class Tally:
         self.seconds = max(self.seconds, other.seconds)
         self.cpu += other.cpu
         self.stalled += other.stalled
+        self.late.merge(other.late)
         self.opened += other.opened
         self.refused += other.refused
         self.cold_reached = max(self.cold_reached, other.cold_reached)

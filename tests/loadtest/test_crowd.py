@@ -145,6 +145,17 @@ async def test_requests_start_when_they_are_due_and_not_before(start: Start) -> 
         await made.open(iter(even(20, 0.01)), begin)
     assert len(seen) == 20
     assert all(at >= begin + due for at, due in zip(seen, even(20, 0.01), strict=True))
+    assert made.tally.late.count == 20
+
+
+async def test_the_lateness_of_the_crowd_itself_is_told(start: Start) -> None:
+    """Arrivals that were due half a second before it began: the server could not be faster."""
+    port = await start(honest)
+    async with Crowd("127.0.0.1", port, 4, questions(), wrong) as made:
+        await made.open(iter(even(10, 0.001)), time.monotonic() - 0.5)
+    assert made.tally.late.count == 10
+    assert made.tally.late.least >= 0.49
+    assert made.tally.lines["warm"].latency.least >= made.tally.late.least
 
 
 async def test_waiting_for_a_connection_counts_from_when_the_request_was_due(start: Start) -> None:

@@ -83,6 +83,15 @@ def test_troubles_are_told(told: Told) -> None:
     assert run.wrapped == 1
 
 
+def test_how_late_the_crowd_was_is_told_of_open_runs_only(told: Told) -> None:
+    late = tally(10, 0.002)
+    for each in (0.25, 0.25, 0.25):
+        late.late.add(each)
+    text = report.table(replace(told, turns=[Turn(late)]))
+    assert "the crowd's own lateness, ms: p50 250.00 p99 250.00 max 250.00" in text
+    assert "lateness" not in report.table(told)
+
+
 def test_nothing_answered_proves_nothing(told: Told) -> None:
     assert replace(told, turns=[Turn(Tally())]).exit_code == 2
     assert "–" in report.table(replace(told, turns=[Turn(tally(0, 1.0))]))
