@@ -8,8 +8,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 FILES = sorted(
     str(file.relative_to(ROOT))
-    for room in ("proto", "registry", "node")
-    for file in (ROOT / room).rglob("*.py")
+    for pattern in ("proto/**/*.py", "registry/**/*.py", "node/**/*.py", "loadtest/*.py")
+    for file in ROOT.glob(pattern)
     if file.name != "__init__.py"
 )
 ELSEWHERE = {
@@ -23,6 +23,11 @@ ELSEWHERE = {
     "node/server.py": "tests/node/test_embedded.py",
     "node/quarters.py": "tests/node/test_embedded.py",
     "node/deathwatch.py": "tests/node/test_embedded.py",
+    "loadtest/alarm.py": "tests/loadtest/test_crowd.py",
+    "loadtest/target.py": "tests/loadtest/test_settings.py",
+    "loadtest/said.py": "tests/loadtest/test_history_crowd.py",
+    "loadtest/wire.py": "tests/loadtest/test_history_crowd.py",
+    "loadtest/__main__.py": "tests/whole/test_load.py",
 }
 """File to the test that proves it instead, and that speaks of it."""
 

@@ -1,4 +1,4 @@
-"""The load test on the real thing: a short run of every class is right, a second one finds its population, a fault of
+"""The load test (loadtest/__main__.py) on the real thing: a short run of every class is right, a second one finds its population, a fault of
 the node is found out, and the yardstick is compared with. Figures are not judged here: nothing is a timed test.
 """
 
