@@ -1,5 +1,5 @@
-"""The load test (loadtest/__main__.py) on the real thing: a short run of every class is right, a second one finds its population, a fault of
-the node is found out, and the yardstick is compared with. Figures are not judged here: nothing is a timed test.
+"""The load test (loadtest/__main__.py) on the real thing: each class is right, a second run finds its population, a
+fault of the node is found out, and the yardstick is compared with. Figures are not judged: nothing is a timed test.
 """
 
 import json
