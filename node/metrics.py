@@ -233,6 +233,9 @@ HTTP_INTERNAL_ERRORS: Final = _counter(
     face=FACES,
 )
 HTTP_IN_HAND: Final = _gauge("http_requests_in_hand", "正在处理的HTTP请求数", "HTTP requests in hand")
+HTTP_BODIES: Final = _gauge(
+    "http_arriving_bytes", "正在接收的请求体已到的字节", "octets here of bodies that are still arriving"
+)
 HTTP_CONNECTIONS: Final = _gauge("http_connections", "打开的HTTP连接数", "HTTP connections open")
 
 # -- the national node: uplink and forwarding
@@ -366,6 +369,7 @@ COUNTED: Final = (
     HTTP_REFUSED,
     HTTP_INTERNAL_ERRORS,
     HTTP_IN_HAND,
+    HTTP_BODIES,
     HTTP_CONNECTIONS,
     UPLINK_OLDEST,
     UPLINK_QUEUE,

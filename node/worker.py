@@ -20,9 +20,10 @@ from node.doorkeeper import Doorkeeper
 from node.house import House
 from node.link import Link
 from node.listen import handle_api, http, own_api, snms_api, snms_templates
+from node.listen.bodies import BODIES
 from node.listen.connection import bounded
 from node.meter import Meter
-from node.metrics import HTTP_CONNECTIONS, HTTP_IN_HAND, HTTP_REFUSED, REDIS_FAILURES
+from node.metrics import HTTP_BODIES, HTTP_CONNECTIONS, HTTP_IN_HAND, HTTP_REFUSED, REDIS_FAILURES
 from node.pool_watch import PoolWatch
 from node.redis_cache import BROKEN, RedisCache
 from node.register.batcher import Batcher
@@ -99,7 +100,8 @@ async def run(config: Config, place: process.Place) -> None:
         announcer=announcer,
         doorkeeper=Doorkeeper(lookup, steward, Vault(config.key()), partial(clock.today, config.zone)),
     )
-    runner = web.AppRunner(_doors(house), shutdown_timeout=http.DRAIN_SECONDS)
+    app = _doors(house)
+    runner = web.AppRunner(app, shutdown_timeout=http.DRAIN_SECONDS)
     await runner.setup()
     http_server = runner.server
     assert http_server is not None
@@ -116,6 +118,7 @@ async def run(config: Config, place: process.Place) -> None:
         watches["writers"].show(writers)
         hot.show()
         meter.set(HTTP_IN_HAND, house.admission.in_hand)
+        meter.set(HTTP_BODIES, app[BODIES].arriving)
         meter.set(HTTP_CONNECTIONS, len(http_server.connections))
 
     try:

@@ -93,12 +93,12 @@ def _decoder(request: web.Request) -> _Plain | _Deflated:
 
 
 class Bodies:
-    """Receives the bodies of one worker's requests, of at most `most` octets each."""
+    """Receives the bodies of one worker's requests, of at most `most` octets each; `arriving` octets are here by now."""
 
     def __init__(self, admission: Admission, most: int) -> None:
         self._admission = admission
         self._most = most
-        self._arriving = 0
+        self.arriving = 0
 
     async def whole(self, request: web.Request) -> bytes:
         """The body of who has signed in. Raises BodyError, BusyError, or OSError when the client leaves."""
@@ -117,14 +117,14 @@ class Bodies:
                 async for piece in pieces:
                     if len(body) + len(piece) > most:
                         raise _too_large(most)
-                    if self._arriving + len(piece) > room:
+                    if self.arriving + len(piece) > room:
                         raise BusyError
                     body += piece
-                    self._arriving += len(piece)
+                    self.arriving += len(piece)
         except TimeoutError:
             raise BodyError(408, "请求体没有及时收到", "The body did not arrive in time") from None
         finally:
-            self._arriving -= len(body)
+            self.arriving -= len(body)
         if self._admission.crowded:
             raise BusyError
         return bytes(body)

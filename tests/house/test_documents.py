@@ -21,7 +21,7 @@ ROOMS = ("proto", "registry", "node", "loadtest", "tests")
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 MODULES = sorted(str(f.relative_to(ROOT)) for room in ROOMS for f in (ROOT / room).rglob("*.py") if f.read_bytes())
 
-NAMED = re.compile(r"`((?:proto|registry|node|loadtest|tests|docs|\.ci)/[\w./*-]*)`")
+NAMED = re.compile(r"`((?:proto|registry|node|loadtest|tests|docs|deploy|\.ci)/[\w./*-]*)`")
 LINKED = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
 WITHIN = re.compile(r"`([\w./]+(?:\.(?:py|toml|sql)|/))`")
 """In a row of ARCHITECTURE.md that is about a room: what stands in it."""
@@ -133,12 +133,12 @@ Written from `node/metrics.py` by `tests/house/test_documents.py`, which also ch
 
 运维端口的 `/metrics` 给出本机全部进程的合计；工作进程死亡不丢失计数，整个节点重启后从 0 开始。
 标签只取下列词，绝不含标识、账号或地址；企业前缀最多 {PREFIX_SERIES_MOST} 个，其余计入 `other`。
-接线见 [operations.md](operations.md)。
+告警与处置见 [runbook.md](runbook.md)，接线见 [operations.md](operations.md)。
 
 `/metrics` on the operator port tells the totals of all processes of its machine. A worker's death loses no count; a
 restart of the whole node begins at 0. Labels hold only the words below, never an identifier, an account or an address;
-at most {PREFIX_SERIES_MOST} enterprise prefixes have series of their own, the rest is `other`. How to wire it:
-[operations.md](operations.md).
+at most {PREFIX_SERIES_MOST} enterprise prefixes have series of their own, the rest is `other`. What to do when an alert
+fires: [runbook.md](runbook.md); how to wire it: [operations.md](operations.md).
 
 | 指标 metric | 类型 type | 标签 labels | 说明 meaning |
 |---|---|---|---|

@@ -157,17 +157,17 @@ async def test_more_octets_than_may_arrive_at_once_are_refused_and_strangers_fir
         assert app is not None
         share = room // STRANGERS_SHARE
         held = [await sending(client, OWN, MOST, b"x" * (MOST - 1)) for _ in range(share // MOST)]
-        await until(lambda: app[BODIES]._arriving == share // MOST * (MOST - 1))
+        await until(lambda: app[BODIES].arriving == share // MOST * (MOST - 1))
         assert (await told(client, STRANGER, b"x" * STRANGERS_MOST))[:2] == (503, BUSY)
         assert (await told(client, OWN, b"x" * STRANGERS_MOST))[:2] == (200, STRANGERS_MOST)
         held += [await sending(client, OWN, MOST, b"x" * (MOST - 1)) for _ in range(RECEIVED_BODIES - len(held))]
-        await until(lambda: app[BODIES]._arriving == RECEIVED_BODIES * (MOST - 1))
+        await until(lambda: app[BODIES].arriving == RECEIVED_BODIES * (MOST - 1))
         assert (await told(client, OWN, b"x" * STRANGERS_MOST))[0] == 503
         for reader, writer in held:
             writer.write(b"x")
             assert b" 200 " in await reader.readline()
             writer.close()
-        assert app[BODIES]._arriving == 0
+        assert app[BODIES].arriving == 0
         assert (await told(client, STRANGER, b"x" * STRANGERS_MOST))[:2] == (200, STRANGERS_MOST)
 
 
