@@ -93,7 +93,7 @@ def _decoder(request: web.Request) -> _Plain | _Deflated:
 
 
 class Bodies:
-    """Receives the bodies of one worker's requests, of at most `most` octets each; `arriving` octets are here by now."""
+    """Receives the bodies of one worker's requests: `most` octets at most each, `arriving` octets by now."""
 
     def __init__(self, admission: Admission, most: int) -> None:
         self._admission = admission
