@@ -3,13 +3,12 @@
 Bounds: requests in hand per worker, and a bucket of tokens per peer when a rate is set.
 """
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-PEERS_MOST: Final = 65_536
-"""Peers remembered; the longest silent one is forgotten, which only gives it a full bucket again."""
+from node.buckets import Buckets
+
 BURST_SECONDS: Final = 2
 """A silent peer may send this many seconds' worth at once."""
 
@@ -19,9 +18,7 @@ class Admission:
 
     def __init__(self, requests: int, rate: int, clock: Callable[[], float]) -> None:
         self._most = requests
-        self._rate = rate
-        self._clock = clock
-        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        self._buckets = Buckets(rate * BURST_SECONDS, BURST_SECONDS, clock) if rate else None
         self.in_hand = 0
 
     @property
@@ -46,15 +43,4 @@ class Admission:
         """0 if the peer may be served, else the HTTP status that says why not: 503 all busy, 429 it asks too much."""
         if self.in_hand >= self._most:
             return 503
-        return 0 if not self._rate or self._draw(peer) else 429
-
-    def _draw(self, peer: str) -> bool:
-        now = self._clock()
-        full = float(self._rate * BURST_SECONDS)
-        left, at = self._buckets.pop(peer, (full, now))
-        left = min(full, left + (now - at) * self._rate)
-        granted = left >= 1
-        self._buckets[peer] = (left - 1 if granted else left, now)
-        if len(self._buckets) > PEERS_MOST:
-            self._buckets.popitem(last=False)
-        return granted
+        return 429 if self._buckets is not None and self._buckets.draw(peer) else 0

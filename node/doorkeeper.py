@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from datetime import date
 from typing import Final
 
+from node.brake import Brake
 from node.gather import BusyError, Gatherer
 from registry.account import (
     SECRET_CHARACTERS,
@@ -29,10 +30,11 @@ HASHING_WAITING: Final = 64
 class Doorkeeper:
     """Signs in and recognises. `today` gives the date on the node's calendar."""
 
-    def __init__(self, lookup: Lookup, steward: Steward, vault: Vault, today: Callable[[], date]) -> None:
+    def __init__(self, lookup: Lookup, steward: Steward, vault: Vault, today: Callable[[], date], brake: Brake) -> None:
         self._steward = steward
         self._vault = vault
         self._today = today
+        self._brake = brake
         self._hashing = asyncio.Semaphore(HASHING_LANES)
         self._waiting = 0
 
@@ -46,23 +48,36 @@ class Doorkeeper:
         """Whose live token this is, asked of PostgreSQL each time: a revoked one is worthless at once."""
         return await self._gather.ask(token_digest(token)) if token else None
 
-    async def sign_in(self, username: str, secret: str) -> str | None:
-        """A fresh token for who knows the password or secret; None otherwise."""
+    async def sign_in(self, username: str, secret: str, peer: str) -> str | None:
+        """A fresh token for who, at the address `peer`, knows the password or secret; None otherwise.
+
+        Raises BrakedError when too many have failed, BusyError when too many wait.
+        """
+        with self._brake.trying(username, peer) as proven:
+            known = await self._proven(username, secret)
+            if known:
+                proven()
+        return await self._issue(known) if known else None
+
+    async def _proven(self, username: str, secret: str) -> Credentials | None:
         known = await self._credentials(username, secret)
         if known and known.secret is not None:
             proven = self._vault.secret_proves(username, known.secret, secret)
         else:
             kept = known.password if known and known.password else hash_of_nobody()
-            proven = await self._hashed(kept, secret) and known is not None
-        return await self._issue(known) if proven and known else None
+            proven = await self._hashed(kept, secret)
+        return known if proven else None
 
-    async def sign_in_dated(self, username: str, digest: str) -> str | None:
-        """A fresh token for a program that knows sha256(sha256(secret) ‖ date); None otherwise."""
-        known = await self._credentials(username, digest)
-        if known is None or known.secret is None:
-            return None
-        proven = self._vault.dated_digest_proves(username, known.secret, digest, self._today())
-        return await self._issue(known) if proven else None
+    async def sign_in_dated(self, username: str, digest: str, peer: str) -> str | None:
+        """A fresh token for a program that knows sha256(sha256(secret) ‖ date); None otherwise. Raises BrakedError."""
+        with self._brake.trying(username, peer) as proven:
+            known = await self._credentials(username, digest)
+            if known is None or known.secret is None:
+                return None
+            if not self._vault.dated_digest_proves(username, known.secret, digest, self._today()):
+                return None
+            proven()
+        return await self._issue(known)
 
     async def _credentials(self, username: str, secret: str) -> Credentials | None:
         if len(username) > USERNAME_CHARACTERS or len(secret) > SECRET_CHARACTERS or "\0" in username:

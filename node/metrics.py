@@ -224,7 +224,17 @@ HTTP_REFUSED: Final = _counter(
     "http_refused",
     "未受理的HTTP请求或连接，按原因",
     "HTTP requests or connections turned away, by reason",
-    reason=("rate", "requests", "connections", "proxy_header", "head_slow", "malformed", "body_slow", "body_bytes"),
+    reason=(
+        "rate",
+        "sign_in",
+        "requests",
+        "connections",
+        "proxy_header",
+        "head_slow",
+        "malformed",
+        "body_slow",
+        "body_bytes",
+    ),
 )
 HTTP_INTERNAL_ERRORS: Final = _counter(
     "http_internal_errors",

@@ -14,6 +14,7 @@ from node import clock, process
 from node.admission import Admission
 from node.announcer import Announcer
 from node.bell import Bell
+from node.brake import Brake
 from node.config import Config
 from node.console import pages
 from node.doorkeeper import Doorkeeper
@@ -98,7 +99,9 @@ async def run(config: Config, place: process.Place) -> None:
         steward=steward,
         batcher=MeasuredBatcher(batcher, lookup, meter, clock.monotonic),
         announcer=announcer,
-        doorkeeper=Doorkeeper(lookup, steward, Vault(config.key()), partial(clock.today, config.zone)),
+        doorkeeper=Doorkeeper(
+            lookup, steward, Vault(config.key()), partial(clock.today, config.zone), Brake(clock.monotonic)
+        ),
     )
     app = _doors(house)
     runner = web.AppRunner(app, shutdown_timeout=http.DRAIN_SECONDS)

@@ -15,6 +15,7 @@ from aiohttp.typedefs import Middleware
 
 from node import clock, metrics
 from node.admission import Admission
+from node.brake import BrakedError
 from node.gather import BusyError
 from node.house import House
 from node.listen import replies
@@ -190,6 +191,12 @@ async def _explaining(request: web.Request, handler: Handler) -> web.StreamRespo
         status, zh, en = _TROUBLES[type(error)]
         log.warning("troubled", path=request.path, status=status, error=str(error))
         return trouble(request.path, status, zh, en)
+    except BrakedError as error:
+        log.warning("sign_in_braked", peer=peer(request), seconds=error.seconds)
+        request.app[HOUSE].meter.count(HTTP_REFUSED, "sign_in")
+        response = trouble(request.path, 429, *_BUSY)
+        response.headers["Retry-After"] = str(error.seconds)
+        return response
     except BodyError as error:
         if error.status in _BODY_REFUSED:
             request.app[HOUSE].meter.count(HTTP_REFUSED, _BODY_REFUSED[error.status])

@@ -14,7 +14,7 @@ from node import clock
 from node.listen import replies, snms_words
 from node.listen.bodies import BODIES
 from node.listen.bodies import body as read_body
-from node.listen.http import HOUSE, encoded
+from node.listen.http import HOUSE, encoded, peer
 from node.listen.snms_words import SnmsError
 from registry.account import Account
 from registry.errors import RegistryError, UnavailableError, UnknownOutcomeError
@@ -85,7 +85,7 @@ async def _sign_in(request: web.Request, dated: bool) -> Answer:
             return refused(replies.SNMS_MISSING_TEXT.format(name))
     doorkeeper = request.app[HOUSE].doorkeeper
     check = doorkeeper.sign_in_dated if dated else doorkeeper.sign_in
-    token = await check(given.username or "", given.password or "")
+    token = await check(given.username or "", given.password or "", peer(request))
     return success({"token": token}) if token else refused(replies.SNMS_WRONG_SECRET_TEXT)
 
 

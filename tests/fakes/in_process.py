@@ -19,6 +19,7 @@ from aiohttp.test_utils import TestClient
 from node import clock, meter, stamps, worker
 from node.admission import Admission
 from node.announcer import Announcer
+from node.brake import Brake
 from node.config import Config
 from node.doorkeeper import Doorkeeper
 from node.follower import Follower
@@ -125,13 +126,17 @@ async def node(url: str, redis_url: str = "", **settings: Any) -> AsyncIterator[
             steward=registry.steward,
             batcher=MeasuredBatcher(batcher, registry.lookup, counter, clock.monotonic),
             announcer=announcer,
-            doorkeeper=Doorkeeper(registry.lookup, registry.steward, Vault(config.key()), lambda: TODAY),
+            doorkeeper=Doorkeeper(
+                registry.lookup, registry.steward, Vault(config.key()), lambda: TODAY, Brake(clock.monotonic)
+            ),
         )
         follower = Follower(registry.pool, following, redis, config.cache_seconds, Meter(counting, 1, 1))
         follower.bell = bell
         await follower.start()
         task = asyncio.create_task(follower.run())
-        tokens = {name: await house.doorkeeper.sign_in(a.username, s) or "" for name, (a, s) in accounts.items()}
+        tokens = {
+            name: await house.doorkeeper.sign_in(a.username, s, "192.0.2.1") or "" for name, (a, s) in accounts.items()
+        }
         async with TestClient(Door(worker._doors(house))) as client:
             yield Node(house, registry, client, shared, follower, tokens, Totals(counting, 1))
         task.cancel()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from node import admission
+from node import admission, buckets
 from node.admission import Admission
 
 
@@ -61,7 +61,7 @@ def test_what_is_refused_for_being_busy_costs_a_peer_nothing() -> None:
 
 
 def test_the_longest_silent_peer_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(admission, "PEERS_MOST", 2)
+    monkeypatch.setattr(buckets, "KEYS_MOST", 2)
     door = Admission(8, 1, Clock())
 
     def exhaust(peer: str) -> None:
@@ -75,3 +75,15 @@ def test_the_longest_silent_peer_is_forgotten(monkeypatch: pytest.MonkeyPatch) -
     assert door.admit("b") == 0, "forgotten: its bucket is full again"
     exhaust("c")
     assert door.admit("c") == 429
+
+
+def test_what_is_aside_is_not_in_hand_and_may_come_back_to_a_crowd() -> None:
+    door = Admission(8, 0, Clock())
+    door.in_hand = 8
+    with door.aside():
+        assert door.admit("192.0.2.1") == 0
+        door.in_hand += 1
+        assert not door.crowded
+    assert door.in_hand == 9
+    assert door.crowded
+    assert door.admit("192.0.2.1") == 503

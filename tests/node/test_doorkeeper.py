@@ -9,9 +9,12 @@ from typing import Any
 import pytest
 
 from node import doorkeeper as keeping
+from node.brake import FAILURES_OF_PAIR, BrakedError
 from node.gather import BusyError
 from registry.account import SECRET_CHARACTERS, Account, hash_password, token_digest
 from tests.fakes.in_process import PASSWORD, SECRET, TODAY, Node, node
+
+PEER = "192.0.2.7"
 
 
 @pytest.fixture
@@ -28,7 +31,7 @@ def dated(secret: str, days: int = 0) -> str:
 async def test_who_knows_the_secret_gets_a_token_that_tells_who_it_is(made: Node) -> None:
     keeper = made.house.doorkeeper
     for name, secret in (("leather", PASSWORD), ("AK-leather", SECRET), ("admin", PASSWORD)):
-        token = await keeper.sign_in(name, secret)
+        token = await keeper.sign_in(name, secret, PEER)
         assert token is not None
         account = await keeper.account(token)
         assert account is not None
@@ -49,7 +52,7 @@ async def test_who_does_not_gets_none(made: Node) -> None:
         ("lea\0ther", PASSWORD),
         ("leather", hashlib.sha256(PASSWORD.encode()).hexdigest()),
     ]
-    tokens = [await made.house.doorkeeper.sign_in(*each) for each in strangers]
+    tokens = [await made.house.doorkeeper.sign_in(*each, PEER) for each in strangers]
     assert tokens == [None] * len(strangers)
 
 
@@ -57,12 +60,12 @@ async def test_the_longest_secret_the_openapi_allows_works(made: Node) -> None:
     secret = "长" * SECRET_CHARACTERS
     account = Account(0, "x" * 50, "person", "admin", None)
     await made.house.steward.put_account(account, password=hash_password(secret))
-    assert await made.house.doorkeeper.sign_in("x" * 50, secret) is not None
+    assert await made.house.doorkeeper.sign_in("x" * 50, secret, PEER) is not None
 
 
 async def test_programs_may_sign_in_with_a_digest_of_the_day_or_its_neighbours(made: Node) -> None:
     for given in (dated(SECRET, -1), dated(SECRET), dated(SECRET, 1), dated(SECRET).upper()):
-        assert await made.house.doorkeeper.sign_in_dated("AK-leather", given) is not None
+        assert await made.house.doorkeeper.sign_in_dated("AK-leather", given, PEER) is not None
 
 
 async def test_nobody_else_may(made: Node) -> None:
@@ -77,11 +80,11 @@ async def test_nobody_else_may(made: Node) -> None:
         ("nobody", dated(SECRET)),
         ("leather", dated(PASSWORD)),
     ]
-    assert [await keeper.sign_in_dated(*each) for each in refused] == [None] * len(refused)
+    assert [await keeper.sign_in_dated(*each, PEER) for each in refused] == [None] * len(refused)
 
 
 async def test_a_digest_is_no_secret_at_the_other_door(made: Node) -> None:
-    assert await made.house.doorkeeper.sign_in("AK-leather", dated(SECRET)) is None
+    assert await made.house.doorkeeper.sign_in("AK-leather", dated(SECRET), PEER) is None
 
 
 async def test_what_is_no_token_of_ours_is_nobody(made: Node) -> None:
@@ -93,7 +96,7 @@ async def test_a_token_ends_at_once_when_it_is_revoked_expires_or_its_account_is
     keeper, steward = made.house.doorkeeper, made.house.steward
 
     async def fresh() -> str:
-        token = await keeper.sign_in("leather", PASSWORD)
+        token = await keeper.sign_in("leather", PASSWORD, PEER)
         assert token is not None
         return token
 
@@ -107,7 +110,7 @@ async def test_a_token_ends_at_once_when_it_is_revoked_expires_or_its_account_is
     third = await fresh()
     await steward.disable_account("leather")
     assert await keeper.account(third) is None
-    assert await keeper.sign_in("leather", PASSWORD) is None
+    assert await keeper.sign_in("leather", PASSWORD, PEER) is None
 
 
 async def test_tokens_are_looked_up_many_at_a_time(made: Node, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,7 +138,7 @@ async def test_a_flood_of_sign_ins_is_told_to_come_back(made: Node, monkeypatch:
 
     with monkeypatch.context() as patch:
         patch.setattr(keeping.asyncio, "to_thread", held)
-        asking = [asyncio.create_task(made.house.doorkeeper.sign_in("leather", PASSWORD)) for _ in range(6)]
+        asking = [asyncio.create_task(made.house.doorkeeper.sign_in("leather", PASSWORD, PEER)) for _ in range(6)]
         refused, waiting = await asyncio.wait(asking, return_when=asyncio.FIRST_EXCEPTION)
         while len(refused) < 3:
             more, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
@@ -143,7 +146,7 @@ async def test_a_flood_of_sign_ins_is_told_to_come_back(made: Node, monkeypatch:
         assert {type(task.exception()) for task in refused} == {BusyError}
         gate.set()
         assert None not in await asyncio.gather(*waiting)
-    assert await made.house.doorkeeper.sign_in("leather", PASSWORD) is not None
+    assert await made.house.doorkeeper.sign_in("leather", PASSWORD, PEER) is not None
 
 
 async def test_passwords_are_hashed_off_the_loop_and_so_few_at_a_time(
@@ -163,7 +166,7 @@ async def test_passwords_are_hashed_off_the_loop_and_so_few_at_a_time(
 
     monkeypatch.setattr(keeping.asyncio, "to_thread", counted)
     results: Sequence[str | None] = await asyncio.gather(
-        *(made.house.doorkeeper.sign_in("leather", PASSWORD) for _ in range(5))
+        *(made.house.doorkeeper.sign_in("leather", PASSWORD, PEER) for _ in range(5))
     )
     assert None not in results
     assert len(set(results)) == 5
@@ -180,6 +183,17 @@ async def test_an_unknown_name_costs_as_much_as_a_wrong_password(made: Node, mon
 
     monkeypatch.setattr(keeping, "password_proves", noted)
     for name in ("nobody", "leather"):
-        await made.house.doorkeeper.sign_in(name, "wrong")
+        await made.house.doorkeeper.sign_in(name, "wrong", PEER)
     assert len(hashed) == 2
     assert hashed[0] == hashed[1], "the same costs"
+
+
+async def test_who_guesses_is_braked_at_both_doors_and_only_where_it_guesses(made: Node) -> None:
+    keeper = made.house.doorkeeper
+    for _ in range(FAILURES_OF_PAIR):
+        assert await keeper.sign_in("AK-leather", "wrong", PEER) is None
+    for sign_in, given in ((keeper.sign_in, SECRET), (keeper.sign_in_dated, dated(SECRET))):
+        with pytest.raises(BrakedError):
+            await sign_in("AK-leather", given, PEER)
+        assert await sign_in("AK-leather", given, "192.0.2.8") is not None
+    assert await keeper.sign_in("leather", PASSWORD, PEER) is not None

@@ -61,6 +61,24 @@ async def test_a_sign_in_is_small(database: str) -> None:
             assert (status, answer["status"], "8192" in answer["message"]) == (200, -2, True)
 
 
+async def test_who_guesses_is_told_to_come_again_later(database: str) -> None:
+    async with node(database, trusted_proxies="127.0.0.1") as running:
+
+        async def tried(password: str, peer: str) -> tuple[int, Any, int]:
+            given, headers = {"username": "leather", "password": password}, {"X-Forwarded-For": peer}
+            async with running.client.post("/identity/token", json=given, headers=headers) as response:
+                again = int(response.headers.get("Retry-After", "0"))
+                return response.status, await response.json(content_type=None), again
+
+        for _ in range(10):
+            assert (await tried("wrong", "192.0.2.7"))[0] == 200
+        status, answer, again = await tried(PASSWORD, "192.0.2.7")
+        assert (status, answer) == (429, BUSY)
+        assert 1 <= again <= 6
+        status, answer, _ = await tried(PASSWORD, "192.0.2.8")
+        assert (status, answer["message"]) == (200, "success")
+
+
 async def test_a_batch_tells_each_row_its_fate(database: str) -> None:
     async with node(database) as running:
         failing(running, {"away": UnavailableError("x"), "raced": CONTENDED, "lost": UnknownOutcomeError("x", 7)})
