@@ -41,6 +41,16 @@ _PREFIXES_AT: Final = -(-_SERIES_WORDS * _WORD // _PAGE) * _PAGE // _WORD
 _COLUMN: Final = _PREFIXES_AT + 2 * PREFIXES_COUNTED
 
 
+def _outcomes(where: Where) -> tuple[int, ...]:
+    """Where the outcomes of resolutions answered there are counted, at the place of each outcome's number."""
+    at = {int(outcome): _AT[RESOLUTIONS.name, (where.value, outcome.name.lower())] for outcome in Outcome}
+    return tuple(at.get(number, -1) for number in range(max(at) + 1))
+
+
+_SECONDS: Final = RESOLUTION_SECONDS.bounds
+_SECONDS_SUM: Final = len(_SECONDS) + 1
+
+
 def columns(workers: int) -> int:
     """Columns of the memory: the workers', the follower's, the uplink's, in that order."""
     return workers + 2
@@ -62,12 +72,7 @@ class Meter:
         self._memory = mmap.mmap(descriptor, octets, offset=column * octets)
         view = memoryview(self._memory)
         self._words, self._reals = view.cast("Q"), view.cast("d")
-        outcomes = {outcome: outcome.name.lower() for outcome in Outcome}
-        self._resolutions = {
-            where: {outcome: _AT[RESOLUTIONS.name, (where.value, name)] for outcome, name in outcomes.items()}
-            for where in Where
-        }
-        self._resolution_seconds = {where: _AT[RESOLUTION_SECONDS.name, (where.value,)] for where in Where}
+        self._roads = {where: (_outcomes(where), _AT[RESOLUTION_SECONDS.name, (where.value,)]) for where in Where}
 
     def count(self, metric: Metric, *labels: str, by: int = 1) -> None:
         """It happened, `by` times. The metric is a counter."""
@@ -79,19 +84,20 @@ class Meter:
 
     def observe(self, metric: Metric, value: float, *labels: str) -> None:
         """It took, or was, so much. The metric is a histogram."""
-        self._observe(_AT[metric.name, labels], metric.bounds, value)
-
-    def _observe(self, at: int, bounds: tuple[float, ...], value: float) -> None:
-        self._words[at + bisect_left(bounds, value)] += 1
-        self._reals[at + len(bounds) + 1] += value
+        at = _AT[metric.name, labels]
+        self._words[at + bisect_left(metric.bounds, value)] += 1
+        self._reals[at + len(metric.bounds) + 1] += value
 
     def resolved(self, answer: Answer, seconds: float) -> None:
         """An identifier was asked for and answered, after so many seconds."""
-        self._words[self._resolutions[answer.where][answer.outcome]] += 1
-        self._observe(self._resolution_seconds[answer.where], RESOLUTION_SECONDS.bounds, seconds)
+        words, outcome = self._words, answer.outcome
+        counts, at = self._roads[answer.where]
+        words[counts[outcome]] += 1
+        words[at + bisect_left(_SECONDS, seconds)] += 1
+        self._reals[at + _SECONDS_SUM] += seconds
         if answer.prefix:
             number = answer.prefix if answer.prefix < PREFIXES_COUNTED else 0
-            self._words[_PREFIXES_AT + 2 * number + (answer.outcome is not Outcome.FOUND)] += 1
+            words[_PREFIXES_AT + 2 * number + (outcome is not Outcome.FOUND)] += 1
 
     def close(self) -> None:
         """Lets the memory go."""
