@@ -332,6 +332,8 @@ def _complete(config: Config, servers: Servers, known: dict[str, Any]) -> Config
         redis_url=servers.redis_url,
         secret_key=config.secret_key or known["secret_key"],
         prefix=SECONDARY,
+        # Another node of this machine, tried out beside this one, is found on loopback.
+        forward_networks=config.forward_networks or "127.0.0.0/8",
     )
 
 

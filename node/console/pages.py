@@ -150,9 +150,10 @@ ABSENT_ELSEWHERE: Final = Notice(
     404,
     ("没有登记过", "Never registered"),
     (
-        "这个标识由另一个节点管理，该节点说从未登记过它。请核对拼写，斜杠之后区分大小写；如果它印在商品上，请向商家核实。",
-        "This identifier would live on another node, which says that it was never registered. Check the spelling: "
-        "what follows the slash is case-sensitive. If it is printed on a product, ask the seller.",
+        "这个标识的前缀不由本节点管理，所问的其他节点都没有登记过它。请核对拼写，斜杠之后区分大小写；如果它印在商品上，"
+        "请向商家核实。",
+        "Its prefix does not live here, and no node that was asked has ever registered it. Check the spelling: what "
+        "follows the slash is case-sensitive. If it is printed on a product, ask the seller.",
     ),
 )
 """ABSENT, said by another node."""

@@ -21,14 +21,14 @@ def environment(database: str, **more: str) -> dict[str, str]:
     return clean | {"IDNODE_DATABASE_URL": database, "IDNODE_SECRET_KEY": KEY, **more}
 
 
-def command(database: str, *words: str, typed: str = "") -> str:
+def command(database: str, *words: str, typed: str = "", **settings: str) -> str:
     """What the command line says of a node on `database`; fails when it says that it cannot."""
     done = subprocess.run(
         [sys.executable, "-m", "node.cli", *words],
         capture_output=True,
         text=True,
         cwd=ROOT,
-        env=environment(database),
+        env=environment(database, **settings),
         input=typed,
         timeout=60,
         check=False,
