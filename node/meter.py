@@ -37,7 +37,6 @@ def _places() -> tuple[dict[tuple[str, tuple[str, ...]], int], int]:
 
 _AT, _SERIES_WORDS = _places()
 _PREFIXES_AT: Final = -(-_SERIES_WORDS * _WORD // _PAGE) * _PAGE // _WORD
-
 _COLUMN: Final = _PREFIXES_AT + 2 * PREFIXES_COUNTED
 
 
