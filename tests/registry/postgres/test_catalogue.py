@@ -130,3 +130,14 @@ async def test_a_reader_of_epochs_misses_none_however_writers_race(world: World)
             assert seen[kind, number] == sorted(set(seen[kind, number]))
     for name in names:
         assert len(await world.stream(name)) == 1 + 12
+
+
+async def test_prefixes_tell_their_names_and_industries(world: World):
+    async with world.pool.acquire() as connection:
+        ours = await catalogue.prefix(connection, PREFIX)
+        assert await catalogue.names(connection, [ours.number, 999_999]) == {ours.number: PREFIX}
+        assert await catalogue.names(connection, []) == {}
+        assert await catalogue.industry(connection, PREFIX) == "leather"
+        await catalogue.add_prefix(connection, OTHER, None)
+        assert await catalogue.industry(connection, OTHER) is None
+        assert await catalogue.industry(connection, "88.999.7777") is None

@@ -2,13 +2,23 @@
 
 import asyncio
 import tempfile
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 import asyncpg
 import pytest
 
 from registry.errors import UnavailableError
 from registry.postgres import connection as module
-from registry.postgres.connection import backends_gone, borrowed, connect, cut, open_pool
+from registry.postgres.connection import (
+    backends_gone,
+    borrowed,
+    connect,
+    connected,
+    cut,
+    is_read_only,
+    open_pool,
+)
 from tests.registry.world import Wire
 
 
@@ -119,3 +129,64 @@ async def test_server_processes_of_a_family(emptied: str):
 async def test_whether_a_process_is_over_cannot_be_asked_of_nobody():
     with pytest.raises(UnavailableError):
         await backends_gone("postgresql://idnode@127.0.0.1:1/none", "idnode", "idnode-1", 1)
+
+
+async def test_a_connection_held_for_a_while_ends_and_what_breaks_in_it_cannot_be_asked(emptied: str):
+    async with connected(emptied, "idnode-test") as connection:
+        assert not await is_read_only(connection)
+    assert connection.is_closed()
+    for breaking in ("SELECT pg_terminate_backend(pg_backend_pid())", "SELEC"):
+        with pytest.raises(UnavailableError):
+            async with connected(emptied, "idnode-test") as connection:
+                await connection.execute(breaking)
+        assert connection.is_closed()
+
+
+async def test_a_server_that_takes_no_changes_is_told_from_one_that_is_away(emptied: str):
+    closed = f"{emptied}&default_transaction_read_only=on"
+    async with connected(closed, "idnode-test") as connection:
+        assert await is_read_only(connection)
+    pool = await open_pool(closed, size=1, name="idnode-test")
+    async with borrowed(pool) as connection:
+        assert await connection.fetchval("SELECT 1") == 1
+    with pytest.raises(UnavailableError, match="ReadOnlySQLTransactionError"):
+        async with borrowed(pool) as connection:
+            await connection.execute("CREATE TABLE never (n integer)")
+    async with borrowed(pool) as connection:
+        assert await connection.fetchval("SELECT to_regclass('never')") is None
+    pool.terminate()
+
+
+class Seen:
+    """Notes when a pool is waited for and used."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    @contextmanager
+    def _around(self, what: str) -> Iterator[None]:
+        self.told.append(f"{what} begins")
+        try:
+            yield
+        finally:
+            self.told.append(f"{what} ends")
+
+    def waiting(self) -> AbstractContextManager[object]:
+        return self._around("waiting")
+
+    def using(self, purpose: str) -> AbstractContextManager[object]:
+        return self._around(purpose)
+
+
+async def test_how_a_pool_is_used_is_seen(emptied: str):
+    seen = Seen()
+    pool = await open_pool(emptied, size=1, name="idnode-test", watch=seen)
+    async with borrowed(pool, "look"):
+        assert seen.told == ["waiting begins", "waiting ends", "look begins"]
+    async with borrowed(pool):
+        assert seen.told[3:] == ["look ends", "waiting begins", "waiting ends", "other begins"]
+    with pytest.raises(asyncpg.PostgresSyntaxError):
+        async with borrowed(pool, "commit") as connection:
+            await connection.execute("SELEC")
+    assert seen.told[-1] == "commit ends"
+    pool.terminate()
