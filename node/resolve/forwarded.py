@@ -145,12 +145,13 @@ class Forwarded:
         if answer.outcome is not Outcome.FOREIGN or not question.onward:
             return answer
         began = self._clock()
-        outcome = metrics.BUSY
         try:
             heard, outcome = await self._forward(question.identifier)
-        finally:
-            self._meter.count(metrics.FORWARDS, outcome)
-            self._meter.observe(metrics.FORWARD_SECONDS, self._clock() - began)
+        except BusyError:
+            self._meter.count(metrics.FORWARDS, metrics.BUSY)
+            raise
+        self._meter.count(metrics.FORWARDS, outcome)
+        self._meter.observe(metrics.FORWARD_SECONDS, self._clock() - began)
         return replace(heard, epoch=answer.epoch)
 
     async def _forward(self, identifier: Identifier) -> tuple[Answer, str]:
@@ -262,8 +263,9 @@ class Forwarded:
             with self._neighbours.asking(base):
                 try:
                     reply = await self._heard(base, identifier)
-                except _Failed:
-                    self._neighbours.failed(base)
+                except _Failed as failure:
+                    if self._neighbours.failed(base):
+                        log.warning("neighbour_rests", neighbour=base, reason=failure.reason, error=str(failure))
                     raise
         except RestingError:
             raise _Failed(metrics.RESTING, f"{base} rests") from None

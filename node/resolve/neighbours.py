@@ -102,11 +102,13 @@ class Neighbours:
         """It gave an answer that can be used."""
         self._neighbour(name).failures = 0
 
-    def failed(self, name: str) -> None:
-        """It gave none."""
+    def failed(self, name: str) -> bool:
+        """It gave none; whether it begins to rest with that."""
         neighbour = self._neighbour(name)
+        rested = neighbour.failures == FAILURES_MOST and self._clock() < neighbour.rests_until
         neighbour.failures = min(neighbour.failures + 1, FAILURES_MOST)
         neighbour.rests_until = self._clock() + REST_SECONDS
+        return neighbour.failures == FAILURES_MOST and not rested
 
     def _neighbour(self, name: str) -> _Neighbour:
         neighbour = self._known.setdefault(name, _Neighbour())

@@ -5,6 +5,7 @@ It says it octet for octet, slowly or for ever if need be; nothing of it knows o
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -117,8 +118,8 @@ class OtherNode:
 
 
 @asynccontextmanager
-async def other_node(saying: Saying) -> AsyncIterator[OtherNode]:
-    """One that listens; at the end every connection to it is cut."""
+async def other_node(saying: Saying, tls: ssl.SSLContext | None = None) -> AsyncIterator[OtherNode]:
+    """One that listens, with a certificate if `tls` is given; at the end every connection to it is cut."""
     made = OtherNode(0, saying)
     serving: set[asyncio.Task[None]] = set()
 
@@ -127,7 +128,7 @@ async def other_node(saying: Saying) -> AsyncIterator[OtherNode]:
         serving.add(task)
         task.add_done_callback(serving.discard)
 
-    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    server = await asyncio.start_server(accept, "127.0.0.1", 0, ssl=tls)
     made.port = server.sockets[0].getsockname()[1]
     try:
         yield made

@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from node.link import BODY_MOST, CONNECTIONS_EACH, Link, LinkError
-from tests.fakes.other_node import OtherNode, hangs, other_node, says
+from tests.fakes.other_node import OtherNode, hangs, octets, other_node, says
 from tests.waiting import until
 
 
@@ -71,7 +73,10 @@ async def test_proxies_of_the_environment_are_not_used(
 
 
 async def test_what_is_too_large_is_told_apart_and_the_connection_cut(link: Link, node: OtherNode) -> None:
-    node.saying = says(200, b"x" * (BODY_MOST + 1))
+    async def more(writer: asyncio.StreamWriter, _: str) -> None:
+        writer.write(octets(200, b"x" * (2 * BODY_MOST))[: -BODY_MOST // 2])
+
+    node.saying = more
     with pytest.raises(LinkError) as large:
         await link.get(node.url, {})
     assert large.value.too_large
@@ -79,3 +84,57 @@ async def test_what_is_too_large_is_told_apart_and_the_connection_cut(link: Link
     with pytest.raises(LinkError) as gone:
         await link.get("http://127.0.0.1:1/", {})
     assert not gone.value.too_large
+
+
+NOISE = st.one_of(
+    st.binary(max_size=200),
+    st.tuples(
+        st.sampled_from(
+            [b"HTTP/1.1 200 OK\r\n", b"HTTP/1.0 300\r\n", b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/9 1 1\r\n"]
+        ),
+        st.lists(
+            st.sampled_from(
+                [
+                    b"Content-Length: 5\r\n",
+                    b"Content-Length: 99999999999999999999\r\n",
+                    b"Transfer-Encoding: chunked\r\n",
+                    b"Content-Encoding: gzip\r\n",
+                    b"Connection: upgrade\r\n",
+                    b"Set-Cookie: \xff=\x00\r\n",
+                    b"Location: ://\r\n",
+                    b": \r\n",
+                    b"\r\n",
+                    b"5\r\nhello\r\n0\r\n\r\n",
+                    b"ffffffffffffffffffff\r\n",
+                    b"HTTP/1.1 200 OK\r\n\r\n",
+                ]
+            )
+            | st.binary(max_size=20),
+            max_size=6,
+        ),
+    ).map(lambda parts: parts[0] + b"".join(parts[1])),
+)
+
+
+@given(st.lists(NOISE, min_size=20, max_size=20))
+@settings(max_examples=20, deadline=None)
+async def test_whatever_octets_come_back_it_is_a_reply_or_a_link_error(responses: list[bytes]) -> None:
+    complaints: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+    left = iter(responses)
+
+    async def saying(writer: asyncio.StreamWriter, _: str) -> None:
+        writer.write(next(left, b""))
+        writer.close()
+
+    link = Link("")
+    async with other_node(saying) as node:
+        for _ in responses:
+            try:
+                status, body = await link.get(node.url, {})
+            except LinkError:
+                continue
+            assert 100 <= status <= 999
+            assert isinstance(body, bytes)
+    await link.close()
+    assert not complaints

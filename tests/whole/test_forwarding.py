@@ -4,6 +4,7 @@ The top-level node is a fake that only refers, as `node/toplevel/` does; the nod
 """
 
 import asyncio
+import base64
 import json
 import time
 from collections.abc import Iterator
@@ -98,6 +99,8 @@ def _place(stack: ExitStack, servers: Servers, folder: Path, prefix: str, top: O
     database = named(servers.database_url, name)
     settings = {
         "IDNODE_PREFIX": prefix,
+        # Of its own: it names the node's keys in Redis, too.
+        "IDNODE_SECRET_KEY": base64.b64encode(prefix.encode().ljust(32)).decode(),
         "IDNODE_REDIS_URL": servers.redis_url,
         "IDNODE_TOPLEVEL_URL": top.url,
         "IDNODE_FORWARD_NETWORKS": "127.0.0.0/8",
@@ -105,8 +108,8 @@ def _place(stack: ExitStack, servers: Servers, folder: Path, prefix: str, top: O
         "IDNODE_WORKERS": "2",
     }
     firm = f"{prefix}.1001"
-    command(database, "enterprise", "add", "甲皮具", "--prefix", firm, "--industry", "leather", IDNODE_PREFIX=prefix)
-    secret = command(database, "user", "add", "AK-a", "--program", "--enterprise", firm).split()[-1]
+    command(database, "enterprise", "add", "甲皮具", "--prefix", firm, "--industry", "leather", **settings)
+    secret = command(database, "user", "add", "AK-a", "--program", "--enterprise", firm, **settings).split()[-1]
     _, anyone, operator = stack.enter_context(serving(folder / f"{name}.log", database, **settings))
     wait_until(lambda: readiness(operator)["ready"], f"{prefix} is ready")
     return Place(prefix, anyone, operator, anyone.signed("AK-a", secret))
@@ -117,6 +120,8 @@ def running(servers: Servers, folder: Path, top: OtherNode) -> Iterator[Nation]:
     with ExitStack() as stack:
         made = Nation(top, *(_place(stack, servers, folder, prefix, top) for prefix in ("88.999", "88.777")))
         yield made
+    for log in folder.glob("forwarding_*.log"):
+        assert "Traceback" not in log.read_text()
 
 
 @pytest.fixture

@@ -7,13 +7,19 @@ import asyncio
 import gzip
 import json
 import os
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address as at
 from ipaddress import ip_network
+from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from node import meter, metrics
 from node.config import Config
@@ -33,6 +39,7 @@ from node.resolve.neighbours import FAILURES_MOST, REST_SECONDS
 from node.resolve.referrals import ANEW_SECONDS, KEPT_SECONDS
 from proto.identifier import Identifier
 from proto.values.site import Protocol
+from proto.web_json import site_from_json
 from tests.fakes.other_node import (
     OtherNode,
     Saying,
@@ -107,11 +114,14 @@ class World:
 @pytest.fixture
 async def world() -> AsyncIterator[World]:
     descriptor = meter.create(1)
+    complaints: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
     async with AsyncExitStack() as stack:
         made = World(stack, await stack.enter_async_context(other_node(knows_nothing())), descriptor)
         yield made
         await made.link.close()
     os.close(descriptor)
+    assert not complaints, "nothing anybody says leaves a trace in the journal"
 
 
 @pytest.fixture
@@ -295,6 +305,47 @@ async def test_a_site_without_a_way_in_is_none(world: World) -> None:
         assert (await world.ask(f"88.777.{n}/x")).outcome is Outcome.UNREACHABLE
     assert world.counted() == {"no_server": 4}
     assert second.asked == []
+
+
+@pytest.fixture
+def own_certificate(tmp_path: Path) -> ssl.SSLContext:
+    """A certificate for 127.0.0.1 that nobody but its owner has signed."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    begins = datetime.now(UTC) - timedelta(days=1)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(begins)
+        .not_valid_after(begins + timedelta(days=9))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(at("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    (tmp_path / "both.pem").write_bytes(
+        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()) + made.public_bytes(pem)
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "both.pem")
+    return context
+
+
+async def test_a_certificate_nobody_vouches_for_is_refused(world: World, own_certificate: ssl.SSLContext) -> None:
+    async with other_node(knows(), own_certificate) as second:
+        world.top.saying = refers(site(second.port, protocol=Protocol.HTTPS))
+        assert (await world.ask()).outcome is Outcome.UNREACHABLE
+        assert world.counted() == {"unreachable": 1}
+        assert second.asked == []
+
+
+def test_plain_http_goes_before_https_and_addresses_are_written_as_urls_have_them(world: World) -> None:
+    def bases(*given: Any) -> list[str]:
+        return world.stage._bases(Identifier.parse(NAME), [site_from_json(each) for each in given])
+
+    both = site(443, protocol=Protocol.HTTPS, address="2400:3200::1")
+    both["servers"][0]["interfaces"] += site(8000)["servers"][0]["interfaces"]
+    assert bases(both) == ["http://[2400:3200::1]:8000"]
+    only = site(443, protocol=Protocol.HTTPS, address="1.1.1.1")
+    assert bases(site(address="1.1.1.2"), only, both, both) == ["https://1.1.1.1:443", "http://[2400:3200::1]:8000"]
 
 
 # -- lies and noise
@@ -506,6 +557,6 @@ async def test_without_room_nothing_waits(world: World, monkeypatch: pytest.Monk
     for task in waiting:
         task.cancel()
     await asyncio.gather(*waiting, return_exceptions=True)
-    assert world.counted()["busy"] >= 2
+    assert world.counted() == {"busy": 2}
     world.top.saying = knows()
     assert (await world.ask()).outcome is Outcome.FOUND, "those who went have left their places"

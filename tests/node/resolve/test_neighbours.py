@@ -116,11 +116,12 @@ def test_failures_in_a_row_bring_a_rest_and_one_question_ends_it() -> None:
     clock = Clock()
     neighbours = Neighbours(clock)
     for _ in range(FAILURES_MOST - 1):
-        neighbours.failed(ONE)
+        assert not neighbours.failed(ONE)
     neighbours.answered(ONE)
-    for _ in range(FAILURES_MOST):
+    for n in range(FAILURES_MOST):
         with neighbours.asking(ONE):
-            neighbours.failed(ONE)
+            assert neighbours.failed(ONE) is (n == FAILURES_MOST - 1), "told once"
+    assert not neighbours.failed(ONE), "one that was asked before the rest began"
     with pytest.raises(RestingError), neighbours.asking(ONE):
         pass
     with neighbours.asking(OTHER):
@@ -129,7 +130,7 @@ def test_failures_in_a_row_bring_a_rest_and_one_question_ends_it() -> None:
     with neighbours.asking(ONE):
         with pytest.raises(RestingError), neighbours.asking(ONE):
             pass
-        neighbours.failed(ONE)
+        assert neighbours.failed(ONE), "told again"
     with pytest.raises(RestingError), neighbours.asking(ONE):
         pass
     clock.now += REST_SECONDS
