@@ -28,7 +28,7 @@ M = TypeVar("M", bound=Message)
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request whose signature holds. `made` is milliseconds since 1970 UTC, `request` the octets of its message."""
+    """What a request says. `made` is milliseconds since 1970 UTC, `request` the octets of its message."""
 
     method: str
     shr_prefix: str
@@ -66,9 +66,12 @@ def ask(asked: Asked, private: bytes) -> bytes:
     return pb.SignedRequest(payload=payload, signature=_sign(payload, private)).SerializeToString()
 
 
-def speaker(octets: bytes) -> str:
-    """The prefix of the node a request claims to come from: whose key to try. Raises ProtoError."""
-    return _payload(_read(pb.SignedRequest, octets, "request").payload).shr_prefix
+def claimed(octets: bytes) -> Asked:
+    """What a request says, before any signature is verified: whose key to try, whom a refusal is addressed to.
+
+    Raises ProtoError for what is no request, or has no nonce.
+    """
+    return _said(_payload(_read(pb.SignedRequest, octets, "request").payload))
 
 
 def asked(octets: bytes, public: bytes, method: str, now: int) -> Asked:
@@ -87,6 +90,10 @@ def asked(octets: bytes, public: bytes, method: str, now: int) -> Asked:
             f"请求时间与本机相差超过{SKEW_SECONDS}秒",
             f"the request was made more than {SKEW_SECONDS} s from the time here",
         )
+    return _said(payload)
+
+
+def _said(payload: pb.RequestPayload) -> Asked:
     if len(payload.nonce) != NONCE_OCTETS:
         raise ProtoError("nonce", f"nonce应为{NONCE_OCTETS}字节", f"nonce must be {NONCE_OCTETS} octets")
     return Asked(payload.method, payload.shr_prefix, payload.made, payload.nonce, payload.fence, payload.request)

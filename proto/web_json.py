@@ -171,6 +171,12 @@ def found(handle: str, shown: bytes) -> bytes:
     return b'{"responseCode":1,"handle":' + _encode(handle) + b',"values":' + shown + b"}"
 
 
+def referred(handle: str, shown: bytes) -> bytes:
+    """The answer that sends whoever asks to the sites in the `array` `shown`: who answers for the prefix (code 303)."""
+    code = int(ResponseCode.PREFIX_REFERRAL)
+    return b'{"responseCode":%d,"handle":%b,"values":%b}' % (code, _encode(handle), shown)
+
+
 def selected(shown: bytes, indexes: frozenset[int], types: tuple[str, ...]) -> bytes:
     """Of the `array` `shown`, the values whose index is listed or whose type matches."""
     values = _decode_values(shown)

@@ -17,9 +17,9 @@ from proto.signed import (
     answered,
     ask,
     asked,
+    claimed,
     introduced,
     public_key,
-    speaker,
 )
 
 NODE, TOP, STRANGER = (bytes([n]) * 32 for n in (1, 2, 3))
@@ -47,7 +47,7 @@ def test_a_public_key_by_the_first_vector_of_rfc_8032():
 def test_a_request_is_read_as_it_was_asked(request: Asked):
     octets = ask(request, NODE)
     assert asked(octets, public_key(NODE), "Poll", NOW) == request
-    assert speaker(octets) == request.shr_prefix
+    assert claimed(octets) == request
 
 
 def test_an_answer_is_read_as_it_was_given():
