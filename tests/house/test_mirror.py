@@ -19,6 +19,7 @@ ELSEWHERE = {
     "proto/limits.py": "tests/proto/test_value.py",
     "registry/errors.py": "tests/registry/test_registrar.py",
     "node/house.py": "tests/node/listen/test_own_api.py",
+    "node/toplevel/office.py": "tests/node/toplevel/test_audit.py",
     # Parts of one thing, proven where they work together.
     "node/server.py": "tests/node/test_embedded.py",
     "node/quarters.py": "tests/node/test_embedded.py",

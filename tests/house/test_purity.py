@@ -78,13 +78,17 @@ def test_what_is_hidden_in_a_function_is_seen():
     assert called(module) == {"now"}
 
 
+BOOKS = "node/toplevel/books.py"
+"""The top-level node is a program of its own: what speaks SQL there."""
+
+
 def test_sql_stands_in_one_room():
-    """Only registry/postgres/ speaks SQL; a word that begins a statement gives it away."""
+    """Only registry/postgres/ speaks SQL, and the books; a word that begins a statement gives it away."""
     statements = ("SELECT ", "INSERT INTO ", "UPDATE ", "DELETE FROM ", "CREATE ")
     guilty = []
     for room in ("proto", "registry", "node"):
         for file in sorted((ROOT / room).rglob("*.py")):
-            if "postgres" in file.parts:
+            if "postgres" in file.parts or str(file.relative_to(ROOT)) == BOOKS:
                 continue
             texts = [n.value for n in ast.walk(ast.parse(file.read_text("utf-8"))) if isinstance(n, ast.Constant)]
             if any(isinstance(text, str) and text.lstrip().startswith(statements) for text in texts):
