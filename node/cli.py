@@ -20,6 +20,7 @@ from node.config import Config, ConfigError
 from node.embedded import EmbeddedError
 from node.importer import run as importer
 from node.supervisor import PortTakenError, Supervisor, listening_sockets
+from node.toplevel import server as toplevel
 from proto.errors import ProtoError
 from proto.identifier import Identifier, Prefix
 from registry.account import SECRET_CHARACTERS, USERNAME_CHARACTERS, Account, Vault, hash_password
@@ -31,8 +32,14 @@ from registry.postgres.migrate import current, migrate, migrations
 from registry.steward import Steward
 
 DEFAULT_DATA: Final = Path(".idnode")
-SETTING_FLAGS: Final = ("http_port", "host", "operator_port", "operator_host", "public_url", "workers")
-LATER_FLAGS: Final = ("https_port", "native_port", "toplevel_port")
+NODE_FLAGS: Final = ("http_port", "host", "operator_port", "operator_host", "public_url", "workers")
+SETTING_FLAGS: Final = {
+    "up": (*NODE_FLAGS, "toplevel_port"),
+    "serve": NODE_FLAGS,
+    "toplevel": ("host", "toplevel_port"),
+}
+"""Settings that may be given on the command line, by verb."""
+LATER_FLAGS: Final = ("https_port", "native_port")
 """Accepted from the first day; the faces behind them are not built yet, ready.json says null."""
 
 
@@ -57,7 +64,7 @@ def say(text: str) -> None:
 
 
 def _config(arguments: argparse.Namespace) -> Config:
-    given = {name: getattr(arguments, name, None) for name in SETTING_FLAGS}
+    given = {name: getattr(arguments, name) for name in SETTING_FLAGS.get(arguments.verb, ())}
     return settings.from_environment(arguments.config, given)
 
 
@@ -96,6 +103,20 @@ async def _serve(arguments: argparse.Namespace) -> int:
     supervisor = Supervisor(config, sockets)
     async with up.operator_door(config, supervisor):
         await up.until_told(asyncio.create_task(supervisor.run()))
+    return 0
+
+
+async def _toplevel(arguments: argparse.Namespace) -> int:
+    config = _config(arguments)
+    if not toplevel.database_url(config):
+        raise UsageError(
+            "toplevel需要设置IDNODE_TOPLEVEL_DATABASE_URL或IDNODE_DATABASE_URL。 "
+            "toplevel needs IDNODE_TOPLEVEL_DATABASE_URL or IDNODE_DATABASE_URL."
+        )
+    journal.open_(config.log_level)
+    with toplevel.listening(config) as sock:
+        say(f"国家顶级节点（模拟） · simulated national top-level node: {toplevel.url(config)}")
+        await up.until_told(asyncio.create_task(toplevel.run(config, sock)))
     return 0
 
 
@@ -269,9 +290,10 @@ def _parser() -> argparse.ArgumentParser:
     for name, text, run in (
         ("up", "在一台机器上运行全部 · all of it on one machine", _up),
         ("serve", "只运行节点 · the node alone", _serve),
+        ("toplevel", "只运行模拟的国家顶级节点 · the simulated national top-level node alone", _toplevel),
     ):
         made = verb(name, text, run)
-        for flag in SETTING_FLAGS:
+        for flag in SETTING_FLAGS[name]:
             kind = int if isinstance(Config.__dataclass_fields__[flag].default, int) else str
             made.add_argument(f"--{flag.replace('_', '-')}", type=kind)
         if name == "up":

@@ -101,5 +101,6 @@ async def examine(config: Config) -> list[Finding]:
         _redis,
         _port("http_port", config.host, config.http_port),
         _port("operator_port", config.operator_host, config.operator_port),
+        _port("toplevel_port", config.host, config.toplevel_port),
     ]
     return list(await asyncio.gather(*(check(config) for check in checks)))

@@ -10,6 +10,7 @@ import json
 import os
 import secrets
 import signal
+import socket
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
@@ -25,6 +26,9 @@ from node.embedded import Embedded, Servers
 from node.listen import replies
 from node.samples import ENTERPRISES, SECONDARY, SampleRecord, sample_records
 from node.supervisor import Supervisor, listening_socket, listening_sockets
+from node.toplevel import server as toplevel
+from node.toplevel.keeper import Keeper
+from node.toplevel.keeper import until_ready as until_toplevel_ready
 from proto.identifier import Identifier
 from registry.account import Account, Vault, hash_password
 from registry.industries import templates_for
@@ -169,7 +173,7 @@ def _ready(config: Config, known: dict[str, Any]) -> dict[str, Any]:
         "https": None,
         "native": None,
         "operator": _url(config.operator_host, config.operator_port),
-        "toplevel": None,
+        "toplevel": config.toplevel_url,
         "admin": known["admin"],
         "enterprises": _enterprises(known),
         "pid": os.getpid(),
@@ -226,6 +230,23 @@ async def _post(session: aiohttp.ClientSession, path: str, body: Any, headers: A
 
 
 @asynccontextmanager
+async def _beside_toplevel(config: Config, sock: socket.socket | None) -> AsyncIterator[None]:
+    """Keeps the simulated national top-level node alive on `sock` inside the block, which begins when it is ready."""
+    if sock is None:
+        yield
+        return
+    await toplevel.found_books(config)
+    with sock:
+        keeping = asyncio.create_task(Keeper(config, sock).run())
+        try:
+            await beside({keeping}, until_toplevel_ready(toplevel.url(config)))
+            yield
+        finally:
+            keeping.cancel()
+            await asyncio.gather(keeping, return_exceptions=True)
+
+
+@asynccontextmanager
 async def operator_door(config: Config, supervisor: Supervisor) -> AsyncIterator[None]:
     """Serves the operator port around a running supervisor."""
     sock = listening_socket(config.operator_host, config.operator_port, "--operator-port", shared=False)
@@ -271,6 +292,7 @@ async def up(config: Config, options: Options, say: Say) -> None:
         raise UpError(f"数据目录{data}不可用：{error}。 The data folder {data} cannot be used: {error}.") from None
     journal.open_(config.log_level)
     sockets = listening_sockets(config)
+    top = None if config.toplevel_url else toplevel.listening(config)
     embedded = Embedded(data, database_url=config.database_url or None, redis_url=config.redis_url or None, say=say)
     servers = await embedded.start()
     watching = asyncio.create_task(embedded.watch())
@@ -287,7 +309,7 @@ async def up(config: Config, options: Options, say: Say) -> None:
             },
         )
         supervisor = Supervisor(config, sockets)
-        async with operator_door(config, supervisor):
+        async with _beside_toplevel(config, top), operator_door(config, supervisor):
             running = asyncio.create_task(supervisor.run())
 
             async def open_() -> None:
@@ -331,6 +353,7 @@ def _complete(config: Config, servers: Servers, known: dict[str, Any]) -> Config
         database_url=servers.database_url,
         redis_url=servers.redis_url,
         secret_key=config.secret_key or known["secret_key"],
+        toplevel_url=config.toplevel_url or toplevel.url(config),
         prefix=SECONDARY,
         # Another node of this machine, tried out beside this one, is found on loopback.
         forward_networks=config.forward_networks or "127.0.0.0/8",
@@ -359,5 +382,6 @@ def _table(config: Config, known: dict[str, Any], data: Path) -> str:
     }"}}' | cut -d'"' -f12)
   注册 · register   curl {base}/identityv2/data -H "Authorization: Bearer $TOKEN" -d '{row}'
   运维 · operator   {_url(config.operator_host, config.operator_port)}/health/ready 和 · and /metrics
+  顶级 · top level  {config.toplevel_url}
   账号 · accounts   {data / "ready.json"}
 """

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import io
 import json
+import socket
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
@@ -83,6 +84,7 @@ CONTRACT = [
     "up --data d --http-port 1 --https-port 2 --native-port 3 --operator-port 4 --toplevel-port 5 --host 0.0.0.0 "
     "--operator-host 127.0.0.1 --public-url https://x --workers 3 --no-samples",
     "serve --http-port 1 --config c.toml",
+    "toplevel --toplevel-port 5 --host 0.0.0.0 --config c.toml",
     "migrate",
     "doctor --data d",
     "resolve 88.999.1001/A --url http://127.0.0.1:1",
@@ -106,7 +108,18 @@ def test_help_is_said_in_both_languages(idnode: Run) -> None:
     assert code == 0
     assert "二级节点" in out
     assert "secondary node" in out
-    for verb in ("up", "serve", "migrate", "doctor", "resolve", "user", "enterprise", "import", "reconcile"):
+    for verb in (
+        "up",
+        "serve",
+        "toplevel",
+        "migrate",
+        "doctor",
+        "resolve",
+        "user",
+        "enterprise",
+        "import",
+        "reconcile",
+    ):
         assert f"\n    {verb} " in out or f"\n    {verb}\n" in out
 
 
@@ -138,6 +151,14 @@ def test_serve_says_what_it_needs(idnode: Run, monkeypatch: pytest.MonkeyPatch) 
     is_a_sentence(idnode("serve"), "IDNODE_DATABASE_URL")
     monkeypatch.setenv("IDNODE_DATABASE_URL", "postgresql://localhost/x")
     is_a_sentence(idnode("serve"), "IDNODE_SECRET_KEY")
+
+
+def test_toplevel_says_what_it_needs(idnode: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    is_a_sentence(idnode("toplevel"), "IDNODE_TOPLEVEL_DATABASE_URL")
+    monkeypatch.setenv("IDNODE_DATABASE_URL", "postgresql://localhost/x")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        is_a_sentence(idnode("toplevel", "--toplevel-port", port), port, "--toplevel-port")
 
 
 @pytest.mark.parametrize("words", [["migrate"], ["user", "list"], ["enterprise", "list"]])
@@ -211,9 +232,10 @@ def test_doctor_tells_by_its_exit_code(
     monkeypatch.setenv("IDNODE_REDIS_URL", servers.redis_url)
     monkeypatch.setenv("IDNODE_HTTP_PORT", "18971")
     monkeypatch.setenv("IDNODE_OPERATOR_PORT", "18972")
+    monkeypatch.setenv("IDNODE_TOPLEVEL_PORT", "18973")
     code, out, _ = idnode("doctor")
     assert code == 0, out
-    assert [line[0] for line in out.splitlines()] == ["✔"] * 6
+    assert [line[0] for line in out.splitlines()] == ["✔"] * 7
     monkeypatch.delenv("IDNODE_SECRET_KEY")
     code, out, _ = idnode("doctor")
     assert code == 1

@@ -12,16 +12,15 @@ from node.embedded import Servers
 
 KEY = base64.b64encode(bytes(32)).decode()
 NOWHERE = "postgresql://idnode@/idnode?host=/nowhere&port=5432"
-NAMES = ["python", "secret_key", "postgresql", "redis", "http_port", "operator_port"]
+NAMES = ["python", "secret_key", "postgresql", "redis", "http_port", "operator_port", "toplevel_port"]
 
 
 @pytest.fixture
-def ports() -> tuple[int, int]:
-    with socket.socket() as one, socket.socket() as other:
-        one.bind(("127.0.0.1", 0))
-        other.bind(("127.0.0.1", 0))
-        numbers = one.getsockname()[1], other.getsockname()[1]
-    return numbers
+def ports() -> tuple[int, int, int]:
+    with socket.socket() as one, socket.socket() as other, socket.socket() as third:
+        for each in (one, other, third):
+            each.bind(("127.0.0.1", 0))
+        return one.getsockname()[1], other.getsockname()[1], third.getsockname()[1]
 
 
 async def found(config: Config) -> dict[str, Finding]:
@@ -30,13 +29,14 @@ async def found(config: Config) -> dict[str, Finding]:
     return {each.name: each for each in findings}
 
 
-async def test_all_is_well(servers: Servers, database: str, ports: tuple[int, int]) -> None:
+async def test_all_is_well(servers: Servers, database: str, ports: tuple[int, int, int]) -> None:
     config = Config(
         database_url=database,
         redis_url=servers.redis_url,
         secret_key=KEY,
         http_port=ports[0],
         operator_port=ports[1],
+        toplevel_port=ports[2],
     )
     findings = await found(config)
     assert [each.name for each in findings.values() if each.mend] == []
@@ -44,8 +44,8 @@ async def test_all_is_well(servers: Servers, database: str, ports: tuple[int, in
     assert findings["redis"].state[0].isdigit()
 
 
-async def test_nothing_is_set(ports: tuple[int, int]) -> None:
-    findings = await found(Config(http_port=ports[0], operator_port=ports[1]))
+async def test_nothing_is_set(ports: tuple[int, int, int]) -> None:
+    findings = await found(Config(http_port=ports[0], operator_port=ports[1], toplevel_port=ports[2]))
     assert [each.name for each in findings.values() if each.mend] == ["secret_key", "postgresql"]
     assert "IDNODE_SECRET_KEY=" in findings["secret_key"].mend
     assert "IDNODE_DATABASE_URL" in findings["postgresql"].mend
@@ -64,9 +64,9 @@ async def test_servers_that_are_away() -> None:
     assert findings["redis"].mend
 
 
-async def test_a_port_in_use(ports: tuple[int, int]) -> None:
+async def test_a_port_in_use(ports: tuple[int, int, int]) -> None:
     with closing(socket.create_server(("127.0.0.1", ports[0]))):
-        findings = await found(Config(http_port=ports[0], operator_port=ports[1]))
+        findings = await found(Config(http_port=ports[0], operator_port=ports[1], toplevel_port=ports[2]))
     assert "--http-port" in findings["http_port"].mend
     assert not findings["operator_port"].mend
 

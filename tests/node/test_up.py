@@ -114,6 +114,7 @@ def test_what_is_written_is_whole_and_private(tmp_path: Path) -> None:
 def test_addresses_are_urls(known: dict[str, Any], host: str, url: str) -> None:
     ready = upping._ready(Config(host=host, operator_host=host, operator_port=8000), known)
     assert ready["http"] == ready["operator"] == url
+    assert upping._ready(Config(toplevel_url="http://192.0.2.1:8100"), known)["toplevel"] == "http://192.0.2.1:8100"
 
 
 # -- the table

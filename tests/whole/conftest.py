@@ -53,7 +53,9 @@ def start(data: Path, *more: str) -> World:
     """Starts `idnode up` on free ports and returns when it is ready; fails with its log when it ends instead."""
     log = data.with_suffix(".log")
     command = [sys.executable, "-m", "node.cli", "up", "--data", str(data)]
-    command += ["--http-port", str(free_port()), "--operator-port", str(free_port()), *more]
+    for flag in ("--http-port", "--operator-port", "--toplevel-port"):
+        command += [flag, str(free_port())]
+    command += more
     environment = {k: v for k, v in os.environ.items() if not k.startswith("IDNODE_")}
     with log.open("ab") as output:
         process = subprocess.Popen(

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.waiting import PATIENCE, wait_until
-from tests.whole.calls import ROOT, Caller, children, kill_children, runs
+from tests.whole.calls import ROOT, Caller, children, free_port, kill_children, runs
 
 SAMPLE = "88.999.1001/BAG-2026-000017"
 
@@ -33,7 +33,7 @@ def answers(world: Any) -> bool:
 
 
 def is_ready(world: Any) -> bool:
-    return Caller(world.ready["operator"]).status("/health/ready") == 200
+    return all(Caller(world.ready[face]).status("/health/ready") == 200 for face in ("operator", "toplevel"))
 
 
 def test_ready_json_is_the_contract(mine: Any) -> None:
@@ -41,7 +41,8 @@ def test_ready_json_is_the_contract(mine: Any) -> None:
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     ready = mine.ready
     assert {"http", "https", "native", "operator", "toplevel", "admin", "enterprises"} <= ready.keys()
-    assert ready["https"] is ready["native"] is ready["toplevel"] is None
+    assert ready["https"] is ready["native"] is None
+    assert Caller(ready["toplevel"]).status("/health/ready") == 200
     assert ready["pid"] == mine.process.pid
     assert [(e["industry"], e["prefix"]) for e in ready["enterprises"]] == [
         ("leather", "88.999.1001"),
@@ -85,7 +86,7 @@ def test_the_operator_port_tells_how_it_is(mine: Any) -> None:
     assert b"idnode_" not in Caller(mine.http).call("GET", "/metrics").body, "never through the public door"
 
 
-@pytest.mark.parametrize("word", ["node.worker", "node.follower", "postgres", "valkey"])
+@pytest.mark.parametrize("word", ["node.worker", "node.follower", "node.toplevel", "postgres", "valkey"])
 def test_what_is_killed_is_started_again(mine: Any, word: str) -> None:
     kill_children(mine.process.pid, word)
     wait_until(lambda: is_ready(mine) and answers(mine), "answers again")
@@ -164,6 +165,13 @@ def test_a_taken_port_gets_a_sentence(folder: Path, mine: Any) -> None:
     assert "--http-port" in said
     node_port = mine.http.rpartition(":")[2]
     assert node_port in refused("--data", str(folder / "port"), "--http-port", node_port), "shared by no second node"
+
+
+def test_a_taken_port_of_the_toplevel_node_gets_a_sentence(folder: Path, mine: Any) -> None:
+    port = mine.ready["toplevel"].rpartition(":")[2]
+    said = refused("--data", str(folder / "port"), "--http-port", str(free_port()), "--toplevel-port", port)
+    assert port in said
+    assert "--toplevel-port" in said
 
 
 def test_a_folder_in_use_gets_a_sentence_and_loses_nothing(mine: Any) -> None:

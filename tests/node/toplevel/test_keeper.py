@@ -1,0 +1,49 @@
+"""Proves node/toplevel/keeper.py: what it keeps alive is alive again after it was killed, and gone when it stops."""
+
+import asyncio
+import os
+import signal
+
+import aiohttp
+
+from node.config import Config
+from node.toplevel import keeper, server
+from node.toplevel.keeper import Keeper, until_ready
+from tests.node.toplevel.test_server import free_port
+from tests.waiting import until
+from tests.whole.calls import children, runs
+
+
+async def test_it_is_started_again_when_it_dies_and_stopped_at_the_end(empty_database: str):
+    config = Config(database_url=empty_database, toplevel_port=free_port())
+    with server.listening(config) as sock:
+        keeping = asyncio.create_task(Keeper(config, sock).run())
+        url = server.url(config)
+        await until_ready(url)
+        (first,) = children(os.getpid(), keeper.MODULE)
+        os.kill(first, signal.SIGKILL)
+        await until(lambda: children(os.getpid(), keeper.MODULE) not in ([], [first]), "the next one")
+        await until_ready(url)
+        (second,) = children(os.getpid(), keeper.MODULE)
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
+        assert not runs(second)
+    async with aiohttp.ClientSession() as session:
+        assert not await keeper._is_ready(session, url)
+
+
+async def test_one_that_cannot_be_started_is_tried_again(empty_database: str, monkeypatch):
+    tried = []
+
+    async def no_process(*arguments: object, **options: object) -> None:
+        tried.append(arguments)
+        raise OSError("no more processes")
+
+    monkeypatch.setattr(keeper.asyncio, "create_subprocess_exec", no_process)
+    monkeypatch.setattr(keeper, "PAUSES", (0.0,))
+    config = Config(database_url=empty_database, toplevel_port=free_port())
+    with server.listening(config) as sock:
+        keeping = asyncio.create_task(Keeper(config, sock).run())
+        await until(lambda: len(tried) >= 3, "three tries")
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
