@@ -105,7 +105,7 @@ class Crowd:
         self._visitors: set[Visitor] = set()
         self._idle: deque[Visitor] = deque()
         self._waiting: deque[tuple[str, float]] = deque()
-        self._made: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._on_free: Callable[[Visitor], None] = self._idle.append
         self._awaited: Callable[[], bool] = bool
         self._changed = asyncio.Event()
@@ -125,14 +125,15 @@ class Crowd:
                 f"{self._size}个连接中只建成{len(self._idle)}个：{self._host}:{self._port}。 "
                 f"Only {len(self._idle)} of {self._size} connections could be made to {self._host}:{self._port}."
             ) from None
+        self._tasks.add(asyncio.create_task(self._sweep()))
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """Lets all connections go."""
         self._closing = True
-        for task in self._made:
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._made, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         for visitor in list(self._visitors):
             visitor.give_up(Kind.CLOSED)
 
@@ -184,12 +185,8 @@ class Crowd:
         self.tally.seconds = _now() - begin
 
     async def _told(self, ended: Callable[[], bool]) -> None:
-        """Returns when nothing more is due, waited for or under way; gives up what takes too long."""
-        sweeping = asyncio.create_task(self._sweep())
-        try:
-            await self._until(lambda: ended() and not self._waiting and not self._under_way())
-        finally:
-            sweeping.cancel()
+        """Returns when nothing more is due, waited for or under way."""
+        await self._until(lambda: ended() and not self._waiting and not self._under_way())
         self.tally.cold_reached = self._questions.cold_reached
 
     def _under_way(self) -> bool:
@@ -207,6 +204,7 @@ class Crowd:
             self._changed.set()
 
     async def _sweep(self) -> None:
+        """Gives up what takes too long."""
         while True:
             await asyncio.sleep(SWEEP)
             patience = _now() - PATIENCE
@@ -277,8 +275,8 @@ class Crowd:
 
     def _connect(self, pause: float) -> None:
         task = asyncio.create_task(self._connected(pause))
-        self._made.add(task)
-        task.add_done_callback(self._made.discard)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _connected(self, pause: float) -> None:
         loop = asyncio.get_running_loop()

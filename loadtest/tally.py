@@ -31,11 +31,6 @@ class Line:
         """Right answers."""
         return self.latency.count
 
-    @property
-    def due(self) -> int:
-        """All that should have been answered."""
-        return self.sent + self.shed
-
     def merge(self, other: "Line") -> None:
         """Counts all that `other` counted."""
         self.sent += other.sent

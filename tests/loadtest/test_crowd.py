@@ -188,7 +188,7 @@ async def test_what_waits_beyond_the_bound_is_shed(start: Start, monkeypatch: py
     port = await start(held)
     asyncio.get_running_loop().call_later(0.1, gate.set)
     line = (await opened(port, [0.0] * 20, size=2)).lines["warm"]
-    assert (line.sent, line.answered, line.shed, line.due) == (7, 7, 13, 20)
+    assert (line.sent, line.answered, line.shed) == (7, 7, 13)
 
 
 async def test_what_nobody_serves_is_given_up_in_time(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -326,6 +326,19 @@ async def test_closed_each_connection_asks_without_rest(start: Start) -> None:
     assert total.sent == total.answered > 20
     assert most <= 3
     assert made.tally.cold_reached == made.tally.lines["cold"].sent
+
+
+async def test_closed_a_connection_nobody_serves_is_given_up_and_made_anew(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crowd, "PATIENCE", 0.05)
+    monkeypatch.setattr(crowd, "SWEEP", 0.02)
+    monkeypatch.setattr(crowd, "BREATH", 0.001)
+    port = await start(silent)
+    async with Crowd("127.0.0.1", port, 2, questions(), wrong) as made:
+        await made.closed(time.monotonic(), 0.8)
+    line = made.tally.lines["warm"]
+    assert line.errors[Kind.TIMEOUT] == line.sent > 4
 
 
 async def test_a_crowd_without_connections_does_not_begin(monkeypatch: pytest.MonkeyPatch) -> None:

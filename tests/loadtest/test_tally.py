@@ -25,7 +25,7 @@ def test_tallies_add_up() -> None:
     warm = total.lines["warm"]
     assert (warm.sent, warm.answered, warm.wrong, warm.shed, warm.octets) == (10, 6, 2, 4, 200)
     assert warm.errors == Counter({Kind.BUSY: 2})
-    assert (total.total.sent, total.total.due, total.total.answered) == (15, 21, 9)
+    assert (total.total.sent, total.total.shed, total.total.answered) == (15, 6, 9)
     assert (total.late.count, total.late.most) == (3, 0.5)
     assert total.stalled == [0.1] * 3
     assert (total.seconds, total.cpu, total.opened, total.refused, total.cold_reached) == (3.0, [0.5] * 3, 6, 3, 10)
