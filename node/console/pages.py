@@ -469,8 +469,7 @@ async def identifier(request: web.Request) -> web.StreamResponse:
 async def _json(request: web.Request, raw: str) -> web.Response:
     url = request.rel_url.with_path(handle_api.PATH + raw, encoded=True, keep_query=True)
     response = await handle_api.get(request.clone(rel_url=url))
-    also = response.headers.get("Vary")
-    response.headers["Vary"] = f"{also}, {_VARY}" if also else _VARY
+    response.headers["Vary"] = _VARY
     return response
 
 

@@ -31,18 +31,6 @@ def raw_path(request: web.Request) -> str:
     return request.rel_url.raw_path  # the absolute form, as sent to proxies
 
 
-def cors(request: web.Request) -> dict[str, str]:
-    """The headers that let a page of another origin read the answer."""
-    origin = request.headers.get("Origin")
-    if origin is None:
-        return {}
-    return {
-        "Access-Control-Allow-Origin": origin,
-        "Access-Control-Expose-Headers": "Content-Length",
-        "Vary": "Origin",
-    }
-
-
 def _flag(request: web.Request, name: str) -> bool:
     return request.query.get(name, "false").lower() in {"", "true", "1"}
 
@@ -54,7 +42,7 @@ async def get(request: web.Request) -> web.Response:
         identifier = Identifier.parse(asked_for(raw_path(request).removeprefix(PATH)))
     except ProtoError as error:
         code = ResponseCode.PROTOCOL_ERROR if error.field == "index" else ResponseCode.INVALID_HANDLE
-        return json_response(failed(code, message=error.en), 400, cors(request))
+        return json_response(failed(code, message=error.en), 400)
     return await answer(request, identifier, indexes, tuple(request.query.getall("type", [])))
 
 
@@ -65,9 +53,9 @@ async def answer(
     house = request.app[HOUSE]
     found = await house.road.ask(identifier, onward=onward(request))
     spelling = str(identifier)
-    headers = cors(request)
+    headers: dict[str, str] = {}
     if found.outcome is Outcome.FOUND:
-        headers |= {"ETag": found.tag, "Cache-Control": keeping(house, found)}
+        headers = {"ETag": found.tag, "Cache-Control": keeping(house, found)}
         if any(each.value in {"*", found.tag.strip('"')} for each in request.if_none_match or ()):
             return web.Response(status=304, headers=headers)
         if indexes or types:
@@ -92,10 +80,9 @@ def _index(text: str) -> int:
 
 
 async def options(request: web.Request) -> web.Response:
-    """What a browser asks before it lets a page of another origin ask."""
+    """What a browser asks before it lets a page of another origin ask; `node/listen/http.py` adds which origins may."""
     return web.Response(
         headers={
-            "Access-Control-Allow-Origin": request.headers.get("Origin", "*"),
             "Access-Control-Allow-Methods": "GET,POST,HEAD,PUT,DELETE",
             "Access-Control-Allow-Headers": "X-Requested-With,Authorization,Origin,Accept,Content-Type",
             "Access-Control-Max-Age": "86400",

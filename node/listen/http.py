@@ -229,8 +229,23 @@ def application(house: House) -> web.Application:
     return app
 
 
+RESOLVE: Final = "/api/v1/resolve"
+_CORS: Final = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Expose-Headers": "Content-Length, ETag, Retry-After",
+}
+"""Lets pages of any origin read what anybody may read (Fetch §3.2). The same whoever asks, so no cache needs to tell
+origins apart; no answer goes by cookies, so none is lent to a page."""
+
+
+def _is_open(path: str) -> bool:
+    return path == RESOLVE or face(path) in {"handle", "page"}
+
+
 async def _sign(request: web.Request, response: web.StreamResponse) -> None:
     """Names no version of anything (who attacks shall have to guess); what no face calls public is kept by nobody."""
+    if _is_open(request.path):
+        response.headers.update(_CORS)
     request[BEGUN] = True
     response.headers["Server"] = "idnode"
     response.headers.setdefault("Cache-Control", "private, no-store")

@@ -14,8 +14,8 @@ from node.house import House
 from node.listen import replies, snms_words
 from node.listen.bodies import BODIES, BODY_SECONDS, BodyError
 from node.listen.bodies import body as read_body
-from node.listen.handle_api import asked_for, raw_path
-from node.listen.http import HOUSE, encoded, json_response, onward
+from node.listen.handle_api import asked_for, options, raw_path
+from node.listen.http import HOUSE, RESOLVE, encoded, json_response, onward
 from node.listen.snms_api import bearer
 from node.listen.snms_words import SnmsError
 from proto.codes import ResponseCode
@@ -362,7 +362,8 @@ async def revoke_all(request: web.Request) -> web.Response:
 def add_routes(app: web.Application) -> None:
     """The routes of this face."""
     base = "/api/v1"
-    app.router.add_post(f"{base}/resolve", resolve)
+    app.router.add_post(RESOLVE, resolve)
+    app.router.add_route("OPTIONS", RESOLVE, options)
     app.router.add_post(f"{base}/reconcile", reconcile)
     app.router.add_get(HISTORY + "{identifier:(?s:.+)}", history)
     app.router.add_put(f"{base}/prefixes/{{prefix}}", set_prefix)

@@ -283,6 +283,14 @@ async def test_what_is_turned_away_or_breaks_is_counted_with_its_reason(monkeypa
 # -- every answer
 
 
+async def test_a_page_of_any_origin_may_read_what_anybody_may_read_and_why_not() -> None:
+    async with door(raising(BusyError())) as client:
+        for path in (OWN, HANDLE, "/88.999.1001/A", "/"):
+            assert (await told(client, path))[2]["Access-Control-Allow-Origin"] == "*", path
+        for path in (*SNMS, "/api/v1/resolves", "/api/v1/batches"):
+            assert "Access-Control-Allow-Origin" not in (await told(client, path))[2], path
+
+
 async def test_no_answer_names_a_version_or_lets_itself_be_kept_unasked() -> None:
     async def plain(request: web.Request) -> web.StreamResponse:
         return http.encoded({}) if request.path == OWN else web.Response(headers={"Cache-Control": "public, max-age=9"})
