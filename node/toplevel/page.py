@@ -3,9 +3,10 @@
 It looks like the pages of the node because it uses their style sheet; it shows no particulars of persons.
 """
 
-from datetime import UTC, datetime
+from datetime import datetime
 from importlib import resources
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 import jinja2
 import structlog
@@ -36,7 +37,8 @@ WORDS: Final = {
     ),
     "nodes": ("二级节点", "Secondary nodes"),
     "prefixes": ("前缀", "Prefixes"),
-    "changes": ("最新变更", "Newest changes"),
+    "changes": ("变更", "Changes"),
+    "newest": ("最新变更", "Newest changes"),
     "messages": ("消息队列", "Messages"),
     "faults": ("已开启的故障", "Faults that are on"),
     "live": ("有效标识", "Live identifiers"),
@@ -64,7 +66,7 @@ WORDS: Final = {
     "queued": ("等待", "waiting"),
     "again": ("重复投递", "delivered twice"),
     "and_more": ("只列出前{}行", "only the first {} rows are listed"),
-    "others": ("等{}条", "and {} in all"),
+    "others": ("等{}条", "({} in all)"),
 }
 FAULTS: Final = {
     "delay_seconds": ("应答延迟（秒）", "Delay of answers (s)"),
@@ -98,8 +100,8 @@ _SAFE: Final = {
 log = structlog.get_logger("page")
 
 
-def _moment(milliseconds: int | None, zone: Any = UTC) -> str:
-    return datetime.fromtimestamp((milliseconds or 0) / 1000, zone).strftime("%Y-%m-%d %H:%M:%S")
+def _moment(milliseconds: int, zone: ZoneInfo) -> str:
+    return datetime.fromtimestamp(milliseconds / 1000, zone).isoformat(" ", "seconds")
 
 
 def _ago(milliseconds: int) -> str:
@@ -128,7 +130,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    made.filters |= {"moment": _moment, "ago": _ago, "told": _told, "grouped": lambda number: f"{number:,}"}
+    made.filters |= {"ago": _ago, "told": _told, "grouped": lambda number: f"{number:,}"}
     return made
 
 
@@ -139,8 +141,8 @@ STATIC: Final = {
 }
 
 
-def render(lang: str, shown: dict[str, list[dict[str, Any]]], on: dict[str, object], now: int) -> str:
-    """The page in `lang` of LANGUAGES; `shown` comes from the books, `on` are the faults that are on."""
+def render(lang: str, shown: dict[str, list[dict[str, Any]]], on: dict[str, object], now: int, zone: ZoneInfo) -> str:
+    """The page in `lang` of LANGUAGES, times in `zone`; `shown` comes from the books, `on` are faults that are on."""
 
     def say(pair: tuple[str, str]) -> str:
         return pair[LANGUAGES.index(lang)]
@@ -150,6 +152,7 @@ def render(lang: str, shown: dict[str, list[dict[str, Any]]], on: dict[str, obje
         other=LANGUAGES[1 - LANGUAGES.index(lang)],
         w={word: say(pair) for word, pair in WORDS.items()},
         say=say,
+        moment=lambda milliseconds: _moment(milliseconds, zone),
         now=now,
         refresh=REFRESH_SECONDS,
         silent=SILENT_SECONDS * 1000,
@@ -185,7 +188,7 @@ async def get(request: web.Request) -> web.Response:
         log.warning("books_unreachable", error=str(error))
         return unheard(503, "账簿暂时不可用", "The books cannot be reached")
     lang = _language(request)
-    text = render(lang, shown, office.switches.faults.on, office.now())
+    text = render(lang, shown, office.switches.faults.on, office.now(), office.zone)
     headers = _SAFE | {"Vary": "Accept-Language", "Content-Language": lang}
     return web.Response(text=text, content_type="text/html", headers=headers)
 

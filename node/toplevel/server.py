@@ -143,6 +143,7 @@ async def run(config: Config, sock: socket.socket) -> None:
         seed=seed,
         switches=Switches(SystemRandom()),
         now=clock.milliseconds,
+        zone=config.zone,
         audit_milliseconds=round(config.audit_seconds * 1000),
         filed=asyncio.Event(),
         proving=asyncio.Lock(),

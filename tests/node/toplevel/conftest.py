@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from random import Random
+from zoneinfo import ZoneInfo
 
 import aiohttp
 import pytest
@@ -56,6 +57,7 @@ async def top(empty_database: str) -> AsyncIterator[Top]:
         seed=seed,
         switches=Switches(Random(20261122)),
         now=lambda: clock[0],
+        zone=ZoneInfo("Asia/Shanghai"),
         audit_milliseconds=500,
         filed=asyncio.Event(),
         proving=asyncio.Lock(),

@@ -1,6 +1,11 @@
 """Proves node/toplevel/page.py: it shows what the books hold, in both languages, harmless whatever they hold."""
 
+import asyncio
 import re
+import subprocess
+from collections.abc import Callable
+from html import escape
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +16,7 @@ from node.toplevel.rules import ORDER_KINDS, STATE_NAMES
 from proto import uplink_pb2 as pb
 from proto.chain import Kind
 from tests.fakes.secondary_node import Chain, enterprise, entry
+from tests.waiting import PATIENCE
 
 LEATHER = "88.999.1001"
 
@@ -91,6 +97,43 @@ async def test_a_node_that_is_silent_and_faults_that_are_on_are_seen(busy: Any):
     assert "无心跳" in text
     for told in ("全部中断 True", "指定驳回的前缀 88.999.7", "应答延迟（秒） 0.5"):
         assert told in text
+
+
+async def test_times_are_those_of_the_zone(busy: Any):
+    assert "2026-11-22 16:15:54+08:00" in await shown(busy)
+
+
+async def test_in_a_browser_it_is_styled_renews_itself_and_is_no_wider_than_a_phone(
+    busy: Any, program: Callable[[str], str], tmp_path: Path
+):
+    chromium = program("chromium")
+    async with busy.session.get(busy.url) as response:
+        html = await response.text()
+    assert f'<meta http-equiv="refresh" content="{page.REFRESH_SECONDS}">' in html
+    sheets = "".join(octets.decode() for octets in page.STATIC.values())
+    html, links = re.subn(r'<link rel="stylesheet"[^>]*>', "", html)
+    assert links == len(page.STATIC)
+    measure = """<script>addEventListener("load", () => {
+        const root = document.documentElement, outer = parent.document.documentElement.dataset;
+        outer.wide = root.scrollWidth;
+        outer.round = getComputedStyle(document.querySelector("section:nth-of-type(2)")).borderRadius;
+        })</script></body>"""
+    inner = escape(html.replace("</head>", f"<style>{sheets}</style></head>").replace("</body>", measure))
+    copy = tmp_path / "page.html"
+    copy.write_text(f'<!doctype html><meta charset="utf-8"><iframe width="390" height="844" srcdoc="{inner}"></iframe>')
+    quiet = [
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--hide-scrollbars",
+        f"--user-data-dir={tmp_path / 'profile'}",
+        "--dump-dom",
+    ]
+    done = await asyncio.to_thread(
+        subprocess.run, [chromium, *quiet, copy.as_uri()], capture_output=True, text=True, timeout=PATIENCE, check=True
+    )
+    found = dict(re.findall(r'data-(\w+)="([^"]*)"', done.stdout[: done.stdout.index("<head")]))
+    assert found == {"wide": "390", "round": "16px"}
 
 
 async def test_an_empty_page_is_a_page(top: Any):
