@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import dataclasses
 import getpass
 import json
 import secrets
@@ -25,10 +26,12 @@ from proto.errors import ProtoError
 from proto.identifier import Identifier, Prefix
 from registry.account import SECRET_CHARACTERS, USERNAME_CHARACTERS, Account, Vault, hash_password
 from registry.errors import RegistryError, UnavailableError
+from registry.filing import Filing, Particulars, ParticularsError
 from registry.industries import load, templates_for
 from registry.lookup import Lookup
 from registry.postgres.connection import connect, open_pool
 from registry.postgres.migrate import current, migrate, migrations
+from registry.prefix import PrefixState
 from registry.steward import Steward
 
 DEFAULT_DATA: Final = Path(".idnode")
@@ -55,6 +58,7 @@ SENTENCES: Final = (
     RegistryError,
     up.UpError,
     ProtoError,
+    ParticularsError,
 )
 
 
@@ -257,7 +261,14 @@ async def _enterprise_add(config: Config, steward: Steward, arguments: argparse.
         raise UsageError(
             f"前缀{prefix.name}不在本节点的{config.prefix}之下。 Prefix {prefix.name} is not under {config.prefix}."
         )
-    await steward.enrol(arguments.name, arguments.name_en or arguments.name, arguments.industry, prefix.name)
+    await steward.enrol(
+        arguments.name,
+        arguments.name_en or arguments.name,
+        arguments.industry,
+        prefix.name,
+        _particulars(arguments),
+        filed=bool(config.toplevel_url),
+    )
     lookup = Lookup(steward.pool)
     for template in templates_for(arguments.industry, prefix.name):
         if await lookup.named_template(prefix.name, template.version) is None:
@@ -265,10 +276,59 @@ async def _enterprise_add(config: Config, steward: Steward, arguments: argparse.
     return 0
 
 
+PARTICULARS: Final = {
+    "credit_code": ("ent_crt_code", str, "统一社会信用代码 · unified social credit code"),
+    "type": ("ent_type", int, "1国有 2民营 3外商 4事业单位 5民营非盈利 · kind of enterprise"),
+    "province": ("ent_province_code", str, "省级代码 · province, 6 digits (GB/T 2260)"),
+    "city": ("ent_city_code", str, "市级代码 · city, 6 digits"),
+    "county": ("ent_county_code", str, "县级代码 · county, 6 digits"),
+    "address": ("ent_addr_cn", str, "地址 · address"),
+    "address_en": ("ent_addr_en", str, "英文地址 · address in English"),
+    "website": ("ent_web_site", str, "网站 · web site"),
+    "description": ("ent_desc", str, "简介 · description"),
+    "contact": ("contact_name", str, "联系人 · contact person"),
+    "email": ("contact_email", str, "联系邮箱 · e-mail of the contact"),
+    "phone": ("contact_phone", str, "联系电话 · telephone of the contact"),
+    "legal_person": ("legal_name", str, "法定代表人 · legal person"),
+    "legal_id_type": ("legal_id_type", int, "法人证件类型1身份证…6护照 · 1 ID card … 6 passport"),
+    "legal_id": ("legal_id_no", str, "法人证件号 · number of that document"),
+}
+"""What the top-level node wants to know of an enterprise: flag to field, kind and meaning."""
+
+
+def _particulars(arguments: argparse.Namespace) -> Particulars | None:
+    """What is to be filed; None when nothing of it is given. Raises UsageError for what is missing."""
+    given = {field: getattr(arguments, flag) for flag, (field, _, _) in PARTICULARS.items()}
+    given = {field: value for field, value in given.items() if value is not None}
+    if not given:
+        return None
+    needed = {entry.name for entry in dataclasses.fields(Particulars) if entry.default is dataclasses.MISSING}
+    flags = [
+        f"--{flag.replace('_', '-')}" for flag, (field, _, _) in PARTICULARS.items() if field in needed - set(given)
+    ]
+    if flags:
+        raise UsageError(f"报送还需要{'、'.join(flags)}。 Filing needs {', '.join(flags)}, too.")
+    return Particulars(**given)
+
+
 async def _enterprise_list(config: Config, steward: Steward, arguments: argparse.Namespace) -> int:
-    for row in await steward.enterprises():
-        say(f"{row['prefix'] or '-':<20} {row['industry']:<12} {row['name']}")
+    for row in await steward.filings():
+        state = PrefixState(row["state"]).zh if row["state"] is not None else "-"
+        say(f"{row['prefix'] or '-':<20} {row['industry']:<12} {state:<4} {_filing_text(row):<24} {row['enterprise']}")
     return 0
+
+
+def _filing_text(row: Any) -> str:
+    """How a prefix stands with the top-level node, and why."""
+    if row["filing"] is None:
+        return "未报送 not filed"
+    filing = Filing(row["filing"])
+    text = f"{filing.zh} {filing.en}"
+    if row["suspended"]:
+        text += "，被停用 suspended"
+    if filing is Filing.WAITING and row["unnamed"]:
+        text += "：缺少企业资料 no particulars"
+    return f"{text}：{row['reason_zh']} {row['reason_en']}" if row["reason_zh"] or row["reason_en"] else text
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -335,6 +395,8 @@ def _add_administration(with_data: Any, verb: Any) -> None:
     made.add_argument("--name-en")
     made.add_argument("--prefix", required=True)
     made.add_argument("--industry", required=True, choices=[industry.key for industry in load()])
+    for flag, (_, kind, text) in PARTICULARS.items():
+        made.add_argument(f"--{flag.replace('_', '-')}", type=kind, help=text)
     firm.add_parser("list", help="列出 · list").set_defaults(task=_enterprise_list)
 
 

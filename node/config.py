@@ -9,7 +9,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -59,8 +59,9 @@ class Config:
     )
     toplevel_url: str = _setting(
         "",
-        "国家顶级节点地址；留空则不转发其他节点前缀下的标识",
-        "where the national top-level node is; empty: identifiers under prefixes of other nodes are not forwarded",
+        "国家顶级节点地址；留空则不上报，也不转发其他节点前缀下的标识",
+        "where the national top-level node is; empty: nothing is told there, and identifiers under prefixes of other "
+        "nodes are not forwarded",
         schemes=("http://", "https://"),
     )
     secret_key: str = _setting(
@@ -79,6 +80,20 @@ class Config:
     )
     workers: int = _setting(2, "工作进程数", "worker processes", low=1, high=WORKERS_MOST)
     public_url: str = _setting("", "标签与页面使用的公开地址", "the address labels and pages carry")
+    route_address: str = _setting(
+        "",
+        "上报给国家顶级节点的解析路由地址（IPv4或IPv6）；留空则为IDNODE_HOST，通配地址除外",
+        "address (IPv4 or IPv6) the national top-level node is told others resolve our identifiers at; empty: "
+        "IDNODE_HOST unless that stands for all addresses",
+    )
+    statistics_seconds: int = _setting(
+        300,
+        "上报统计的时间窗长度；同一数据库的各节点须相同",
+        "length of a window of the statistics told upwards; the same on every node of one database",
+        unit="s",
+        low=10,
+        high=86_400,
+    )
     timezone: str = _setting("Asia/Shanghai", "日期与页面所用时区", "time zone of dates and pages")
     reuse_deleted: str = _setting(
         "allow",
@@ -183,6 +198,8 @@ class Config:
             ) from None
         if self.toplevel_url and not _has_host(self.toplevel_url):
             raise _wrong("toplevel_url", "应形如http://主机:8100", "must look like http://host:8100")
+        if self.route_address:
+            _check_address(self.route_address)
         if self.secret_key:
             self.key()
 
@@ -239,6 +256,17 @@ def _check(name: str, value: Any, notes: Mapping[str, Any]) -> None:
     if notes["low"] is not None and not notes["low"] <= value <= notes["high"]:
         bounds = f"{notes['low']}…{notes['high']}"
         raise _wrong(name, f"应在{bounds}之间", f"must be within {bounds}")
+
+
+def _check_address(text: str) -> None:
+    try:
+        usable = not ip_address(text).is_unspecified
+    except ValueError:
+        usable = False
+    if not usable:
+        raise _wrong(
+            "route_address", "应为一台服务器的IPv4或IPv6地址", "must be the IPv4 or IPv6 address of one server"
+        )
 
 
 def _converted(name: str, given: Any, kind: type) -> Any:

@@ -59,6 +59,8 @@ ASK_SECONDS: Final = 1.0
 STOP_SECONDS: Final = 15.0
 """Children that have not drained by then are killed."""
 
+UPLINK: Final = "node.uplink"
+
 log = structlog.get_logger("supervisor")
 
 
@@ -151,6 +153,8 @@ class Supervisor:
         self._prefixes = PrefixSeries()
         self.children = [Child("node.worker", n) for n in range(config.workers)]
         self.children.append(Child("node.follower", config.workers))
+        if config.toplevel_url:
+            self.children.append(Child(UPLINK, config.workers + 1))
 
     async def run(self) -> None:
         """Keeps everything alive until cancelled, then lets it drain."""
@@ -210,7 +214,8 @@ class Supervisor:
         while True:
             await asyncio.sleep(WATCH_SECONDS)
             now, beats = clock.monotonic(), self._shared.beats()
-            for child in self.children:
+            # The uplink has no word there: its signs of life are the voice's, in the database.
+            for child in self.children[: len(beats)]:
                 silence = now - max(beats[child.column], child.born)
                 if silence <= self._patience(child) or child.process is None or child.process.returncode is not None:
                     continue
@@ -258,18 +263,11 @@ class Supervisor:
             await asyncio.sleep(ASK_SECONDS)
 
     async def _stop(self) -> None:
-        running = [c.process for c in self.children if c.process is not None and c.process.returncode is None]
         for sock in self._sockets:
             sock.close()  # first: who connects now is refused at once, not kept waiting for nobody
-        for process in running:
-            _signal(process, signal.SIGTERM)
-        waiting = [asyncio.ensure_future(process.wait()) for process in running]
-        if waiting:
-            _, late = await asyncio.wait(waiting, timeout=STOP_SECONDS)
-            if late:
-                for process in running:
-                    _signal(process, signal.SIGKILL)
-                await asyncio.wait(late)
+        # The uplink last: it tells what the workers have counted to their end.
+        await _ended([child for child in self.children if child.module != UPLINK])
+        await _ended([child for child in self.children if child.module == UPLINK])
 
     def conditions(self) -> list[Condition]:
         """What is amiss now, in the order of the table."""
@@ -318,6 +316,19 @@ class Supervisor:
         found = [(labels, usage(pid)) for labels, pid in ({("supervisor", ""): os.getpid()} | pids).items()]
         yield PROCESS_RESIDENT, [Sample(labels, used.resident) for labels, used in found if used is not None]
         yield PROCESS_CPU, [Sample(labels, used.cpu) for labels, used in found if used is not None]
+
+
+async def _ended(children: list[Child]) -> None:
+    running = [c.process for c in children if c.process is not None and c.process.returncode is None]
+    for process in running:
+        _signal(process, signal.SIGTERM)
+    waiting = [asyncio.ensure_future(process.wait()) for process in running]
+    if waiting:
+        _, late = await asyncio.wait(waiting, timeout=STOP_SECONDS)
+        if late:
+            for process in running:
+                _signal(process, signal.SIGKILL)
+            await asyncio.wait(late)
 
 
 def _signal(process: "asyncio.subprocess.Process", number: int) -> None:

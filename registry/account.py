@@ -80,18 +80,23 @@ class Vault:
 
     def seal(self, username: str, secret: str) -> bytes:
         """sha256(secret), bound to the user name, with a fresh nonce before it."""
-        nonce = secrets.token_bytes(12)
-        return nonce + self._cipher.encrypt(nonce, sha256(secret.encode()).digest(), username.encode())
+        return self.close(username, sha256(secret.encode()).digest())
 
-    def _opened(self, username: str, sealed: bytes) -> bytes:
+    def close(self, name: str, content: bytes) -> bytes:
+        """`content`, bound to `name`, with a fresh nonce before it."""
+        nonce = secrets.token_bytes(12)
+        return nonce + self._cipher.encrypt(nonce, content, name.encode())
+
+    def open(self, name: str, closed: bytes) -> bytes:
+        """What was closed under `name`; empty when the node's key is another one."""
         try:
-            return self._cipher.decrypt(sealed[:12], sealed[12:], username.encode())
+            return self._cipher.decrypt(closed[:12], closed[12:], name.encode())
         except InvalidTag:
             return b""
 
     def secret_proves(self, username: str, sealed: bytes, secret: str) -> bool:
         """Whether `secret` is the one sealed; False also when the node's key is another one."""
-        return hmac.compare_digest(self._opened(username, sealed), sha256(secret.encode()).digest())
+        return hmac.compare_digest(self.open(username, sealed), sha256(secret.encode()).digest())
 
     def dated_digest_proves(self, username: str, sealed: bytes, given: str, today: date) -> bool:
         """Whether `given` is sha256(sha256(secret) ‖ yyyy-MM-dd) in hex, of `today` or the days beside it.
@@ -99,7 +104,7 @@ class Vault:
         The inner digest counts as lower-case hex (SNMS OpenAPI, /identity/token/v1); clocks of factories drift,
         hence the neighbouring days.
         """
-        inner = self._opened(username, sealed).hex()
+        inner = self.open(username, sealed).hex()
         days = (today + timedelta(days=n) for n in (-1, 0, 1))
         wanted = [sha256(f"{inner}{day:%Y-%m-%d}".encode()).hexdigest() for day in days]
         hits = [hmac.compare_digest(digest.encode(), given.strip().lower().encode()) for digest in wanted]

@@ -24,5 +24,13 @@ class TakenError(RegistryError):
     """A name belongs to somebody else; nothing was done. The text is one sentence for the operator."""
 
 
+class NotApprovedError(RegistryError):
+    """The top-level node has not approved, has refused or has suspended a prefix; the text is one sentence."""
+
+
+class NotInOfficeError(RegistryError):
+    """Another process was elected the voice since; nothing was done."""
+
+
 class SchemaError(RegistryError):
     """The database holds a schema this program does not know; the text is one sentence for the operator."""

@@ -6,8 +6,9 @@ from datetime import datetime
 from typing import Any
 
 from registry.account import Account
-from registry.errors import TakenError, UnknownOutcomeError
-from registry.postgres import accounts, batches, catalogue, templates
+from registry.errors import NotApprovedError, TakenError, UnknownOutcomeError
+from registry.filing import Particulars, Standing, may_open
+from registry.postgres import accounts, batches, catalogue, filing, templates, uplink
 from registry.postgres.accounts import Credentials
 from registry.postgres.batches import Batch
 from registry.postgres.connection import BROKEN, Connection, borrowed, cut
@@ -36,17 +37,36 @@ class Steward:
         async with borrowed(self.pool, "administer") as connection:
             return await catalogue.number(connection)
 
-    async def enrol(self, name: str, name_en: str, industry: str, prefix: str) -> int:
-        """Registers an enterprise with an enabled prefix, if they are new; the enterprise's number.
+    async def enrol(
+        self,
+        name: str,
+        name_en: str,
+        industry: str,
+        prefix: str,
+        particulars: Particulars | None = None,
+        *,
+        filed: bool = False,
+    ) -> int:
+        """Registers an enterprise with its prefix and particulars, if they are new; the enterprise's number.
 
-        Raises TakenError, and registers neither, when the prefix is another enterprise's.
+        `filed`: the prefix is pending until the top-level node has approved it, one that was refused is filed again;
+        otherwise it is enabled. Raises TakenError, and registers nothing, when the prefix or the credit code is
+        another enterprise's.
         """
         async with self._change() as connection, connection.transaction():
             number = await catalogue.add_enterprise(connection, name, name_en, industry)
-            await catalogue.add_prefix(connection, prefix, number)
+            if particulars is not None and not await filing.put_particulars(connection, number, particulars):
+                raise TakenError(
+                    f"统一社会信用代码{particulars.ent_crt_code}已属于别的企业。 "
+                    f"The credit code {particulars.ent_crt_code} belongs to another enterprise."
+                )
+            state = PrefixState.PENDING if filed else PrefixState.ENABLED
+            await catalogue.add_prefix(connection, prefix, number, state)
             standing = await catalogue.prefix(connection, prefix)
             if standing is None or standing.enterprise != number:
                 raise TakenError(f"前缀{prefix}已属于别的企业。 Prefix {prefix} belongs to another enterprise.")
+            if filed and await filing.file_prefix(connection, standing.number) and not standing.state.open:
+                await catalogue.set_state(connection, prefix, PrefixState.PENDING)
             return number
 
     async def enterprises(self) -> list[Any]:
@@ -54,9 +74,30 @@ class Steward:
         async with borrowed(self.pool, "administer") as connection:
             return await catalogue.enterprises(connection)
 
-    async def set_prefix_state(self, prefix: str, state: PrefixState) -> int | None:
-        """Brings a prefix into `state`; its epoch, None when it is unknown."""
+    async def filings(self) -> list[Any]:
+        """How each prefix stands with the top-level node (registry/postgres/filing.py)."""
+        async with borrowed(self.pool, "administer") as connection:
+            return await filing.filings(connection)
+
+    async def forget_toplevel(self) -> None:
+        """Forgets whom the node enrolled with: everything is told anew, to whoever answers then."""
         async with self._change() as connection:
+            await uplink.forget_toplevel(connection)
+
+    async def set_prefix_state(self, prefix: str, state: PrefixState) -> int | None:
+        """Brings a prefix into `state`; its epoch, None when it is unknown.
+
+        Raises NotApprovedError for one that would be enabled against what the top-level node has decided.
+        """
+        async with self._change() as connection, connection.transaction():
+            known = await filing.filed(connection, prefix) if state.open else None
+            if known is not None:
+                here = await catalogue.prefix(connection, prefix, held=True)
+                if here is not None and not may_open(Standing(here.state, known.state, known.suspended)):
+                    raise NotApprovedError(
+                        f"前缀{prefix}未获国家顶级节点批准或已被其停用。 "
+                        f"Prefix {prefix} is not approved, or is suspended, by the national top-level node."
+                    )
             return await catalogue.set_state(connection, prefix, state)
 
     async def add_template(self, template: Template) -> bool:

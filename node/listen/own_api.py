@@ -23,7 +23,7 @@ from proto.errors import ProtoError
 from proto.identifier import Identifier
 from proto.web_json import failed, moment
 from registry.account import Account, token_digest
-from registry.errors import UnavailableError
+from registry.errors import NotApprovedError, UnavailableError
 from registry.postgres.records import Stored
 from registry.prefix import PrefixState
 from registry.rules import Request, differences
@@ -303,8 +303,16 @@ async def set_prefix(request: web.Request) -> web.Response:
     if wanted not in _STATES:
         raise OwnError(400, "state", "state应为enabled或stopped", "state must be enabled or stopped")
     house = request.app[HOUSE]
-    async with house.announcer.catalogue_change(house.steward.catalogue_number):
-        epoch = await house.steward.set_prefix_state(name, _STATES[wanted])
+    try:
+        async with house.announcer.catalogue_change(house.steward.catalogue_number):
+            epoch = await house.steward.set_prefix_state(name, _STATES[wanted])
+    except NotApprovedError:
+        raise OwnError(
+            409,
+            "state",
+            f"前缀{name}未获国家顶级节点批准或已被其停用",
+            f"prefix {name} is not approved, or is suspended, by the national top-level node",
+        ) from None
     if epoch is None:
         raise OwnError(404, "prefix", f"前缀{name}不属于本节点", f"prefix {name} does not live here")
     return encoded({"prefix": name, "state": wanted})

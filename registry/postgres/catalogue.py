@@ -74,8 +74,10 @@ async def names(connection: Connection, numbers: list[int]) -> dict[int, str]:
     return {row[0]: row[1] for row in await connection.fetch(_NAMES, numbers)}
 
 
-async def add_prefix(connection: Connection, name: str, enterprise: int | None) -> bool:
-    """Registers an enabled prefix and begins its stream; False when it exists."""
+async def add_prefix(
+    connection: Connection, name: str, enterprise: int | None, state: PrefixState = PrefixState.ENABLED
+) -> bool:
+    """Registers a prefix in `state` and begins its stream; False when it exists."""
     async with connection.transaction():
         row = await connection.fetchrow(
             """
@@ -84,7 +86,7 @@ async def add_prefix(connection: Connection, name: str, enterprise: int | None) 
             """,
             name,
             enterprise,
-            PrefixState.ENABLED,
+            state,
         )
         if row is None:
             return False
@@ -94,7 +96,7 @@ async def add_prefix(connection: Connection, name: str, enterprise: int | None) 
             HEAD_FIRST,
             row[1],
         )
-        await _announce(connection, row[0], name, row[1], PrefixState.ENABLED)
+        await _announce(connection, row[0], name, row[1], state)
     return True
 
 

@@ -1,6 +1,6 @@
 """Pools of connections, and what a broken one means. No statement of any table lives here."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
 from typing import Any, Final, Literal, Protocol, get_args
 
@@ -20,6 +20,8 @@ BROKEN: Final = (
     OSError,
     TimeoutError,
     asyncpg.InterfaceError,
+    # What asyncpg says when it is asked between the server's farewell and the end of the connection.
+    asyncpg.InternalClientError,
     asyncpg.PostgresConnectionError,
     asyncpg.CannotConnectNowError,
     asyncpg.TooManyConnectionsError,
@@ -143,11 +145,19 @@ def cut(connection: Connection) -> None:
         connection.terminate()
 
 
-async def connect(url: str, name: str, seconds: float | None = STATEMENT_SECONDS) -> Connection:
-    """One connection outside any pool, whose statements may take `seconds` (None: any). Raises UnavailableError."""
+async def connect(
+    url: str, name: str, seconds: float | None = STATEMENT_SECONDS, settings: Mapping[str, str] | None = None
+) -> Connection:
+    """One connection outside any pool, whose statements may take `seconds` (None: any), with `settings` of its own.
+
+    Raises UnavailableError.
+    """
     try:
         return await asyncpg.connect(
-            url, timeout=CONNECT_SECONDS, command_timeout=seconds, server_settings={"application_name": name}
+            url,
+            timeout=CONNECT_SECONDS,
+            command_timeout=seconds,
+            server_settings={"application_name": name, **(settings or {})},
         )
     except (*BROKEN, asyncpg.PostgresError, ValueError) as error:
         raise UnavailableError(f"{type(error).__name__}: {error}") from error

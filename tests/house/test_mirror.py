@@ -21,6 +21,7 @@ ELSEWHERE = {
     "node/house.py": "tests/node/listen/test_own_api.py",
     "node/toplevel/office.py": "tests/node/toplevel/test_audit.py",
     # Parts of one thing, proven where they work together.
+    "node/uplink/__main__.py": "tests/node/uplink/test_sync.py",
     "node/server.py": "tests/node/test_embedded.py",
     "node/quarters.py": "tests/node/test_embedded.py",
     "node/deathwatch.py": "tests/node/test_embedded.py",

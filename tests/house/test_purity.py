@@ -7,14 +7,16 @@ import ast
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-DOORS = {"registry/lookup.py", "registry/registrar.py", "registry/steward.py"}
+DOORS = {"registry/clerk.py", "registry/lookup.py", "registry/registrar.py", "registry/steward.py"}
 """What of registry/ speaks to PostgreSQL, beside registry/postgres/."""
+THINKERS = {"node/uplink/intake.py", "node/uplink/outbox.py", "node/uplink/tally.py"}
+"""What of node/ only decides."""
 PURE = sorted(
     str(file.relative_to(ROOT))
     for room in ("proto", "registry")
     for file in (ROOT / room).rglob("*.py")
     if str(file.relative_to(ROOT)) not in DOORS and "postgres" not in file.parts
-)
+) + sorted(THINKERS)
 FORBIDDEN = {
     "asyncio",
     "socket",
@@ -29,7 +31,14 @@ FORBIDDEN = {
     "os",
 }
 CLOCKS = {"now", "utcnow", "today", "localtime", "monotonic"}
-DATABASE = {"asyncpg", "registry.postgres", "registry.lookup", "registry.registrar", "registry.steward"}
+DATABASE = {
+    "asyncpg",
+    "registry.postgres",
+    "registry.lookup",
+    "registry.registrar",
+    "registry.steward",
+    "registry.clerk",
+}
 
 
 def tree(name: str) -> ast.Module:

@@ -247,7 +247,8 @@ def test_a_firm_is_registered_with_its_prefix_and_templates(idnode: Run, served:
     for _ in range(2):
         assert idnode(*words)[0] == 0, "a second time changes nothing"
     code, out, _ = idnode("enterprise", "list")
-    assert (code, out.split()) == (0, ["88.999.77", "leather", "广州某皮具有限公司"])
+    wanted = ["88.999.77", "leather", "启用", "未报送", "not", "filed", "广州某皮具有限公司"]
+    assert (code, out.split()) == (0, wanted)
     template = asked(served, lambda _, lookup: lookup.named_template("88.999.77", "leather-handbag"))
     assert template is not None
 
@@ -259,6 +260,43 @@ def test_a_prefix_that_cannot_be_had_is_a_sentence(idnode: Run, served: str) -> 
     assert idnode(*words, "88.999.77")[0] == 0
     is_a_sentence(idnode("enterprise", "add", "乙", "--industry", "leather", "--prefix", "88.999.77"), "88.999.77")
     assert "乙" not in idnode("enterprise", "list")[1]
+
+
+PARTICULARS = {
+    "--credit-code": "91440114MAE9X8K18E",
+    "--type": "2",
+    "--province": "440000",
+    "--city": "440100",
+    "--county": "440114",
+    "--address": "某路1号",
+    "--contact": "张三",
+    "--email": "a@example.com",
+    "--phone": "020-1234567",
+    "--legal-person": "李四",
+    "--legal-id-type": "6",
+    "--legal-id": "E01",
+}
+WHOLE = [word for pair in PARTICULARS.items() for word in pair]
+
+
+def test_a_firm_under_a_top_level_node_is_pending_until_it_is_approved(
+    idnode: Run, served: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IDNODE_TOPLEVEL_URL", "http://127.0.0.1:1")
+    words = ["enterprise", "add", "甲", "--prefix", "88.999.77", "--industry", "leather"]
+    assert idnode(*words)[0] == 0
+    assert "待审核  待报送 to be filed：缺少企业资料 no particulars" in idnode("enterprise", "list")[1]
+    assert idnode(*words, *WHOLE)[0] == 0
+    out = idnode("enterprise", "list")[1]
+    assert "待审核  待报送 to be filed" in out
+    assert "缺少" not in out
+
+
+def test_particulars_that_cannot_be_filed_are_a_sentence(idnode: Run, served: str) -> None:
+    words = ["enterprise", "add", "甲", "--prefix", "88.999.77", "--industry", "leather"]
+    is_a_sentence(idnode(*words, *WHOLE[:2]), "--province", "--legal-id")
+    is_a_sentence(idnode(*words, *WHOLE, "--credit-code", "91440114MAE9X8K181"), "ent_crt_code", "GB 32100")
+    assert "甲" not in idnode("enterprise", "list")[1]
 
 
 def test_accounts_are_added_reset_listed_and_shut(idnode: Run, served: str) -> None:

@@ -15,6 +15,7 @@ from proto.chain import HEAD_FIRST, entry_digest, next_head
 from proto.identifier import Identifier
 from proto.value import Value
 from registry.account import Account
+from registry.filing import Particulars
 from registry.lookup import Lookup
 from registry.postgres.records import Stored
 from registry.registrar import Job, Outcome, Registrar
@@ -31,6 +32,20 @@ ITEMS = (
     Item(2000, "productName", "产品名称", required=True, most=64),
     Item(2001, "weight", "重量", low=0, high=100),
     Item(2002, "colour", "颜色"),
+)
+PARTICULARS = Particulars(
+    ent_crt_code="91440114MAE9X8K18E",
+    ent_type=2,
+    ent_province_code="440000",
+    ent_city_code="440100",
+    ent_county_code="440114",
+    ent_addr_cn="广州市花都区狮岭镇合成路1号",
+    contact_name="张三",
+    contact_email="zhang@example.com",
+    contact_phone="020-12345678",
+    legal_name="李四",
+    legal_id_type=6,
+    legal_id_no="E00000001",
 )
 BAG = Template(PREFIX, "bag", "手袋", "Bag", "一只手袋", Category("C", "19", "192", "1922"), 2, ITEMS)
 

@@ -1,0 +1,204 @@
+"""The door of the uplink: what is told to the top-level node, what it said, and who speaks for all machines.
+
+Whatever it changes it changes in one transaction that holds the fence: a voice no longer in office changes nothing.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import asyncpg
+
+from registry.account import Vault
+from registry.errors import NotInOfficeError, UnavailableError
+from registry.filing import Filing, Standing, Told, after
+from registry.postgres import catalogue, filing, uplink
+from registry.postgres.connection import BROKEN, Connection, Pool, borrowed, cut
+from registry.postgres.filing import EnterpriseToFile, Route
+from registry.postgres.uplink import Standing as StreamStanding
+from registry.prefix import PrefixState
+
+KEY_NAME: Final = "uplink"
+"""What the node's sealed private key is bound to."""
+
+
+class Clerk:
+    """Keeps the books of one voice.
+
+    Raises UnavailableError (maybe done: every step may be repeated) and NotInOfficeError (nothing done).
+    """
+
+    def __init__(self, pool: Pool, fence: int, window_seconds: int) -> None:
+        self._pool = pool
+        self._fence = fence
+        self._window = window_seconds
+
+    @asynccontextmanager
+    async def _office(self) -> AsyncIterator[Connection]:
+        async with borrowed(self._pool, "uplink") as connection:
+            try:
+                async with connection.transaction():
+                    if not await uplink.hold_fence(connection, self._fence):
+                        raise NotInOfficeError(f"fence {self._fence}")
+                    yield connection
+            except (*BROKEN, asyncpg.PostgresError) as error:
+                cut(connection)
+                raise UnavailableError(str(error)) from error
+
+    # -- whom we speak to
+
+    async def key(self, vault: Vault, fresh: bytes) -> bytes:
+        """The node's private key of 32 octets: `fresh`, unless one was kept before. Empty: sealed with another key."""
+        async with self._office() as connection:
+            return vault.open(KEY_NAME, await uplink.keep_key(connection, vault.close(KEY_NAME, fresh)))
+
+    async def toplevel_key(self) -> bytes | None:
+        """The key of the top-level node; None before enrolment."""
+        async with borrowed(self._pool, "uplink") as connection:
+            return await uplink.toplevel_key(connection)
+
+    async def pin(self, key: bytes) -> None:
+        """Believes answers signed with `key` from now on."""
+        async with self._office() as connection:
+            await uplink.pin(connection, key)
+
+    # -- streams
+
+    async def standings(self, *, behind: bool) -> list[StreamStanding]:
+        """The streams the top-level node may be told of; only those with changes without receipt if `behind`."""
+        async with borrowed(self._pool, "uplink") as connection:
+            return await uplink.standings(connection, behind)
+
+    async def unreceipted(self) -> tuple[int, int]:
+        """How many changes have no receipt, and when the oldest was made (milliseconds; 0: there is none)."""
+        async with borrowed(self._pool, "uplink") as connection:
+            return await uplink.unreceipted(connection)
+
+    async def heads(self, places: Mapping[int, int]) -> dict[int, bytes]:
+        """Our head of each stream at that number; streams without such a change are left out."""
+        async with borrowed(self._pool, "uplink") as connection:
+            return await uplink.heads(connection, places)
+
+    async def changes(self, wanted: Sequence[tuple[int, int]], rows: int, share: int, entries: int) -> list[Any]:
+        """The changes after each (prefix number, change number) of `wanted` (registry/postgres/uplink.py)."""
+        async with borrowed(self._pool, "uplink") as connection:
+            return await uplink.changes(connection, wanted, rows, share, entries)
+
+    async def template_versions(self, numbers: Sequence[int]) -> dict[int, str]:
+        """The version names of templates by number."""
+        async with borrowed(self._pool, "uplink") as connection:
+            return await uplink.template_versions(connection, numbers)
+
+    async def receive(self, places: Mapping[int, tuple[int, bytes]]) -> None:
+        """Notes how far the top-level node is (number, head), by prefix number, and counts what is new."""
+        async with self._office() as connection:
+            await uplink.receive(connection, places, self._window)
+
+    # -- filing
+
+    async def to_file(self) -> tuple[list[EnterpriseToFile], list[Any]]:
+        """Enterprises and prefixes to be filed; every prefix of an enterprise is taken up."""
+        async with self._office() as connection:
+            await filing.file_all(connection)
+            return await filing.enterprises_to_file(connection), await filing.prefixes_to_file(connection)
+
+    async def enterprise_filed(self, enterprise: EnterpriseToFile, ent_id: str) -> None:
+        """The top-level node knows it as it was read."""
+        async with self._office() as connection:
+            await filing.enterprise_filed(connection, enterprise.number, ent_id, enterprise.revision)
+
+    async def enterprise_refused(self, enterprise: EnterpriseToFile, zh: str, en: str) -> None:
+        """The top-level node does not want it as it was read."""
+        async with self._office() as connection:
+            await filing.enterprise_refused(connection, enterprise.number, enterprise.revision, zh, en)
+
+    async def keep_nonce(self, prefix_no: int, nonce: bytes) -> None:
+        """Names the filing of a prefix before it is sent."""
+        async with self._office() as connection:
+            await filing.keep_nonce(connection, prefix_no, nonce)
+
+    async def in_review(self, prefix: str) -> None:
+        """The top-level node has taken the filing of a prefix; a prefix that was pending is in review now."""
+        async with self._office() as connection:
+            known = await filing.filed(connection, prefix)
+            if known is None or known.state is not Filing.WAITING:
+                return
+            await filing.set_filed(connection, known.prefix_no, Filing.IN_REVIEW, known.suspended)
+            here = await catalogue.prefix(connection, prefix, held=True)
+            if here is not None and here.state is PrefixState.PENDING:
+                await catalogue.set_state(connection, prefix, PrefixState.IN_REVIEW)
+
+    async def take_in(self, told: Told, number: int | None = None) -> bool:
+        """Does to a prefix what the top-level node has told, once a message of that number; whether it was new to us.
+
+        None: what it said when asked, which is no message.
+        """
+        async with self._office() as connection:
+            if number is not None and not await filing.carry(connection, number):
+                return False
+            known = await filing.filed(connection, told.prefix)
+            here = await catalogue.prefix(connection, told.prefix, held=True)
+            if known is None or here is None:
+                return False
+            now = Standing(here.state, known.state, known.suspended)
+            then = after(now, told, known.nonce)
+            if then == now:
+                return False
+            await filing.set_filed(connection, known.prefix_no, then.filing, then.suspended, told.zh, told.en)
+            await catalogue.set_state(connection, told.prefix, then.state)
+            return True
+
+    async def verify_again(self, ent_id: str, prefix: str, number: int) -> None:
+        """The enterprise's particulars are to be told again, once a message of that number."""
+        async with self._office() as connection:
+            if await filing.carry(connection, number):
+                await filing.verify_again(connection, ent_id, prefix)
+
+    async def catalogue_number(self) -> int:
+        """The number that grows with every change of a prefix."""
+        async with borrowed(self._pool, "uplink") as connection:
+            return await catalogue.number(connection)
+
+    # -- routes and statistics
+
+    async def routes(self, prefix: str, address: str, http_port: int) -> list[Route]:
+        """The routes that are to be told, now that the node is resolved at `address` (empty: nowhere)."""
+        async with self._office() as connection:
+            if address:
+                await filing.want_routes(connection, prefix, address, 0, 0, http_port)
+            return await filing.routes_to_tell(connection)
+
+    async def route_told(self, route: Route) -> None:
+        """The top-level node knows that route."""
+        async with self._office() as connection:
+            await filing.route_told(connection, route)
+
+    async def windows(self, before: int, most: int) -> list[Any]:
+        """Windows over at `before` (milliseconds) that are to be told (registry/postgres/uplink.py)."""
+        async with borrowed(self._pool, "uplink") as connection:
+            return await uplink.unsent(connection, before, most)
+
+    async def windows_told(self, rows: Sequence[Any]) -> None:
+        """The top-level node knows those windows as they were read."""
+        async with self._office() as connection:
+            await uplink.sent(connection, rows)
+
+    async def forget_old(self, days: int) -> None:
+        """Lets go of what is older than that and needed no more."""
+        async with self._office() as connection:
+            await uplink.forget_old(connection, days)
+
+
+async def count_resolutions(
+    pool: Pool, machine: str, totals: Mapping[int, tuple[int, int]], start: int, seconds: int
+) -> None:
+    """Adds what `machine` has resolved to the window `start`: totals (resolved, failed) by prefix number.
+
+    Every machine does, the voice or not. Raises UnavailableError: it may be told again.
+    """
+    async with borrowed(pool, "uplink") as connection:
+        try:
+            await uplink.count_resolutions(connection, machine, totals, start, seconds)
+        except (*BROKEN, asyncpg.PostgresError) as error:
+            cut(connection)
+            raise UnavailableError(str(error)) from error

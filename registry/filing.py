@@ -1,0 +1,197 @@
+"""What is filed of an enterprise with the national top-level node, and what comes of it. Pure: no database, no wire.
+
+Names are those of the top-level interface drafts (ent_crt_code and so on); `Filing` says how far a prefix has come.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+from proto.credit_code import check_credit_code
+from proto.errors import ProtoError
+from registry.prefix import PrefixState
+
+TEXT_MOST: Final = 255
+"""Longest name or address (SNMS OpenAPI, `orgName`, `orgAddr`)."""
+DESCRIPTION_MOST: Final = 1024
+"""Longest description (SNMS OpenAPI, `orgDesc`)."""
+PHONE_MOST: Final = 16
+"""Longest telephone number (SNMS OpenAPI, `contactPhone`)."""
+
+_DISTRICT: Final = re.compile(r"[1-9][0-9]{5}", re.ASCII)
+"""A district (GB/T 2260)."""
+_EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+", re.ASCII)
+_PHONE: Final = re.compile(rf"[0-9+() -]{{5,{PHONE_MOST}}}", re.ASCII)
+
+
+class ParticularsError(ValueError):
+    """A field that cannot be filed; the text is one sentence, Chinese and English."""
+
+
+class Filing(IntEnum):
+    """How far a prefix has come with the top-level node. Numbers are stored."""
+
+    WAITING = 0
+    IN_REVIEW = 1
+    APPROVED = 2
+    REFUSED = 3
+
+    @property
+    def zh(self) -> str:
+        """The name people know it by."""
+        return ("待报送", "审核中", "已通过", "被驳回")[self]
+
+    @property
+    def en(self) -> str:
+        """The same in English."""
+        return ("to be filed", "in review", "approved", "refused")[self]
+
+
+@dataclass(frozen=True, slots=True)
+class Particulars:
+    """What the top-level node wants to know of an enterprise beside its names; names as on the wire.
+
+    Raises ParticularsError naming the field and its rule.
+    """
+
+    ent_crt_code: str
+    ent_type: int
+    ent_province_code: str
+    ent_city_code: str
+    ent_addr_cn: str
+    contact_name: str
+    contact_email: str
+    contact_phone: str
+    legal_name: str
+    legal_id_type: int
+    legal_id_no: str
+    ent_county_code: str = ""
+    ent_addr_en: str = ""
+    ent_web_site: str = ""
+    ent_desc: str = ""
+
+    def __post_init__(self) -> None:
+        _credit_code(self.ent_crt_code)
+        for field, (holds, zh, en) in _RULES.items():
+            if not holds(getattr(self, field)):
+                raise ParticularsError(f"{field}{zh}。 {field} {en}.")
+        if not _within(self.ent_city_code, self.ent_province_code, 2):
+            raise ParticularsError("ent_city_code不在省份之内。 ent_city_code is not within the province.")
+        if self.ent_county_code and not _within(self.ent_county_code, self.ent_city_code, 4):
+            raise ParticularsError("ent_county_code不在城市之内。 ent_county_code is not within the city.")
+
+
+def _credit_code(text: str) -> None:
+    try:
+        check_credit_code(text, "ent_crt_code")
+    except ProtoError as error:
+        raise ParticularsError(f"{error.zh}。 {error.en}.") from None
+
+
+def _text(most: int, least: int = 1) -> Callable[[str], object]:
+    return lambda text: least <= len(text) <= most and text == text.strip() and text.isprintable()
+
+
+def _within(inner: str, outer: str, digits: int) -> bool:
+    return inner[:digits] == outer[:digits]
+
+
+_LONG: Final = (_text(TEXT_MOST), f"应为1到{TEXT_MOST}个字符", f"has 1 to {TEXT_MOST} characters")
+_LONG_OR_NONE: Final = (_text(TEXT_MOST, 0), f"最多{TEXT_MOST}个字符", f"has at most {TEXT_MOST} characters")
+_CODE: Final = (_DISTRICT.fullmatch, "应为6位行政区划代码（GB/T 2260）", "must be a district of 6 digits (GB/T 2260)")
+_RULES: Final[dict[str, tuple[Callable[..., object], str, str]]] = {
+    "ent_type": (range(1, 6).__contains__, "应为1到5", "must be within 1…5"),
+    "ent_province_code": _CODE,
+    "ent_city_code": _CODE,
+    "ent_county_code": (lambda code: not code or _DISTRICT.fullmatch(code), *_CODE[1:]),
+    "ent_addr_cn": _LONG,
+    "ent_addr_en": _LONG_OR_NONE,
+    "ent_web_site": _LONG_OR_NONE,
+    "ent_desc": (
+        _text(DESCRIPTION_MOST, 0),
+        f"最多{DESCRIPTION_MOST}个字符",
+        f"has at most {DESCRIPTION_MOST} characters",
+    ),
+    "contact_name": _LONG,
+    "contact_email": (_EMAIL.fullmatch, "应为电子邮箱", "must be an e-mail address"),
+    "contact_phone": (
+        _PHONE.fullmatch,
+        f"应为电话号码，最多{PHONE_MOST}个字符",
+        f"must be a telephone number of at most {PHONE_MOST} characters",
+    ),
+    "legal_name": _LONG,
+    "legal_id_type": (range(1, 7).__contains__, "应为1到6", "must be within 1…6"),
+    "legal_id_no": (_text(32), "应为1到32个字符", "has 1 to 32 characters"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a prefix stands here and with the top-level node. `suspended`: stopped by its order."""
+
+    state: PrefixState
+    filing: Filing
+    suspended: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the top-level node says of a prefix. `nonce` names the filing it answers; empty: it answers none."""
+
+    prefix: str
+    word: str
+    nonce: bytes = b""
+    zh: str = ""
+    en: str = ""
+
+    def __post_init__(self) -> None:
+        assert self.word in WORDS
+
+
+_UNDECIDED: Final = frozenset({PrefixState.PENDING, PrefixState.IN_REVIEW})
+
+
+def _approved(now: Standing) -> Standing:
+    if now.state not in _UNDECIDED | {PrefixState.REFUSED}:
+        return Standing(now.state, Filing.APPROVED, now.suspended)
+    return Standing(PrefixState.STOPPED if now.suspended else PrefixState.ENABLED, Filing.APPROVED, now.suspended)
+
+
+def _refused(now: Standing) -> Standing:
+    closed = now.state in _UNDECIDED | {PrefixState.ENABLED}
+    return Standing(PrefixState.REFUSED if closed else now.state, Filing.REFUSED, now.suspended)
+
+
+def _suspended(now: Standing) -> Standing:
+    return Standing(PrefixState.STOPPED if now.state.open else now.state, now.filing, True)
+
+
+def _resumed(now: Standing) -> Standing:
+    opens = now.suspended and now.state is PrefixState.STOPPED and now.filing is Filing.APPROVED
+    return Standing(PrefixState.ENABLED if opens else now.state, now.filing, False)
+
+
+WORDS: Final[dict[str, Callable[[Standing], Standing]]] = {
+    "approved": _approved,
+    "refused": _refused,
+    "suspended": _suspended,
+    "resumed": _resumed,
+}
+"""What each word of the top-level node does to a prefix. Said twice, it does no more than said once."""
+
+
+def after(now: Standing, told: Told, nonce: bytes) -> Standing:
+    """How a prefix stands after the top-level node has `told` something; `nonce` is that of the filing that stands.
+
+    What answers an earlier filing changes nothing.
+    """
+    if told.nonce and nonce and told.nonce != nonce:
+        return now
+    return WORDS[told.word](now)
+
+
+def may_open(now: Standing) -> bool:
+    """Whether an administrator may enable the prefix: not against what the top-level node has decided, or will."""
+    return not now.suspended and now.filing is not Filing.REFUSED and now.state not in _UNDECIDED

@@ -1,0 +1,280 @@
+"""What was filed with the top-level node, and its routes and messages, in the database."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from registry.filing import Filing, Particulars
+from registry.postgres.connection import Connection
+
+MOST: Final = 100
+"""Filings and routes taken at once: each is a request of its own."""
+
+
+async def put_particulars(connection: Connection, enterprise: int, given: Particulars) -> bool:
+    """Keeps what is to be filed of an enterprise; what is the same as before is not filed again.
+
+    False when another enterprise has that credit code.
+    """
+    taken = await connection.fetchval(
+        "SELECT true FROM particulars WHERE ent_crt_code = $2 AND enterprise_no <> $1", enterprise, given.ent_crt_code
+    )
+    if taken:
+        return False
+    await connection.execute(
+        """
+        INSERT INTO particulars (enterprise_no, ent_crt_code, given) VALUES ($1, $2, $3::text::jsonb)
+        ON CONFLICT (enterprise_no) DO UPDATE
+        SET ent_crt_code = excluded.ent_crt_code, given = excluded.given, revision = particulars.revision + 1
+        WHERE particulars.given <> excluded.given
+        """,
+        enterprise,
+        given.ent_crt_code,
+        msgspec.json.encode(given).decode(),
+    )
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class EnterpriseToFile:
+    """An enterprise whose particulars the top-level node does not know as they are."""
+
+    number: int
+    name: str
+    name_en: str
+    particulars: Particulars
+    ent_id: str
+    revision: int
+
+
+async def enterprises_to_file(connection: Connection) -> list[EnterpriseToFile]:
+    """At most MOST of them."""
+    rows = await connection.fetch(
+        """
+        SELECT e.number, e.name, e.name_en, f.given::text, f.ent_id, f.revision
+        FROM particulars f JOIN enterprise e ON e.number = f.enterprise_no
+        WHERE f.filed < f.revision AND f.refused < f.revision ORDER BY e.number LIMIT $1
+        """,
+        MOST,
+    )
+    return [
+        EnterpriseToFile(row[0], row[1], row[2], msgspec.json.decode(row[3], type=Particulars), row[4], row[5])
+        for row in rows
+    ]
+
+
+async def enterprise_filed(connection: Connection, enterprise: int, ent_id: str, revision: int) -> None:
+    """The top-level node knows that revision under the filing number `ent_id`."""
+    await connection.execute(
+        "UPDATE particulars SET ent_id = $2, filed = greatest(filed, $3), reason_zh = '', reason_en = '' "
+        "WHERE enterprise_no = $1",
+        enterprise,
+        ent_id,
+        revision,
+    )
+
+
+async def enterprise_refused(connection: Connection, enterprise: int, revision: int, zh: str, en: str) -> None:
+    """The top-level node does not want that revision; the next one is told again."""
+    await connection.execute(
+        "UPDATE particulars SET refused = $2, reason_zh = $3, reason_en = $4 WHERE enterprise_no = $1",
+        enterprise,
+        revision,
+        zh,
+        en,
+    )
+
+
+async def verify_again(connection: Connection, ent_id: str, prefix: str) -> None:
+    """The particulars of the enterprise with that filing number, or of that prefix, are to be told again."""
+    await connection.execute(
+        """
+        UPDATE particulars SET revision = revision + 1
+        WHERE ent_id = $1 AND $1 <> ''
+            OR $1 = '' AND enterprise_no = (SELECT enterprise_no FROM prefix WHERE name = $2)
+        """,
+        ent_id,
+        prefix,
+    )
+
+
+async def file_all(connection: Connection) -> None:
+    """Takes up every prefix of an enterprise that was never filed."""
+    await connection.execute(
+        """
+        INSERT INTO filing (prefix_no, state)
+        SELECT p.number, $1 FROM prefix p WHERE p.enterprise_no IS NOT NULL
+            AND NOT EXISTS (SELECT 1 FROM filing f WHERE f.prefix_no = p.number)
+        ON CONFLICT DO NOTHING
+        """,
+        Filing.WAITING,
+    )
+
+
+async def file_prefix(connection: Connection, prefix_no: int) -> bool:
+    """That prefix is to be filed, for the first time or after a refusal; False when it is on its way already."""
+    done = await connection.fetchval(
+        """
+        INSERT INTO filing (prefix_no, state) VALUES ($1, $2)
+        ON CONFLICT (prefix_no) DO UPDATE SET state = $2, nonce = '', reason_zh = '', reason_en = ''
+        WHERE filing.state = $3 RETURNING true
+        """,
+        prefix_no,
+        Filing.WAITING,
+        Filing.REFUSED,
+    )
+    return bool(done)
+
+
+async def filings(connection: Connection) -> list[Any]:
+    """How each prefix stands with the top-level node, by prefix.
+
+    Rows of (enterprise, industry, prefix, state, filing, suspended, ent_id, unnamed, reason_zh, reason_en): `filing`
+    is None for what was never taken up, `unnamed` says that there are no particulars to file; the reason is that of
+    the refused prefix, or of the refused enterprise.
+    """
+    return list(
+        await connection.fetch(
+            """
+            SELECT e.name AS enterprise, e.industry, p.name AS prefix, p.state, f.state AS filing,
+                coalesce(f.suspended, false) AS suspended, coalesce(d.ent_id, '') AS ent_id,
+                d.enterprise_no IS NULL AS unnamed,
+                coalesce(nullif(f.reason_zh, ''), d.reason_zh, '') AS reason_zh,
+                coalesce(nullif(f.reason_en, ''), d.reason_en, '') AS reason_en
+            FROM enterprise e
+            LEFT JOIN prefix p ON p.enterprise_no = e.number
+            LEFT JOIN filing f ON f.prefix_no = p.number
+            LEFT JOIN particulars d ON d.enterprise_no = e.number
+            ORDER BY p.name
+            """
+        )
+    )
+
+
+async def prefixes_to_file(connection: Connection) -> list[Any]:
+    """At most MOST rows of (prefix_no, prefix, ent_id, nonce), of enterprises that are filed."""
+    return list(
+        await connection.fetch(
+            """
+            SELECT f.prefix_no, p.name AS prefix, e.ent_id, f.nonce
+            FROM filing f
+            JOIN prefix p ON p.number = f.prefix_no
+            JOIN particulars e ON e.enterprise_no = p.enterprise_no
+            WHERE f.state = $1 AND e.ent_id <> '' ORDER BY f.prefix_no LIMIT $2
+            """,
+            Filing.WAITING,
+            MOST,
+        )
+    )
+
+
+async def keep_nonce(connection: Connection, prefix_no: int, nonce: bytes) -> None:
+    """What the filing that is about to be sent is named by."""
+    await connection.execute("UPDATE filing SET nonce = $2 WHERE prefix_no = $1", prefix_no, nonce)
+
+
+@dataclass(frozen=True, slots=True)
+class Filed:
+    """How far a prefix has come."""
+
+    prefix_no: int
+    state: Filing
+    suspended: bool
+    nonce: bytes
+
+
+async def filed(connection: Connection, prefix: str) -> Filed | None:
+    """The filing of that prefix, held until the transaction ends; None when it was never filed."""
+    row = await connection.fetchrow(
+        """
+        SELECT f.prefix_no, f.state, f.suspended, f.nonce FROM filing f
+        WHERE f.prefix_no = (SELECT number FROM prefix WHERE name = $1) FOR UPDATE
+        """,
+        prefix,
+    )
+    return Filed(row[0], Filing(row[1]), row[2], bytes(row[3])) if row else None
+
+
+async def set_filed(
+    connection: Connection, prefix_no: int, state: Filing, suspended: bool, zh: str = "", en: str = ""
+) -> None:
+    """What came of a filing; its receipt begins when the top-level node knows the prefix."""
+    await connection.execute(
+        "UPDATE filing SET state = $2, suspended = $3, reason_zh = $4, reason_en = $5 WHERE prefix_no = $1",
+        prefix_no,
+        state,
+        suspended,
+        zh,
+        en,
+    )
+    await connection.execute(
+        "INSERT INTO receipt (prefix_no, number, head, live) SELECT $1, 0, decode(repeat('00', 32), 'hex'), 0 "
+        "WHERE $2::smallint <> $3::smallint ON CONFLICT DO NOTHING",
+        prefix_no,
+        state,
+        Filing.WAITING,
+    )
+
+
+async def carry(connection: Connection, number: int) -> bool:
+    """Notes that the message is carried out in this transaction; False when it was before."""
+    done = await connection.fetchval(
+        "INSERT INTO message (number) VALUES ($1) ON CONFLICT DO NOTHING RETURNING true", number
+    )
+    return bool(done)
+
+
+# -- routes
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where identifiers of a prefix are resolved; port 0: none."""
+
+    prefix: str
+    serial: int
+    address: str
+    tcp_port: int
+    udp_port: int
+    http_port: int
+
+
+async def want_routes(
+    connection: Connection, prefix: str, address: str, tcp_port: int, udp_port: int, http_port: int
+) -> None:
+    """The node's own prefix and every approved one are to be resolved there; what differs gets the next serial."""
+    await connection.execute(
+        """
+        INSERT INTO route (prefix, address, tcp_port, udp_port, http_port)
+        SELECT name, $2, $3, $4, $5 FROM (
+            SELECT $1 AS name UNION ALL
+            SELECT p.name FROM filing f JOIN prefix p ON p.number = f.prefix_no WHERE f.state = $6
+        ) wanted
+        ON CONFLICT (prefix) DO UPDATE SET address = excluded.address, tcp_port = excluded.tcp_port,
+            udp_port = excluded.udp_port, http_port = excluded.http_port, serial = route.serial + 1
+        WHERE (route.address, route.tcp_port, route.udp_port, route.http_port)
+            <> (excluded.address, excluded.tcp_port, excluded.udp_port, excluded.http_port)
+        """,
+        prefix,
+        address,
+        tcp_port,
+        udp_port,
+        http_port,
+        Filing.APPROVED,
+    )
+
+
+async def routes_to_tell(connection: Connection) -> list[Route]:
+    """At most MOST routes the top-level node has not confirmed."""
+    rows = await connection.fetch(
+        "SELECT prefix, serial, address, tcp_port, udp_port, http_port FROM route WHERE told < serial "
+        "ORDER BY prefix LIMIT $1",
+        MOST,
+    )
+    return [Route(*row) for row in rows]
+
+
+async def route_told(connection: Connection, route: Route) -> None:
+    """The top-level node knows that route."""
+    await connection.execute("UPDATE route SET told = greatest(told, $2) WHERE prefix = $1", route.prefix, route.serial)
