@@ -6,24 +6,32 @@ The top-level node is a fake that only refers, as `node/toplevel/` does; the nod
 import asyncio
 import base64
 import json
+import secrets
+import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+import aiohttp
 import asyncpg
 import pytest
 
+from node import clock
 from node.embedded import Servers
+from proto import uplink_pb2 as pb
 from tests.conftest import TEMPLATE, named
-from tests.fakes.other_node import OtherNode, hangs, knows_nothing, other_node, refers, site
-from tests.waiting import wait_until
-from tests.whole.calls import Caller
-from tests.whole.serving import command, readiness, serving
+from tests.fakes.other_node import OtherNode, hangs, knows_nothing, octets, other_node, refers, site
+from tests.fakes.secondary_node import SecondaryNode
+from tests.waiting import PATIENCE, wait_until
+from tests.whole.calls import ROOT, Caller
+from tests.whole.serving import command, environment, free_port, readiness, serving
 
 CACHE_SECONDS = 2
 FIELDS = ("styleNo", "articleType", "colour")
@@ -42,11 +50,11 @@ class Place:
     def port(self) -> int:
         return urlsplit(self.anyone.base).port or 0
 
-    def register(self, name: str, colour: str, method: str = "POST") -> str:
+    def register(self, name: str, colour: str, method: str = "POST", firm: str = "1001") -> str:
         """An identifier of this node."""
         texts = ("S1", "手袋", colour)
         value = [{"index": 2000 + n, "type": FIELDS[n], "data": {"value": text}} for n, text in enumerate(texts)]
-        handle = f"{self.prefix}.1001/{name}"
+        handle = f"{self.prefix}.{firm}/{name}"
         row = {"handle": handle, "templateVersion": "leather-handbag", "value": value}
         assert self.writer.call(method, "/identityv2/data", row).json["message"] == "success"
         return handle
@@ -56,6 +64,10 @@ class Place:
         reply = self.anyone.call("GET", f"/api/handles/{quote(handle)}")
         values = {v["type"]: v["data"]["value"] for v in reply.json.get("values", ())}
         return reply.status, reply.json["responseCode"], values.get("colour")
+
+    def is_answered(self) -> bool:
+        """Whether every worker hears the top-level node, of prefixes it does not know."""
+        return all(self.resolved(f"88.600.{secrets.randbelow(10**9)}/x")[0] == 404 for _ in range(10))
 
     def counted(self, outcome: str) -> float:
         """What /metrics says of forwards with that outcome."""
@@ -107,10 +119,12 @@ def _place(stack: ExitStack, servers: Servers, folder: Path, prefix: str, top: O
         "IDNODE_CACHE_SECONDS": str(CACHE_SECONDS),
         "IDNODE_WORKERS": "2",
     }
-    firm = f"{prefix}.1001"
-    command(database, "enterprise", "add", "甲皮具", "--prefix", firm, "--industry", "leather", **settings)
-    secret = command(database, "user", "add", "AK-a", "--program", "--enterprise", firm, **settings).split()[-1]
-    _, anyone, operator = stack.enter_context(serving(folder / f"{name}.log", database, **settings))
+    log = folder / f"{name}.log"
+    for name in ("1001", "1002"):
+        words = ("enterprise", "add", f"皮具{name}", "--prefix", f"{prefix}.{name}", "--industry", "leather")
+        command(database, *words, **settings)
+    secret = command(database, "user", "add", "AK-a", "--program", **settings).split()[-1]
+    _, anyone, operator = stack.enter_context(serving(log, database, **settings))
     wait_until(lambda: readiness(operator)["ready"], f"{prefix} is ready")
     return Place(prefix, anyone, operator, anyone.signed("AK-a", secret))
 
@@ -134,6 +148,8 @@ def nation(running: Nation) -> Nation:
         await ways.get(secondary, knows_nothing())(writer, name)
 
     running.top.saying = saying
+    for place in (running.first, running.second):
+        wait_until(place.is_answered, "the top-level node, which may have hung, is asked again")
     running.top.asked.clear()
     return running
 
@@ -219,3 +235,60 @@ def test_when_the_top_level_node_hangs_what_lives_here_and_what_is_known_goes_on
     for thread in hanging:
         thread.join()
     wait_until(lambda: first.counted("timeout") >= 1)
+
+
+@contextmanager
+def _simulation(log: Path, database: str) -> Iterator[str]:
+    """The simulated top-level node of this program, with books of its own: its URL."""
+    port = str(free_port())
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "node.cli", "toplevel", "--toplevel-port", port],
+            stdout=output,
+            stderr=output,
+            env=environment(database, IDNODE_AUDIT_SECONDS="0"),
+            cwd=ROOT,
+        )
+    try:
+        wait_until(lambda: _listens(int(port)), "the top-level node listens")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(PATIENCE)
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), 1).close()
+    except OSError:
+        return False
+    return True
+
+
+async def _file(url: str, place: Place, prefix: str) -> None:
+    """Files a prefix of that node, and the route to it."""
+    async with aiohttp.ClientSession() as session:
+        node = SecondaryNode(session, url, clock.milliseconds, place.prefix)
+        await node.enrol()
+        await node.file(prefix)
+        route = pb.Route(prefix=place.prefix, serial=1, address="127.0.0.1", http_port=place.port)
+        assert (await node.ask("PutRoute", pb.PutRouteRequest(route=route))).code == 1000
+
+
+def test_the_simulated_top_level_node_refers_as_this_node_understands(
+    nation: Nation, folder: Path, database: str
+) -> None:
+    first, second = nation.first, nation.second
+    handle = second.register("BAG-C-000001", "曜石黑", firm="1002")
+    with _simulation(folder / "simulation.log", database) as url:
+
+        async def relayed(writer: asyncio.StreamWriter, name: str) -> None:
+            path = f"{url}/api/handles/{quote(name, safe='')}"
+            async with aiohttp.ClientSession() as session, session.get(path) as response:
+                writer.write(octets(response.status, await response.read()))
+
+        nation.top.saying = relayed
+        assert first.resolved("88.777.1003/x") == (400, 301, None), "nobody has filed it"
+        asyncio.run(_file(url, second, "88.777.1002"))
+        wait_until(lambda: first.resolved(handle) == (200, 1, "曜石黑"), "it is audited and found")
+        assert first.resolved("88.777.1002/NEVER") == (404, 100, None)
