@@ -6,7 +6,7 @@ What a request asks for is not known here; `node/listen/http.py` and the faces s
 import asyncio
 import secrets
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import structlog
 from aiohttp import web
@@ -176,12 +176,11 @@ class _Refusal(asyncio.Protocol):
         self._dropped = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
         self._refusals.add(self)
-        self._transport = transport
-        self._end = asyncio.get_running_loop().call_later(REFUSAL_SECONDS, transport.abort)
-        transport.write(_REFUSED)
-        transport.write_eof()
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's are none by descent
+        self._end = asyncio.get_running_loop().call_later(REFUSAL_SECONDS, self._transport.abort)
+        self._transport.write(_REFUSED)
+        self._transport.write_eof()
 
     def data_received(self, data: bytes) -> None:
         self._dropped += len(data)
@@ -197,8 +196,7 @@ class _Abrupt(asyncio.Protocol):
     """Stands in for a connection that cannot even be told so."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        transport.abort()
+        cast(asyncio.Transport, transport).abort()
 
 
 def bounded(
