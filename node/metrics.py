@@ -258,9 +258,9 @@ UPLINK_OLDEST: Final = _age(
 UPLINK_QUEUE: Final = _gauge("uplink_queue_changes", "等待上报的变更批数", "change rows that wait to be sent up")
 UPLINK_BATCHES: Final = _counter(
     "uplink_batches",
-    "上报的变更批，按结果；repeated为对方已有",
-    "batches of changes sent up, by outcome; repeated: the national node had them",
-    outcome=("receipted", "repeated", "refused", "failed"),
+    "上报的变更批，按结果",
+    "batches of changes sent up, by outcome",
+    outcome=("receipted", "refused", "failed"),
 )
 UPLINK_FAILURES: Final = _counter(
     "uplink_failures",

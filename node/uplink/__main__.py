@@ -10,6 +10,7 @@ from node import clock, process
 from node.bell import Bell, listen
 from node.config import Config
 from node.meter import Meter, Totals
+from node.metrics import UPLINK_FAILURES, UPLINK_UNREACHABLE
 from node.pool_watch import PoolWatch
 from node.stamps import Shared
 from node.uplink.client import FencedError, Name, TopLevelNode, session
@@ -63,9 +64,11 @@ class Office:
         name = Name(self._config.prefix, key, fence)
         async with session() as asking:
             node = TopLevelNode(asking, self._config.toplevel_url, name, clock.milliseconds)
+            node.on_reach = lambda answered: self._around.meter.set(UPLINK_UNREACHABLE, not answered)
             try:
                 await Sync(clerk, node, self._around, random.Random(fence)).run()  # noqa: S311 - only spreads pauses
             except (FencedError, NotInOfficeError) as error:
+                self._around.meter.count(UPLINK_FAILURES, "fence")
                 log.warning("voice_fenced", fence=fence, error=str(error))
 
 

@@ -66,7 +66,7 @@ class TopLevelNode:
     """The top-level node at `url`. `now` gives milliseconds since 1970 UTC.
 
     Every request raises AwayError (it may have been carried out); one that no other rule refuses with
-    NOT_AUTHORISED raises FencedError.
+    NOT_AUTHORISED raises FencedError. `on_reach` is told of each whether anybody answered.
     """
 
     def __init__(self, session: aiohttp.ClientSession, url: str, name: Name, now: Callable[[], int]) -> None:
@@ -75,6 +75,7 @@ class TopLevelNode:
         self._name = name
         self._now = now
         self.public_key: bytes | None = None
+        self.on_reach: Callable[[bool], None] = lambda answered: None
 
     async def enrol(self, name_zh: str, name_en: str) -> bytes:
         """Makes our key known; the key of the top-level node, believed at this first meeting."""
@@ -117,6 +118,15 @@ class TopLevelNode:
         return Reply(given.code, given.zh, given.en, message)
 
     async def _sent(self, method: str, request: Message, nonce: bytes) -> bytes:
+        try:
+            octets = await self._posted(method, request, nonce)
+        except AwayError:
+            self.on_reach(False)
+            raise
+        self.on_reach(True)
+        return octets
+
+    async def _posted(self, method: str, request: Message, nonce: bytes) -> bytes:
         asked = signed.Asked(
             method, self._name.shr_prefix, self._now(), nonce, self._name.fence, request.SerializeToString()
         )

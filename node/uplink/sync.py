@@ -20,6 +20,7 @@ from node.metrics import (
     UPLINK_BATCHES,
     UPLINK_CHAIN_BROKEN,
     UPLINK_FAILURES,
+    UPLINK_NOT_ENROLLED,
     UPLINK_OLDEST,
     UPLINK_QUEUE,
 )
@@ -118,7 +119,9 @@ class Sync:
 
     async def run(self) -> None:
         """Enrols, then does every step for ever."""
+        self._around.meter.set(UPLINK_NOT_ENROLLED, 1)
         await self._repeat(Step("enrol", self._enrol), until=lambda: self._node.public_key is not None)
+        self._around.meter.set(UPLINK_NOT_ENROLLED, 0)
         steps = (
             Step("changes", self.changes, self._around.changed),
             Step("filing", self.filing),

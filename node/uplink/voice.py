@@ -10,7 +10,15 @@ from typing import Final
 import structlog
 
 from node.meter import Meter
-from node.metrics import UPLINK_FENCE, UPLINK_IS_VOICE
+from node.metrics import (
+    UPLINK_CHAIN_BROKEN,
+    UPLINK_FENCE,
+    UPLINK_IS_VOICE,
+    UPLINK_NOT_ENROLLED,
+    UPLINK_OLDEST,
+    UPLINK_QUEUE,
+    UPLINK_UNREACHABLE,
+)
 from registry.errors import UnavailableError
 from registry.postgres import uplink
 from registry.postgres.connection import BROKEN, Connection, connect
@@ -21,6 +29,17 @@ ANSWER_SECONDS: Final = 4.0
 """A voice whose database says nothing for so long steps down: another one may have been elected."""
 SILENT_SECONDS: Final = 8.0
 """A voice that gave no sign of life for so long is put out of office: its process is frozen, its session is not."""
+
+OF_OFFICE: Final = (
+    UPLINK_IS_VOICE,
+    UPLINK_FENCE,
+    UPLINK_OLDEST,
+    UPLINK_QUEUE,
+    UPLINK_CHAIN_BROKEN,
+    UPLINK_UNREACHABLE,
+    UPLINK_NOT_ENROLLED,
+)
+"""What only the voice tells: once out of office, another machine tells it."""
 
 log = structlog.get_logger("voice")
 
@@ -39,6 +58,7 @@ class Voice:
 
     async def run(self) -> None:
         """Stands for election for ever."""
+        self._silence()  # a predecessor that was killed may have left some
         while True:
             try:
                 connection = await connect(self._url, self._name, ANSWER_SECONDS, uplink.SESSION)
@@ -51,6 +71,10 @@ class Voice:
                 log.debug("no_election", error=str(error))
             await asyncio.sleep(TRY_SECONDS)
 
+    def _silence(self) -> None:
+        for metric in OF_OFFICE:
+            self._meter.set(metric, 0)
+
     async def _stand(self, connection: Connection) -> None:
         while (fence := await uplink.claim(connection, self._machine)) is None:
             if await uplink.oust(connection, SILENT_SECONDS):
@@ -62,8 +86,7 @@ class Voice:
         try:
             await self._serve(connection, fence)
         finally:
-            self._meter.set(UPLINK_IS_VOICE, 0)
-            self._meter.set(UPLINK_FENCE, 0)
+            self._silence()
             log.info("voice_no_more", fence=fence)
 
     async def _serve(self, connection: Connection, fence: int) -> None:

@@ -19,10 +19,12 @@ from urllib.parse import quote, urlsplit
 import asyncpg
 import pytest
 
+from registry.prefix import PrefixState
 from tests.fakes.valkey import OwnValkey, own_valkey
 from tests.waiting import PATIENCE, wait_until
 from tests.whole.calls import ROOT, Caller, children, free_port
 from tests.whole.serving import command, readiness, serving
+from tests.whole.uplink_world import Land, TopLevel, ended
 
 DEPLOY = ROOT / "deploy"
 PREFIX = "88.999.1001"
@@ -165,6 +167,25 @@ def test_it_sees_every_trouble_and_nothing_else(
             process.wait(PATIENCE)
             wait_until(lambda: "IdnodeDown" in seen.firing, "IdnodeDown fires")
             assert seen.firing <= {"IdnodeDown", "IdnodeProcessRestarting"}
+
+
+async def test_it_sees_what_the_uplink_misses(program: Callable[[str], str], tmp_path: Path, database: str) -> None:
+    prometheus = program("prometheus")
+    connection = await asyncpg.connect(database)
+    land = Land(database, tmp_path, connection, TopLevel(database, tmp_path / "toplevel.log"))
+    with ended(land):
+        land.enterprise()
+        land.toplevel.start()
+        machine = land.machine()
+        await land.until_state(PrefixState.ENABLED)
+        with scraping(prometheus, tmp_path, machine.operator) as seen:
+            wait_until(lambda: seen.query("idnode_uplink_is_voice == 1"), "the voice is seen")
+            seen.fires()
+            land.toplevel.kill()
+            seen.fires("IdnodeUplinkUnreachable")
+            land.toplevel.start()
+            seen.fires()
+    await connection.close()
 
 
 def _killed(parent: int, word: str) -> None:

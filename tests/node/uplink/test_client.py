@@ -170,3 +170,21 @@ async def test_silence_and_nobody_there_are_told_apart(
         with pytest.raises(AwayError) as away:
             await gone.enrol("节点", "node")
         assert away.value.reason == "unreachable"
+
+
+async def test_whether_anybody_answered_is_told_of_each_request(server: Scripted, node: TopLevelNode):
+    told: list[bool] = []
+    node.on_reach = told.append
+    server.answer = says(2303)
+    await node.ask("Heartbeat", pb.HeartbeatRequest(), pb.HeartbeatResponse)
+
+    async def out_of_order(asked: signed.Asked) -> web.Response:
+        return web.Response(status=503)
+
+    server.answer = out_of_order
+    with pytest.raises(AwayError):
+        await node.ask("Heartbeat", pb.HeartbeatRequest(), pb.HeartbeatResponse)
+    node._url = "http://127.0.0.1:1"
+    with pytest.raises(AwayError):
+        await node.ask("Heartbeat", pb.HeartbeatRequest(), pb.HeartbeatResponse)
+    assert told == [True, False, False], "a refusal is an answer, an outage is none"

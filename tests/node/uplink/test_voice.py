@@ -121,3 +121,20 @@ async def test_a_database_that_is_away_is_tried_again(descriptor: int):
     async with standing("postgresql://idnode@/idnode?host=/nowhere&port=5432", "one", descriptor) as one:
         await asyncio.to_thread(os.getpid)
         assert one.had == []
+
+
+async def test_who_is_out_of_office_tells_nothing_of_it(database: str, descriptor: int):
+    mine, totals = Meter(descriptor, 1, 2), Totals(descriptor, 1)
+
+    def told() -> list[float]:
+        return [sample.value for metric in voices.OF_OFFICE for sample in totals.samples(metric, 0.0)]
+
+    for metric in voices.OF_OFFICE:
+        mine.set(metric, 1)  # what a predecessor left that was killed
+    async with standing(database, "one", descriptor) as one:
+        await until(lambda: one.fence)
+        left = dict(zip(voices.OF_OFFICE, told(), strict=True))
+        assert {metric for metric, value in left.items() if value} == {UPLINK_IS_VOICE, UPLINK_FENCE}
+        for metric in voices.OF_OFFICE:
+            mine.set(metric, 1)
+    assert not any(told())
