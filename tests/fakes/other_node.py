@@ -102,8 +102,10 @@ class OtherNode:
         self.connections += 1
         try:
             while True:
-                head = (await reader.readuntil(b"\r\n\r\n")).decode()
-                path = head.split(" ")[1]
+                head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+                method, path, _ = head.split(" ", 2)
+                if method != "GET":  # what a node tells upwards; nobody listens to that here
+                    return
                 name = unquote(path.removeprefix("/api/handles/"))
                 self.heads.append(head)
                 self.asked.append(name)

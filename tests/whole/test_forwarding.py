@@ -122,7 +122,7 @@ def _place(stack: ExitStack, servers: Servers, folder: Path, prefix: str, top: O
     log = folder / f"{name}.log"
     for name in ("1001", "1002"):
         words = ("enterprise", "add", f"皮具{name}", "--prefix", f"{prefix}.{name}", "--industry", "leather")
-        command(database, *words, **settings)
+        command(database, *words, **settings | {"IDNODE_TOPLEVEL_URL": ""})  # nothing of it is filed anywhere
     secret = command(database, "user", "add", "AK-a", "--program", **settings).split()[-1]
     _, anyone, operator = stack.enter_context(serving(log, database, **settings))
     wait_until(lambda: readiness(operator)["ready"], f"{prefix} is ready")
