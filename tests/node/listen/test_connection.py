@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
+import uvloop
 from aiohttp import web
 
 from node.listen import connection
@@ -186,6 +187,10 @@ async def test_what_has_its_head_has_its_time(monkeypatch: pytest.MonkeyPatch) -
 
 
 # -- how many there may be
+
+
+async def test_these_tests_run_on_the_loop_of_workers() -> None:
+    assert isinstance(asyncio.get_running_loop(), uvloop.Loop)
 
 
 async def test_a_connection_too_many_is_told_so_and_closed() -> None:
