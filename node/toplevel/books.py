@@ -561,6 +561,15 @@ class Census:
     astray: str
 
 
+CENSUS_SECONDS: Final = 600
+"""Longest census: some hundred million entries, sorted on disk."""
+
+
+async def be_patient(connection: Connection) -> None:
+    """Lets statements of this transaction take CENSUS_SECONDS."""
+    await connection.execute(f"SET LOCAL statement_timeout = '{CENSUS_SECONDS}s'")
+
+
 async def census(connection: Connection, stream: Stream, last: int) -> Census:
     """Counts the live identifiers of a stream from its kept changes up to `last`; PostgreSQL sorts, on disk if need be.
 
@@ -582,6 +591,7 @@ async def census(connection: Connection, stream: Stream, last: int) -> Census:
         """,
         *stream,
         last,
+        timeout=CENSUS_SECONDS,
     )
     return Census(row["live"], row["astray"] or "")
 

@@ -29,6 +29,7 @@ async def prove(pool: asyncpg.Pool, prefix: str, now: int) -> list[Proof]:
     async with borrowed(pool) as connection:
         # One moment for all of it, though pushes go on meanwhile.
         async with connection.transaction(isolation="repeatable_read", readonly=True):
+            await books.be_patient(connection)
             streams = await books.streams_of(connection, prefix)
             proofs = [await _proven(connection, prefix, *stream) for stream in streams]
         for each in proofs:

@@ -21,7 +21,7 @@ from node.supervisor import PortTakenError, listening_socket
 from node.toplevel import audit, books, control, page, referral
 from node.toplevel.faults import Switches
 from node.toplevel.office import OFFICE, Office
-from node.toplevel.service import Door
+from node.toplevel.service import RETRY_SECONDS, Door
 from proto.signed import KEY_OCTETS, MESSAGE_OCTETS
 from registry.errors import UnavailableError
 from registry.postgres.connection import borrowed, connect, open_pool
@@ -29,6 +29,8 @@ from registry.postgres.migrate import migrate
 
 POOL_SIZE: Final = 8
 """Connections to its books: more would only wait for each other, as requests of one node do."""
+CONNECTIONS_MOST: Final = 512
+"""Connections at once: nodes keep a few each; beyond them a 503 and the end."""
 BACKLOG: Final = 128
 """Connections that wait while its process is started again: some for each node of a test."""
 DATABASE_PAUSE: Final = 1.0
@@ -123,15 +125,34 @@ async def _ready(request: web.Request) -> web.Response:
     return web.json_response({"ready": not reasons, "reasons": reasons}, status=503 if reasons else 200)
 
 
+class _Full(asyncio.Protocol):
+    """Stands in for a connection beyond CONNECTIONS_MOST: says 503 and closes."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        transport.write(
+            b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: %d\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            % RETRY_SECONDS
+        )
+        transport.close()
+
+
 @asynccontextmanager
 async def serving(office: Office, sock: socket.socket) -> AsyncIterator[None]:
     """Serves on `sock` inside the block."""
     runner = web.AppRunner(application(office), access_log=None, shutdown_timeout=DRAIN_SECONDS)
     await runner.setup()
+    http = runner.server
+    assert http is not None
+
+    def connection() -> asyncio.Protocol:
+        return http() if len(http.connections) < CONNECTIONS_MOST else _Full()
+
+    listener = await asyncio.get_running_loop().create_server(connection, sock=sock, backlog=BACKLOG)
     try:
-        await web.SockSite(runner, sock).start()
         yield
     finally:
+        listener.close()
         await runner.cleanup()
 
 

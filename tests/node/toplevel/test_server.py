@@ -64,6 +64,18 @@ async def test_it_is_live_and_ready_and_says_why_not(top: Any):
     assert (await asked("/health/live"))[0] == 200
 
 
+async def test_connections_beyond_the_bound_are_told_and_ended(top: Any, monkeypatch: pytest.MonkeyPatch):
+    async with top.session.get(f"{top.url}/health/live") as response:
+        assert response.status == 200
+    monkeypatch.setattr(server, "CONNECTIONS_MOST", 1)
+    host, _, port = top.url.removeprefix("http://").partition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    assert (await reader.read()).startswith(b"HTTP/1.1 503 ")
+    writer.close()
+    async with top.session.get(f"{top.url}/health/live") as response:
+        assert response.status == 200, "who was there before is served on"
+
+
 @contextmanager
 def running(database: str, port: int) -> Iterator["subprocess.Popen[bytes]"]:
     """`idnode toplevel` as a process of its own."""

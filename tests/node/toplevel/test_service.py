@@ -400,6 +400,21 @@ async def test_a_lost_receipt_is_carried_out_and_a_repeat_finds_it_done(top: Any
     assert (await node.push(chain.stream()))[0].verdict == pb.VERDICT_ACCEPTED
 
 
+async def test_a_delayed_answer_is_late_and_what_was_asked_is_done_at_once(top: Any, node: SecondaryNode):
+    chain = Chain(LEATHER)
+    chain.add(entry("A"))
+    top.fault(delay_seconds=600)
+    late = asyncio.create_task(node.push(chain.stream()))
+
+    async def done() -> bool:
+        return bool(await top.office.pool.fetchval("SELECT number FROM toplevel.stream") == 1)
+
+    await until(done, "the change is in the books")
+    assert not late.done()
+    late.cancel()
+    await asyncio.gather(late, return_exceptions=True)
+
+
 async def test_in_an_outage_nothing_is_heard(top: Any, node: SecondaryNode):
     chain = Chain(LEATHER)
     chain.add(entry("A"))
