@@ -28,6 +28,8 @@ BODY_SECONDS: Final = 60.0
 """A request may take this long to arrive: the largest one at some 1 Mbit/s."""
 REQUESTS_MOST: Final = 64
 """Requests in hand at once: a country's nodes speak with one voice each and wait for their answers."""
+DELAY_STEP: Final = 0.1
+"""Seconds between two looks whether whoever waits for a delayed answer is still there."""
 RETRY_SECONDS: Final = 1
 """What Retry-After says with 503."""
 
@@ -404,12 +406,17 @@ class Door:
 
     async def _answered(self, request: web.Request, office: Office) -> web.StreamResponse:
         answer = await carried_out(office, request.match_info["method"], await _body(request))
-        faults = office.switches.faults
-        if faults.delay_seconds:
-            await asyncio.sleep(faults.delay_seconds)
+        await _delay(request, office.switches.faults.delay_seconds)
         if office.switches.faults.outage or office.switches.loses_receipt():
             return cut(request)
         return web.Response(body=answer, content_type="application/x-protobuf")
+
+
+async def _delay(request: web.Request, seconds: float) -> None:
+    """Waits so long, or until whoever asked has hung up: a place among REQUESTS_MOST is not held for nobody."""
+    while seconds > 0 and request.transport is not None:
+        await asyncio.sleep(min(seconds, DELAY_STEP))
+        seconds -= DELAY_STEP
 
 
 async def _body(request: web.Request) -> bytes:
