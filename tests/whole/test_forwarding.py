@@ -1,37 +1,31 @@
 """Two nodes, each with a database and processes of its own, under one top-level node: each answers for the other.
 
-The top-level node is a fake that only refers, as `node/toplevel/` does; the nodes are what `serve` runs.
+The top-level node is a fake that only refers and can be made to hang, and in the last test the simulated one.
 """
 
 import asyncio
 import base64
 import json
 import secrets
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-import aiohttp
 import asyncpg
 import pytest
 
-from node import clock
 from node.embedded import Servers
-from proto import uplink_pb2 as pb
 from tests.conftest import TEMPLATE, named
-from tests.fakes.other_node import OtherNode, hangs, knows_nothing, octets, other_node, refers, site
-from tests.fakes.secondary_node import SecondaryNode
-from tests.waiting import PATIENCE, wait_until
-from tests.whole.calls import ROOT, Caller
-from tests.whole.serving import command, environment, free_port, readiness, serving
+from tests.fakes.other_node import OtherNode, hangs, knows_nothing, other_node, refers, site
+from tests.waiting import wait_until
+from tests.whole.calls import Caller
+from tests.whole.serving import command, readiness, serving
+from tests.whole.uplink_world import CODES, OTHER, PARTICULARS, PREFIX, Land, Machine, TopLevel, ended, rows
 
 CACHE_SECONDS = 2
 FIELDS = ("styleNo", "articleType", "colour")
@@ -50,11 +44,11 @@ class Place:
     def port(self) -> int:
         return urlsplit(self.anyone.base).port or 0
 
-    def register(self, name: str, colour: str, method: str = "POST", firm: str = "1001") -> str:
+    def register(self, name: str, colour: str, method: str = "POST") -> str:
         """An identifier of this node."""
         texts = ("S1", "手袋", colour)
         value = [{"index": 2000 + n, "type": FIELDS[n], "data": {"value": text}} for n, text in enumerate(texts)]
-        handle = f"{self.prefix}.{firm}/{name}"
+        handle = f"{self.prefix}.1001/{name}"
         row = {"handle": handle, "templateVersion": "leather-handbag", "value": value}
         assert self.writer.call(method, "/identityv2/data", row).json["message"] == "success"
         return handle
@@ -120,9 +114,8 @@ def _place(stack: ExitStack, servers: Servers, folder: Path, prefix: str, top: O
         "IDNODE_WORKERS": "2",
     }
     log = folder / f"{name}.log"
-    for name in ("1001", "1002"):
-        words = ("enterprise", "add", f"皮具{name}", "--prefix", f"{prefix}.{name}", "--industry", "leather")
-        command(database, *words, **settings | {"IDNODE_TOPLEVEL_URL": ""})  # nothing of it is filed anywhere
+    words = ("enterprise", "add", "甲皮具", "--prefix", f"{prefix}.1001", "--industry", "leather")
+    command(database, *words, **settings | {"IDNODE_TOPLEVEL_URL": ""})  # nothing of it is filed anywhere
     secret = command(database, "user", "add", "AK-a", "--program", **settings).split()[-1]
     _, anyone, operator = stack.enter_context(serving(log, database, **settings))
     wait_until(lambda: readiness(operator)["ready"], f"{prefix} is ready")
@@ -237,58 +230,47 @@ def test_when_the_top_level_node_hangs_what_lives_here_and_what_is_known_goes_on
     wait_until(lambda: first.counted("timeout") >= 1)
 
 
-@contextmanager
-def _simulation(log: Path, database: str) -> Iterator[str]:
-    """The simulated top-level node of this program, with books of its own: its URL."""
-    port = str(free_port())
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "node.cli", "toplevel", "--toplevel-port", port],
-            stdout=output,
-            stderr=output,
-            env=environment(database, IDNODE_AUDIT_SECONDS="0"),
-            cwd=ROOT,
-        )
-    try:
-        wait_until(lambda: _listens(int(port)), "the top-level node listens")
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(PATIENCE)
+@dataclass
+class Neighbour(Land):
+    """What another operator runs under the same top-level node: a prefix, a key and a database of its own."""
+
+    @property
+    def settings(self) -> dict[str, str]:
+        key = base64.b64encode(bytes(range(1, 33))).decode()
+        return super().settings | {"IDNODE_PREFIX": "88.777", "IDNODE_SECRET_KEY": key}
 
 
-def _listens(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), 1).close()
-    except OSError:
-        return False
-    return True
+async def _lived(land: Land, prefix: str, code: str) -> Machine:
+    """A machine whose one enterprise is filed, audited and routed, and its first product."""
+    words = ("enterprise", "add", f"企业{prefix}", "--prefix", prefix, "--industry", "leather")
+    land.idnode(*words, "--credit-code", code, *PARTICULARS)
+    machine = land.machine(IDNODE_FORWARD_NETWORKS="127.0.0.0/8")
+    await land.until_state(1, prefix)
+    reply = land.writer(machine, prefix).call("POST", "/identityv2/data", rows("A", 1, prefix)[0])
+    assert reply.json["message"] == "success"
+    return machine
 
 
-async def _file(url: str, place: Place, prefix: str) -> None:
-    """Files a prefix of that node, and the route to it."""
-    async with aiohttp.ClientSession() as session:
-        node = SecondaryNode(session, url, clock.milliseconds, place.prefix)
-        await node.enrol()
-        await node.file(prefix)
-        route = pb.Route(prefix=place.prefix, serial=1, address="127.0.0.1", http_port=place.port)
-        assert (await node.ask("PutRoute", pb.PutRouteRequest(route=route))).code == 1000
-
-
-def test_the_simulated_top_level_node_refers_as_this_node_understands(
-    nation: Nation, folder: Path, database: str
+async def test_two_nodes_that_file_themselves_under_the_simulated_top_level_node_find_each_other(
+    database: str, empty_database: str, tmp_path: Path
 ) -> None:
-    first, second = nation.first, nation.second
-    handle = second.register("BAG-C-000001", "曜石黑", firm="1002")
-    with _simulation(folder / "simulation.log", database) as url:
+    top = TopLevel(database, tmp_path / "toplevel.log")
+    connections = [await asyncpg.connect(url) for url in (database, empty_database)]
+    (tmp_path / "other").mkdir()
+    land = Land(database, tmp_path, connections[0], top)
+    other = Neighbour(empty_database, tmp_path / "other", connections[1], top)
+    with ended(land), ended(other):
+        top.start()
+        other.idnode("migrate")
+        here = await _lived(land, PREFIX, CODES[PREFIX])
+        there = await _lived(other, "88.777.1001", CODES[OTHER])
 
-        async def relayed(writer: asyncio.StreamWriter, name: str) -> None:
-            path = f"{url}/api/handles/{quote(name, safe='')}"
-            async with aiohttp.ClientSession() as session, session.get(path) as response:
-                writer.write(octets(response.status, await response.read()))
+        def code(machine: Machine, handle: str) -> int:
+            return int(machine.door.call("GET", f"/api/handles/{handle}").json["responseCode"])
 
-        nation.top.saying = relayed
-        assert first.resolved("88.777.1003/x") == (400, 301, None), "nobody has filed it"
-        asyncio.run(_file(url, second, "88.777.1002"))
-        wait_until(lambda: first.resolved(handle) == (200, 1, "曜石黑"), "it is audited and found")
-        assert first.resolved("88.777.1002/NEVER") == (404, 100, None)
+        wait_until(lambda: code(here, "88.777.1001/BAG-A-000000") == 1, "the first finds the second")
+        wait_until(lambda: code(there, f"{PREFIX}/BAG-A-000000") == 1, "the second finds the first")
+        assert code(here, "88.777.1001/NEVER") == 100
+        assert code(here, "88.777.9999/x") == 301, "nobody has filed it"
+    for connection in connections:
+        await connection.close()
