@@ -57,7 +57,7 @@ async def test_it_shows_what_the_books_hold(busy: Any):
         "国家顶级节点（模拟）",
         "88.999 节点",
         "ab12cd",
-        "最早未回执 7 s",
+        "心跳时最早未回执 7 s",
         f"{LEATHER} 广州市第1皮具有限公司 正常",
         "有效标识 1,199",
         "节点所报有效标识 1,199",
