@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from node.buckets import Buckets
+from proto.forwarded_for import end_site
 
 BURST_SECONDS: Final = 2
 """A silent peer may send this many seconds' worth at once."""
@@ -43,4 +44,4 @@ class Admission:
         """0 if the peer may be served, else the HTTP status that says why not: 503 all busy, 429 it asks too much."""
         if self.in_hand >= self._most:
             return 503
-        return 429 if self._buckets is not None and self._buckets.draw(peer) else 0
+        return 429 if self._buckets is not None and self._buckets.draw(end_site(peer)) else 0

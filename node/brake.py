@@ -3,13 +3,16 @@
 Only failures count. Who is right is kept waiting by others' guesses from their own address alone, never for long.
 """
 
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator
-from contextlib import contextmanager
+import asyncio
+from collections import Counter, OrderedDict
+from collections.abc import AsyncIterator, Callable, Hashable
+from contextlib import asynccontextmanager
 from math import ceil
 from typing import Final
 
 from node.buckets import Buckets
+from node.gather import BusyError
+from proto.forwarded_for import end_site
 from registry.account import USERNAME_CHARACTERS
 
 WINDOW_SECONDS: Final = 60.0
@@ -23,6 +26,8 @@ FAILURES_OF_ACCOUNT: Final = 100
 the account has signed in from are excepted, so that these guesses do not keep its owner out."""
 KNOWN_MOST: Final = 65_536
 """Pairs of account and address remembered as having signed in; the longest silent one is forgotten."""
+WAITING_MOST = 256
+"""Tries that wait for others to end, some 15 ms each: four seconds at most. More are told to come back."""
 
 
 class BrakedError(Exception):
@@ -33,55 +38,95 @@ class BrakedError(Exception):
         self.seconds = seconds
 
 
+class _Count:
+    """Failures of one kind, and the tries under way that may become such: each holds a token of its bucket."""
+
+    def __init__(self, most: int, clock: Callable[[], float]) -> None:
+        self._buckets = Buckets(most, WINDOW_SECONDS, clock)
+        self._under_way: Counter[Hashable] = Counter()
+
+    def begin(self, key: Hashable) -> float:
+        """0.0 when one more may be tried, else the seconds until there may be, should all under way fail."""
+        wait = self._buckets.draw(key)
+        if not wait:
+            self._under_way[key] += 1
+        return wait
+
+    def is_open(self, key: Hashable) -> bool:
+        """Whether tries are under way, so that it is not known yet what has failed."""
+        return key in self._under_way
+
+    def end(self, key: Hashable, failed: bool) -> None:
+        """One that had begun is over."""
+        self._under_way[key] -= 1
+        if not self._under_way[key]:
+            del self._under_way[key]
+        if not failed:
+            self._buckets.give_back(key)
+
+
 class Brake:
     """Counts failed sign-ins. `clock` gives monotonic seconds."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
-        self._pairs = Buckets(FAILURES_OF_PAIR, WINDOW_SECONDS, clock)
-        self._peers = Buckets(FAILURES_OF_PEER, WINDOW_SECONDS, clock)
-        self._accounts = Buckets(FAILURES_OF_ACCOUNT, WINDOW_SECONDS, clock)
+        self._pairs = _Count(FAILURES_OF_PAIR, clock)
+        self._peers = _Count(FAILURES_OF_PEER, clock)
+        self._accounts = _Count(FAILURES_OF_ACCOUNT, clock)
         self._known: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._waiting = 0
+        self._ended = asyncio.Event()
 
-    @contextmanager
-    def trying(self, username: str, peer: str) -> Iterator[Callable[[], None]]:
+    @asynccontextmanager
+    async def trying(self, username: str, peer: str) -> AsyncIterator[Callable[[], None]]:
         """Around one try, which counts as failed unless what this gives is called, or the try comes to no end.
 
-        Raises BrakedError when too many have failed. Tries of a pair that is not known count while they last, or many
-        at once would all be free; a known one may sign in as often at once as it likes.
+        More tries at once than may fail wait for those under way: they may all be right, as when the programs of a
+        factory sign in together. Raises BrakedError when too many have failed, BusyError when too many wait.
         """
-        pair = (username[: USERNAME_CHARACTERS + 1], peer)
-        drawn = self._draw(pair)
-        known, right = pair in self._known, False
-        if known:
-            _give_back(drawn)
+        pair = (username[: USERNAME_CHARACTERS + 1], end_site(peer))
+        begun = await self._begun(pair)
+        failed = True
 
         def proven() -> None:
-            nonlocal right
-            right = True
+            nonlocal failed
+            failed = False
 
         try:
             yield proven
         except BaseException:
-            if not known:
-                _give_back(drawn)
+            failed = False
             raise
-        if right:
-            if not known:
-                _give_back(drawn)
-            self._remember(pair)
-        elif known:
-            for buckets, key in drawn:
-                buckets.draw(key)
+        else:
+            if not failed:
+                self._remember(pair)
+        finally:
+            _end(begun, failed=failed)
+            self._ended.set()
+            self._ended = asyncio.Event()
 
-    def _draw(self, pair: tuple[str, str]) -> list[tuple[Buckets, Hashable]]:
-        wanted: list[tuple[Buckets, Hashable]] = [(self._pairs, pair), (self._peers, pair[1])]
+    async def _begun(self, pair: tuple[str, str]) -> list[tuple[_Count, Hashable]]:
+        while not (begun := self._begin(pair)):
+            if self._waiting >= WAITING_MOST:
+                raise BusyError
+            self._waiting += 1
+            try:
+                await self._ended.wait()
+            finally:
+                self._waiting -= 1
+        return begun
+
+    def _begin(self, pair: tuple[str, str]) -> list[tuple[_Count, Hashable]]:
+        """What the try is counted under; empty when it must wait for others. Raises BrakedError."""
+        wanted: list[tuple[_Count, Hashable]] = [(self._pairs, pair), (self._peers, pair[1])]
         if pair not in self._known:
             wanted.append((self._accounts, pair[0]))
-        for n, (buckets, key) in enumerate(wanted):
-            wait = buckets.draw(key)
-            if wait:
-                _give_back(wanted[:n])
-                raise BrakedError(ceil(wait))
+        for n, (count, key) in enumerate(wanted):
+            seconds = count.begin(key)
+            if seconds:
+                _end(wanted[:n], failed=False)
+                if count.is_open(key):
+                    return []
+                raise BrakedError(ceil(seconds))
         return wanted
 
     def _remember(self, pair: tuple[str, str]) -> None:
@@ -91,6 +136,6 @@ class Brake:
             self._known.popitem(last=False)
 
 
-def _give_back(drawn: list[tuple[Buckets, Hashable]]) -> None:
-    for buckets, key in drawn:
-        buckets.give_back(key)
+def _end(begun: list[tuple[_Count, Hashable]], *, failed: bool) -> None:
+    for count, key in begun:
+        count.end(key, failed)

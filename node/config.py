@@ -132,8 +132,8 @@ class Config:
     )
     peer_rate: int = _setting(
         0,
-        "每个来源地址每秒请求数上限；0为不限",
-        "most requests a second from one address; 0: no limit",
+        "每个来源地址（IPv6为其/64网段）每秒请求数上限；0为不限",
+        "most requests a second from one address (of IPv6: from its /64); 0: no limit",
         unit="1/s",
         low=0,
         high=1_000_000,

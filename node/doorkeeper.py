@@ -53,7 +53,7 @@ class Doorkeeper:
 
         Raises BrakedError when too many have failed, BusyError when too many wait.
         """
-        with self._brake.trying(username, peer) as proven:
+        async with self._brake.trying(username, peer) as proven:
             known = await self._proven(username, secret)
             if known:
                 proven()
@@ -70,7 +70,7 @@ class Doorkeeper:
 
     async def sign_in_dated(self, username: str, digest: str, peer: str) -> str | None:
         """A fresh token for a program that knows sha256(sha256(secret) ‖ date); None otherwise. Raises BrakedError."""
-        with self._brake.trying(username, peer) as proven:
+        async with self._brake.trying(username, peer) as proven:
             known = await self._credentials(username, digest)
             if known is None or known.secret is None:
                 return None

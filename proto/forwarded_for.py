@@ -39,6 +39,19 @@ def read(text: str) -> Address | None:
         return None
 
 
+END_SITE_BITS: Final = 64
+"""An end site, one customer of a network, gets at least so long an IPv6 prefix to itself (RFC 6177 §2): 2^64 addresses
+that one machine may use in turn."""
+
+
+def end_site(text: str) -> str:
+    """What the address written so is counted as: itself, of IPv6 its /64; what is no address as it is."""
+    address = read(text)
+    if isinstance(address, IPv6Address):
+        return str(ip_network((address, END_SITE_BITS), strict=False))
+    return text if address is None else str(address)
+
+
 @dataclass(frozen=True, slots=True)
 class TrustedProxies:
     """The addresses whose word about others is taken. An empty list takes nobody's."""

@@ -52,6 +52,12 @@ def test_one_peer_does_not_use_up_anothers() -> None:
     assert door.admit("b") == 0
 
 
+def test_a_peer_with_many_addresses_of_ipv6_is_one_peer() -> None:
+    door = Admission(8, 1, Clock())
+    assert [door.admit(f"2001:db8::{n:x}") for n in range(3)] == [0, 0, 429]
+    assert door.admit("2001:db8:0:1::1") == 0
+
+
 def test_what_is_refused_for_being_busy_costs_a_peer_nothing() -> None:
     door = Admission(8, 1, Clock())
     door.in_hand = 8

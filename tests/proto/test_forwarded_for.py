@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proto.errors import ProtoError
-from proto.forwarded_for import PROXIES_MOST, TrustedProxies, read
+from proto.forwarded_for import PROXIES_MOST, TrustedProxies, end_site, read
 
 PROXIES = TrustedProxies.parse("10.0.0.0/8, 192.0.2.1,, 2001:db8:f::/48 ,::1")
 
@@ -123,3 +123,19 @@ def test_the_list_has_an_end():
     assert len(TrustedProxies.parse(fits).networks) == PROXIES_MOST
     with pytest.raises(ProtoError, match=str(PROXIES_MOST)):
         TrustedProxies.parse(fits + ",192.0.2.1")
+
+
+@pytest.mark.parametrize(
+    ("text", "site"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("2001:db8::1", "2001:db8::/64"),
+        ("2001:db8::ffff:ffff:ffff:ffff", "2001:db8::/64"),
+        ("2001:db8:0:1::1", "2001:db8:0:1::/64"),
+        ("", ""),
+        ("not one", "not one"),
+    ],
+)
+def test_an_address_is_counted_as_its_end_site(text: str, site: str):
+    assert end_site(text) == site
