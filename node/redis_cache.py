@@ -88,8 +88,9 @@ class Fill:
 class RedisCache:
     """The shared cache at `url`; answers live at most `seconds`, their keys begin with `namespace`.
 
-    `on_restart` is called, and the call at hand fails, whenever another run of Redis is met. Every method raises one
-    of BROKEN when it is out of reach, after `on_failure` was told what was wanted (a value of REDIS_FAILURES).
+    `on_restart` is called, and the call at hand raises RestartedError, whenever another run of Redis is met. Every
+    method raises another of BROKEN when it is out of reach, after `on_failure` was told what was wanted (a value of
+    REDIS_FAILURES).
     `now` gives seconds since 1970 UTC.
     """
 
@@ -134,6 +135,8 @@ class RedisCache:
     def _told(self, during: str) -> Iterator[None]:
         try:
             yield
+        except RestartedError:
+            raise  # it answered, and is met for the first time at every start
         except BROKEN:
             self.on_failure(during)
             raise

@@ -328,6 +328,17 @@ async def test_what_comes_back_with_an_old_dump_is_not_believed(valkey: OwnValke
         assert met == ["restarted"], "the same run again is no restart"
 
 
+async def test_meeting_a_server_is_no_failure_of_it(servers: Servers) -> None:
+    failures: list[str] = []
+    cache = RedisCache(servers.redis_url, SECONDS, "idnode", clock.seconds)
+    cache.on_failure = failures.append
+    with pytest.raises(RestartedError):
+        await cache.ping()
+    await cache.ping()
+    await cache.close()
+    assert failures == []
+
+
 async def test_two_installations_on_one_redis_never_meet(servers: Servers, raw: redis.asyncio.Redis) -> None:
     names = [namespace(bytes([n]) * 32) for n in range(2)]
     assert len(set(names)) == 2
