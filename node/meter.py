@@ -50,6 +50,11 @@ _SECONDS: Final = RESOLUTION_SECONDS.bounds
 _SECONDS_SUM: Final = len(_SECONDS) + 1
 
 
+def layout() -> tuple[object, ...]:
+    """All that decides what a word of the memory means: where each series begins, bounds of histograms, sizes."""
+    return tuple(_AT.items()), tuple((each.kind, each.bounds) for each in COUNTED), _PREFIXES_AT, _COLUMN, _WORD
+
+
 def columns(workers: int) -> int:
     """Columns of the memory: the workers', the follower's, the uplink's, in that order."""
     return workers + 2

@@ -10,12 +10,19 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
+import structlog
 import uvloop
 
 from node import journal
 from node.config import Config
+from node.edition import EDITION
+
+OTHER_EDITION: Final = os.EX_PROTOCOL
+"""The exit code of a child that was started by a supervisor of another edition."""
 
 _PR_SET_PDEATHSIG: Final = 1
+
+log = structlog.get_logger("process")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +52,40 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class _Sender:
+    """The one part of an order that every edition writes and reads alike."""
+
+    edition: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class _Order:
+    edition: str
     config: Config
     place: Place
 
 
 def order(config: Config, place: Place) -> bytes:
     """What a child is told on its standard input."""
-    return msgspec.json.encode(_Order(config, place))
+    return msgspec.json.encode(_Order(EDITION, config, place))
+
+
+def _understood(octets: bytes) -> _Order:
+    """The order in `octets`; ends this process when a supervisor of another edition gave it.
+
+    The memory it shares is laid out otherwise: it would be counted into the wrong words, and stamps would be missed.
+    """
+    sender = msgspec.json.decode(octets, type=_Sender).edition
+    if sender != EDITION:
+        journal.open_("info")
+        log.error(
+            "other_edition",
+            supervisor=sender,
+            disk=EDITION,
+            mend="磁盘上的程序已换成另一版本，请重启节点 · the program on disk is another one: restart the node",
+        )
+        sys.exit(OTHER_EDITION)
+    return msgspec.json.decode(octets, type=_Order)
 
 
 def die_with(parent: int) -> None:
@@ -65,7 +98,7 @@ def die_with(parent: int) -> None:
 def enter(run: Callable[[Config, Place], Coroutine[Any, Any, None]]) -> None:
     """The main function of a child, told its parent's number: reads its order, then runs until it is told to stop."""
     die_with(int(sys.argv[1]))
-    told = msgspec.json.decode(sys.stdin.buffer.read(), type=_Order)
+    told = _understood(sys.stdin.buffer.read())
     journal.open_(told.config.log_level)
     uvloop.run(_until_told(run(told.config, told.place)))
 

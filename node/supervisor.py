@@ -35,7 +35,7 @@ from node.metrics import (
     Metric,
 )
 from node.prefix_series import PrefixSeries
-from node.process import Place, order
+from node.process import OTHER_EDITION, Place, order
 from node.redis_cache import BROKEN, RedisCache, RestartedError
 from node.stamps import Shared
 from node.usage import usage
@@ -116,6 +116,7 @@ class Child:
     process: "asyncio.subprocess.Process | None" = None
     restarts: int = 0
     born: float = field(default=0.0)
+    of_other_edition: bool = False
 
     @property
     def name(self) -> str:
@@ -131,6 +132,10 @@ class Child:
     def up(self) -> bool:
         """Whether it runs now."""
         return self.process is not None and self.process.returncode is None
+
+    def is_settled(self, now: float) -> bool:
+        """Whether it has run long enough at `now`, in monotonic seconds, not to have died young."""
+        return self.up and now - self.born >= YOUNG_SECONDS
 
 
 class Supervisor:
@@ -188,6 +193,7 @@ class Supervisor:
             if self._stopping:
                 return
             child.restarts += 1
+            child.of_other_edition = code == OTHER_EDITION
             young = young + 1 if clock.monotonic() - child.born < YOUNG_SECONDS else 0
             log.warning("child_died", module=child.module, column=child.column, pid=child.process.pid, code=code)
 
@@ -277,6 +283,9 @@ class Supervisor:
             health.DATABASE_UNREACHABLE: self._database_error is not None,
             health.FOLLOWER_NOT_CAUGHT_UP: not self._shared.generation,
             health.WORKER_SILENT: any(now - beats[n] > SILENT_SECONDS for n in range(self.config.workers)),
+            health.PROGRAM_REPLACED: any(
+                child.of_other_edition and not child.is_settled(now) for child in self.children
+            ),
             health.DATABASE_READ_ONLY: self._database_error is None and self._database_read_only,
             health.REDIS_UNREACHABLE: self._redis_away,
             health.REDIS_DISTRUSTED: not self._redis_trusted,

@@ -14,12 +14,14 @@ import pytest
 
 from node import process
 from node.config import Config
+from node.edition import EDITION
 from node.process import Place
 from tests.waiting import PATIENCE, wait_until
 from tests.whole.calls import runs
 
 ROOT = Path(__file__).parents[2]
 PLACE = Place("0a1b2c3d", 3, 12, 5, 6)
+ORDER = process.order(Config(http_port=8123), PLACE)
 
 CHILD = """
 import asyncio, sys
@@ -37,14 +39,14 @@ process.enter(run)
 
 
 @contextmanager
-def child(parent: int) -> Iterator["subprocess.Popen[bytes]"]:
+def child(parent: int, order: bytes = ORDER) -> Iterator["subprocess.Popen[bytes]"]:
     """A child told to end with process `parent`; killed in the end, whatever came of it."""
     with subprocess.Popen(
         [sys.executable, "-c", CHILD, str(parent)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT
     ) as made:
         assert made.stdin is not None
         with suppress(BrokenPipeError):  # it has ended already, which is what one of the tests is about
-            made.stdin.write(process.order(Config(http_port=8123), PLACE))
+            made.stdin.write(order)
             made.stdin.close()
         try:
             yield made
@@ -71,6 +73,7 @@ def test_an_order_says_everything_a_child_needs() -> None:
     read = msgspec.json.decode(process.order(config, PLACE), type=process._Order)
     assert read.config == config
     assert read.place == PLACE
+    assert read.edition == EDITION
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -88,6 +91,21 @@ def test_a_child_whose_parent_is_gone_already_ends_at_once_without_a_word() -> N
         assert made.wait(PATIENCE) == 0
 
 
+@pytest.mark.parametrize(
+    "order",
+    [ORDER.replace(EDITION.encode(), b"0" * 16), b'{"config":{},"place":{}}', b'{"edition":"x","config":"otherwise"}'],
+)
+def test_a_child_of_another_edition_says_so_and_does_nothing(order: bytes, capfd: pytest.CaptureFixture[str]) -> None:
+    assert order != ORDER
+    with child(os.getpid(), order) as made:
+        assert told(made) == ""
+        assert made.wait(PATIENCE) == process.OTHER_EDITION
+    journal = capfd.readouterr().err
+    assert len(journal.splitlines()) == 1
+    assert "event=other_edition" in journal
+    assert "restart the node" in journal
+
+
 PARENT = f"""
 import os, subprocess, sys
 child = subprocess.Popen([sys.executable, "-c", {CHILD!r}, str(os.getpid())], stdin=subprocess.PIPE)
@@ -103,7 +121,7 @@ def test_a_child_ends_with_its_parent_even_by_kill_9() -> None:
         [sys.executable, "-c", PARENT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT
     ) as parent:
         assert parent.stdin is not None
-        parent.stdin.write(process.order(Config(http_port=8123), PLACE))
+        parent.stdin.write(ORDER)
         parent.stdin.close()
         lines = {told(parent), told(parent)}
         assert "8123 idnode-0a1b2c3d-3-12" in lines

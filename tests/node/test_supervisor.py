@@ -15,6 +15,7 @@ import pytest
 from node import health
 from node import supervisor as supervising
 from node.config import Config
+from node.edition import EDITION
 from node.meter import Meter
 from node.metrics import (
     CONDITION,
@@ -217,6 +218,25 @@ async def test_who_dies_young_is_started_after_longer_and_longer_pauses(
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert pauses[:6] == [0.0, 0.001, 0.002, 0.003, 0.003, 0.003]
+
+
+async def test_a_program_that_was_replaced_is_told_until_its_children_live_again(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = supervising.order
+    async with running(Config(http_port=port, workers=1, database_url=NOWHERE)) as supervisor:
+        await until(lambda: alive(supervisor))
+        assert health.PROGRAM_REPLACED not in supervisor.conditions()
+        monkeypatch.setattr(supervising, "order", lambda *told: order(*told).replace(EDITION.encode(), b"another"))
+        worker = supervisor.children[0]
+        assert worker.process is not None
+        worker.process.kill()
+        await until(lambda: worker.restarts > 1)
+        assert health.PROGRAM_REPLACED in supervisor.conditions()
+        assert "program_replaced" not in supervisor.reasons()
+        monkeypatch.setattr(supervising, "order", order)
+        monkeypatch.setattr(supervising, "YOUNG_SECONDS", 0.5)
+        await until(lambda: health.PROGRAM_REPLACED not in supervisor.conditions())
 
 
 async def test_who_does_not_stop_when_told_is_killed(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
