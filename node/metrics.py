@@ -158,7 +158,7 @@ REGISTRATION_IDENTIFIERS: Final = _histogram(
 
 # -- caches
 
-SHELVES: Final = ("found", "absent")
+SHELVES: Final = ("found", "absent", "elsewhere")
 HOT_ENTRIES: Final = _gauge("hot_entries", "工作进程内缓存的回答数", "answers kept in the workers", shelf=SHELVES)
 HOT_EVICTIONS: Final = _counter(
     "hot_evictions", "因容量而丢弃的缓存回答", "kept answers dropped to make room", shelf=SHELVES

@@ -1,6 +1,7 @@
 """The stage in this process: answers kept under the stamp they were read under. Never waits, never lies.
 
-Absent answers have a shelf of their own, so that a flood of unknown identifiers pushes no useful answer out.
+Absent answers have a shelf of their own, so that a flood of unknown identifiers pushes no useful answer out; and so
+has what other nodes say, so that none of them can push out what lives here.
 """
 
 import asyncio
@@ -17,10 +18,11 @@ from node.stamps import Shared
 from proto.identifier import Identifier
 from registry.errors import UnavailableError
 
-ABSENT_SHARE: Final = 8
-"""The shelf of absent answers holds an eighth of what the other one does."""
+SHARES: Final = {"found": 1, "absent": 8, "elsewhere": 8}
+"""What each shelf holds: all `entries`, or an eighth of them."""
 SHOWN_MOST: Final = 16_384
-"""Largest answer kept, in octets: 100,000 usual ones take 75 MB, ones of this size would take 1.6 GB."""
+"""Largest answer kept, in octets: 100,000 usual ones take 75 MB, ones of this size would take 1.6 GB, an eighth of that
+if they are a stranger's."""
 
 
 @dataclass(slots=True)
@@ -40,8 +42,8 @@ class _Flight:
 class Hot:
     """Answers from this process's memory, else from `next_`, one question in flight per identifier and stamp.
 
-    `entries` answers of what is found, each for at most `seconds`; `clock` gives monotonic seconds, `now` those since
-    1970 UTC.
+    `entries` answers of what is found here, each for at most `seconds`; `clock` gives monotonic seconds, `now` those
+    since 1970 UTC.
     """
 
     def __init__(
@@ -60,20 +62,19 @@ class Hot:
         self._clock = clock
         self._now = now
         self._meter = meter
-        self._found: OrderedDict[str, _Entry] = OrderedDict()
-        self._absent: OrderedDict[str, _Entry] = OrderedDict()
-        self._most = entries
+        self._shelves: dict[str, OrderedDict[str, _Entry]] = {name: OrderedDict() for name in SHARES}
+        self._most = {name: max(1, entries // share) if entries else 0 for name, share in SHARES.items()}
         self._flights: dict[tuple[str, bool], _Flight] = {}
 
     def clear(self) -> None:
         """Forgets everything."""
-        self._found.clear()
-        self._absent.clear()
+        for shelf in self._shelves.values():
+            shelf.clear()
 
     def show(self) -> None:
         """Sets the gauges to how many answers are kept now."""
-        self._meter.set(HOT_ENTRIES, len(self._found), "found")
-        self._meter.set(HOT_ENTRIES, len(self._absent), "absent")
+        for name, shelf in self._shelves.items():
+            self._meter.set(HOT_ENTRIES, len(shelf), name)
 
     async def ask(self, identifier: Identifier, *, onward: bool = True) -> Answer:
         """What stands behind `identifier`: as new as the newest write answered before this call, on this machine.
@@ -97,36 +98,51 @@ class Hot:
 
     async def _joined(self, question: Question, entry: _Entry | None) -> Answer:
         """The answer all get who ask the same at this moment; a kept one past its time if there is no other."""
-        key, stamp, state = (question.identifier.key, question.onward), question.stamp, question.state
-        flight = self._flights.get(key)
-        if flight is None or flight.stamp != stamp or flight.state != state:
-            # What is under way may have been read before a change that is answered by now.
-            flight = _Flight(stamp, state, asyncio.ensure_future(self._fetch(question)))
-            self._flights[key] = flight
-            flight.future.add_done_callback(lambda _: self._landed(key, flight))
         try:
+            flight = self._joinable(question)
+            if flight is not None:
+                answer = await asyncio.shield(flight.future)
+                if self._current(answer):
+                    return answer
+                # Read before a change of its prefix that is known by now: the next flight began after that.
+            flight = self._joinable(question) or self._departed(question)
             return await asyncio.shield(flight.future)
         except (UnavailableError, BusyError):
             if entry is not None and entry.answer.life(self._seconds, self._now()):
                 return entry.answer
             raise
 
-    def _landed(self, key: tuple[str, bool], flight: _Flight | None) -> None:
+    def _joinable(self, question: Question) -> _Flight | None:
+        """The flight under way, unless it may have read what was there before a change that is answered by now."""
+        flight = self._flights.get((question.identifier.key, question.onward))
+        same = flight is not None and flight.stamp == question.stamp and flight.state == question.state
+        return flight if same else None
+
+    def _departed(self, question: Question) -> _Flight:
+        key = question.identifier.key, question.onward
+        flight = _Flight(question.stamp, question.state, asyncio.ensure_future(self._fetch(question)))
+        self._flights[key] = flight
+        flight.future.add_done_callback(lambda _: self._landed(key, flight))
+        return flight
+
+    def _current(self, answer: Answer) -> bool:
+        return self._shared.current(answer.prefix, answer.epoch, answer.template, answer.template_epoch)
+
+    def _landed(self, key: tuple[str, bool], flight: _Flight) -> None:
         if self._flights.get(key) is flight:
             del self._flights[key]
-        if flight is not None and not flight.future.cancelled():
+        if not flight.future.cancelled():
             flight.future.exception()  # who asked may be gone
 
     def _kept(self, key: str, stamp: bytes) -> _Entry | None:
         """The entry under `key` if its stamp and epochs still hold, however old it is."""
-        shelf = self._found if key in self._found else self._absent
-        entry = shelf.get(key)
-        if entry is None:
+        for shelf in self._shelves.values():
+            entry = shelf.get(key)
+            if entry is not None:
+                break
+        else:
             return None
-        answer = entry.answer
-        if entry.stamp == stamp and self._shared.current(
-            answer.prefix, answer.epoch, answer.template, answer.template_epoch
-        ):
+        if entry.stamp == stamp and self._current(entry.answer):
             shelf.move_to_end(key)
             return entry
         del shelf[key]
@@ -135,7 +151,7 @@ class Hot:
     async def _fetch(self, question: Question) -> Answer:
         answer = await self._next.ask(question)
         life = answer.life(self._seconds, self._now())
-        if life and self._most and len(answer.shown) <= SHOWN_MOST and self._may_keep(question, answer):
+        if life and self._most["found"] and len(answer.shown) <= SHOWN_MOST and self._may_keep(question, answer):
             kept = replace(answer, where=Where.HOT)  # once here, so that a hit says so at no cost
             self._keep(question.identifier.key, _Entry(kept, question.stamp, self._clock() + life))
         return answer
@@ -147,12 +163,17 @@ class Hot:
         return self._shared.state() == question.state and self._shared.stamp(question.slot) == question.stamp
 
     def _keep(self, key: str, entry: _Entry) -> None:
-        found = entry.answer.outcome is Outcome.FOUND
-        shelf, other = (self._found, self._absent) if found else (self._absent, self._found)
-        other.pop(key, None)
+        name = _shelf(entry.answer)
+        for other in self._shelves.values():
+            other.pop(key, None)
+        shelf = self._shelves[name]
         shelf[key] = entry
-        shelf.move_to_end(key)
-        most = self._most if found else max(1, self._most // ABSENT_SHARE)
-        while len(shelf) > most:
+        while len(shelf) > self._most[name]:
             shelf.popitem(last=False)
-            self._meter.count(HOT_EVICTIONS, "found" if found else "absent")
+            self._meter.count(HOT_EVICTIONS, name)
+
+
+def _shelf(answer: Answer) -> str:
+    if answer.outcome is not Outcome.FOUND:
+        return "absent"
+    return "elsewhere" if answer.elsewhere else "found"

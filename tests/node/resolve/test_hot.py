@@ -175,6 +175,39 @@ async def test_a_flood_of_unknown_identifiers_pushes_no_found_one_out(descriptor
     assert world.asked == asked + 1
 
 
+async def test_what_other_nodes_say_pushes_nothing_of_ours_out(descriptor: int) -> None:
+    world = World(descriptor, entries=16)
+    for number in range(10):
+        await world.hot.ask(Identifier.parse(f"88.999.1001/BAG-{number}"))
+    world.next.answer = Answer(Outcome.FOUND, 0, 0, EPOCH, shown=b"[2]")
+    for number in range(100):
+        await world.hot.ask(Identifier.parse(f"88.777.1/{number}"))
+    asked = world.asked
+    for number in range(10):
+        assert await world.hot.ask(Identifier.parse(f"88.999.1001/BAG-{number}")) == found(1)
+    assert await world.hot.ask(Identifier.parse("88.777.1/99")) == world.next.answer
+    assert world.asked == asked
+    world.hot.show()
+    assert world.counting.told(HOT_ENTRIES) == {("found",): 10, ("elsewhere",): 2}
+    assert world.counting.told(HOT_EVICTIONS) == {("elsewhere",): 98}
+
+
+async def test_who_asks_after_a_prefix_came_here_is_not_given_what_another_node_is_about_to_say(world: World) -> None:
+    world.next.hold()
+    foreign = Answer(Outcome.FOUND, 0, 0, EPOCH, shown=b"[2]")
+    first = asyncio.create_task(world.hot.ask(BAG))
+    await settle()
+    world.follower.follow(EPOCH + 1, [(PREFIX, EPOCH)], [])
+    later = [asyncio.create_task(world.hot.ask(BAG)) for _ in range(5)]
+    await settle()
+    world.next.let(0, foreign)
+    await settle()
+    assert await first == foreign, "asked before the change"
+    assert world.asked == 2, "all of them wait for one more question"
+    world.next.let(1, found(1))
+    assert await asyncio.gather(*later) == [found(1)] * 5
+
+
 async def test_what_changes_from_found_to_absent_and_back_stands_on_one_shelf_only(world: World) -> None:
     for answer in (found(1), found(2, b"", Outcome.GONE), found(3)):
         world.next.answer = answer
