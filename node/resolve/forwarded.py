@@ -85,7 +85,8 @@ class Terms:
     @classmethod
     def of(cls, config: Config) -> "Terms":
         """What the settings say."""
-        doors = frozenset(_doors([(config.host, config.http_port), _host_and_port(config.public_url)]))
+        own = [(config.host, config.http_port), (config.route_address, config.http_port)]
+        doors = frozenset(_doors([*own, _host_and_port(config.public_url)]))
         return cls(config.toplevel_url.rstrip("/"), config.prefix, config.cache_seconds, config.networks, doors)
 
     def is_ours(self, address: Address, port: int) -> bool:
@@ -186,14 +187,23 @@ class Forwarded:
     async def _resolved(self, identifier: Identifier) -> Reply:
         """What stands at the end of the referrals; NotResponsible only from the top-level node itself."""
         kept = self._referrals.find(identifier)
-        if kept is not None:
+        if kept is not None and self._referrals.is_fresh(kept):
             try:
                 return await self._follow(identifier, kept.sites)
             except _Failed as failure:
                 if failure.reason not in _NOWHERE or not self._referrals.led_nowhere(kept):
                     raise
-        reply = await self._pointed(identifier)
-        return await self._follow(identifier, reply.sites) if isinstance(reply, Referral) else reply
+                kept = None
+        try:
+            reply = await self._pointed(identifier)
+        except (_Failed, BusyError):
+            if kept is None:
+                raise
+            return await self._follow(identifier, kept.sites)
+        if isinstance(reply, Referral):
+            return await self._follow(identifier, reply.sites)
+        self._referrals.forget(identifier)
+        return reply
 
     async def _pointed(self, identifier: Identifier) -> Reply:
         """What the top-level node says; asked once for all who want the same unknown prefix at one moment."""

@@ -1,4 +1,4 @@
-"""Where the top-level node has pointed for which prefix, kept for as long as it said, the longest unused forgotten.
+"""Where the top-level node has pointed for which prefix: asked again soon, and kept for when it cannot be asked.
 
 Nothing is asked here; who follows a referral tells how it went.
 """
@@ -12,9 +12,11 @@ from proto.identifier import Identifier
 from proto.values.site import Site
 from proto.web_reply import Referral
 
-KEPT_SECONDS: Final = 600
-"""Longest life of a referral whatever it says itself: a prefix that moved is found again so soon, even if the old
-node still answers for it."""
+FRESH_SECONDS: Final = 60
+"""How long the top-level node is not asked again, whatever it said: so soon a prefix that it has suspended is no longer
+answered for, and one that moved is found where it is. One question a prefix and minute is nothing to it."""
+KEPT_SECONDS: Final = 86_400
+"""Longest life of a referral while the top-level node cannot be asked again: what is known goes on without it."""
 ANEW_SECONDS: Final = 3.0
 """After a referral led nowhere the top-level node is asked anew, but not more often than this for one prefix."""
 REFERRALS_MOST: Final = 10_000
@@ -23,7 +25,7 @@ REFERRALS_MOST: Final = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A referral as it is kept: when it was heard and until when it holds, in monotonic seconds."""
+    """A referral as it is kept: when it was heard and until when it may be used, in monotonic seconds."""
 
     prefix: str
     sites: tuple[Site, ...]
@@ -57,6 +59,16 @@ class Referrals:
         self._kept.move_to_end(prefix)
         if len(self._kept) > REFERRALS_MOST:
             self._kept.popitem(last=False)
+
+    def is_fresh(self, kept: Kept) -> bool:
+        """Whether it may be used without asking again."""
+        return self._clock() < kept.heard + FRESH_SECONDS
+
+    def forget(self, identifier: Identifier) -> None:
+        """The top-level node points nowhere for the prefix of `identifier` any more."""
+        kept = self.find(identifier)
+        if kept is not None:
+            del self._kept[kept.prefix]
 
     def led_nowhere(self, kept: Kept) -> bool:
         """Drops it, unless it was heard a moment ago; whether the top-level node may be asked anew."""

@@ -36,7 +36,7 @@ from node.resolve.forwarded import (
     Terms,
 )
 from node.resolve.neighbours import FAILURES_MOST, REST_SECONDS
-from node.resolve.referrals import ANEW_SECONDS, KEPT_SECONDS
+from node.resolve.referrals import ANEW_SECONDS, FRESH_SECONDS, KEPT_SECONDS
 from proto.identifier import Identifier
 from proto.values.site import Protocol
 from proto.web_json import site_from_json
@@ -202,11 +202,11 @@ async def test_names_with_dots_and_signs_arrive_as_they_are(world: World) -> Non
 
 async def test_a_prefix_is_asked_for_once_and_again_when_its_time_is_over(world: World) -> None:
     second = await world.node(knows())
-    world.top.saying = refers(second.site, ttl=100)
+    world.top.saying = refers(second.site, ttl=30)
     answers = await asyncio.gather(*(world.ask(f"88.777.1/{n}") for n in range(100)))
     assert [texts(answer) for answer in answers] == [[f"88.777.1/{n}"] for n in range(100)]
     assert len(world.top.asked) == 1
-    world.clock += 99
+    world.clock += 29
     await world.ask()
     assert len(world.top.asked) == 1
     await world.ask("88.777.2/x")
@@ -216,13 +216,37 @@ async def test_a_prefix_is_asked_for_once_and_again_when_its_time_is_over(world:
     assert len(world.top.asked) == 3
 
 
+async def test_a_prefix_suspended_at_the_top_is_no_longer_answered_for(world: World) -> None:
+    second = await world.node(knows())
+    world.top.saying = refers(second.site, ttl=KEPT_SECONDS)
+    assert (await world.ask()).outcome is Outcome.FOUND
+    world.clock += FRESH_SECONDS
+    world.top.saying = says(400, {"responseCode": 301, "message": "not in force"})
+    assert (await world.ask()).outcome is Outcome.FOREIGN
+    world.top.saying = says(503, b"")
+    assert (await world.ask()).outcome is Outcome.UNREACHABLE, "an old referral does not come back"
+
+
+async def test_what_is_known_goes_on_while_the_top_level_node_is_away(world: World) -> None:
+    second = await world.node(knows())
+    world.top.saying = refers(second.site, ttl=KEPT_SECONDS)
+    await world.ask()
+    world.top.saying = says(503, b"")
+    world.clock += KEPT_SECONDS - 1
+    asked = len(world.top.asked)
+    assert (await world.ask()).outcome is Outcome.FOUND
+    assert len(world.top.asked) == asked + 1, "it was asked first"
+    world.clock += 1
+    assert (await world.ask()).outcome is Outcome.UNREACHABLE
+
+
 async def test_a_referral_for_a_prefix_above_holds_for_all_below_and_never_too_long(world: World) -> None:
     second = await world.node(knows())
     world.top.saying = refers(second.site, handle="0.NA/88.777", ttl=2**31)
     for n in range(5):
         await world.ask(f"88.777.{n}/x")
     assert len(world.top.asked) == 1
-    world.clock += KEPT_SECONDS + 1
+    world.clock += FRESH_SECONDS
     await world.ask("88.777.1/x")
     assert len(world.top.asked) == 2
 
@@ -280,6 +304,8 @@ def test_which_doors_are_ours() -> None:
     assert terms.is_ours(at("192.0.2.1"), 80)
     assert not terms.is_ours(at("127.0.0.1"), 8001)
     assert not terms.is_ours(at("192.0.2.2"), 8000)
+    filed = Terms.of(Config(host="0.0.0.0", http_port=8000, route_address="2400:3200::1"))
+    assert filed.is_ours(at("2400:3200::1"), 8000), "what the top-level node is told"
     named = Terms.of(Config(host="127.0.0.1", http_port=8000, public_url="https://id.example.com"))
     assert named.is_ours(at("127.0.0.1"), 8000)
     assert not named.is_ours(at("127.0.0.2"), 8000)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from node.resolve.referrals import ANEW_SECONDS, KEPT_SECONDS, REFERRALS_MOST, Referrals
+from node.resolve.referrals import ANEW_SECONDS, FRESH_SECONDS, KEPT_SECONDS, REFERRALS_MOST, Referrals
 from proto.identifier import Identifier
 from proto.values.site import Site
 from proto.web_reply import Referral
@@ -47,6 +47,23 @@ def test_it_is_kept_as_long_as_it_says_within_bounds(ttl: int, life: float) -> N
     assert sites(referrals, "88.777/x") == (SITE,)
     clock.now += 0.01
     assert sites(referrals, "88.777/x") is None
+
+
+def test_soon_it_is_to_be_asked_for_anew_and_what_points_nowhere_is_forgotten() -> None:
+    clock = Clock()
+    referrals = Referrals(clock)
+    referrals.keep("88.777", referral(ttl=KEPT_SECONDS))
+    below = Identifier.parse("88.777.1/x")
+    kept = referrals.find(below)
+    assert kept is not None
+    clock.now += FRESH_SECONDS - 0.01
+    assert referrals.is_fresh(kept)
+    clock.now += 0.01
+    assert not referrals.is_fresh(kept)
+    assert referrals.find(below) is kept
+    referrals.forget(below)
+    referrals.forget(below)
+    assert referrals.find(below) is None
 
 
 def test_one_that_leads_nowhere_is_dropped_unless_heard_a_moment_ago() -> None:
