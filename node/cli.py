@@ -81,6 +81,7 @@ def _with_servers(arguments: argparse.Namespace) -> Config:
     try:
         running = json.loads(path.read_text(encoding="utf-8"))
         servers = {name: running[name] for name in ("database_url", "redis_url", "secret_key")}
+        servers["toplevel_url"] = config.toplevel_url or running.get("toplevel_url", "")
     except (OSError, ValueError, LookupError, TypeError):
         raise UsageError(
             f"没有IDNODE_DATABASE_URL，{path}也不可读：请先运行idnode up，或设置该变量。 "
@@ -318,6 +319,12 @@ async def _enterprise_list(config: Config, steward: Steward, arguments: argparse
     return 0
 
 
+async def _uplink_forget(config: Config, steward: Steward, arguments: argparse.Namespace) -> int:
+    await steward.forget_toplevel()
+    say("已忘记顶级节点：将重新登记并重新上报 · the top-level node is forgotten: the node enrols and tells all anew")
+    return 0
+
+
 def _filing_text(row: Any) -> str:
     """How a prefix stands with the top-level node, and why."""
     if row["filing"] is None:
@@ -398,6 +405,9 @@ def _add_administration(with_data: Any, verb: Any) -> None:
     for flag, (_, kind, text) in PARTICULARS.items():
         made.add_argument(f"--{flag.replace('_', '-')}", type=kind, help=text)
     firm.add_parser("list", help="列出 · list").set_defaults(task=_enterprise_list)
+    upwards = with_data(verb("uplink", "上报 · the uplink", choose)).add_subparsers(required=True, metavar="ACTION")
+    text = "忘记已登记的顶级节点，全部重新上报 · forget the top-level node enrolled with: all of it is told anew"
+    upwards.add_parser("forget", help=text).set_defaults(task=_uplink_forget)
 
 
 def main() -> None:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
 
+from registry.filing import Particulars
+
 SECONDARY: Final = "88.999"
 """Prefix of the sample secondary node."""
 
@@ -115,6 +117,39 @@ ENTERPRISES: Final = tuple(
 )
 _NAME: Final = {each.prefix: each.name for each in ENTERPRISES}
 _CREDIT_CODES: Final = ("91440114MAE9X8K18E", "91340123MAE7H6T294", "91330110MAE5M4R34C", "91210112MAE3K2Q48Y")
+_ADDRESSES: Final = (
+    "广州市花都区狮岭镇合成路18号",
+    "合肥市肥西县经济开发区玉兰大道66号",
+    "杭州市临平区塘栖镇塘旺街27号",
+    "沈阳市浑南区世纪路9号",
+)
+
+
+def particulars_of(prefix: str) -> Particulars:
+    """What is filed of the enterprise of `prefix`: districts are those in its credit code (GB 32100 §4.3).
+
+    Raises ValueError when no enterprise of ENTERPRISES has that prefix.
+    """
+    number = [each.prefix for each in ENTERPRISES].index(prefix)
+    each, code = ENTERPRISES[number], _CREDIT_CODES[number]
+    return Particulars(
+        ent_crt_code=code,
+        ent_type=2,
+        ent_province_code=f"{code[2:4]}0000",
+        ent_city_code=f"{code[2:6]}00",
+        ent_county_code=code[2:8],
+        ent_addr_cn=_ADDRESSES[number],
+        ent_web_site=f"https://{each.username}.example",
+        ent_desc="示例企业，纯属虚构",
+        contact_name=_inspector(number),
+        contact_email=f"contact@{each.username}.example",
+        contact_phone=f"000-1234567{number}",
+        legal_name=_inspector(number + 1),
+        legal_id_type=6,
+        legal_id_no=f"E0000000{number}",
+    )
+
+
 _MAKER: Final = {
     each.prefix: {"manufacturerName": each.name, "manufacturerUscc": code}
     for each, code in zip(ENTERPRISES, _CREDIT_CODES, strict=True)

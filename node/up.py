@@ -24,7 +24,7 @@ from node import clock, journal, operator_port
 from node.config import Config
 from node.embedded import Embedded, Servers
 from node.listen import replies
-from node.samples import ENTERPRISES, SECONDARY, SampleRecord, sample_records
+from node.samples import ENTERPRISES, SECONDARY, SampleRecord, particulars_of, sample_records
 from node.supervisor import Supervisor, listening_socket, listening_sockets
 from node.toplevel import server as toplevel
 from node.toplevel.keeper import Keeper
@@ -42,6 +42,8 @@ READY_PATIENCE: Final = 60.0
 """Seconds a node may take from its processes' start to being ready before `up` says what it waits for."""
 LOOK_SECONDS: Final = 0.05
 """Pause between two looks at whether the node is ready: nobody notices it, and it costs nothing."""
+APPROVAL_PATIENCE: Final = 10.0
+"""Seconds the top-level node may take to approve the sample prefixes before `up` says that it waits for that."""
 SAMPLE_BATCH: Final = 500
 BUSY_MOST: Final = 60
 """Times a busy node is asked again for the samples, a second apart: a low IDNODE_PEER_RATE makes it so."""
@@ -117,10 +119,10 @@ def _complete_credentials(path: Path, known: Any) -> dict[str, Any]:
     raise ValueError(f"{path.name} is not what an earlier start has written")
 
 
-async def _found_world(config: Config, known: dict[str, Any]) -> dict[str, list[SampleRecord]]:
+async def _found_world(config: Config, known: dict[str, Any]) -> None:
     """Brings the schema up to date and enrols the sample world's enterprises, accounts and templates where missing.
 
-    The samples of each prefix that were never registered: what was changed or deleted since is left as it is.
+    Under a top-level node new prefixes are pending until it has approved them.
     """
     connection = await connect(config.database_url, "idnode-up", None)
     await migrate(connection)
@@ -128,8 +130,11 @@ async def _found_world(config: Config, known: dict[str, Any]) -> dict[str, list[
     pool = await open_pool(config.database_url, size=2, name="idnode-up")
     steward, lookup, vault = Steward(pool), Lookup(pool), Vault(config.key())
     await _account(steward, Account(0, known["admin"]["username"], "person", "admin", None), known["admin"]["password"])
+    filed = bool(config.toplevel_url)
     for each in ENTERPRISES:
-        number = await steward.enrol(each.name, each.name_en, each.industry, each.prefix)
+        number = await steward.enrol(
+            each.name, each.name_en, each.industry, each.prefix, particulars_of(each.prefix), filed=filed
+        )
         mine = known["enterprises"][each.prefix]
         await _account(steward, Account(0, each.username, "person", "enterprise", number), mine["password"])
         if await steward.account(mine["access_key"]) is None:
@@ -138,6 +143,39 @@ async def _found_world(config: Config, known: dict[str, Any]) -> dict[str, list[
         for template in templates_for(each.industry, each.prefix):
             if await lookup.named_template(each.prefix, template.version) is None:
                 await steward.add_template(template)
+    await pool.close()
+
+
+async def _decided(config: Config, say: Say) -> None:
+    """Returns when the top-level node has decided on every sample prefix; says what it waits for when it takes long.
+
+    At a later start that is so already, wherever the top-level node is.
+    """
+    pool = await open_pool(config.database_url, size=1, name="idnode-up")
+    steward, began, told = Steward(pool), clock.monotonic(), False
+    ours = {each.prefix for each in ENTERPRISES}
+    try:
+        while waiting := [
+            row["prefix"]
+            for row in await steward.filings()
+            if row["prefix"] in ours and row["state"] in {PrefixState.PENDING, PrefixState.IN_REVIEW}
+        ]:
+            await asyncio.sleep(LOOK_SECONDS)
+            if not told and clock.monotonic() - began > APPROVAL_PATIENCE:
+                told = True
+                names = "、".join(waiting)
+                say(
+                    f"等待国家顶级节点{config.toplevel_url}审核前缀{names} · "
+                    f"waiting for the top-level node {config.toplevel_url} to approve {', '.join(waiting)}"
+                )
+    finally:
+        await pool.close()
+
+
+async def _missing_samples(config: Config) -> dict[str, list[SampleRecord]]:
+    """The samples of open prefixes that were never registered: what was changed or deleted since stays as it is."""
+    pool = await open_pool(config.database_url, size=1, name="idnode-up")
+    lookup = Lookup(pool)
     missing = {each.prefix: await _never_registered(lookup, sample_records(each.prefix)) for each in ENTERPRISES}
     await pool.close()
     return missing
@@ -298,13 +336,14 @@ async def up(config: Config, options: Options, say: Say) -> None:
     watching = asyncio.create_task(embedded.watch())
     try:
         config = _complete(config, servers, known)
-        missing = await _found_world(config, known)
+        await _found_world(config, known)
         _write_private(
             data / "servers.json",
             {
                 "database_url": config.database_url,
                 "redis_url": config.redis_url,
                 "secret_key": config.secret_key,
+                "toplevel_url": config.toplevel_url,
                 "pid": os.getpid(),
             },
         )
@@ -314,7 +353,9 @@ async def up(config: Config, options: Options, say: Say) -> None:
 
             async def open_() -> None:
                 await until_ready(supervisor, say)
+                await _decided(config, say)
                 if options.samples:
+                    missing = await _missing_samples(config)
                     await _register_samples(_url(config.host, config.http_port), known, missing, say)
                 _write_private(data / "ready.json", _ready(config, known))
                 say(_table(config, known, data))

@@ -93,6 +93,7 @@ CONTRACT = [
     "user disable name",
     "enterprise add 某某公司 --name-en Some --prefix 88.999.7 --industry leather",
     "enterprise list",
+    "uplink forget",
     "import f.csv --enterprise leather --template t --dry-run",
     "reconcile f.csv --enterprise leather --template t",
 ]
@@ -290,6 +291,12 @@ def test_a_firm_under_a_top_level_node_is_pending_until_it_is_approved(
     out = idnode("enterprise", "list")[1]
     assert "待审核  待报送 to be filed" in out
     assert "缺少" not in out
+
+
+def test_a_forgotten_top_level_node_is_enrolled_with_anew(idnode: Run, served: str) -> None:
+    code, out, _ = idnode("uplink", "forget")
+    assert code == 0
+    assert "forgotten" in out
 
 
 def test_particulars_that_cannot_be_filed_are_a_sentence(idnode: Run, served: str) -> None:

@@ -9,7 +9,7 @@ from datetime import date
 
 import pytest
 
-from node.samples import ENTERPRISES, SECONDARY, SampleRecord, sample_records
+from node.samples import ENTERPRISES, SECONDARY, SampleRecord, particulars_of, sample_records
 from proto.identifier import Identifier, Prefix
 from registry.industries import templates_for
 from registry.template import Item, Template
@@ -53,6 +53,14 @@ def _check(template: Template, record: SampleRecord) -> list[str]:
     if not template.suffix.admits(Identifier.parse(record.identifier).suffix):
         wrong.append(f"suffix of {record.identifier}")
     return wrong
+
+
+def test_what_is_filed_of_each_enterprise_is_its_own_and_whole():
+    filed = [particulars_of(each.prefix) for each in ENTERPRISES]
+    assert len({each.ent_crt_code for each in filed}) == len(filed)
+    assert all(each.ent_crt_code[2:8] == each.ent_county_code for each in filed)
+    with pytest.raises(ValueError, match="not in list"):
+        particulars_of("88.999.9999")
 
 
 def test_the_check_of_this_file_finds_what_is_wrong():

@@ -32,6 +32,7 @@ from registry.registrar import Job, Registrar
 from registry.rules import Operation, Request
 from registry.steward import Steward
 from tests.fakes.small_registry import ADMIN, NOW, Deaf
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -148,7 +149,8 @@ def test_the_table_names_the_public_address_where_there_is_one(known: dict[str, 
 async def test_only_what_was_never_registered_is_missing(database: str, tmp_path: Path) -> None:
     known = upping._credentials(tmp_path)
     config = Config(database_url=database, secret_key=known["secret_key"])
-    missing = await upping._found_world(config, known)
+    await upping._found_world(config, known)
+    missing = await upping._missing_samples(config)
     assert {prefix: len(records) for prefix, records in missing.items()} == {
         each.prefix: len(sample_records(each.prefix)) for each in ENTERPRISES
     }
@@ -170,13 +172,13 @@ async def test_only_what_was_never_registered_is_missing(database: str, tmp_path
     first, second, third = (record.identifier for record in sample_records(prefix)[:3])
     await write("create", first, second)
     await write("delete", second)
-    again = await upping._found_world(config, known)
+    again = await upping._missing_samples(config)
     left = {record.identifier for record in again[prefix]}
     assert first not in left
     assert second not in left, "somebody deleted it: it stays deleted"
     assert third in left
     await steward.set_prefix_state(prefix, PrefixState.STOPPED)
-    assert (await upping._found_world(config, known))[prefix] == [], "a stopped prefix takes nothing"
+    assert (await upping._missing_samples(config))[prefix] == [], "a stopped prefix takes nothing"
     await pool.close()
 
 
@@ -205,6 +207,32 @@ async def test_founding_the_world_twice_changes_nobody(database: str, tmp_path: 
     assert credentials is not None
     assert credentials.secret is not None
     assert Vault(config.key()).secret_proves(program["access_key"], credentials.secret, program["secret_key"])
+    await pool.close()
+
+
+async def test_under_a_top_level_node_it_waits_until_every_prefix_is_decided(
+    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upping, "APPROVAL_PATIENCE", 0.0)
+    known = upping._credentials(tmp_path)
+    config = Config(
+        database_url=database, secret_key=known["secret_key"], toplevel_url="http://127.0.0.1:9", prefix="88.999"
+    )
+    await upping._found_world(config, known)
+    pool = await open_pool(database, size=1, name="idnode-test")
+    states = {row["prefix"]: row["state"] for row in await Steward(pool).filings()}
+    assert set(states.values()) == {PrefixState.PENDING}
+    said: list[str] = []
+    waiting = asyncio.create_task(upping._decided(config, said.append))
+    await until(lambda: said, "it says what it waits for")
+    assert "http://127.0.0.1:9" in said[0]
+    assert all(prefix in said[0] for prefix in states)
+    await pool.execute("UPDATE prefix SET state = 1 WHERE name <> $1", ENTERPRISES[0].prefix)
+    assert not waiting.done()
+    await pool.execute("UPDATE prefix SET state = 3 WHERE name = $1", ENTERPRISES[0].prefix)
+    await waiting
+    assert len(said) == 1
+    assert (await upping._missing_samples(config))[ENTERPRISES[0].prefix] == []
     await pool.close()
 
 
