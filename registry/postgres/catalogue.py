@@ -96,7 +96,8 @@ async def add_prefix(
             HEAD_FIRST,
             row[1],
         )
-        await _announce(connection, row[0], name, row[1], state)
+        if state.open:
+            await _announce(connection, row[0], name, row[1], state)
     return True
 
 
@@ -109,12 +110,13 @@ async def set_state(connection: Connection, name: str, state: PrefixState) -> in
         epoch = await connection.fetchval("SELECT next_epoch()")
         await connection.execute("UPDATE prefix SET state = $2, epoch = $3 WHERE name = $1", name, state, epoch)
         await connection.execute("UPDATE stream SET prefix_epoch = $2 WHERE prefix_no = $1", before.number, epoch)
-        await _announce(connection, before.number, name, epoch, state)
+        if state.open is not before.state.open:
+            await _announce(connection, before.number, name, epoch, state)
     return int(epoch)
 
 
 async def _announce(connection: Connection, prefix_no: int, name: str, epoch: int, state: PrefixState) -> None:
-    """What happens to a prefix stands in its own stream: empty suffix, its epoch as version."""
+    """That a prefix opens or closes stands in its own stream: empty suffix, its epoch as version. It begins closed."""
     kind = Kind.PREFIX_ENABLED if state.open else Kind.PREFIX_STOPPED
     entry = entry_digest(name, epoch, kind, "", sha256(b"").digest())
     await connection.execute(

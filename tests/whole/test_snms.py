@@ -12,9 +12,12 @@ from zoneinfo import ZoneInfo
 import asyncpg
 import pytest
 
+from proto.credit_code import check_character
 from registry.account import token_digest
 from tests.fakes.snms import BAG_TEMPLATE
+from tests.waiting import wait_until
 from tests.whole.calls import Caller, idnode
+from tests.whole.uplink_world import PARTICULARS
 
 DATA = "/identityv2/data"
 DETAIL = f"{DATA}/detail"
@@ -36,10 +39,18 @@ def refused(answer: Any) -> str:
     return str(answer["message"])
 
 
+def approved(listed: str) -> bool:
+    """Whether our prefix stands in the list as approved."""
+    return any(line.startswith(f"{PREFIX} ") and "approved" in line for line in listed.splitlines())
+
+
 @pytest.fixture(scope="module")
 def secret(world: Any) -> str:
     """A firm with a prefix and a program of its own in the world, made as an administrator makes them."""
-    idnode(world.data, "enterprise", "add", MINE[0], "--prefix", PREFIX, "--industry", "leather")
+    code = "91440114MA5TE8T01" + check_character("91440114MA5TE8T01")
+    words = ("enterprise", "add", MINE[0], "--prefix", PREFIX, "--industry", "leather", "--credit-code", code)
+    idnode(world.data, *words, *PARTICULARS)
+    wait_until(lambda: approved(idnode(world.data, "enterprise", "list")), "the top-level node has approved it")
     said = idnode(world.data, "user", "add", MINE[1], "--program", "--enterprise", PREFIX)
     return said.split()[-1]
 

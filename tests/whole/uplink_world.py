@@ -175,7 +175,7 @@ class Land:
         async def receipted() -> bool:
             return bool(
                 await self.connection.fetchval(
-                    "SELECT s.number = r.number AND s.head = r.head FROM stream s "
+                    "SELECT s.number > 0 AND s.number = r.number AND s.head = r.head FROM stream s "
                     "JOIN receipt r USING (prefix_no, sub) JOIN prefix p ON p.number = s.prefix_no WHERE p.name = $1",
                     prefix,
                 )

@@ -47,13 +47,15 @@ async def test_a_prefix_added_by_two_at_once_is_added_once(world: World):
     assert len(await world.stream(OTHER)) == 1
 
 
-async def test_every_state_can_be_reached_and_stands_in_the_stream(world: World):
-    wanted = [("", 2, Kind.PREFIX_ENABLED)]
+async def test_every_state_can_be_reached_and_the_stream_tells_when_it_opens_and_closes(world: World):
+    wanted, was_open = [("", 2, Kind.PREFIX_ENABLED)], True
     for state in [*(s for s in PrefixState if s is not PrefixState.ENABLED), PrefixState.ENABLED]:
         epoch = await world.steward.set_prefix_state(PREFIX, state)
         found = RegisteredPrefix(world.prefix_no, PREFIX, state, epoch, world.owner.enterprise)
         assert await world.lookup.prefix(PREFIX) == found
-        wanted.append(("", epoch, Kind.PREFIX_ENABLED if state.open else Kind.PREFIX_STOPPED))
+        if state.open is not was_open:
+            wanted.append(("", epoch, Kind.PREFIX_ENABLED if state.open else Kind.PREFIX_STOPPED))
+        was_open = state.open
         assert await world.stream() == wanted
         assert await world.one("SELECT prefix_epoch FROM stream WHERE prefix_no = $1", world.prefix_no) == epoch
 
