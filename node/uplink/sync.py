@@ -23,6 +23,7 @@ from node.metrics import (
     UPLINK_NOT_ENROLLED,
     UPLINK_OLDEST,
     UPLINK_QUEUE,
+    UPLINK_UNREACHABLE,
 )
 from node.stamps import Shared
 from node.uplink import intake, outbox, tally
@@ -65,6 +66,9 @@ BACKOFF_FIRST: Final = 0.25
 BACKOFF_LAST: Final = 8.0
 """Longest pause, seconds, before a top-level node that is away is asked again: half a minute of outage costs at most
 that much more."""
+
+_ALWAYS_ASK: Final = frozenset({"poll", "heartbeat"})
+"""Steps that do not succeed without an answer of the top-level node."""
 
 EXISTS: Final = 2302
 NO_MESSAGES: Final = 1300
@@ -140,6 +144,9 @@ class Sync:
             for task in tasks:
                 task.cancel()
             outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+            # What only the voice knows is not told by who is no longer that.
+            for gauge in (UPLINK_UNREACHABLE, UPLINK_NOT_ENROLLED, UPLINK_CHAIN_BROKEN, UPLINK_QUEUE, UPLINK_OLDEST):
+                self._around.meter.set(gauge, 0)
         for outcome in outcomes:
             if isinstance(outcome, Exception):
                 raise outcome
@@ -151,7 +158,7 @@ class Sync:
             try:
                 pause = await step.work()
                 failures = 0
-                if step.name != "measure":
+                if step.name in _ALWAYS_ASK:
                     self._reached()
             except (AwayError, UnavailableError) as error:
                 failures += 1
@@ -163,6 +170,7 @@ class Sync:
                 await _rest(step.bell, pause)
 
     def _reached(self) -> None:
+        self._around.meter.set(UPLINK_UNREACHABLE, 0)
         if self._away:
             self._away = False
             log.info("toplevel_reached")
@@ -170,6 +178,7 @@ class Sync:
     def _missed(self, step: str, error: Exception) -> None:
         if isinstance(error, AwayError):
             self._around.meter.count(UPLINK_FAILURES, error.reason)
+            self._around.meter.set(UPLINK_UNREACHABLE, 1)
             # Whatever it was that did not answer, it may have lost or gained something meanwhile.
             self._box.lost(list(self._box.lines))
             self._full_look = True
@@ -180,11 +189,13 @@ class Sync:
 
     async def _enrol(self) -> float:
         self._node.public_key = await self._clerk.toplevel_key()
+        self._around.meter.set(UPLINK_NOT_ENROLLED, self._node.public_key is None)
         if self._node.public_key is None:
             prefix = self._around.config.prefix
             key = await self._node.enrol(f"二级节点{prefix}", f"secondary node {prefix}")
             await self._clerk.pin(key)
             self._node.public_key = await self._clerk.toplevel_key()
+            self._around.meter.set(UPLINK_NOT_ENROLLED, 0)
             log.info("enrolled", toplevel_key=key.hex())
         return 0.0
 
