@@ -229,6 +229,7 @@ HTTP_REFUSED: Final = _counter(
         "sign_in",
         "requests",
         "connections",
+        "peer_connections",
         "proxy_header",
         "head_slow",
         "malformed",

@@ -5,7 +5,9 @@ What a request asks for is not known here; `node/listen/http.py` and the faces s
 
 import asyncio
 import secrets
+from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, cast
 
 import structlog
@@ -15,9 +17,12 @@ from aiohttp.http_exceptions import HttpProcessingError, InvalidURLError, LineTo
 from node.listen import replies
 from node.listen.http import trouble
 from proto.errors import ProtoError
-from proto.forwarded_for import TrustedProxies
+from proto.forwarded_for import TrustedProxies, end_site
 from proto.proxy_header import NoHeader, read
 
+PEER_SHARE: Final = 4
+"""One address may hold one part in so many of a worker's connections, by default 1024: many times what a firm behind
+one address needs, and three of them do not keep all others out. Trusted proxies may hold them all."""
 KEEPALIVE_SECONDS: Final = 75.0
 """Idle connections are closed after this; longer than the 60 s clients and proxies keep theirs."""
 LINGER_SECONDS = 2.0
@@ -42,6 +47,7 @@ _BAD_REQUESTS: Final[dict[type[BaseException], tuple[int, str, str]]] = {
     LineTooLong: (431, "请求行或某个请求头过长", "The request line or a header is too long"),
 }
 """What is said of a request that never became one; aiohttp's own words would quote it."""
+_REFUSALS: Final = {417: ("请求头Expect只能是100-continue", "The header Expect can only be 100-continue")}
 
 log = structlog.get_logger("connection")
 
@@ -54,9 +60,11 @@ class Connection(web.RequestHandler):
     come without one.
     """
 
-    __slots__ = ("_beginning", "_deadline", "_proxies", "_refused", "_source")
+    __slots__ = ("_beginning", "_deadline", "_left", "_proxies", "_refused", "_source")
 
-    def __init__(self, server: web.Server, proxies: TrustedProxies, refused: Callable[[str], None]) -> None:
+    def __init__(
+        self, server: web.Server, proxies: TrustedProxies, refused: Callable[[str], None], left: Callable[[], None]
+    ) -> None:
         super().__init__(
             server,
             loop=asyncio.get_running_loop(),
@@ -67,6 +75,7 @@ class Connection(web.RequestHandler):
         )
         self._proxies = proxies
         self._refused = refused
+        self._left = left
         self._source = ""
         self._beginning: bytes | None = None  # what came of a header; None where none is looked for (any more)
         self._deadline: asyncio.TimerHandle | None = None
@@ -79,8 +88,7 @@ class Connection(web.RequestHandler):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begins to wait for the first head."""
         super().connection_made(transport)
-        address = transport.get_extra_info("peername")
-        self._source = str(address[0]) if isinstance(address, tuple) else ""
+        self._source = _address(transport)
         if self._proxies.trusts(self._source):
             self._beginning = b""
         self._await_head()
@@ -88,6 +96,7 @@ class Connection(web.RequestHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         """Waits for nothing any more."""
         self._head_came()
+        self._left()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -128,6 +137,15 @@ class Connection(web.RequestHandler):
         response.headers["Server"] = "idnode"
         response.force_close()
         return response
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """Also of what aiohttp refuses before a route or ours is asked: its own words would quote the request."""
+        if isinstance(resp, web.HTTPException) and resp.status >= 400:
+            zh, en = _REFUSALS.get(resp.status, _MALFORMED[1:])
+            resp = trouble(request.path, resp.status, zh, en)
+        return await super().finish_response(request, resp, start_time)
 
     def log_exception(self, *args: Any, **kw: Any) -> None:
         """What escapes even from there, in our journal rather than aiohttp's."""
@@ -199,19 +217,62 @@ class _Abrupt(asyncio.Protocol):
         cast(asyncio.Transport, transport).abort()
 
 
+class _Crowd:
+    """The connections a worker serves, and whose they are; decides what becomes of one more."""
+
+    def __init__(self, server: web.Server, most: int, proxies: TrustedProxies, refused: Callable[[str], None]) -> None:
+        self._server = server
+        self._most = most
+        self._most_of_peer = max(1, most // PEER_SHARE)
+        self._of_peer: Counter[str] = Counter()
+        self._proxies = proxies
+        self._refused = refused
+        self._refusals: set[_Refusal] = set()
+
+    def place(self, address: str) -> asyncio.Protocol:
+        """The protocol of a connection that has just come from there."""
+        if len(self._server.connections) >= self._most:
+            return self._refusal("connections")
+        if self._proxies.trusts(address):
+            return Connection(self._server, self._proxies, self._refused, lambda: None)
+        site = end_site(address)
+        if self._of_peer[site] >= self._most_of_peer:
+            return self._refusal("peer_connections")
+        self._of_peer[site] += 1
+        return Connection(self._server, self._proxies, self._refused, partial(self._left, site))
+
+    def _refusal(self, reason: str) -> asyncio.Protocol:
+        self._refused(reason)
+        return _Refusal(self._refusals) if len(self._refusals) < REFUSALS_MOST else _Abrupt()
+
+    def _left(self, site: str) -> None:
+        self._of_peer[site] -= 1
+        if not self._of_peer[site]:
+            del self._of_peer[site]
+
+
+class _Threshold(asyncio.Protocol):
+    """Stands in for a connection until it is known where it comes from."""
+
+    def __init__(self, crowd: _Crowd) -> None:
+        self._crowd = crowd
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        protocol = self._crowd.place(_address(transport))
+        cast(asyncio.Transport, transport).set_protocol(protocol)
+        protocol.connection_made(transport)
+
+
+def _address(transport: asyncio.BaseTransport) -> str:
+    address = transport.get_extra_info("peername")
+    return str(address[0]) if isinstance(address, tuple) else ""
+
+
 def bounded(
     server: web.Server, most: int, proxies: TrustedProxies, refused: Callable[[str], None]
 ) -> Callable[[], asyncio.Protocol]:
-    """A protocol factory that serves at most `most` connections at once.
+    """A protocol factory that serves at most `most` connections at once, a share of them of one address.
 
     `refused` is told why a connection was turned away or given up: a value of metrics.HTTP_REFUSED.
     """
-    refusals: set[_Refusal] = set()
-
-    def connection() -> asyncio.Protocol:
-        if len(server.connections) < most:
-            return Connection(server, proxies, refused)
-        refused("connections")
-        return _Refusal(refusals) if len(refusals) < REFUSALS_MOST else _Abrupt()
-
-    return connection
+    return partial(_Threshold, _Crowd(server, most, proxies, refused))

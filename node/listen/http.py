@@ -105,12 +105,14 @@ def face(path: str) -> str:
     return "handle" if path.startswith(_FACES) else "page"
 
 
-_SNMS_STATUS: Final = {500: replies.SNMS_INTERNAL} | dict.fromkeys((400, 404, 405, 408, 413, 415), replies.SNMS_REFUSED)
+_SNMS_STATUS: Final = {500: replies.SNMS_INTERNAL} | dict.fromkeys(
+    (400, 404, 405, 408, 413, 415, 417), replies.SNMS_REFUSED
+)
 """What the SNMS OpenAPI calls trouble of this HTTP status, with HTTP 200; other trouble is 系统繁忙 with its status."""
 
 
 _HANDLE_CODE: Final = {500: ResponseCode.ERROR} | dict.fromkeys(
-    (400, 404, 405, 408, 413, 415, 431), ResponseCode.PROTOCOL_ERROR
+    (400, 404, 405, 408, 413, 415, 417, 431), ResponseCode.PROTOCOL_ERROR
 )
 """What the Handle HTTP API calls it; other trouble is 3, busy."""
 
@@ -202,11 +204,13 @@ async def _explaining(request: web.Request, handler: Handler) -> web.StreamRespo
             request.app[HOUSE].meter.count(HTTP_REFUSED, _BODY_REFUSED[error.status])
         return trouble(request.path, error.status, error.zh, error.en)
     except web.HTTPException as error:
-        if error.status not in _NOT_HERE or not request.path.startswith(_FACES):
+        if error.status not in _NOT_HERE:
             raise
         zh, en = _NOT_HERE[error.status]
         asked = f"{request.method} {request.path}"
-        return trouble(request.path, error.status, f"{zh}：{asked}", f"{en}: {asked}")
+        response = trouble(request.path, error.status, f"{zh}：{asked}", f"{en}: {asked}")
+        response.headers.update({name: error.headers[name] for name in ("Allow",) if name in error.headers})
+        return response
     except Exception as error:
         if isinstance(error, OSError) and request.transport is None:
             raise  # the client left in the middle of its body

@@ -10,7 +10,7 @@ import uvloop
 from aiohttp import web
 
 from node.listen import connection
-from node.listen.connection import bounded
+from node.listen.connection import PEER_SHARE, bounded
 from proto.forwarded_for import TrustedProxies
 from tests.waiting import until
 
@@ -53,9 +53,11 @@ async def door(handler: Handler = who, most: int = 100, proxies: str = "127.0.0.
     refused: list[str] = []
     factory = bounded(runner.server, most, TrustedProxies.parse(proxies), refused.append)
     server = await asyncio.get_running_loop().create_server(factory, "127.0.0.1", 0)
-    yield Door(runner.server, server.sockets[0].getsockname()[1], refused)
-    server.close()
-    await runner.cleanup()
+    try:
+        yield Door(runner.server, server.sockets[0].getsockname()[1], refused)
+    finally:
+        server.close()
+        await runner.cleanup()
 
 
 async def answer(reader: asyncio.StreamReader) -> str:
@@ -213,6 +215,50 @@ async def test_a_connection_too_many_is_told_so_and_closed() -> None:
         held[1][1].close()
 
 
+async def test_one_address_may_hold_a_share_and_the_others_are_served() -> None:
+    most = 2 * PEER_SHARE
+    async with door(most=most, proxies="") as opened:
+        held = [await opened.connect(GET, "127.0.0.2") for _ in range(2)]
+        for reader, _ in held:
+            await answer(reader)
+        reader, writer = await opened.connect(GET, "127.0.0.2")
+        head, _, content = (await reader.read()).partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 503 ")
+        assert json.loads(content) == BUSY
+        writer.close()
+        assert opened.refused == ["peer_connections"]
+        reader, writer = await opened.connect(GET, "127.0.0.3")
+        assert await answer(reader) == "200 127.0.0.3 0"
+        writer.close()
+        held[0][1].close()
+        await until(lambda: len(opened.server.connections) == 1)
+        reader, writer = await opened.connect(GET, "127.0.0.2")
+        assert await answer(reader) == "200 127.0.0.2 0", "a place is free again"
+        writer.close()
+        held[1][1].close()
+
+
+async def test_a_trusted_proxy_may_hold_them_all() -> None:
+    async with door(most=PEER_SHARE) as opened:
+        held = [await opened.connect(GET) for _ in range(PEER_SHARE)]
+        for reader, _ in held:
+            assert await answer(reader) == "200 127.0.0.1 0"
+        reader, writer = await opened.connect(GET)
+        assert (await reader.readline()).split()[1] == b"503"
+        assert opened.refused == ["connections"]
+        for _, each in [*held, (reader, writer)]:
+            each.close()
+
+
+async def test_who_has_left_is_not_remembered() -> None:
+    crowd = connection._Crowd(web.Server(who), 8, TrustedProxies(), [].append)
+    for n in range(1, 100):
+        left = crowd.place(f"192.0.2.{n}")
+        assert isinstance(left, connection.Connection)
+        left._left()
+    assert not crowd._of_peer
+
+
 async def test_who_is_refused_in_the_middle_of_sending_still_reads_why() -> None:
     """Unread octets would make the kernel send a reset, which throws away what the client has not read yet."""
     async with door(most=1) as opened:
@@ -321,6 +367,21 @@ async def test_what_is_no_request_is_one_sentence_that_repeats_nothing(
         assert not [word for word in ("secret", "Traceback", "aiohttp", "Python", "\x1b[31m /") if word in text]
     assert "bad_request" in journal
     assert "error" not in journal
+
+
+async def test_an_expectation_nobody_can_meet_is_one_sentence_that_repeats_nothing() -> None:
+    async def expecting(request: web.BaseRequest) -> web.StreamResponse:
+        raise web.HTTPExpectationFailed(text=f"Unknown Expect: {request.headers['Expect']}")  # as aiohttp does
+
+    async with door(expecting) as opened:
+        reader, writer = await opened.connect(b"GET / HTTP/1.1\r\nHost: x\r\nExpect: secret\r\n\r\n")
+        status, _, body = (await answer(reader)).partition(" ")
+        writer.close()
+    assert status == "417"
+    said = json.loads(body)
+    assert said["responseCode"] == 4
+    assert said["message"].endswith("The header Expect can only be 100-continue.")
+    assert "secret" not in body
 
 
 async def test_an_error_of_ours_below_the_routes_is_a_number(capfd: pytest.CaptureFixture[str]) -> None:

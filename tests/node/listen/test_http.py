@@ -159,8 +159,9 @@ async def test_what_is_not_there_is_an_envelope_for_clients_of_the_openapi() -> 
             assert (status, f"POST {OWN}" in answer["error"]["message"]) == (error.status, True)
             status, answer, _ = await told(client, HANDLE)
             assert (status, answer["responseCode"]) == (error.status, 4)
-            async with client.post("/static/x") as response:
-                assert response.status == error.status
+            status, answer, headers = await told(client, "/static/x")
+            assert (status, answer["responseCode"]) == (error.status, 4)
+            assert headers.get("Allow") == error.headers.get("Allow"), "RFC 9110 §15.5.6 wants it with 405"
 
 
 # -- admission
