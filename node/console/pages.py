@@ -157,6 +157,16 @@ ABSENT_ELSEWHERE: Final = Notice(
     ),
 )
 """ABSENT, said by another node."""
+NOBODY_S: Final = Notice(
+    404,
+    ("没有这个前缀", "No such prefix"),
+    (
+        "本节点和国家顶级节点都没有登记这个标识的前缀。请核对拼写；如果它印在商品上，请向商家核实。",
+        "Neither this node nor the national top-level node has its prefix registered. Check the spelling; if it is "
+        "printed on a product, ask the seller.",
+    ),
+)
+"""FOREIGN, where the top-level node was asked."""
 MALFORMED: Final = Notice(400, ("这不是标识", "Not an identifier"), ("", ""))
 BUSY: Final = Notice(
     503,
@@ -447,12 +457,12 @@ async def identifier(request: web.Request) -> web.StreamResponse:
     raw = handle_api.raw_path(request)[1:]
     if not wants_page(_joined(request, "Accept")):
         return await _json(request, raw)
-    look = _look(request)
+    look, further = _look(request), onward(request)
     asked = raw
     try:
         asked = handle_api.asked_for(raw)
         wanted = Identifier.parse(asked)
-        answer = await request.app[HOUSE].road.ask(wanted, onward=onward(request))
+        answer = await request.app[HOUSE].road.ask(wanted, onward=further)
     except ProtoError as error:
         return _page(look, notice_page(look, MALFORMED, asked, look.sentence(error)), MALFORMED.status, _NOT_KEPT)
     except (BusyError, UnavailableError) as error:
@@ -461,9 +471,17 @@ async def identifier(request: web.Request) -> web.StreamResponse:
         return _page(look, notice_page(look, BUSY, asked), BUSY.status, keeping)
     if answer.outcome is Outcome.FOUND:
         return await _found(request, look, wanted, answer)
-    absent = answer.elsewhere and answer.outcome is Outcome.ABSENT
-    notice = ABSENT_ELSEWHERE if absent else NOTICES[answer.outcome]
+    others_asked = bool(request.app[HOUSE].config.toplevel_url) and further
+    notice = _notice(answer, others_asked=others_asked)
     return _page(look, notice_page(look, notice, asked), notice.status, _NOT_KEPT)
+
+
+def _notice(answer: Answer, *, others_asked: bool) -> Notice:
+    if answer.outcome is Outcome.FOREIGN and others_asked:
+        return NOBODY_S
+    if answer.outcome is Outcome.ABSENT and answer.elsewhere:
+        return ABSENT_ELSEWHERE
+    return NOTICES[answer.outcome]
 
 
 async def _json(request: web.Request, raw: str) -> web.Response:

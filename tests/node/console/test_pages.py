@@ -403,11 +403,14 @@ def test_pages_can_be_read_by_everybody(html: str) -> None:
     assert {scope for scope in page.attributes("th", "scope")} <= {"row", "col"}
 
 
+SENTENCES = (*NOTICES.values(), pages.ABSENT_ELSEWHERE, pages.NOBODY_S, BUSY)
+
+
 def test_every_word_is_there_in_both_languages() -> None:
-    for pair in [*WORDS.values(), *UNITS.values(), *(n.title for n in (*NOTICES.values(), BUSY, MALFORMED))]:
+    for pair in [*WORDS.values(), *UNITS.values(), *(n.title for n in (*SENTENCES, MALFORMED))]:
         assert len(pair) == len(LANGUAGES)
         assert all(pair)
-    for notice in (*NOTICES.values(), BUSY):
+    for notice in SENTENCES:
         assert re.search("[一-龥].*。$", notice.text[0])
         assert re.fullmatch("[A-Z][ -~]+[.]", notice.text[1])
 
@@ -483,6 +486,7 @@ class Rooms:
             "88.999.1001/BUSY": BusyError("full"),
             "88.999.1001/AWAY": UnavailableError("gone"),
         }
+        self.house = SimpleNamespace(config=Config(), hot=self, road=self, lookup=self)
         self.away = False
         self.onward = True
 
@@ -513,7 +517,7 @@ BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 async def ask(rooms: Rooms) -> AsyncIterator[Ask]:
     """Sends a request as a browser would and gives status, headers and text; `path` is taken as it is."""
     app = web.Application(middlewares=[http._explaining])
-    app[http.HOUSE] = SimpleNamespace(config=Config(), hot=rooms, road=rooms, lookup=rooms)
+    app[http.HOUSE] = rooms.house
     handle_api.add_routes(app)
     pages.add_routes(app)
     async with TestClient(TestServer(app)) as client:
@@ -605,6 +609,14 @@ async def test_what_another_node_answered_says_so(ask: Ask) -> None:
     assert zh.headers["Cache-Control"] == "public, max-age=60"
     assert "所问的其他节点都没有登记过它" in (await ask("/88.777.1/NEVER")).text
     assert Page((await ask("/88.777.1/AWAY")).text).all("a").count("重试") == 1
+
+
+async def test_a_prefix_that_no_node_has_is_said_to_be_none(ask: Ask, rooms: Rooms) -> None:
+    rooms.house.config = Config(toplevel_url="http://127.0.0.1:8100")
+    answer = await ask("/88.1/x?lang=en")
+    assert (answer.status, Page(answer.text).all("h1")) == (404, ["No such prefix"])
+    told = await ask("/88.1/x?lang=en", CDN_Loop="88.777")
+    assert Page(told.text).all("h1") == ["Not of this node"], "nobody was asked"
 
 
 async def test_a_page_is_kept_no_longer_than_what_it_shows(ask: Ask, rooms: Rooms) -> None:
