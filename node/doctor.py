@@ -5,18 +5,29 @@ import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import redis.asyncio
 
 from node.config import Config
+from node.link import Link, LinkError
 from node.redis_cache import BROKEN
 from node.supervisor import PortTakenError, listening_socket
+from proto import web_reply
+from proto.errors import ProtoError
+from proto.identifier import Identifier
 from registry.errors import UnavailableError
 from registry.postgres.connection import connect
 from registry.postgres.migrate import current, migrations
 
 OLDEST_POSTGRES: Final = 150_000
 OLDEST_REDIS: Final = 7
+TOPLEVEL_SECONDS: Final = 3
+"""Patience with the top-level node; the node itself has no more of it for a question."""
+_TOPLEVEL_MEND: Final = (
+    "检查IDNODE_TOPLEVEL_URL与网络；不需要上报与转发时清空它  "
+    "check the URL and the way there; empty it to tell and to ask others nothing"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +90,24 @@ async def _redis(config: Config) -> Finding:
     return Finding("redis", version, "需要Redis 7或Valkey  Redis 7 or Valkey is needed" if old else "")
 
 
+async def _toplevel(config: Config) -> Finding:
+    if not config.toplevel_url:
+        return Finding("toplevel", "不使用 not used")
+    link = Link(urlsplit(config.toplevel_url).hostname or "")
+    url = f"{config.toplevel_url.rstrip('/')}/api/handles/{config.prefix}/doctor"
+    try:
+        async with asyncio.timeout(TOPLEVEL_SECONDS):
+            status, body = await link.get(url, {})
+        web_reply.read(status, body, Identifier.parse(f"{config.prefix}/doctor"))
+    except TimeoutError:
+        return Finding("toplevel", f"> {TOPLEVEL_SECONDS} s", _TOPLEVEL_MEND)
+    except (LinkError, ProtoError) as error:
+        return Finding("toplevel", str(error), _TOPLEVEL_MEND)
+    finally:
+        await link.close()
+    return Finding("toplevel", f"{config.toplevel_url} HTTP {status}")
+
+
 def _port(setting: str, host: str, port: int) -> Callable[[Config], Awaitable[Finding]]:
     async def check(config: Config) -> Finding:
         try:
@@ -99,6 +128,7 @@ async def examine(config: Config) -> list[Finding]:
         _key,
         _postgres,
         _redis,
+        _toplevel,
         _port("http_port", config.host, config.http_port),
         _port("operator_port", config.operator_host, config.operator_port),
         _port("toplevel_port", config.host, config.toplevel_port),

@@ -6,13 +6,15 @@ from contextlib import closing
 
 import pytest
 
+from node import doctor
 from node.config import Config
 from node.doctor import Finding, examine
 from node.embedded import Servers
+from tests.fakes.other_node import hangs, other_node, says
 
 KEY = base64.b64encode(bytes(32)).decode()
 NOWHERE = "postgresql://idnode@/idnode?host=/nowhere&port=5432"
-NAMES = ["python", "secret_key", "postgresql", "redis", "http_port", "operator_port", "toplevel_port"]
+NAMES = ["python", "secret_key", "postgresql", "redis", "toplevel", "http_port", "operator_port", "toplevel_port"]
 
 
 @pytest.fixture
@@ -50,6 +52,25 @@ async def test_nothing_is_set(ports: tuple[int, int, int]) -> None:
     assert "IDNODE_SECRET_KEY=" in findings["secret_key"].mend
     assert "IDNODE_DATABASE_URL" in findings["postgresql"].mend
     assert findings["redis"].state == "不使用 not used", "a node may do without"
+
+
+async def test_whether_the_top_level_node_answers() -> None:
+    assert (await found(Config()))["toplevel"].state == "不使用 not used", "a node may do without"
+    async with other_node(says(400, {"responseCode": 301})) as top:
+        finding = (await found(Config(toplevel_url=top.url + "/")))["toplevel"]
+        assert (finding.state, finding.mend) == (f"{top.url}/ HTTP 400", "")
+        assert top.asked == ["88.999/doctor"]
+        top.saying = says(200, b"<html>")
+        assert "IDNODE_TOPLEVEL_URL" in (await found(Config(toplevel_url=top.url)))["toplevel"].mend
+    finding = (await found(Config(toplevel_url=top.url)))["toplevel"]
+    assert "IDNODE_TOPLEVEL_URL" in finding.mend
+    assert "ClientConnectorError" in finding.state
+
+
+async def test_a_top_level_node_that_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "TOPLEVEL_SECONDS", 0.1)
+    async with other_node(hangs) as top:
+        assert "IDNODE_TOPLEVEL_URL" in (await found(Config(toplevel_url=top.url)))["toplevel"].mend
 
 
 async def test_a_schema_that_is_behind(empty_database: str) -> None:
