@@ -159,11 +159,11 @@ ABSENT_ELSEWHERE: Final = Notice(
 """ABSENT, said by another node."""
 NOBODY_S: Final = Notice(
     404,
-    ("没有这个前缀", "No such prefix"),
+    ("前缀未启用", "Prefix not in use"),
     (
-        "本节点和国家顶级节点都没有登记这个标识的前缀。请核对拼写；如果它印在商品上，请向商家核实。",
-        "Neither this node nor the national top-level node has its prefix registered. Check the spelling; if it is "
-        "printed on a product, ask the seller.",
+        "这个标识的前缀不由本节点管理，国家顶级节点也没有指出由谁管理。请核对拼写；如果它印在商品上，请向商家核实。",
+        "Its prefix does not live here, and the national top-level node names nobody who answers for it. Check the "
+        "spelling; if it is printed on a product, ask the seller.",
     ),
 )
 """FOREIGN, where the top-level node was asked."""

@@ -614,7 +614,7 @@ async def test_what_another_node_answered_says_so(ask: Ask) -> None:
 async def test_a_prefix_that_no_node_has_is_said_to_be_none(ask: Ask, rooms: Rooms) -> None:
     rooms.house.config = Config(toplevel_url="http://127.0.0.1:8100")
     answer = await ask("/88.1/x?lang=en")
-    assert (answer.status, Page(answer.text).all("h1")) == (404, ["No such prefix"])
+    assert (answer.status, Page(answer.text).all("h1")) == (404, ["Prefix not in use"])
     told = await ask("/88.1/x?lang=en", CDN_Loop="88.777")
     assert Page(told.text).all("h1") == ["Not of this node"], "nobody was asked"
 
