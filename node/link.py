@@ -11,7 +11,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
 
 CONNECTIONS_MOST: Final = 256
-"""Connections to other nodes in all: eight hanging ones may take their full share and others still get through."""
+"""Connections to other nodes in all: seven that hang may take their full share and others still get through."""
 CONNECTIONS_EACH: Final = 32
 """Connections to one address and port: at 5 ms a question some 6000 a second, more than a neighbour should be sent."""
 BODY_MOST: Final = 256 * 1024

@@ -32,7 +32,7 @@ from proto.web_reply import Missing, NotResponsible, Referral, Reply, Told
 FORWARD_SECONDS: Final = 3.0
 """The whole of a forward: half of what a person waits before asking again; two neighbours may hang within it."""
 QUESTION_SECONDS: Final = 1.25
-"""One question to one neighbour, the wait for a connection included."""
+"""One question to one neighbour, once it has a place."""
 DEPTH_MOST: Final = 3
 """Referrals followed for one question: top-level node to secondary node to enterprise node, and one to spare."""
 SERVERS_TRIED: Final = 2
@@ -135,7 +135,7 @@ class Forwarded:
         self._room = room
         self._clock = clock
         self._now = now
-        self._neighbours = Neighbours(clock)
+        self._neighbours = Neighbours(clock, room)
         self._referrals = Referrals(clock)
         self._under_way = 0
         self._pointing: dict[str, asyncio.Future[Referral | _Failed | None]] = {}
@@ -215,14 +215,14 @@ class Forwarded:
         heard = await asyncio.shield(pointing)
         if isinstance(heard, _Failed):
             raise _Failed(heard.reason, str(heard))
-        return heard or await self._question(self._terms.toplevel, identifier)
+        return heard or await self._of_toplevel(identifier)
 
     async def _point(self, identifier: Identifier, key: str) -> Reply:
         pointing: asyncio.Future[Referral | _Failed | None] = asyncio.get_running_loop().create_future()
         self._pointing[key] = pointing
         heard: Referral | _Failed | None = None
         try:
-            reply = await self._question(self._terms.toplevel, identifier)
+            reply = await self._of_toplevel(identifier)
             if isinstance(reply, Referral) and reply.prefix is not None:
                 self._referrals.keep(reply.prefix, reply)
                 heard = reply
@@ -234,23 +234,28 @@ class Forwarded:
             pointing.set_result(heard)
         return reply
 
+    async def _of_toplevel(self, identifier: Identifier) -> Reply:
+        return await self._question(self._terms.toplevel, identifier, self._terms.toplevel)
+
     async def _follow(self, identifier: Identifier, sites: Sequence[Site]) -> Told | Missing:
+        because = ""
         for _ in range(DEPTH_MOST):
-            reply = await self._any(identifier, sites)
+            base, reply = await self._any(identifier, sites, because)
             if isinstance(reply, Referral):
-                sites = reply.sites
+                sites, because = reply.sites, because or base
             elif isinstance(reply, NotResponsible):
                 raise _Failed(metrics.NOT_RESPONSIBLE, "whom the referral names is not responsible")
             else:
                 return reply
         raise _Failed(metrics.TOO_DEEP, f"more than {DEPTH_MOST} referrals")
 
-    async def _any(self, identifier: Identifier, sites: Sequence[Site]) -> Reply:
+    async def _any(self, identifier: Identifier, sites: Sequence[Site], because: str) -> tuple[str, Reply]:
+        """Who answered, and what; `because`: the neighbour that referred to them, or empty for the top-level node."""
         *others, last = self._bases(identifier, sites)
         for base in others:
             with suppress(_Failed):
-                return await self._question(base, identifier)
-        return await self._question(last, identifier)
+                return base, await self._question(base, identifier, because or base)
+        return last, await self._question(last, identifier, because or last)
 
     def _bases(self, identifier: Identifier, sites: Sequence[Site]) -> list[str]:
         """Where to ask, at least one place. Raises _Failed."""
@@ -267,18 +272,22 @@ class Forwarded:
             raise refused
         return bases[:SERVERS_TRIED]
 
-    async def _question(self, base: str, identifier: Identifier) -> Reply:
-        """One question to the neighbour whose URLs begin with `base`."""
+    async def _question(self, base: str, identifier: Identifier, because: str) -> Reply:
+        """One question to the neighbour whose URLs begin with `base`, on the account of `because`."""
         try:
-            with self._neighbours.asking(base):
-                try:
-                    reply = await self._heard(base, identifier)
-                except _Failed as failure:
-                    if self._neighbours.failed(base):
-                        log.warning("neighbour_rests", neighbour=base, reason=failure.reason, error=str(failure))
-                    raise
+            async with self._neighbours.place(because):
+                with self._neighbours.asking(base):
+                    return await self._judged(base, identifier)
         except RestingError:
             raise _Failed(metrics.RESTING, f"{base} rests") from None
+
+    async def _judged(self, base: str, identifier: Identifier) -> Reply:
+        try:
+            reply = await self._heard(base, identifier)
+        except _Failed as failure:
+            if self._neighbours.failed(base):
+                log.warning("neighbour_rests", neighbour=base, reason=failure.reason, error=str(failure))
+            raise
         self._neighbours.answered(base)
         return reply
 

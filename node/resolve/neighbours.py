@@ -1,22 +1,28 @@
 """Whom of other nodes this one may ask: which addresses, how many questions at once, and who rests after failing.
 
-Only counts and compares: nothing is sent here.
+Only counts, compares and lets wait: nothing is sent here.
 """
 
+import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_network
 from typing import Final
 
 from node.gather import BusyError
+from node.link import CONNECTIONS_EACH, CONNECTIONS_MOST
 from proto.values.site import Address
 
 Network = IPv4Network | IPv6Network
 
 QUESTIONS_EACH: Final = 1024
-"""Questions to one neighbour at once, those waiting for a connection included: a batch of 1000 finds room."""
+"""Questions because of one neighbour at once, those waiting for a place included: a batch of 1000 finds room."""
+PLACES_MOST: Final = CONNECTIONS_MOST
+"""Questions under way in all: each finds a connection, so that no wait for one is taken for a neighbour's silence."""
+PLACES_EACH: Final = CONNECTIONS_EACH
+"""Questions under way because of one neighbour, those to whom it refers included: it may name dead ends without end."""
 FAILURES_MOST: Final = 5
 """Failures in a row after which a neighbour rests: fewer may be one odd record."""
 REST_SECONDS: Final = 5.0
@@ -69,29 +75,50 @@ class RestingError(Exception):
 
 @dataclass(slots=True)
 class _Neighbour:
+    waiting: int = 0
     asked: int = 0
     failures: int = 0
     rests_until: float = 0.0
+    places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PLACES_EACH))
 
 
 class Neighbours:
-    """Counts for each neighbour, named by what its URLs begin with. `clock` gives monotonic seconds."""
+    """Counts for each neighbour, named by what its URLs begin with. `clock` gives monotonic seconds.
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    `room` tells, given how many questions wait, whether one more may without taking the places of what lives here.
+    """
+
+    def __init__(self, clock: Callable[[], float], room: Callable[[int], bool]) -> None:
         self._clock = clock
+        self._room = room
         self._known: OrderedDict[str, _Neighbour] = OrderedDict()
+        self._places = asyncio.Semaphore(PLACES_MOST)
+
+    @asynccontextmanager
+    async def place(self, because: str) -> AsyncIterator[None]:
+        """Around a question asked because of the neighbour `because`: waits for a place, in turn.
+
+        Raises BusyError when as many wait because of it as may, or when they take half of what room there is.
+        """
+        neighbour = self._neighbour(because)
+        if neighbour.waiting >= QUESTIONS_EACH or not self._room(2 * neighbour.waiting):
+            raise BusyError
+        neighbour.waiting += 1
+        try:
+            async with neighbour.places, self._places:
+                yield
+        finally:
+            neighbour.waiting -= 1
 
     @contextmanager
     def asking(self, name: str) -> Iterator[None]:
-        """Around a question: raises BusyError or RestingError instead of beginning it.
+        """Around a question: raises RestingError instead of beginning it.
 
         After a rest one question goes ahead of all others and decides.
         """
         neighbour = self._neighbour(name)
         if neighbour.failures >= FAILURES_MOST and (neighbour.asked or self._clock() < neighbour.rests_until):
             raise RestingError(name)
-        if neighbour.asked >= QUESTIONS_EACH:
-            raise BusyError
         neighbour.asked += 1
         try:
             yield
@@ -114,7 +141,7 @@ class Neighbours:
         neighbour = self._known.setdefault(name, _Neighbour())
         self._known.move_to_end(name)
         if len(self._known) > NEIGHBOURS_MOST:
-            idle = next((each for each, one in self._known.items() if not one.asked), name)
+            idle = next((each for each, one in self._known.items() if not one.asked and not one.waiting), name)
             if idle != name:
                 del self._known[idle]
         return neighbour

@@ -5,11 +5,13 @@ Clocks are the test's; only how long a neighbour is waited for is real, and made
 
 import asyncio
 import gzip
+import itertools
 import json
 import os
+import socket
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, ExitStack
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address as at
 from ipaddress import ip_network
@@ -547,6 +549,40 @@ async def test_one_who_hangs_keeps_nobody_from_others(world: World) -> None:
     assert {answer.outcome for answer in answers} == {Outcome.FOUND}
     assert not any(task.done() for task in waiting)
     assert {answer.outcome for answer in await asyncio.gather(*waiting)} == {Outcome.UNREACHABLE}
+
+
+@pytest.fixture
+def dead_ends() -> Iterator[list[int]]:
+    """Ports that take connections and never say anything."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(80)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+            each.listen(64)
+        yield [each.getsockname()[1] for each in sockets]
+
+
+async def test_who_names_dead_ends_without_end_takes_no_place_from_others(world: World, dead_ends: list[int]) -> None:
+    numbers = itertools.count()
+
+    async def misleads(writer: asyncio.StreamWriter, name: str) -> None:
+        await refers(site(dead_ends[next(numbers) % len(dead_ends)]), code=302)(writer, name)
+
+    liar, honest = await world.node(misleads), await world.node(knows())
+    ways = {"88.1": refers(liar.site), "88.2": refers(honest.site)}
+
+    async def points(writer: asyncio.StreamWriter, name: str) -> None:
+        await ways[name.partition("/")[0]](writer, name)
+
+    world.top.saying = points
+    misled = [asyncio.create_task(world.ask(f"88.1/{n}")) for n in range(900)]
+    await until(lambda: next(numbers) > 20)
+    for _ in range(5):
+        answers = await asyncio.gather(*(world.ask(f"88.2/{n}") for n in range(100)))
+        assert {answer.outcome for answer in answers} == {Outcome.FOUND}
+    for task in misled:
+        task.cancel()
+    await asyncio.gather(*misled, return_exceptions=True)
 
 
 @pytest.mark.usefixtures("impatient")

@@ -1,6 +1,7 @@
 """Whom this node may connect to, how many questions a neighbour gets at once, and when it rests."""
 
-from contextlib import ExitStack
+import asyncio
+from contextlib import AsyncExitStack
 from ipaddress import ip_address, ip_network
 
 import pytest
@@ -9,12 +10,15 @@ from node.gather import BusyError
 from node.resolve.neighbours import (
     FAILURES_MOST,
     NEIGHBOURS_MOST,
+    PLACES_EACH,
+    PLACES_MOST,
     QUESTIONS_EACH,
     REST_SECONDS,
     Neighbours,
     RestingError,
     acceptable,
 )
+from tests.waiting import until
 
 ONE, OTHER = "http://192.0.2.1:8000", "http://192.0.2.2:8000"
 
@@ -99,22 +103,57 @@ class Clock:
         return self.now
 
 
-def test_a_neighbour_gets_so_many_questions_at_once_and_others_theirs() -> None:
-    neighbours = Neighbours(Clock())
-    with ExitStack() as stack:
-        for _ in range(QUESTIONS_EACH):
-            stack.enter_context(neighbours.asking(ONE))
-        with pytest.raises(BusyError), neighbours.asking(ONE):
-            pass
-        with neighbours.asking(OTHER):
-            pass
-    with neighbours.asking(ONE):
+def roomy(_: int) -> bool:
+    return True
+
+
+async def test_so_many_questions_are_under_way_because_of_a_neighbour_and_the_others_wait_their_turn() -> None:
+    neighbours = Neighbours(Clock(), roomy)
+    free, asked = asyncio.Event(), []
+
+    async def ask(because: str) -> None:
+        async with neighbours.place(because):
+            asked.append(because)
+            await free.wait()
+
+    tasks = [asyncio.create_task(ask(ONE)) for _ in range(QUESTIONS_EACH)]
+    await until(lambda: len(asked) == PLACES_EACH)
+    with pytest.raises(BusyError):
+        await ask(ONE)
+    other = asyncio.create_task(ask(OTHER))
+    await until(lambda: OTHER in asked)
+    assert asked.count(ONE) == PLACES_EACH
+    free.set()
+    await asyncio.gather(*tasks, other)
+    assert asked.count(ONE) == QUESTIONS_EACH
+    await ask(ONE)
+
+
+async def test_so_many_questions_are_under_way_in_all() -> None:
+    neighbours = Neighbours(Clock(), roomy)
+    async with AsyncExitStack() as stack:
+        for n in range(PLACES_MOST):
+            await stack.enter_async_context(neighbours.place(f"http://192.0.2.3:{n}"))
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0), neighbours.place(ONE):
+                pass
+    async with neighbours.place(ONE):
         pass
+
+
+async def test_a_neighbour_takes_half_of_what_room_there_is() -> None:
+    neighbours = Neighbours(Clock(), lambda waiting: waiting < 4)
+    async with neighbours.place(ONE), neighbours.place(ONE):
+        with pytest.raises(BusyError):
+            async with neighbours.place(ONE):
+                pass
+        async with neighbours.place(OTHER):
+            pass
 
 
 def test_failures_in_a_row_bring_a_rest_and_one_question_ends_it() -> None:
     clock = Clock()
-    neighbours = Neighbours(clock)
+    neighbours = Neighbours(clock, roomy)
     for _ in range(FAILURES_MOST - 1):
         assert not neighbours.failed(ONE)
     neighbours.answered(ONE)
@@ -141,7 +180,7 @@ def test_failures_in_a_row_bring_a_rest_and_one_question_ends_it() -> None:
 
 
 def test_the_longest_silent_is_forgotten_but_nobody_who_is_being_asked() -> None:
-    neighbours = Neighbours(Clock())
+    neighbours = Neighbours(Clock(), roomy)
     with neighbours.asking(ONE):
         for _ in range(FAILURES_MOST):
             neighbours.failed(ONE)
