@@ -7,7 +7,7 @@ import asyncio
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
 from importlib import resources
@@ -30,6 +30,7 @@ from node.samples import ENTERPRISES, sample_records
 from proto.errors import ProtoError
 from proto.identifier import Identifier
 from proto.value import TEMPLATE_ID_INDEX, TEMPLATE_INDEX
+from registry import industries
 from registry.errors import UnavailableError
 from registry.template import Item, Template
 
@@ -506,6 +507,8 @@ async def _found(request: web.Request, look: Look, wanted: Identifier, answer: A
 
 async def _template(house: House, answer: Answer) -> Template | None:
     """None when there is none, or when PostgreSQL is away: then a kept answer is still shown, with bare names."""
+    if answer.elsewhere:
+        return _shared_template(answer.shown)
     if not answer.template:
         return None
     try:
@@ -513,6 +516,22 @@ async def _template(house: House, answer: Answer) -> Template | None:
     except UnavailableError as error:
         log.warning("labels_missing", template=answer.template, error=str(error))
         return None
+
+
+@cache
+def _shared_templates() -> dict[str, Template]:
+    return {each.version: each for industry in industries.load() for each in industry.templates}
+
+
+def _shared_template(shown: bytes) -> Template | None:
+    """That of an industry which a record of another node says it has, as far as its values bear that out."""
+    values = {value.index: value for value in _values(shown)}
+    named = values.get(TEMPLATE_INDEX)
+    template = _shared_templates().get(str(named.data.value)) if named is not None else None
+    if template is None:
+        return None
+    items = (each for each in template.items if each.index in values and values[each.index].type == each.name)
+    return replace(template, items=tuple(items))
 
 
 @cache

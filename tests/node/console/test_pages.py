@@ -611,6 +611,21 @@ async def test_what_another_node_answered_says_so(ask: Ask) -> None:
     assert Page((await ask("/88.777.1/AWAY")).text).all("a").count("重试") == 1
 
 
+async def test_a_record_of_another_node_is_shown_in_the_words_of_its_industry(ask: Ask, rooms: Rooms) -> None:
+    def told(template: str, *values: tuple[int, str, str]) -> None:
+        given = shown((1001, "TEMPLATE", template), *values)
+        rooms.answers["88.777.1/FOUND"] = Answer(Outcome.FOUND, 0, 0, 2, shown=given, until=2**40)
+
+    told("leather-handbag", (2000, "styleNo", "T-1"), (2002, "colour", "酒红"), (2001, "lie", "x"))
+    page = Page((await ask("/88.777.1/FOUND")).text)
+    rows = page.rows()
+    assert (rows["款号"], rows["颜色"], rows["lie"]) == ("T-1", "酒红", "x")
+    assert len(page.all("h1")) == 1
+    for unknown in ("", "no-such-template", "META_leather-handbag"):
+        told(unknown, (2002, "colour", "酒红"))
+        assert Page((await ask("/88.777.1/FOUND")).text).rows() == {"colour": "酒红"}
+
+
 async def test_a_prefix_that_no_node_has_is_said_to_be_none(ask: Ask, rooms: Rooms) -> None:
     rooms.house.config = Config(toplevel_url="http://127.0.0.1:8100")
     answer = await ask("/88.1/x?lang=en")
