@@ -4,6 +4,7 @@ Which HTTP status goes with it is a door's business. Keys other than RSA and DSA
 """
 
 import base64
+import re
 from contextlib import suppress
 from datetime import UTC, datetime
 from ipaddress import ip_address
@@ -404,10 +405,15 @@ def _ttl_from_json(given: Any) -> tuple[int, bool]:
     return _integer(given, "ttl"), False
 
 
+_MOMENT: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
+
+
 def _moment_from_json(given: Any, field: str) -> int:
     text = _text(given, field)
     try:
-        at = datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+        if not _MOMENT.fullmatch(text):
+            raise ValueError("some other form of ISO 8601")
+        at = datetime.fromisoformat(text)
     except ValueError:
         raise _wrong(
             field, f"{field}应为2026-11-22T06:55:54Z格式", f"{field} must look like 2026-11-22T06:55:54Z"

@@ -33,6 +33,8 @@ FORWARD_SECONDS: Final = 3.0
 """The whole of a forward: half of what a person waits before asking again; two neighbours may hang within it."""
 QUESTION_SECONDS: Final = 1.25
 """One question to one neighbour, once it has a place."""
+READ_AT_ONCE: Final = 16_384
+"""Octets of a body read without waiting for a turn: 2 ms of this process; usual records have some 2 kB."""
 DEPTH_MOST: Final = 3
 """Referrals followed for one question: top-level node to secondary node to enterprise node, and one to spare."""
 SERVERS_TRIED: Final = 2
@@ -277,13 +279,13 @@ class Forwarded:
         try:
             async with self._neighbours.place(because):
                 with self._neighbours.asking(base):
-                    return await self._judged(base, identifier)
+                    return await self._judged(base, identifier, because)
         except RestingError:
             raise _Failed(metrics.RESTING, f"{base} rests") from None
 
-    async def _judged(self, base: str, identifier: Identifier) -> Reply:
+    async def _judged(self, base: str, identifier: Identifier, because: str) -> Reply:
         try:
-            reply = await self._heard(base, identifier)
+            reply = await self._heard(base, identifier, because)
         except _Failed as failure:
             if self._neighbours.failed(base):
                 log.warning("neighbour_rests", neighbour=base, reason=failure.reason, error=str(failure))
@@ -291,7 +293,7 @@ class Forwarded:
         self._neighbours.answered(base)
         return reply
 
-    async def _heard(self, base: str, identifier: Identifier) -> Reply:
+    async def _heard(self, base: str, identifier: Identifier, because: str) -> Reply:
         # One segment, slashes encoded too: there is nothing in it that anybody could resolve or normalise.
         url = f"{base}/api/handles/{quote(str(identifier), safe='')}"
         try:
@@ -299,7 +301,10 @@ class Forwarded:
                 status, body = await self._link.get(url, {HEADER: self._terms.prefix})
             if status == 429 or status >= 500:
                 raise _Failed(metrics.ERROR, f"{base}: HTTP status {status}")
-            return web_reply.read(status, body, identifier)
+            if len(body) <= READ_AT_ONCE:
+                return web_reply.read(status, body, identifier)
+            async with self._neighbours.reading(because):
+                return web_reply.read(status, body, identifier)
         except TimeoutError:
             raise _Failed(metrics.TIMEOUT, f"{base}: no answer in {QUESTION_SECONDS} s") from None
         except LinkError as error:

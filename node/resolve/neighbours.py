@@ -23,6 +23,9 @@ PLACES_MOST: Final = CONNECTIONS_MOST
 """Questions under way in all: each finds a connection, so that no wait for one is taken for a neighbour's silence."""
 PLACES_EACH: Final = CONNECTIONS_EACH
 """Questions under way because of one neighbour, those to whom it refers included: it may name dead ends without end."""
+READING_PAUSE: Final = 3
+"""After a large body of one neighbour was read, no other is for so many times what that took: a quarter of the time of
+this process at most, so that what lives here is answered meanwhile."""
 FAILURES_MOST: Final = 5
 """Failures in a row after which a neighbour rests: fewer may be one odd record."""
 REST_SECONDS: Final = 5.0
@@ -80,6 +83,7 @@ class _Neighbour:
     failures: int = 0
     rests_until: float = 0.0
     places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PLACES_EACH))
+    reading: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class Neighbours:
@@ -109,6 +113,18 @@ class Neighbours:
                 yield
         finally:
             neighbour.waiting -= 1
+
+    @asynccontextmanager
+    async def reading(self, because: str) -> AsyncIterator[None]:
+        """Around the reading of a large body that came because of `because`: waits for its turn."""
+        lock = self._neighbour(because).reading
+        await lock.acquire()
+        began = self._clock()
+        try:
+            yield
+        finally:
+            pause = READING_PAUSE * (self._clock() - began)
+            asyncio.get_running_loop().call_later(pause, lock.release)
 
     @contextmanager
     def asking(self, name: str) -> Iterator[None]:

@@ -34,14 +34,17 @@ from node.resolve.forwarded import (
     ABSENT_SECONDS,
     DEPTH_MOST,
     FAILED_SECONDS,
+    READ_AT_ONCE,
     Forwarded,
     Terms,
 )
-from node.resolve.neighbours import FAILURES_MOST, REST_SECONDS
+from node.resolve.neighbours import FAILURES_MOST, READING_PAUSE, REST_SECONDS
 from node.resolve.referrals import ANEW_SECONDS, FRESH_SECONDS, KEPT_SECONDS
+from proto import web_reply
 from proto.identifier import Identifier
 from proto.values.site import Protocol
 from proto.web_json import site_from_json
+from proto.web_reply import Reply
 from tests.fakes.other_node import (
     OtherNode,
     Saying,
@@ -549,6 +552,33 @@ async def test_one_who_hangs_keeps_nobody_from_others(world: World) -> None:
     assert {answer.outcome for answer in answers} == {Outcome.FOUND}
     assert not any(task.done() for task in waiting)
     assert {answer.outcome for answer in await asyncio.gather(*waiting)} == {Outcome.UNREACHABLE}
+
+
+async def test_large_answers_of_one_neighbour_leave_time_for_others(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, large, loop = web_reply.read, [], asyncio.get_running_loop()
+
+    def slowly(status: int, octets: bytes, identifier: Identifier) -> Reply:
+        if len(octets) > READ_AT_ONCE:
+            large.append(loop.time())
+            world.clock += 0.03
+        return read(status, octets, identifier)
+
+    monkeypatch.setattr(web_reply, "read", slowly)
+    heavy, light = await world.node(knows(value("x" * READ_AT_ONCE))), await world.node(knows())
+    ways = {"88.1": refers(heavy.site), "88.2": refers(light.site)}
+
+    async def points(writer: asyncio.StreamWriter, name: str) -> None:
+        await ways[name.partition("/")[0]](writer, name)
+
+    world.top.saying = points
+    asked = [f"88.1/{n}" for n in range(4)] + [f"88.2/{n}" for n in range(4)]
+    answers = await asyncio.gather(*map(world.ask, asked))
+    assert {answer.outcome for answer in answers} == {Outcome.FOUND}
+    pauses = [later - sooner for sooner, later in itertools.pairwise(large)]
+    assert len(pauses) == 3
+    assert min(pauses) >= 0.99 * READING_PAUSE * 0.03
 
 
 @pytest.fixture
