@@ -10,7 +10,8 @@ from node.listen.connection import bounded
 from node.listen.http import HOUSE, PROXIES
 from node.metrics import HTTP_REFUSED
 
-CONNECTIONS = 100
+CONNECTIONS = 1000
+"""All clients of a test have one address, which may hold a quarter of these."""
 
 
 class _Runner(web.AppRunner):
