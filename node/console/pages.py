@@ -162,9 +162,9 @@ NOBODY_S: Final = Notice(
     404,
     ("前缀未启用", "Prefix not in use"),
     (
-        "这个标识的前缀不由本节点管理，国家顶级节点也没有指出由谁管理。请核对拼写；如果它印在商品上，请向商家核实。",
-        "Its prefix does not live here, and the national top-level node names nobody who answers for it. Check the "
-        "spelling; if it is printed on a product, ask the seller.",
+        "这个标识的前缀不由本节点管理，也没有其他节点负责它。请核对拼写；如果它印在商品上，请向商家核实。",
+        "Its prefix does not live here, and no other node answers for it. Check the spelling; if it is printed on a "
+        "product, ask the seller.",
     ),
 )
 """FOREIGN, where the top-level node was asked."""
@@ -354,7 +354,7 @@ STATIC: Final = {
 
 def _edition() -> str:
     digest = hashlib.sha256()
-    for folder in (_HERE, _HERE.joinpath("static"), _HERE.joinpath("templates")):
+    for folder in (_HERE, _HERE.joinpath("static"), _HERE.joinpath("templates"), resources.files(industries)):
         for file in sorted(folder.iterdir(), key=lambda each: each.name):
             if file.is_file():
                 digest.update(file.read_bytes())

@@ -36,7 +36,11 @@ def _flag(request: web.Request, name: str) -> bool:
 
 
 async def get(request: web.Request) -> web.Response:
-    """One identifier's public values; `index` and `type` (repeatable, OR-ed) choose among them."""
+    """One identifier's public values; `index` and `type` (repeatable, OR-ed) choose among them.
+
+    With `doNotRefer` no other node is asked. `auth` changes nothing: what lives here never comes from a cache that is
+    behind, and who asks does not decide how often other nodes are asked.
+    """
     try:
         indexes = frozenset(_index(text) for text in request.query.getall("index", []))
         identifier = Identifier.parse(asked_for(raw_path(request).removeprefix(PATH)))
@@ -51,7 +55,7 @@ async def answer(
 ) -> web.Response:
     """The response for a well-formed question."""
     house = request.app[HOUSE]
-    found = await house.road.ask(identifier, onward=onward(request))
+    found = await house.road.ask(identifier, onward=onward(request) and not _flag(request, "doNotRefer"))
     spelling = str(identifier)
     headers: dict[str, str] = {}
     if found.outcome is Outcome.FOUND:

@@ -56,8 +56,9 @@ _NOWHERE: Final = frozenset(
     {metrics.TIMEOUT, metrics.UNREACHABLE, metrics.RESTING, metrics.NOT_RESPONSIBLE, metrics.NO_SERVER}
 )
 """Failures that may be the referral's fault."""
-_FAILURES: Final = {metrics.LOOP: Outcome.FOREIGN}
-"""What a failure is to who asked, if not UNREACHABLE: whom the top-level node sends to us, nobody else has."""
+_FAILURES: Final = {metrics.LOOP: Outcome.FOREIGN, metrics.NOT_RESPONSIBLE: Outcome.FOREIGN}
+"""What a failure is to who asked, if not UNREACHABLE: whom the top-level node sends to us, or to who says that it does
+not have the prefix either, nobody else has."""
 
 log = structlog.get_logger("forwarded")
 

@@ -201,7 +201,7 @@ def test_a_question_that_came_back_ends_here(nation: Nation) -> None:
     first, second = nation.first, nation.second
     before = {name: first.counted(name) for name in ("loop", "not_responsible")}
     nation.top.saying = _referral(second)
-    assert first.resolved("88.222.1/x") == (502, 2, None), "sent to a node that does not have it"
+    assert first.resolved("88.222.1/x") == (400, 301, None), "sent to a node that does not have it"
     assert second.counted("loop") == 0
     assert first.counted("not_responsible") == before["not_responsible"] + 1
     nation.top.saying = _referral(first)

@@ -465,7 +465,8 @@ async def test_whatever_they_say_it_is_an_answer_and_never_kept_long(
 async def test_whom_the_referral_names_may_not_know_of_it(world: World) -> None:
     second = await world.node(says(400, {"responseCode": 301}))
     world.top.saying = refers(second.site)
-    assert (await world.ask()).outcome is Outcome.UNREACHABLE
+    answer = await world.ask()
+    assert (answer.outcome, answer.until) == (Outcome.FOREIGN, world.now + FAILED_SECONDS)
     assert world.counted() == {"not_responsible": 1}
 
 
@@ -487,7 +488,7 @@ async def test_a_referral_that_leads_nowhere_is_asked_for_anew_but_not_all_the_t
     world.top.saying = refers(old.site)
     assert texts(await world.ask()) == ["old"]
     old.saying, world.top.saying = says(400, {"responseCode": 301}), refers(new.site)
-    assert (await world.ask()).outcome is Outcome.UNREACHABLE
+    assert (await world.ask()).outcome is Outcome.FOREIGN
     assert len(world.top.asked) == 1, "heard a moment ago"
     world.clock += ANEW_SECONDS
     assert texts(await world.ask()) == ["new"], "in the same breath"
