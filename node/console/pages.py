@@ -507,6 +507,8 @@ async def _found(request: web.Request, look: Look, wanted: Identifier, answer: A
 
 async def _template(house: House, answer: Answer) -> Template | None:
     """None when there is none, or when PostgreSQL is away: then a kept answer is still shown, with bare names."""
+    if answer.outcome is not Outcome.FOUND:
+        return None
     if answer.elsewhere:
         return _shared_template(answer.shown)
     if not answer.template:

@@ -696,6 +696,8 @@ async def test_the_landing_page_offers_only_samples_that_exist(ask: Ask, rooms: 
     assert empty.status == 200
     assert Page(empty.text).all("li") == []
     sample = sample_records(ENTERPRISES[0].prefix)[-1].identifier
+    rooms.answers[sample] = Answer(Outcome.FOREIGN, 0, 0, 1)
+    assert Page((await ask("/")).text).all("li") == [], "nor does a registry without the sample world break it"
     rooms.answers[sample] = Answer(Outcome.FOUND, 1, 1, 2, TEMPLATE.number, TEMPLATE.epoch, WHOLE)
     full = await ask("/")
     assert [text.split() for text in Page(full.text).all("li")] == [["手袋", sample]]
