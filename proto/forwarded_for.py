@@ -46,6 +46,8 @@ that one machine may use in turn."""
 
 def end_site(text: str) -> str:
     """What the address written so is counted as: itself, of IPv6 its /64; what is no address as it is."""
+    if ":" not in text:  # asked for each request: nothing else is to be found out
+        return text
     address = read(text)
     if isinstance(address, IPv6Address):
         return str(ip_network((address, END_SITE_BITS), strict=False))

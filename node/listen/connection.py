@@ -6,7 +6,7 @@ What a request asks for is not known here; `node/listen/http.py` and the faces s
 import asyncio
 import secrets
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, Final, cast
 
@@ -88,7 +88,8 @@ class Connection(web.RequestHandler):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begins to wait for the first head."""
         super().connection_made(transport)
-        self._source = _address(transport)
+        # In one spelling, once for all its requests.
+        self._source = self._proxies.asker(_address(transport), ())
         if self._proxies.trusts(self._source):
             self._beginning = b""
         self._await_head()
@@ -138,14 +139,14 @@ class Connection(web.RequestHandler):
         response.force_close()
         return response
 
-    async def finish_response(
+    def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
-    ) -> tuple[web.StreamResponse, bool]:
+    ) -> Coroutine[Any, Any, tuple[web.StreamResponse, bool]]:
         """Also of what aiohttp refuses before a route or ours is asked: its own words would quote the request."""
         if isinstance(resp, web.HTTPException) and resp.status >= 400:
             zh, en = _REFUSALS.get(resp.status, _MALFORMED[1:])
             resp = trouble(request.path, resp.status, zh, en)
-        return await super().finish_response(request, resp, start_time)
+        return super().finish_response(request, resp, start_time)
 
     def log_exception(self, *args: Any, **kw: Any) -> None:
         """What escapes even from there, in our journal rather than aiohttp's."""

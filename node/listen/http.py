@@ -55,7 +55,8 @@ def encoded(value: object, status: int = 200) -> web.Response:
 
 def peer(request: web.Request) -> str:
     """The address of who asks: of the socket, or whom trusted proxies speak for."""
-    return request.app[PROXIES].asker(request.remote or "", request.headers.getall("X-Forwarded-For", ()))
+    nearest, said = request.remote or "", request.headers.getall("X-Forwarded-For", ())
+    return request.app[PROXIES].asker(nearest, said) if said else nearest
 
 
 def keeping(house: House, answer: Answer) -> str:
@@ -155,20 +156,6 @@ _BODY_REFUSED: Final = {408: "body_slow", 413: "body_bytes"}
 """Why a body was not taken, as operators are told; what is malformed was not turned away."""
 
 
-def _counting(meter: Meter) -> Middleware:
-    @web.middleware
-    async def counting(request: web.Request, handler: Handler) -> web.StreamResponse:
-        try:
-            response = await handler(request)
-        except web.HTTPException as error:
-            meter.count(HTTP_REQUESTS, face(request.path), f"{error.status // 100}xx")
-            raise
-        meter.count(HTTP_REQUESTS, face(request.path), f"{response.status // 100}xx")
-        return response
-
-    return counting
-
-
 def _admitting(admission: Admission, meter: Meter) -> Middleware:
     @web.middleware
     async def admitting(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -225,7 +212,7 @@ async def _explaining(request: web.Request, handler: Handler) -> web.StreamRespo
 
 def application(house: House) -> web.Application:
     """An application without routes; the faces add theirs."""
-    app = web.Application(middlewares=[_counting(house.meter), _admitting(house.admission, house.meter), _explaining])
+    app = web.Application(middlewares=[_admitting(house.admission, house.meter), _explaining])
     app[HOUSE] = house
     app[PROXIES] = house.config.proxies
     app[BODIES] = Bodies(house.admission, house.config.body_bytes)
@@ -242,13 +229,15 @@ _CORS: Final = {
 origins apart; no answer goes by cookies, so none is lent to a page."""
 
 
-def _is_open(path: str) -> bool:
-    return path == RESOLVE or face(path) in {"handle", "page"}
+_OPEN: Final = frozenset({"handle", "page"})
 
 
 async def _sign(request: web.Request, response: web.StreamResponse) -> None:
-    """Names no version of anything (who attacks shall have to guess); what no face calls public is kept by nobody."""
-    if _is_open(request.path):
+    """Counts every answer once, and names no version of anything (who attacks shall have to guess); what no face calls
+    public is kept by nobody."""
+    asked = face(request.path)
+    request.app[HOUSE].meter.count(HTTP_REQUESTS, asked, f"{response.status // 100}xx")
+    if asked in _OPEN or request.path == RESOLVE:
         response.headers.update(_CORS)
     request[BEGUN] = True
     response.headers["Server"] = "idnode"
