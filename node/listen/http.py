@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 import structlog
 from aiohttp import web
+from aiohttp.hdrs import CACHE_CONTROL, SERVER
 from aiohttp.typedefs import Middleware
 
 from node import clock, metrics
@@ -88,22 +89,15 @@ def _is_prefix(name: str) -> bool:
 
 
 _OWN: Final = "/api/v1/"
-_SNMS: Final = ("/identity/", "/identityv2/", "/snms/", "/snmsapi/")
-_FACES: Final = (*_SNMS, "/api/")
-"""Paths whose clients are programs and expect JSON whatever happens."""
-
-
-def _is_snms(path: str) -> bool:
-    return path.startswith(_SNMS)
+_FACES: Final = dict.fromkeys(("identity", "identityv2", "snms", "snmsapi"), "snms") | {"api": "handle"}
+"""Which face the paths below a first segment belong to; all but pages expect JSON whatever happens."""
 
 
 def face(path: str) -> str:
     """Which face a path belongs to, as operators are told."""
-    if _is_snms(path):
-        return "snms"
-    if path.startswith(_OWN):
-        return "own"
-    return "handle" if path.startswith(_FACES) else "page"
+    segment, slash, _ = path[1:].partition("/")
+    found = _FACES.get(segment, "page") if slash else "page"
+    return "own" if found == "handle" and path.startswith(_OWN) else found
 
 
 _SNMS_STATUS: Final = {500: replies.SNMS_INTERNAL} | dict.fromkeys(
@@ -125,14 +119,14 @@ _HEADERS: Final = {429: _COME_AGAIN, 503: _COME_AGAIN, 415: {"Accept-Encoding": 
 
 def trouble(path: str, status: int, zh: str, en: str) -> web.Response:
     """What a client gets when its request could not be carried out at all, in the form its face expects."""
-    headers = _HEADERS.get(status, {})
-    if _is_snms(path):
+    headers, asked = _HEADERS.get(status, {}), face(path)
+    if asked == "snms":
         code = _SNMS_STATUS.get(status)
         if code is None:
             return json_response(replies.SNMS_BUSY, status, headers)
         return encoded({"status": code, "message": zh, "data": None})
     message = f"{zh}。 {en}."
-    if path.startswith(_OWN):
+    if asked == "own":
         return json_response(msgspec.json.encode({"error": {"field": None, "message": message}}), status, headers)
     code = _HANDLE_CODE.get(status, ResponseCode.SERVER_BUSY)
     return json_response(failed(code, message=message), status, headers)
@@ -216,7 +210,7 @@ def application(house: House) -> web.Application:
     app[HOUSE] = house
     app[PROXIES] = house.config.proxies
     app[BODIES] = Bodies(house.admission, house.config.body_bytes)
-    app.on_response_prepare.append(_sign)
+    app.on_response_prepare.append(_signing(house.meter))
     return app
 
 
@@ -227,18 +221,21 @@ _CORS: Final = {
 }
 """Lets pages of any origin read what anybody may read (Fetch §3.2). The same whoever asks, so no cache needs to tell
 origins apart; no answer goes by cookies, so none is lent to a page."""
-
-
 _OPEN: Final = frozenset({"handle", "page"})
+_CLASSES: Final = {status: f"{status // 100}xx" for status in range(200, 600)}
 
 
-async def _sign(request: web.Request, response: web.StreamResponse) -> None:
-    """Counts every answer once, and names no version of anything (who attacks shall have to guess); what no face calls
-    public is kept by nobody."""
-    asked = face(request.path)
-    request.app[HOUSE].meter.count(HTTP_REQUESTS, asked, f"{response.status // 100}xx")
-    if asked in _OPEN or request.path == RESOLVE:
-        response.headers.update(_CORS)
-    request[BEGUN] = True
-    response.headers["Server"] = "idnode"
-    response.headers.setdefault("Cache-Control", "private, no-store")
+def _signing(meter: Meter) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
+    async def signing(request: web.Request, response: web.StreamResponse) -> None:
+        """Counts every answer once and names no version of anything (who attacks shall have to guess); what no face
+        calls public is kept by nobody."""
+        path, headers = request.path, response.headers
+        asked = face(path)
+        meter.count(HTTP_REQUESTS, asked, _CLASSES[response.status])
+        if asked in _OPEN or path == RESOLVE:
+            headers.extend(_CORS)
+        request[BEGUN] = True
+        headers[SERVER] = "idnode"
+        headers.setdefault(CACHE_CONTROL, "private, no-store")
+
+    return signing
