@@ -128,7 +128,7 @@ async def test_what_is_in_hand_at_a_stop_is_finished(database: str, descriptor: 
 
 
 async def test_connections_are_bounded(database: str, descriptor: int) -> None:
-    config = Config(database_url=database, secret_key=KEY, workers=1, connections=16)
+    config = Config(database_url=database, secret_key=KEY, workers=1, connections=16, trusted_proxies="127.0.0.1")
     async with running(config, descriptor) as (_, url):
         port = int(url.rpartition(":")[2])
         held = []
