@@ -546,16 +546,13 @@ async def _samples(house: House, look: Look) -> list[tuple[str, str]]:
     """Kind and identifier of those samples this node really has."""
     wanted = _sample_identifiers()
     try:
-        answers = await asyncio.gather(*(house.hot.ask(each) for each in wanted))
+        answers = await asyncio.gather(*(house.hot.ask(each, onward=False) for each in wanted))
     except (BusyError, UnavailableError) as error:
         log.warning("samples_missing", error=str(error))
         return []
-    kinds = [await _template(house, answer) for answer in answers]
-    return [
-        (look.say((kind.zh, kind.en or kind.version)), str(each))
-        for each, kind in zip(wanted, kinds, strict=True)
-        if kind is not None
-    ]
+    held = [pair for pair in zip(wanted, answers, strict=True) if pair[1].outcome is Outcome.FOUND]
+    kinds = [(each, await _template(house, answer)) for each, answer in held]
+    return [(look.say((kind.zh, kind.en or kind.version)), str(each)) for each, kind in kinds if kind is not None]
 
 
 async def landing(request: web.Request) -> web.StreamResponse:
