@@ -27,11 +27,19 @@ async def claim(connection: Connection, machine: str) -> int | None:
     """Makes this session the one voice and returns its fence; None while another session is."""
     if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK):
         return None
-    return int(
-        await connection.fetchval(
-            "UPDATE voice SET fence = fence + 1, machine = $1, since = now(), seen = now() RETURNING fence", machine
+    async with connection.transaction():
+        await _close_office(connection)
+        return int(
+            await connection.fetchval(
+                "UPDATE voice SET fence = fence + 1, machine = $1, since = now(), seen = now() RETURNING fence",
+                machine,
+            )
         )
-    )
+
+
+async def _close_office(connection: Connection) -> None:
+    """Waits for all who hold the fence, and lets nobody hold it before the transaction ends."""
+    await connection.execute("SELECT FROM voice FOR UPDATE")
 
 
 async def renew(connection: Connection, fence: int) -> bool:
@@ -56,8 +64,11 @@ async def oust(connection: Connection, seconds: float) -> int:
 
 
 async def hold_fence(connection: Connection, fence: int) -> bool:
-    """Whether the voice with `fence` is still the one; if so no other is elected before the transaction ends."""
-    return bool(await connection.fetchval("SELECT true FROM voice WHERE fence = $1 FOR SHARE", fence))
+    """Whether the voice with `fence` is still the one; if so no other is elected before the transaction ends.
+
+    Signs of life (`renew`) go on meanwhile: a long transaction costs nobody the office.
+    """
+    return bool(await connection.fetchval("SELECT true FROM voice WHERE fence = $1 FOR KEY SHARE", fence))
 
 
 # -- the key
@@ -83,6 +94,7 @@ async def pin(connection: Connection, key: bytes) -> None:
 async def forget_toplevel(connection: Connection) -> None:
     """Forgets whom the node enrolled with and everything that one was told: all of it is told anew."""
     async with connection.transaction():
+        await _close_office(connection)
         await connection.execute("UPDATE voice SET fence = fence + 1")
         await connection.execute("UPDATE node_key SET toplevel_key = NULL")
         await connection.execute("UPDATE particulars SET filed = 0, refused = 0, ent_id = ''")

@@ -12,7 +12,7 @@ from registry.filing import Filing, Told
 from registry.postgres import uplink
 from registry.postgres.connection import BROKEN, connect, open_pool
 from registry.prefix import PrefixState
-from tests.registry.world import OTHER, PARTICULARS, PREFIX, World, request
+from tests.registry.world import LOCKED, OTHER, PARTICULARS, PATIENCE, PREFIX, World, eventually, request
 
 WINDOW = 300
 
@@ -75,6 +75,22 @@ async def test_a_silent_voice_is_put_out_of_office_and_one_that_speaks_is_not(wo
     with pytest.raises(BROKEN):
         await uplink.renew(one, 1)
     one.terminate()
+    other.terminate()
+
+
+async def test_a_long_transaction_costs_nobody_the_office_and_nobody_is_elected_during_it(world: World):
+    voice, other = await connect(world.url, "idnode-a"), await connect(world.url, "idnode-b")
+    fence = await uplink.claim(voice, "a")
+    assert fence is not None
+    async with world.pool.acquire() as connection, connection.transaction():
+        assert await uplink.hold_fence(connection, fence)
+        assert await asyncio.wait_for(uplink.renew(voice, fence), PATIENCE)
+        voice.terminate()
+        await eventually(world.pool, "SELECT count(*) = 0 FROM pg_locks WHERE locktype = 'advisory'")
+        electing = asyncio.ensure_future(uplink.claim(other, "b"))
+        await eventually(world.pool, LOCKED, 1)
+        assert not electing.done()
+    assert await asyncio.wait_for(electing, PATIENCE) == fence + 1
     other.terminate()
 
 
