@@ -21,7 +21,8 @@ SKEW_SECONDS: Final = 300
 """How far the two clocks may be apart (what Kerberos allows, RFC 4120); nonces are remembered twice as long."""
 MESSAGE_OCTETS: Final = 8 * 1024 * 1024
 """Longest request or answer: 20,000 entries of 255 characters and a digest are some 6 MB."""
-
+SENTENCE_MOST: Final = 500
+"""Characters of a sentence, a name or a number that is kept or logged: far more than an honest one has."""
 
 M = TypeVar("M", bound=Message)
 
@@ -117,7 +118,7 @@ def answered(octets: bytes, public: bytes, nonce: bytes) -> Answered:
     payload = _read(pb.ResponsePayload, signed.payload, "response")
     if payload.nonce != nonce:
         raise ProtoError("nonce", "应答属于另一个请求", "the answer belongs to another request")
-    return Answered(payload.result.code, payload.result.zh, payload.result.en, payload.response)
+    return Answered(payload.result.code, sentence(payload.result.zh), sentence(payload.result.en), payload.response)
 
 
 def introduced(octets: bytes, nonce: bytes) -> bytes:
@@ -129,6 +130,11 @@ def introduced(octets: bytes, nonce: bytes) -> bytes:
     key = _read(pb.EnrolResponse, payload.response, "response").public_key
     answered(octets, key, nonce)
     return key
+
+
+def sentence(text: str) -> str:
+    """What somebody else has said, fit to be kept, logged and shown: SENTENCE_MOST characters of it, in one line."""
+    return "".join(each if each.isprintable() else " " for each in text[:SENTENCE_MOST])
 
 
 def _payload(octets: bytes) -> pb.RequestPayload:

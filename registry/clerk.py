@@ -128,10 +128,9 @@ class Clerk:
             if here is not None and here.state is PrefixState.PENDING:
                 await catalogue.set_state(connection, prefix, PrefixState.IN_REVIEW)
 
-    async def take_in(self, told: Told, number: int | None = None) -> bool:
-        """Does to a prefix what the top-level node has told, once a message of that number; whether it was new to us.
-
-        None: what it said when asked, which is no message.
+    async def take_in(self, told: Told, number: int | None = None) -> bool | None:
+        """Does to a prefix what the top-level node has told, once a message of that number (None: it is no message,
+        but what it said when asked). Whether it was new to us; None when we have filed no such prefix.
         """
         async with self._office() as connection:
             if number is not None and not await filing.carry(connection, number):
@@ -139,7 +138,7 @@ class Clerk:
             known = await filing.filed(connection, told.prefix)
             here = await catalogue.prefix(connection, told.prefix, held=True)
             if known is None or here is None:
-                return False
+                return None
             now = Standing(here.state, known.state, known.suspended)
             then = after(now, told, known.nonce)
             if then == now:
@@ -148,11 +147,12 @@ class Clerk:
             await catalogue.set_state(connection, told.prefix, then.state)
             return True
 
-    async def verify_again(self, ent_id: str, prefix: str, number: int) -> None:
-        """The enterprise's particulars are to be told again, once a message of that number."""
+    async def verify_again(self, ent_id: str, prefix: str, number: int) -> bool:
+        """The enterprise's particulars are to be told again, once a message of that number; False: there is none."""
         async with self._office() as connection:
-            if await filing.carry(connection, number):
-                await filing.verify_again(connection, ent_id, prefix)
+            if not await filing.carry(connection, number):
+                return True
+            return await filing.verify_again(connection, ent_id, prefix)
 
     async def catalogue_number(self) -> int:
         """The number that grows with every change of a prefix."""

@@ -165,7 +165,9 @@ def _refused(now: Standing) -> Standing:
 
 
 def _suspended(now: Standing) -> Standing:
-    return Standing(PrefixState.STOPPED if now.state.open else now.state, now.filing, True)
+    # Only what has passed its audit is suspended: where we have not heard of that, we hear of it now.
+    passed = _approved(now)
+    return Standing(PrefixState.STOPPED if passed.state.open else passed.state, Filing.APPROVED, True)
 
 
 def _resumed(now: Standing) -> Standing:

@@ -159,6 +159,6 @@ async def _bounded(response: aiohttp.ClientResponse) -> bytes:
 
 
 def session() -> aiohttp.ClientSession:
-    """A session whose patience is bounded."""
+    """A session whose patience is bounded, and which keeps and unpacks nothing."""
     timeout = aiohttp.ClientTimeout(total=ANSWER_SECONDS, sock_connect=CONNECT_SECONDS)
-    return aiohttp.ClientSession(timeout=timeout)
+    return aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False)

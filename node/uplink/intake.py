@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from proto import uplink_pb2 as pb
+from proto.signed import sentence
 from registry.filing import Told
 
 
@@ -44,12 +45,13 @@ def receipt(given: pb.Receipt, prefix: str, sent: bytes | None) -> Received | Ga
     """
     place = given.place
     if place.prefix != prefix or place.sub:
-        return NotTaken(False, f"回执属于{place.prefix}。 The receipt is for {place.prefix}.")
+        other = sentence(place.prefix)
+        return NotTaken(False, f"回执属于{other}。 The receipt is for {other}.")
     if given.verdict == pb.VERDICT_ACCEPTED:
         return Received(place.number, place.head) if sent == place.head else Gap(place.number, place.head)
     if given.verdict == pb.VERDICT_GAP:
         return Gap(place.number, place.head)
-    return NotTaken(given.verdict in _BROKEN, f"{given.zh}。 {given.en}.")
+    return NotTaken(given.verdict in _BROKEN, f"{sentence(given.zh)}。 {sentence(given.en)}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +74,15 @@ def message(given: pb.Message) -> Told | VerifyAgain | None:
     """What is to be done; None: nothing this program knows of."""
     if given.WhichOneof("body") == "audit":
         audit = given.audit
-        word = _STATES.get(audit.state)
-        return Told(audit.prefix, word, audit.nonce, audit.reason_zh, audit.reason_en) if word else None
+        return _told(audit.prefix, _STATES.get(audit.state), audit.nonce, audit)
     order = given.order
     if order.kind == pb.ORDER_KIND_VERIFY_ENTERPRISE:
-        return VerifyAgain(order.ent_id, order.prefix)
-    word = _ORDERS.get(order.kind)
-    return Told(order.prefix, word, b"", order.reason_zh, order.reason_en) if word else None
+        return VerifyAgain(sentence(order.ent_id), sentence(order.prefix))
+    return _told(order.prefix, _ORDERS.get(order.kind), b"", order)
+
+
+def _told(prefix: str, word: str | None, nonce: bytes, why: pb.AuditResult | pb.Order) -> Told | None:
+    return Told(sentence(prefix), word, nonce, sentence(why.reason_zh), sentence(why.reason_en)) if word else None
 
 
 def state(prefix: str, given: pb.PrefixState) -> Told | None:

@@ -22,6 +22,9 @@ SHARE_LEAST: Final = 2000
 ASIDE_SECONDS: Final = (2.0, 10.0, 60.0, 300.0, 900.0)
 """Pauses before a stream that was not accepted is tried again; the last one repeats."""
 
+GAPS_MOST: Final = 3
+"""Gaps told of one stream with no receipt between them; the next one sets it aside, or we should run in circles."""
+
 BROKEN: Final = "chain"
 """Why a stream is set aside when the books do not agree: people must look."""
 REFUSED: Final = "refused"
@@ -38,6 +41,7 @@ class Line:
     aside: str = ""
     until: float = 0.0
     tries: int = 0
+    gaps: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +84,23 @@ class Outbox:
         line = self.lines[prefix_no]
         line.theirs = number
         if agrees:
-            line.aside, line.tries = "", 0
+            line.aside = ""
         else:
             self.set_aside(prefix_no, BROKEN, now)
 
+    def received(self, prefix_no: int, number: int) -> None:
+        """The top-level node has taken what was sent, as far as `number`: whatever was wrong is over."""
+        line = self.lines[prefix_no]
+        line.theirs, line.aside, line.tries, line.gaps = number, "", 0, 0
+
+    def follows(self, prefix_no: int, number: int) -> bool:
+        """Whether a gap after `number` is to be followed: it says something new, and not the same story for ever."""
+        line = self.lines[prefix_no]
+        line.gaps += 1
+        return number != line.theirs and line.gaps <= GAPS_MOST
+
     def set_aside(self, prefix_no: int, why: str, now: float) -> None:
-        """The stream rests, longer each time; then it is asked again where it stands."""
+        """The stream rests, longer each time until something is received; then it is asked again where it stands."""
         line = self.lines[prefix_no]
         line.until = now + ASIDE_SECONDS[min(line.tries, len(ASIDE_SECONDS) - 1)]
         line.aside, line.tries = why, line.tries + 1

@@ -5,7 +5,7 @@ What is decided stands in outbox.py, intake.py and registry/filing.py; here it i
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from importlib import metadata
 from typing import Any, Final
@@ -31,6 +31,7 @@ from node.uplink.client import AwayError, Reply, TopLevelNode
 from node.uplink.intake import Gap, NotTaken, Received, VerifyAgain
 from node.uplink.outbox import Batch, Outbox
 from proto import uplink_pb2 as pb
+from proto.signed import sentence
 from registry.clerk import Clerk
 from registry.errors import UnavailableError
 from registry.filing import Told
@@ -42,6 +43,9 @@ POLL_SECONDS: Final = 5.0
 """Pause between two looks into the queue of messages when nothing is expected."""
 EXPECT_SECONDS: Final = 0.5
 """The same while a prefix is in review."""
+MESSAGES_AT_ONCE: Final = 5000
+"""Messages carried out without a pause: all that a large node's filings and an audit of all of them bring. Whoever
+sends more of them than that gets one done in EXPECT_SECONDS."""
 ROUTE_SECONDS: Final = 5.0
 REPORT_SECONDS: Final = 5.0
 HEARTBEAT_SECONDS: Final = 30.0
@@ -54,6 +58,8 @@ KEEP_DAYS: Final = 90
 """What is told is kept so long."""
 SETTLE_MILLISECONDS: Final = 15_000
 """A window is told when it is over for so long: each machine has told its resolutions of it by then."""
+STANDING_PAGES_MOST: Final = 100
+"""Pages of places asked for in a row: a hundred thousand prefixes, eighty times an average node's."""
 WINDOWS_MOST: Final = 2000
 """Windows of one request (uplink.proto)."""
 ROWS_MOST: Final = 2000
@@ -120,6 +126,8 @@ class Sync:
         self._away = False
         self._mail = asyncio.Event()
         self._full_look = True
+        self._taken = 0
+        self._messages = 0
 
     async def run(self) -> None:
         """Enrols, then does every step for ever."""
@@ -240,22 +248,23 @@ class Sync:
 
     async def _compare(self) -> None:
         """Asks where the top-level node stands, and goes on from there where its head is ours."""
-        there = await self._places()
+        there = await self._places({line.prefix for line in self._box.lines.values()})
         places = {n: there.get(self._box.lines[n].prefix, pb.Place()) for n in self._box.unknown}
         await self._stand(places)
 
-    async def _places(self) -> dict[str, pb.Place]:
+    async def _places(self, ours: Set[str]) -> dict[str, pb.Place]:
         found: dict[str, pb.Place] = {}
         after = ""
-        while True:
+        for _ in range(STANDING_PAGES_MOST):
             reply = await self._node.ask("Standing", pb.StandingRequest(after=after), pb.StandingResponse)
             if not reply.ok:
                 raise AwayError("status", f"Standing: {reply.code} {reply.en}")
             page = reply.message.places
-            found |= {place.prefix: place for place in page if not place.sub}
+            found |= {place.prefix: place for place in page if not place.sub and place.prefix in ours}
             if not page or page[-1].prefix <= after:
                 return found
             after = page[-1].prefix
+        raise AwayError("unreadable", f"Standing: more than {STANDING_PAGES_MOST} pages")
 
     async def _stand(self, places: Mapping[int, pb.Place]) -> None:
         now = clock.monotonic()
@@ -290,13 +299,13 @@ class Sync:
             meant = intake.receipt(given, line.prefix, batch.heads.get((n, given.place.number)))
             if isinstance(meant, Received):
                 received[n] = (meant.number, meant.head)
-            elif isinstance(meant, Gap) and meant.number != line.theirs:
+            elif isinstance(meant, Gap) and self._box.follows(n, meant.number):
                 gaps[n] = given.place
             else:
                 self._not_taken(n, meant)
         await self._clerk.receive(received)
         for n, (number, _) in received.items():
-            self._box.stood(n, number, True, clock.monotonic())
+            self._box.received(n, number)
         self._around.meter.count(UPLINK_BATCHES, "receipted", by=1)
         if gaps:
             self._around.meter.count(UPLINK_FAILURES, "gap", by=len(gaps))
@@ -304,7 +313,7 @@ class Sync:
 
     def _not_taken(self, prefix_no: int, meant: Gap | NotTaken) -> None:
         broken = isinstance(meant, NotTaken) and meant.broken
-        why = meant.text if isinstance(meant, NotTaken) else "the same gap again"
+        why = meant.text if isinstance(meant, NotTaken) else "a gap again and again"
         if broken:
             self._chain_broken(prefix_no, why)
         else:
@@ -326,7 +335,7 @@ class Sync:
         message = enterprise(given)
         check = pb.CheckEnterpriseRequest(ent_crt_code=message.ent_crt_code)
         found = await self._about("CheckEnterprise", check, pb.CheckEnterpriseResponse)
-        ent_id = found.message.ent_id
+        ent_id = sentence(found.message.ent_id)
         done: Reply[Any]
         if ent_id:
             update = pb.UpdateEnterpriseRequest(ent_id=ent_id, enterprise=message)
@@ -334,7 +343,7 @@ class Sync:
         else:
             create = pb.CreateEnterpriseRequest(enterprise=message)
             done = await self._about("CreateEnterprise", create, pb.CreateEnterpriseResponse)
-            ent_id = done.message.ent_id if done.ok else ""
+            ent_id = sentence(done.message.ent_id)
         if done.ok and ent_id:
             await self._clerk.enterprise_filed(given, ent_id)
             log.info("enterprise_filed", ent_id=ent_id, revision=given.revision)
@@ -358,7 +367,8 @@ class Sync:
         """Whether the top-level node has this filing already: its answer was lost, or an earlier life filed it."""
         check = pb.CheckPrefixRequest(prefix=prefix)
         reply = await self._about("CheckPrefix", check, pb.CheckPrefixResponse)
-        if not reply.ok or not reply.message.yours:
+        # What was refused may have been refused before this filing: it is filed, and its reason told, anew.
+        if not reply.ok or not reply.message.yours or reply.message.state == pb.PREFIX_STATE_REFUSED:
             return False
         told = intake.state(prefix, reply.message.state)
         if told is None:
@@ -370,6 +380,7 @@ class Sync:
     async def _reviewing(self, prefix: str) -> None:
         await self._clerk.in_review(prefix)
         self._in_review.add(prefix)
+        self._full_look = True  # its stream may be told from now on, receipted once or not
         self._around.ring.ring()
         self._mail.set()
         log.info("prefix_in_review", prefix=prefix)
@@ -386,22 +397,38 @@ class Sync:
     async def poll(self) -> float:
         """Carries out the oldest message and acknowledges it, once this machine's caches know what it changed."""
         reply = await self._node.ask("Poll", pb.PollRequest(), pb.PollResponse)
-        if not reply.ok or reply.code == NO_MESSAGES or not reply.message.message.id:
+        if not reply.ok:
+            log.warning("poll_refused", code=reply.code, why=reply.en)
+            return POLL_SECONDS
+        if reply.code == NO_MESSAGES or not reply.message.message.id:
+            self._messages = 0
             return EXPECT_SECONDS if self._in_review else POLL_SECONDS
-        given = reply.message.message
+        return await self._carry_out(reply.message.message)
+
+    async def _carry_out(self, given: pb.Message) -> float:
         meant = intake.message(given)
         if isinstance(meant, Told):
             await self._take_in(meant, given.id)
         elif isinstance(meant, VerifyAgain):
-            await self._clerk.verify_again(meant.ent_id, meant.prefix, given.id)
+            if not await self._clerk.verify_again(meant.ent_id, meant.prefix, given.id):
+                log.warning("message_about_nothing_of_ours", id=given.id, prefix=meant.prefix, ent_id=meant.ent_id)
         else:
             log.warning("message_not_understood", id=given.id)
-        await self._node.ask("Acknowledge", pb.AcknowledgeRequest(id=given.id), pb.AcknowledgeResponse)
-        log.info("message_carried_out", id=given.id, meant=type(meant).__name__)
-        return 0.0
+        done = await self._node.ask("Acknowledge", pb.AcknowledgeRequest(id=given.id), pb.AcknowledgeResponse)
+        if not done.ok:
+            log.warning("acknowledgement_refused", id=given.id, code=done.code, why=done.en)
+            return POLL_SECONDS
+        log.info("message_acknowledged", id=given.id, meant=type(meant).__name__)
+        again, self._taken = given.id == self._taken, given.id
+        self._messages += 1
+        return EXPECT_SECONDS if again or self._messages > MESSAGES_AT_ONCE else 0.0
 
     async def _take_in(self, told: Told, number: int | None = None) -> None:
-        if await self._clerk.take_in(told, number):
+        new = await self._clerk.take_in(told, number)
+        if new is None:
+            log.warning("message_about_nothing_of_ours", id=number, prefix=told.prefix, word=told.word)
+            return
+        if new:
             log.info("prefix_told", prefix=told.prefix, word=told.word, why=told.en)
         self._in_review.discard(told.prefix)
         self._around.ring.ring()

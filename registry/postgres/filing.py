@@ -86,17 +86,22 @@ async def enterprise_refused(connection: Connection, enterprise: int, revision: 
     )
 
 
-async def verify_again(connection: Connection, ent_id: str, prefix: str) -> None:
-    """The particulars of the enterprise with that filing number, or of that prefix, are to be told again."""
-    await connection.execute(
+async def verify_again(connection: Connection, ent_id: str, prefix: str) -> bool:
+    """The particulars of the enterprise with that filing number, or of that prefix, are to be told again.
+
+    False when there is no such enterprise.
+    """
+    done = await connection.fetchval(
         """
         UPDATE particulars SET revision = revision + 1
         WHERE ent_id = $1 AND $1 <> ''
             OR $1 = '' AND enterprise_no = (SELECT enterprise_no FROM prefix WHERE name = $2)
+        RETURNING true
         """,
         ent_id,
         prefix,
     )
+    return bool(done)
 
 
 async def file_all(connection: Connection) -> None:

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proto import signed
 from proto import uplink_pb2 as pb
 from proto.errors import ProtoError
 from proto.signed import (
@@ -112,3 +113,8 @@ def test_a_first_meeting_believes_the_key_that_signed_the_answer_naming_it():
     assert introduced(octets, NONCE) == public_key(TOP)
     with pytest.raises(ProtoError, match="signature"):
         introduced(answer(NONCE, Answered(1000, "", "", told), STRANGER), NONCE)
+
+
+def test_a_sentence_is_one_line_of_bounded_length():
+    assert signed.sentence("好。\0\n\x1b[31mred") == "好。   [31mred"
+    assert len(signed.sentence("长" * 10_000_000)) == signed.SENTENCE_MOST

@@ -103,7 +103,7 @@ class Rehearsal:
         meant = intake.receipt(given, NAMES[n], sent)
         if isinstance(meant, intake.Received):
             self.receipts[n] = max(self.receipts.get(n, 0), meant.number)
-            self.box.stood(n, meant.number, True, self.now)
+            self.box.received(n, meant.number)
         elif isinstance(meant, intake.Gap):
             self.compare(n, rules.Standing(meant.number, meant.head))
         else:

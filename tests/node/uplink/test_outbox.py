@@ -87,8 +87,20 @@ def test_what_is_set_aside_rests_longer_each_time_while_others_go_on():
         now += seconds
     box.stood(1, 0, True, now)
     box.set_aside(1, REFUSED, now)
+    box.wake(now + ASIDE_SECONDS[-1] - 0.1)
+    assert box.unknown == [], "to agree about the past is not enough"
+    box.received(1, 1)
+    box.set_aside(1, REFUSED, now)
     box.wake(now + ASIDE_SECONDS[0])
-    assert box.unknown == [1], "who agreed once begins anew"
+    assert box.unknown == [1], "who has received something begins anew"
+
+
+def test_gaps_are_followed_but_not_in_circles():
+    box = box_of(p1=5)
+    assert not box.follows(1, 0), "that is where we began"
+    assert [box.follows(1, number) for number in (1, 2, 3)] == [True, True, False]
+    box.received(1, 3)
+    assert box.follows(1, 1)
 
 
 def test_books_that_do_not_agree_are_told_and_touched_no_more():
