@@ -192,13 +192,13 @@ async def test_two_machines_have_one_voice_and_it_moves(land: Land) -> None:
 
 
 async def test_a_prefix_that_was_open_before_there_was_a_top_level_node_is_filed_too(land: Land) -> None:
-    await land.connection.execute("DELETE FROM filing")
-    await land.connection.execute("UPDATE prefix SET state = 1")
+    land.enterprise(OTHER, IDNODE_TOPLEVEL_URL="")
+    assert await land.state(OTHER) == PrefixState.ENABLED
     machine = land.machine()
-    land.enterprise(OTHER)
     await land.until_agreed(OTHER)
     await land.until_agreed()
-    assert await land.state() == PrefixState.ENABLED
+    assert await land.state(OTHER) == PrefixState.ENABLED
+    assert await land.connection.fetchval("SELECT count(*) FROM change, unnest(kinds) kind WHERE kind = 11") == 0
     await until(lambda: machine.metric("idnode_uplink_queue_changes") == 0, "the operator sees that it is told")
 
 

@@ -128,22 +128,22 @@ class Land:
             "IDNODE_STATISTICS_SECONDS": "10",
         }
 
-    def idnode(self, *words: str) -> str:
+    def idnode(self, *words: str, **settings: str) -> str:
         done = subprocess.run(
             [sys.executable, "-m", "node.cli", *words],
             capture_output=True,
             text=True,
             cwd=ROOT,
-            env=_environment(self.settings),
+            env=_environment(self.settings | settings),
             timeout=60,
             check=False,
         )
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    def enterprise(self, prefix: str = PREFIX) -> None:
+    def enterprise(self, prefix: str = PREFIX, **settings: str) -> None:
         words = ("enterprise", "add", f"企业{prefix}", "--prefix", prefix, "--industry", "leather")
-        self.idnode(*words, "--credit-code", CODES[prefix], *PARTICULARS)
+        self.idnode(*words, "--credit-code", CODES[prefix], *PARTICULARS, **settings)
 
     def writer(self, machine: Machine, prefix: str = PREFIX) -> Caller:
         """Somebody who may register under the prefix."""
