@@ -75,6 +75,11 @@ class _Machine(Collector):
             yield family(metric, samples)
 
 
+async def _sign(request: web.Request, response: web.StreamResponse) -> None:
+    """Names no version of anything, here as at the public doors."""
+    response.headers["Server"] = "idnode"
+
+
 def application(supervisor: Supervisor) -> web.Application:
     """The application of the operator port."""
     registry = CollectorRegistry(auto_describe=False)
@@ -94,6 +99,7 @@ def application(supervisor: Supervisor) -> web.Application:
         return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     app = web.Application()
+    app.on_response_prepare.append(_sign)
     app.router.add_get("/health/live", live)
     app.router.add_get("/health/ready", ready)
     app.router.add_get("/metrics", metrics)

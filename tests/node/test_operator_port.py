@@ -126,3 +126,8 @@ async def test_every_metric_in_memory_is_told_in_both_languages(client: TestClie
 async def test_nothing_else_is_there(client: TestClient[Any, Any]) -> None:
     for path in ("/", "/api/handles/88.999.1001/A", "/health"):
         assert (await client.get(path)).status == 404
+
+
+async def test_no_answer_names_a_version_of_anything(client: TestClient[Any, Any]) -> None:
+    for path in ("/health/live", "/metrics", "/nothing"):
+        assert (await client.get(path)).headers["Server"] == "idnode"
