@@ -50,8 +50,8 @@ class Steward:
         """Registers an enterprise with its prefix and particulars, if they are new; the enterprise's number.
 
         `filed`: the prefix is pending until the top-level node has approved it, one that was refused is filed again;
-        otherwise it is enabled. Raises TakenError, and registers nothing, when the prefix or the credit code is
-        another enterprise's.
+        otherwise it is enabled, also if it waited for a top-level node that is no longer asked. Raises TakenError, and
+        registers nothing, when the prefix or the credit code is another enterprise's.
         """
         async with self._change() as connection, connection.transaction():
             number = await catalogue.add_enterprise(connection, name, name_en, industry)
@@ -67,6 +67,8 @@ class Steward:
                 raise TakenError(f"前缀{prefix}已属于别的企业。 Prefix {prefix} belongs to another enterprise.")
             if filed and await filing.file_prefix(connection, standing.number) and not standing.state.open:
                 await catalogue.set_state(connection, prefix, PrefixState.PENDING)
+            elif not filed and standing.state is PrefixState.PENDING:
+                await catalogue.set_state(connection, prefix, PrefixState.ENABLED)
             return number
 
     async def enterprises(self) -> list[Any]:

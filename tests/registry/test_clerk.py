@@ -199,6 +199,17 @@ async def test_what_is_refused_is_filed_again_when_it_is_registered_again(world:
     assert await standing(world, OTHER) == (PrefixState.PENDING, Filing.WAITING, False)
 
 
+async def test_what_waited_for_a_top_level_node_opens_when_it_is_registered_again_without_one(world: World):
+    await world.steward.enrol("新厂", "New", "leather", OTHER, PARTICULARS, filed=True)
+    await world.steward.enrol("新厂", "New", "leather", OTHER, PARTICULARS)
+    assert await standing(world, OTHER) == (PrefixState.ENABLED, Filing.WAITING, False)
+    clerk = await elected(world)
+    await clerk.to_file()
+    await clerk.take_in(Told(OTHER, "refused"), 1)
+    await world.steward.enrol("新厂", "New", "leather", OTHER, PARTICULARS)
+    assert (await standing(world, OTHER))[0] is PrefixState.REFUSED
+
+
 async def test_an_administrator_cannot_open_what_is_suspended_or_refused(world: World):
     clerk = await elected(world)
     await approved(world, clerk)
