@@ -17,8 +17,6 @@ OCTETS_MOST: Final = 6 * 1024 * 1024
 """Octets of one request: what a signature and its envelope add stays far below signed.MESSAGE_OCTETS."""
 STREAMS_MOST: Final = 500
 """Streams of one request: an average node's 1200 prefixes are served in three."""
-SHARE_LEAST: Final = 2000
-"""Entries one stream may at least send in its turn: the largest change."""
 ASIDE_SECONDS: Final = (2.0, 10.0, 60.0, 300.0, 900.0)
 """Pauses before a stream that was not accepted is tried again; the last one repeats."""
 
@@ -46,7 +44,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """Whose turn it is: (prefix number, the change it is sent after), and how many entries each may send."""
+    """Whose turn it is: (prefix number, the change it is sent after), and within how many entries its changes begin."""
 
     wanted: tuple[tuple[int, int], ...]
     share: int
@@ -125,7 +123,7 @@ class Outbox:
         )
         turned = [n for n in waiting if n > self._last] + [n for n in waiting if n <= self._last]
         wanted = tuple((n, self.lines[n].theirs or 0) for n in turned[:STREAMS_MOST])
-        return Turn(wanted, max(SHARE_LEAST, ENTRIES_MOST // max(1, len(wanted))))
+        return Turn(wanted, ENTRIES_MOST // max(1, len(wanted)))
 
     def pack(self, rows: Iterable[Any], versions: Mapping[int, str]) -> Batch:
         """A request that holds as many of `rows` (as registry/postgres/uplink.py tells) as it may.

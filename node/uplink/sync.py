@@ -123,7 +123,7 @@ class Sync:
         self._versions: dict[int, str] = {}
         self._in_review: set[str] = set()
         self._routes_refused: set[Route] = set()
-        self._away = False
+        self._away: set[str] = set()
         self._mail = asyncio.Event()
         self._full_look = True
         self._taken = 0
@@ -180,18 +180,23 @@ class Sync:
     def _reached(self) -> None:
         self._around.meter.set(UPLINK_UNREACHABLE, 0)
         if self._away:
-            self._away = False
+            self._away.clear()
             log.info("toplevel_reached")
 
     def _missed(self, step: str, error: Exception) -> None:
+        reason = "database"
         if isinstance(error, AwayError):
+            reason = error.reason
             self._around.meter.count(UPLINK_FAILURES, error.reason)
             self._around.meter.set(UPLINK_UNREACHABLE, 1)
             # Whatever it was that did not answer, it may have lost or gained something meanwhile.
             self._box.lost(list(self._box.lines))
             self._full_look = True
-        (log.debug if self._away else log.warning)("toplevel_away", step=step, error=str(error))
-        self._away = True
+        # Each reason once: that nobody answered must not hide that whoever does now is a stranger.
+        (log.debug if reason in self._away else log.warning)(
+            "toplevel_away", step=step, reason=reason, error=str(error)
+        )
+        self._away.add(reason)
 
     # -- enrolment
 
@@ -222,7 +227,8 @@ class Sync:
         if not turn.wanted:
             self._around.meter.set(UPLINK_CHAIN_BROKEN, len(box.broken))
             return LOOK_SECONDS
-        rows = await self._clerk.changes(turn.wanted, ROWS_MOST, turn.share, outbox.ENTRIES_MOST)
+        # No more rows than entries: 500 streams of 2000 single writes each would be read for a fiftieth of them.
+        rows = await self._clerk.changes(turn.wanted, min(ROWS_MOST, turn.share), turn.share, outbox.ENTRIES_MOST)
         batch = box.pack(rows, await self._named(rows))
         try:
             reply = await self._node.ask("PushChanges", batch.request, pb.PushChangesResponse)

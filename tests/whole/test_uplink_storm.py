@@ -2,6 +2,7 @@
 repeated, prefixes are suspended and resumed, and somebody registers all the while. Then the books are compared.
 
 The storm is drawn from a seed, which is printed; the machine decides how far each side has come when it strikes.
+It takes most of a minute: ten starts of programs, and at its end windows that are told when over for 15 s.
 """
 
 import asyncio

@@ -40,7 +40,7 @@ def test_turns_come_round_and_a_share_is_fair():
     assert box.turn().wanted == ((2, 0), (3, 0), (1, 0))
     crowd = box_of(**{f"p{n}": 1 for n in range(1, 1201)})
     assert len(crowd.turn().wanted) == outbox.STREAMS_MOST
-    assert crowd.turn().share == outbox.SHARE_LEAST
+    assert crowd.turn().share * outbox.STREAMS_MOST == ENTRIES_MOST
 
 
 def test_a_request_is_bounded_in_entries():

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import pytest
+from structlog.testing import capture_logs
 
 from node import clock, meter, stamps
 from node.bell import Bell
@@ -274,3 +275,15 @@ async def test_a_node_that_forgot_its_top_level_node_tells_it_all_at_once(side: 
     while not await side.sync.changes():
         continue
     assert pushed == told != []
+
+
+async def test_that_nobody_answered_does_not_hide_that_a_stranger_does_now(side: Side):
+    with capture_logs() as told:
+        side.sync._missed("poll", AwayError("unreachable", "nobody"))
+        side.sync._missed("poll", AwayError("unreachable", "nobody"))
+        side.sync._missed("poll", AwayError("signature", "a stranger"))
+    assert [(each["log_level"], each["reason"]) for each in told] == [
+        ("warning", "unreachable"),
+        ("debug", "unreachable"),
+        ("warning", "signature"),
+    ]
