@@ -152,9 +152,6 @@ class Sync:
             for task in tasks:
                 task.cancel()
             outcomes = await asyncio.gather(*tasks, return_exceptions=True)
-            # What only the voice knows is not told by who is no longer that.
-            for gauge in (UPLINK_UNREACHABLE, UPLINK_NOT_ENROLLED, UPLINK_CHAIN_BROKEN, UPLINK_QUEUE, UPLINK_OLDEST):
-                self._around.meter.set(gauge, 0)
         for outcome in outcomes:
             if isinstance(outcome, Exception):
                 raise outcome
@@ -312,7 +309,7 @@ class Sync:
         await self._clerk.receive(received)
         for n, (number, _) in received.items():
             self._box.received(n, number)
-        self._around.meter.count(UPLINK_BATCHES, "receipted", by=1)
+        self._around.meter.count(UPLINK_BATCHES, "receipted")
         if gaps:
             self._around.meter.count(UPLINK_FAILURES, "gap", by=len(gaps))
             await self._stand(gaps)
