@@ -93,6 +93,8 @@ class Connection(web.RequestHandler):
         if self._proxies.trusts(self._source):
             self._beginning = b""
         self._await_head()
+        if self._task_handler is not None:
+            self._task_handler.add_done_callback(partial(_ended, transport))
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Waits for nothing any more."""
@@ -250,6 +252,13 @@ class _Crowd:
         self._of_peer[site] -= 1
         if not self._of_peer[site]:
             del self._of_peer[site]
+
+
+def _ended(transport: asyncio.BaseTransport, serving: "asyncio.Task[None]") -> None:
+    """Breaks off a connection nobody serves any more: what aiohttp does not foresee would leave its client waiting."""
+    if not serving.cancelled() and (error := serving.exception()) is not None:
+        log.error("internal_error", exc_info=error)
+        cast(asyncio.Transport, transport).abort()
 
 
 class _Threshold(asyncio.Protocol):

@@ -19,7 +19,7 @@ from node.listen import bodies, connection, http
 from node.listen.bodies import BODIES, PIECE_OCTETS, RECEIVED_BODIES, STRANGERS_SHARE
 from tests.fakes.counting import Counting
 from tests.fakes.door import Door
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 BUSY = {"status": -1, "message": "系统繁忙", "data": None}
 SNMS = "/identityv2/data"
@@ -232,5 +232,6 @@ async def test_a_broken_transfer_is_a_sentence() -> None:
     async with door() as (client, _):
         reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
         writer.write(f"POST {OWN} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nno length\r\n".encode())
-        assert b" 400 " in await reader.readline()
+        async with asyncio.timeout(PATIENCE):
+            assert b" 400 " in await reader.readline()
         writer.close()

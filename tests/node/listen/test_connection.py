@@ -3,16 +3,16 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 import uvloop
 from aiohttp import web
 
 from node.listen import connection
-from node.listen.connection import PEER_SHARE, bounded
+from node.listen.connection import PEER_SHARE, Connection, bounded
 from proto.forwarded_for import TrustedProxies
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 BUSY = {"status": -1, "message": "系统繁忙", "data": None}
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -150,7 +150,7 @@ async def test_a_head_that_does_not_come_ends_the_connection(monkeypatch: pytest
 
 
 async def test_a_head_that_comes_octet_by_octet_gets_no_more_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "HEAD_SECONDS", 0.1)
+    monkeypatch.setattr(connection, "HEAD_SECONDS", 0.5)
     async with door() as opened:
         reader, writer = await opened.connect(GET)
         await answer(reader)
@@ -426,3 +426,16 @@ async def test_a_client_that_leaves_in_mid_body_is_no_error_of_ours(
     assert "client_left" in journal
     assert "error" not in journal.replace("kind=ConnectionResetError", "")
     assert "Traceback" not in journal
+
+
+async def test_a_connection_nobody_serves_any_more_is_broken_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fails(self: Connection) -> None:
+        raise RuntimeError("unforeseen")
+
+    monkeypatch.setattr(Connection, "start", fails)
+    async with door() as client:
+        reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
+        async with asyncio.timeout(PATIENCE):
+            with suppress(ConnectionResetError):
+                assert await reader.read() == b""
+        writer.close()
