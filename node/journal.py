@@ -2,7 +2,8 @@
 
 import logging
 import sys
-from typing import Final
+from contextlib import suppress
+from typing import Final, TextIO, cast
 
 import structlog
 from structlog.typing import EventDict, WrappedLogger
@@ -18,6 +19,18 @@ def _escaped(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
     return {key: value.translate(_CONTROLS) if isinstance(value, str) else value for key, value in event.items()}
 
 
+class _StandardError:
+    """Standard error as it is at the moment. A journal nobody can read any more, as behind `| head`, stops no work."""
+
+    def write(self, text: str) -> None:
+        with suppress(OSError, ValueError):  # ValueError: it was closed
+            sys.stderr.write(text)
+
+    def flush(self) -> None:
+        with suppress(OSError, ValueError):
+            sys.stderr.flush()
+
+
 def open_(level: str) -> None:
     """Begins the journal at `level` (debug, info, warning, error)."""
     structlog.configure(
@@ -29,6 +42,6 @@ def open_(level: str) -> None:
             structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast(TextIO, _StandardError())),
         cache_logger_on_first_use=True,
     )

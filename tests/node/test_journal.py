@@ -54,3 +54,10 @@ def test_one_line_an_event_from_its_level_on(level: str, events: list[str]) -> N
         assert "two\\nlines" in line
         assert not [c for c in done.stderr if not c.isprintable() and c != "\n"]
         assert "\\u001b[31m" in done.stderr
+
+
+@pytest.mark.parametrize("end", ["sys.stderr.close()", "os.close(2); os.dup2(os.open('/dev/full', os.O_WRONLY), 2)"])
+def test_a_journal_nobody_can_read_any_more_stops_no_work(end: str) -> None:
+    work = f"import os, sys\n{SAYING.replace('LEVEL', repr('info'))}\n{end}\nlog.info('unheard')\nprint('done')"
+    done = subprocess.run([sys.executable, "-c", work], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.stdout == "done\n", done.stderr

@@ -57,8 +57,8 @@ MUTANTS = {
     ),
     "no stamp compared in the hot cache": Mutant(
         "node/resolve/hot.py",
-        "        if entry.stamp == stamp and self._shared.current(\n",
-        "        if self._shared.current(\n",
+        "        if entry.stamp == stamp and self._current(entry.answer):\n",
+        "        if self._current(entry.answer):\n",
         STALE,
     ),
     "no stamp by the follower": Mutant(
