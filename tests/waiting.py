@@ -19,6 +19,7 @@ def wait_until(happened: Callable[[], object], what: str = "what was waited for"
     deadline = time.monotonic() + PATIENCE
     while not happened():
         assert time.monotonic() < deadline, f"in vain: {what}"
+        # Another process tells nobody; the outcome hangs on `happened` alone, the pause only leaves it the core.
         time.sleep(GLANCE)
 
 
