@@ -335,7 +335,9 @@ def _filing_text(row: Any) -> str:
         text += "，被停用 suspended"
     if filing is Filing.WAITING and row["unnamed"]:
         text += "：缺少企业资料 no particulars"
-    return f"{text}：{row['reason_zh']} {row['reason_en']}" if row["reason_zh"] or row["reason_en"] else text
+    # An officer's own words stand once for both languages.
+    reason = " ".join(dict.fromkeys(filter(None, (row["reason_zh"], row["reason_en"]))))
+    return f"{text}：{reason}" if reason else text
 
 
 def _parser() -> argparse.ArgumentParser:

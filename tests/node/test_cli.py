@@ -15,6 +15,7 @@ import pytest
 from node import cli
 from node.embedded import Servers
 from registry.account import Vault
+from registry.filing import Filing
 from registry.lookup import Lookup
 from registry.postgres.connection import open_pool
 from registry.steward import Steward
@@ -291,6 +292,15 @@ def test_a_firm_under_a_top_level_node_is_pending_until_it_is_approved(
     out = idnode("enterprise", "list")[1]
     assert "待审核  待报送 to be filed" in out
     assert "缺少" not in out
+
+
+@pytest.mark.parametrize(
+    ("zh", "en", "told"),
+    [("", "", ""), ("抽查", "抽查", "：抽查"), ("抽查", "audit", "：抽查 audit"), ("", "audit", "：audit")],
+)
+def test_a_reason_is_told_once_whatever_its_language(zh: str, en: str, told: str) -> None:
+    row = {"filing": Filing.REFUSED, "suspended": False, "unnamed": False, "reason_zh": zh, "reason_en": en}
+    assert cli._filing_text(row) == f"被驳回 refused{told}"
 
 
 def test_a_forgotten_top_level_node_is_enrolled_with_anew(idnode: Run, served: str) -> None:
