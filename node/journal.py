@@ -32,7 +32,7 @@ class _StandardError:
 
 
 def open_(level: str) -> None:
-    """Begins the journal at `level` (debug, info, warning, error)."""
+    """Begins the journal at `level` (debug, info, warning, error); opened again, every logger goes by the new level."""
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -43,5 +43,5 @@ def open_(level: str) -> None:
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         logger_factory=structlog.PrintLoggerFactory(cast(TextIO, _StandardError())),
-        cache_logger_on_first_use=True,
+        cache_logger_on_first_use=False,  # a cached logger would stay with the level it was first used under
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+import structlog
 
 from node.embedded import Embedded, Servers
 from registry.postgres.migrate import migrate
@@ -41,6 +42,13 @@ def program(need: Callable[[object, str], None]) -> Callable[[str], str]:
         return str(path)
 
     return find
+
+
+@pytest.fixture(autouse=True)
+def journal_closed() -> Iterator[None]:
+    """The journal is the process's: one test's command line opens it for no other test."""
+    yield
+    structlog.reset_defaults()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

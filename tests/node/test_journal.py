@@ -56,6 +56,19 @@ def test_one_line_an_event_from_its_level_on(level: str, events: list[str]) -> N
         assert "\\u001b[31m" in done.stderr
 
 
+def test_opened_again_every_logger_goes_by_the_new_level() -> None:
+    work = """
+import structlog
+from node import journal
+log = structlog.get_logger("test")
+for level in ("info", "debug", "info"):
+    journal.open_(level)
+    log.debug("small", under=level)
+"""
+    done = subprocess.run([sys.executable, "-c", work], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert [line.split()[-1] for line in done.stderr.splitlines()] == ["under=debug"]
+
+
 @pytest.mark.parametrize("end", ["sys.stderr.close()", "os.close(2); os.dup2(os.open('/dev/full', os.O_WRONLY), 2)"])
 def test_a_journal_nobody_can_read_any_more_stops_no_work(end: str) -> None:
     work = f"import os, sys\n{SAYING.replace('LEVEL', repr('info'))}\n{end}\nlog.info('unheard')\nprint('done')"
