@@ -11,12 +11,11 @@ import asyncpg
 
 from registry.account import Vault
 from registry.errors import NotInOfficeError, UnavailableError
-from registry.filing import Filing, Standing, Told, after
+from registry.filing import Told, after, in_review
 from registry.postgres import catalogue, filing, uplink
 from registry.postgres.connection import BROKEN, Connection, Pool, borrowed, cut
 from registry.postgres.filing import EnterpriseToFile, Route
-from registry.postgres.uplink import Standing as StreamStanding
-from registry.prefix import PrefixState
+from registry.postgres.uplink import Standing
 
 KEY_NAME: Final = "uplink"
 """What the node's sealed private key is bound to."""
@@ -64,7 +63,7 @@ class Clerk:
 
     # -- streams
 
-    async def standings(self, *, behind: bool) -> list[StreamStanding]:
+    async def standings(self, *, behind: bool) -> list[Standing]:
         """The streams the top-level node may be told of; only those with changes without receipt if `behind`."""
         async with borrowed(self._pool, "uplink") as connection:
             return await uplink.standings(connection, behind)
@@ -121,12 +120,11 @@ class Clerk:
         """The top-level node has taken the filing of a prefix; a prefix that was pending is in review now."""
         async with self._office() as connection:
             known = await filing.filed(connection, prefix)
-            if known is None or known.state is not Filing.WAITING:
+            if known is None:
                 return
-            await filing.set_filed(connection, known.prefix_no, Filing.IN_REVIEW, known.suspended)
-            here = await catalogue.prefix(connection, prefix, held=True)
-            if here is not None and here.state is PrefixState.PENDING:
-                await catalogue.set_state(connection, prefix, PrefixState.IN_REVIEW)
+            then = in_review(known.standing)
+            if then != known.standing:
+                await filing.bring(connection, known, then)
 
     async def take_in(self, told: Told, number: int | None = None) -> bool | None:
         """Does to a prefix what the top-level node has told, once a message of that number (None: it is no message,
@@ -136,15 +134,12 @@ class Clerk:
             if number is not None and not await filing.carry(connection, number):
                 return False
             known = await filing.filed(connection, told.prefix)
-            here = await catalogue.prefix(connection, told.prefix, held=True)
-            if known is None or here is None:
+            if known is None:
                 return None
-            now = Standing(here.state, known.state, known.suspended)
-            then = after(now, told, known.nonce)
-            if then == now:
+            then = after(known.standing, told, known.nonce)
+            if then == known.standing:
                 return False
-            await filing.set_filed(connection, known.prefix_no, then.filing, then.suspended, told.zh, told.en)
-            await catalogue.set_state(connection, told.prefix, then.state)
+            await filing.bring(connection, known, then, told.zh, told.en)
             return True
 
     async def verify_again(self, ent_id: str, prefix: str, number: int) -> bool:

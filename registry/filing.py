@@ -5,7 +5,7 @@ Names are those of the top-level interface drafts (ent_crt_code and so on); `Fil
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Final
 
@@ -129,11 +129,18 @@ _RULES: Final[dict[str, tuple[Callable[..., object], str, str]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How a prefix stands here and with the top-level node. `suspended`: stopped by its order."""
+    """How a prefix stands here and with the top-level node.
+
+    `suspended`: stopped by its order; `stopped_here`: and by its own operator, who opens it when that order is lifted.
+    """
 
     state: PrefixState
     filing: Filing
     suspended: bool = False
+    stopped_here: bool = False
+
+    def __post_init__(self) -> None:
+        assert self.suspended or not self.stopped_here
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,24 +162,38 @@ _UNDECIDED: Final = frozenset({PrefixState.PENDING, PrefixState.IN_REVIEW})
 
 def _approved(now: Standing) -> Standing:
     if now.state not in _UNDECIDED | {PrefixState.REFUSED}:
-        return Standing(now.state, Filing.APPROVED, now.suspended)
-    return Standing(PrefixState.STOPPED if now.suspended else PrefixState.ENABLED, Filing.APPROVED, now.suspended)
+        return replace(now, filing=Filing.APPROVED)
+    return replace(now, state=PrefixState.STOPPED if now.suspended else PrefixState.ENABLED, filing=Filing.APPROVED)
 
 
 def _refused(now: Standing) -> Standing:
     closed = now.state in _UNDECIDED | {PrefixState.ENABLED}
-    return Standing(PrefixState.REFUSED if closed else now.state, Filing.REFUSED, now.suspended)
+    return replace(now, state=PrefixState.REFUSED if closed else now.state, filing=Filing.REFUSED)
 
 
 def _suspended(now: Standing) -> Standing:
     # Only what has passed its audit is suspended: where we have not heard of that, we hear of it now.
     passed = _approved(now)
-    return Standing(PrefixState.STOPPED if passed.state.open else passed.state, Filing.APPROVED, True)
+    return replace(
+        passed,
+        state=PrefixState.STOPPED if passed.state.open else passed.state,
+        suspended=True,
+        stopped_here=passed.stopped_here if passed.suspended else passed.state is PrefixState.STOPPED,
+    )
 
 
 def _resumed(now: Standing) -> Standing:
-    opens = now.suspended and now.state is PrefixState.STOPPED and now.filing is Filing.APPROVED
-    return Standing(PrefixState.ENABLED if opens else now.state, now.filing, False)
+    closed_by_it = now.suspended and not now.stopped_here and now.state is PrefixState.STOPPED
+    opens = closed_by_it and now.filing is Filing.APPROVED
+    return Standing(PrefixState.ENABLED if opens else now.state, now.filing)
+
+
+def in_review(now: Standing) -> Standing:
+    """How a prefix that was to be filed stands once the top-level node has taken its filing."""
+    if now.filing is not Filing.WAITING:
+        return now
+    state = PrefixState.IN_REVIEW if now.state is PrefixState.PENDING else now.state
+    return replace(now, state=state, filing=Filing.IN_REVIEW)
 
 
 WORDS: Final[dict[str, Callable[[Standing], Standing]]] = {

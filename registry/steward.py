@@ -7,7 +7,7 @@ from typing import Any
 
 from registry.account import Account
 from registry.errors import NotApprovedError, TakenError, UnknownOutcomeError
-from registry.filing import Particulars, Standing, may_open
+from registry.filing import Particulars, may_open
 from registry.postgres import accounts, batches, catalogue, filing, templates, uplink
 from registry.postgres.accounts import Credentials
 from registry.postgres.batches import Batch
@@ -62,7 +62,7 @@ class Steward:
                 )
             state = PrefixState.PENDING if filed else PrefixState.ENABLED
             await catalogue.add_prefix(connection, prefix, number, state)
-            standing = await catalogue.prefix(connection, prefix)
+            standing = await catalogue.prefix(connection, prefix, held=True)
             if standing is None or standing.enterprise != number:
                 raise TakenError(f"前缀{prefix}已属于别的企业。 Prefix {prefix} belongs to another enterprise.")
             if filed and await filing.file_prefix(connection, standing.number) and not standing.state.open:
@@ -87,19 +87,19 @@ class Steward:
             await uplink.forget_toplevel(connection)
 
     async def set_prefix_state(self, prefix: str, state: PrefixState) -> int | None:
-        """Brings a prefix into `state`; its epoch, None when it is unknown.
+        """Brings a prefix into `state`; its epoch, None when it is unknown. What is stopped so, only this opens again.
 
         Raises NotApprovedError for one that would be enabled against what the top-level node has decided.
         """
         async with self._change() as connection, connection.transaction():
-            known = await filing.filed(connection, prefix) if state.open else None
-            if known is not None:
-                here = await catalogue.prefix(connection, prefix, held=True)
-                if here is not None and not may_open(Standing(here.state, known.state, known.suspended)):
-                    raise NotApprovedError(
-                        f"前缀{prefix}未获国家顶级节点批准或已被其停用。 "
-                        f"Prefix {prefix} is not approved, or is suspended, by the national top-level node."
-                    )
+            known = await filing.filed(connection, prefix)
+            if known is not None and state.open and not may_open(known.standing):
+                raise NotApprovedError(
+                    f"前缀{prefix}未获国家顶级节点批准或已被其停用。 "
+                    f"Prefix {prefix} is not approved, or is suspended, by the national top-level node."
+                )
+            if known is not None and state is PrefixState.STOPPED:
+                await filing.stop_here(connection, known.prefix_no)
             return await catalogue.set_state(connection, prefix, state)
 
     async def add_template(self, template: Template) -> bool:

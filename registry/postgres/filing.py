@@ -5,7 +5,8 @@ from typing import Any, Final
 
 import msgspec
 
-from registry.filing import Filing, Particulars
+from registry.filing import Filing, Particulars, Standing
+from registry.postgres import catalogue
 from registry.postgres.connection import Connection
 
 MOST: Final = 100
@@ -181,45 +182,52 @@ async def keep_nonce(connection: Connection, prefix_no: int, nonce: bytes) -> No
 
 @dataclass(frozen=True, slots=True)
 class Filed:
-    """How far a prefix has come."""
+    """A prefix that was taken up; `nonce` is that of the filing that stands."""
 
     prefix_no: int
-    state: Filing
-    suspended: bool
+    prefix: str
+    standing: Standing
     nonce: bytes
 
 
 async def filed(connection: Connection, prefix: str) -> Filed | None:
-    """The filing of that prefix, held until the transaction ends; None when it was never filed."""
+    """How that prefix stands, held until the transaction ends; None when it is unknown or was never taken up."""
+    here = await catalogue.prefix(connection, prefix, held=True)
+    if here is None:
+        return None
     row = await connection.fetchrow(
-        """
-        SELECT f.prefix_no, f.state, f.suspended, f.nonce FROM filing f
-        WHERE f.prefix_no = (SELECT number FROM prefix WHERE name = $1) FOR UPDATE
-        """,
-        prefix,
+        "SELECT state, suspended, stopped_here, nonce FROM filing WHERE prefix_no = $1 FOR UPDATE", here.number
     )
-    return Filed(row[0], Filing(row[1]), row[2], bytes(row[3])) if row else None
+    if row is None:
+        return None
+    return Filed(here.number, prefix, Standing(here.state, Filing(row[0]), row[1], row[2]), bytes(row[3]))
 
 
-async def set_filed(
-    connection: Connection, prefix_no: int, state: Filing, suspended: bool, zh: str = "", en: str = ""
-) -> None:
-    """What came of a filing; its receipt begins when the top-level node knows the prefix."""
+async def bring(connection: Connection, known: Filed, then: Standing, zh: str = "", en: str = "") -> None:
+    """Brings a prefix to stand so; its receipt begins when the top-level node knows it."""
     await connection.execute(
-        "UPDATE filing SET state = $2, suspended = $3, reason_zh = $4, reason_en = $5 WHERE prefix_no = $1",
-        prefix_no,
-        state,
-        suspended,
+        "UPDATE filing SET state = $2, suspended = $3, stopped_here = $4, reason_zh = $5, reason_en = $6 "
+        "WHERE prefix_no = $1",
+        known.prefix_no,
+        then.filing,
+        then.suspended,
+        then.stopped_here,
         zh,
         en,
     )
     await connection.execute(
         "INSERT INTO receipt (prefix_no, number, head, live) SELECT $1, 0, decode(repeat('00', 32), 'hex'), 0 "
         "WHERE $2::smallint <> $3::smallint ON CONFLICT DO NOTHING",
-        prefix_no,
-        state,
+        known.prefix_no,
+        then.filing,
         Filing.WAITING,
     )
+    await catalogue.set_state(connection, known.prefix, then.state)
+
+
+async def stop_here(connection: Connection, prefix_no: int) -> None:
+    """Its own operator stops a prefix: one that is suspended stays stopped when that is lifted."""
+    await connection.execute("UPDATE filing SET stopped_here = suspended WHERE prefix_no = $1", prefix_no)
 
 
 async def carry(connection: Connection, number: int) -> bool:

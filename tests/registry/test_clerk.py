@@ -221,6 +221,29 @@ async def test_an_administrator_cannot_open_what_is_suspended_or_refused(world: 
     assert await world.steward.set_prefix_state(PREFIX, PrefixState.ENABLED)
 
 
+async def test_a_prefix_its_operator_stopped_before_its_suspension_is_opened_by_him_alone(world: World):
+    clerk = await elected(world)
+    await approved(world, clerk)
+    await world.steward.set_prefix_state(PREFIX, PrefixState.STOPPED)
+    await clerk.take_in(Told(PREFIX, "suspended"), 1)
+    await clerk.take_in(Told(PREFIX, "resumed"), 2)
+    assert await standing(world) == (PrefixState.STOPPED, Filing.APPROVED, False)
+    assert await world.steward.set_prefix_state(PREFIX, PrefixState.ENABLED)
+    await clerk.take_in(Told(PREFIX, "suspended"), 3)
+    await clerk.take_in(Told(PREFIX, "resumed"), 4)
+    assert await standing(world) == (PrefixState.ENABLED, Filing.APPROVED, False)
+
+
+async def test_a_prefix_its_operator_stops_during_its_suspension_is_opened_by_him_alone(world: World):
+    clerk = await elected(world)
+    await approved(world, clerk)
+    await clerk.take_in(Told(PREFIX, "suspended", zh="违规", en="rules"), 1)
+    await world.steward.set_prefix_state(PREFIX, PrefixState.STOPPED)
+    assert (await world.steward.filings())[0]["reason_zh"] == "违规"
+    await clerk.take_in(Told(PREFIX, "resumed"), 2)
+    assert await standing(world) == (PrefixState.STOPPED, Filing.APPROVED, False)
+
+
 async def test_particulars_are_filed_again_when_they_change_or_an_order_says_so(world: World):
     clerk = await elected(world)
     number = await world.steward.enrol("新厂", "New", "leather", OTHER, PARTICULARS)

@@ -15,12 +15,15 @@ from registry.filing import (
     Standing,
     Told,
     after,
+    in_review,
     may_open,
 )
 from registry.prefix import PrefixState
 from tests.registry.world import PARTICULARS
 
-STANDINGS = [Standing(*each) for each in product(PrefixState, Filing, (False, True))]
+STANDINGS = [
+    Standing(*each) for each in product(PrefixState, Filing, (False, True), (False, True)) if each[2] or not each[3]
+]
 
 
 def test_whole_particulars_are_taken():
@@ -95,6 +98,15 @@ def test_the_way_of_a_prefix():
         assert now == wanted
 
 
+@pytest.mark.parametrize("now", STANDINGS)
+def test_a_filing_is_taken_once_and_closes_nothing(now: Standing):
+    then = in_review(now)
+    assert in_review(then) == then
+    assert then.filing is (Filing.IN_REVIEW if now.filing is Filing.WAITING else now.filing)
+    pending = now.filing is Filing.WAITING and now.state is PrefixState.PENDING
+    assert then.state is (PrefixState.IN_REVIEW if pending else now.state)
+
+
 def test_what_answers_an_earlier_filing_changes_nothing():
     now = Standing(PrefixState.IN_REVIEW, Filing.IN_REVIEW)
     assert after(now, Told("p", "refused", b"old"), b"new") == now
@@ -105,6 +117,20 @@ def test_a_prefix_stopped_by_its_own_operator_stays_stopped():
     stopped = Standing(PrefixState.STOPPED, Filing.IN_REVIEW)
     assert after(stopped, Told("p", "approved"), b"").state is PrefixState.STOPPED
     assert after(stopped, Told("p", "resumed"), b"").state is PrefixState.STOPPED
+
+
+@pytest.mark.parametrize("words", [["suspended", "resumed"], ["suspended", "suspended", "approved", "resumed"]])
+@pytest.mark.parametrize("state", [PrefixState.STOPPED, PrefixState.ENABLED])
+def test_lifting_a_suspension_brings_back_what_was_before_it(state: PrefixState, words: list[str]):
+    before = now = Standing(state, Filing.APPROVED)
+    for word in words:
+        now = after(now, Told("p", word), b"")
+    assert now == before
+
+
+def test_a_prefix_that_was_never_suspended_is_stopped_by_its_operator_alone():
+    with pytest.raises(AssertionError):
+        Standing(PrefixState.STOPPED, Filing.APPROVED, suspended=False, stopped_here=True)
 
 
 def test_what_an_administrator_may_open():

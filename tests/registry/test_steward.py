@@ -61,6 +61,7 @@ async def test_the_state_of_a_prefix(world: World):
     assert await world.steward.set_prefix_state(PREFIX, PrefixState.ENABLED) == stopped + 1
     assert await world.steward.set_prefix_state(OTHER, PrefixState.STOPPED) is None
     assert await world.steward.set_prefix_state("\0", PrefixState.STOPPED) is None
+    assert await world.steward.set_prefix_state("\0", PrefixState.ENABLED) is None
     assert await world.steward.catalogue_number() == stopped + 1
 
 
