@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from importlib import import_module
 from importlib.metadata import version
 from typing import Final
 
@@ -38,8 +39,14 @@ TROUBLES: Final = (SettingsError, TargetError, RegisteringError, CrowdError, Yar
 """What ends it with a sentence."""
 
 
+COMMANDS: Final = ("history", "reading")
+"""Further commands, each a room of its own: `python -m loadtest reading …`."""
+
+
 def main() -> int:
     """The exit code: 0 all right, 1 wrong answers, 2 nothing was measured."""
+    if sys.argv[1:] and sys.argv[1] in COMMANDS:
+        return int(import_module(f"loadtest.{sys.argv[1]}.__main__").main(sys.argv[2:]))
     try:
         settings = parse(sys.argv[1:], os.environ.get("IDNODE_PASSWORD", ""))
         told = asyncio.run(_told(settings))
@@ -160,9 +167,9 @@ async def _yardstick(settings: Settings, warmed: Tally | None) -> AsyncIterator[
         return
     answers = warmed.total if warmed else None
     octets = round(answers.octets / answers.answered) if answers and answers.answered else OCTETS
-    async with nginx(min(octets, OCTETS_MOST), workers=1) as address:
-        say(f"标尺 yardstick: nginx, http://{address}, {min(octets, OCTETS_MOST)} B")
-        yield address
+    async with nginx(min(octets, OCTETS_MOST), workers=1) as standing:
+        say(f"标尺 yardstick: nginx, http://{standing.address}, {min(octets, OCTETS_MOST)} B")
+        yield standing.address
 
 
 async def _turns(first: Run, settings: Settings, yardstick: Address | None) -> list[Turn]:

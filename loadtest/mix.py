@@ -91,8 +91,8 @@ class Questions:
     def __init__(self, world: World, mix: Mix, place: Place) -> None:
         self._world, self._place = world, place
         seed = f"{world.population.seed}/{place.round}/{place.number}"
-        self._classes = _drawn(Random(f"{seed}/mix"), list(mix.shares), list(mix.shares.values()))
-        self._ranks = _drawn(Random(f"{seed}/warm"), range(world.hot), zipf(world.hot, world.zipf))
+        self._classes = drawn(Random(f"{seed}/mix"), list(mix.shares), list(mix.shares.values()))
+        self._ranks = drawn(Random(f"{seed}/warm"), range(world.hot), zipf(world.hot, world.zipf))
         self._never, self._members = Random(f"{seed}/absent"), Random(f"{seed}/foreign")
         self._warm: dict[int, Ask] = {}
         self._batches = count()
@@ -176,7 +176,8 @@ def rows_body(handles: Sequence[str], serials: Sequence[str], numbers: Sequence[
     return msgspec.json.encode(rows)
 
 
-def _drawn(random: Random, among: Sequence[T], weights: Sequence[float]) -> Iterator[T]:
+def drawn(random: Random, among: Sequence[T], weights: Sequence[float]) -> Iterator[T]:
+    """Without end, each of `among` as often as its weight tells."""
     sums = list(accumulate(weights))
     while True:
         yield from random.choices(among, cum_weights=sums, k=DRAWN)

@@ -15,6 +15,7 @@ import tempfile
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -35,6 +36,14 @@ _PR_SET_PDEATHSIG: Final = 1  # <linux/prctl.h>
 
 class YardstickError(Exception):
     """There is no yardstick; the text is for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A yardstick that listens: where, and its topmost process."""
+
+    address: Address
+    pid: int
 
 
 def configuration(folder: Path, port: int, octets: int, workers: int) -> str:
@@ -60,7 +69,7 @@ location / {{ default_type application/json; return 200 "{"x" * octets}"; }}
 
 
 @asynccontextmanager
-async def nginx(octets: int, workers: int, port: int | None = None) -> AsyncIterator[Address]:
+async def nginx(octets: int, workers: int, port: int | None = None) -> AsyncIterator[Standing]:
     """Debian's nginx, until the block ends, with a body of `octets`. Raises YardstickError."""
     program = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
     if program is None:
@@ -74,7 +83,7 @@ async def nginx(octets: int, workers: int, port: int | None = None) -> AsyncIter
         )
         try:
             await _listening(process, address)
-            yield address
+            yield Standing(address, process.pid)
         finally:
             await _ended(process)
 
@@ -140,8 +149,8 @@ async def _stand(octets: int, workers: int, port: int | None) -> None:
     told = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, told.set)
-    async with nginx(octets, workers, port) as address:
-        print(f"http://{address}", flush=True)
+    async with nginx(octets, workers, port) as standing:
+        print(f"http://{standing.address}", flush=True)
         await told.wait()
 
 

@@ -1,4 +1,4 @@
-"""`python -m loadtest.history`: makes a world, sends the crowd and the faults, gathers the facts, asks the judge.
+"""`python -m loadtest history`: makes a world, sends the crowd and the faults, gathers the facts, asks the judge.
 
 The wiring and the command line; every decision is made elsewhere.
 """
@@ -12,7 +12,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
 from typing import Final
@@ -27,6 +27,7 @@ from loadtest.history.line import SECOND, Bounds
 from loadtest.history.population import Population
 from loadtest.history.timetable import STORM, USUAL, timetable
 from loadtest.history.world import World, WorldError, world
+from loadtest.nodes import NodeError
 from loadtest.wire import LostError, RefusedError
 
 GATED: Final = 1
@@ -39,9 +40,12 @@ END_SECONDS: Final = 90.0
 """How long the last calls and faults may take after their time."""
 
 
-def main() -> int:
-    """The verdict as exit code: 0 clean, 1 violated, 2 nothing proven or it could not run."""
-    options = _options()
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The verdict as exit code: 0 clean, 1 violated, 2 nothing proven or it could not run.
+
+    `arguments` are those of the process unless given.
+    """
+    options = _options(arguments)
     seed = secrets.randbelow(2**32) if options.seed is None else options.seed
     say(f"种子 seed {seed}, {options.seconds:g} s")
     try:
@@ -51,7 +55,7 @@ def main() -> int:
             data = Path(folder) / "data"
             data.mkdir(mode=0o755)
             run = asyncio.run(_run(options, seed, data))
-    except WorldError as error:
+    except (WorldError, NodeError) as error:
         say(str(error))
         return 2
     except (asyncio.CancelledError, KeyboardInterrupt):
@@ -69,8 +73,8 @@ def say(text: str) -> None:
     print(time.strftime("%T"), text, file=sys.stderr, flush=True)
 
 
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m loadtest.history", description="历史检查 the history checker")
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m loadtest history", description="历史检查 the history checker")
     add = parser.add_argument
     add("--seconds", type=float, default=60.0, help="运行秒数 how long the crowd calls (60)")
     add("--seed", type=int, help="随机种子 the seed of all chance (another each time)")
@@ -81,7 +85,7 @@ def _options() -> argparse.Namespace:
     add("--bound", type=float, default=1.5, help="他机读取时限秒数 bound for the other machine, seconds (1.5)")
     add("--watched", type=float, default=1.0, help="超过此秒数计为迟缓 counted as late beyond, seconds (1.0)")
     add("--storm", action="store_true", help="故障密集 faults as dense as can be")
-    return parser.parse_args()
+    return parser.parse_args(arguments)
 
 
 async def _run(options: argparse.Namespace, seed: int, data: Path) -> report.Run:
@@ -109,7 +113,7 @@ async def _live(
     until = int(options.seconds * SECOND)
     population = Population(made.prefixes, int(min(options.seconds / TURNS, TURN_MOST) * SECOND))
     crowd = Crowd(made.ports, made.token, population, clock, options.pause)
-    faults = Faults(made.roots, made.redis_url, clock, Random(f"{seed}/victims"))
+    faults = Faults(tuple(node.pid for node in made.nodes), made.redis_url, clock, Random(f"{seed}/victims"))
     weather = STORM if options.storm else USUAL
     plan = timetable(Random(f"{seed}/faults"), options.seconds, len(made.ports), weather)
     try:

@@ -7,13 +7,13 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from random import Random
 from typing import Final
 
 import redis.asyncio
 from redis.exceptions import RedisError
 
+from loadtest.effort import below
 from loadtest.history.timetable import Fault, FaultKind, Suffered
 
 PATIENCE: Final = 2.0
@@ -21,31 +21,6 @@ PATIENCE: Final = 2.0
 
 _PARTS: Final = {FaultKind.KILL_WORKER: "node.worker", FaultKind.KILL_FOLLOWER: "node.follower"}
 _STORES: Final = ("valkey-server", "redis-server")
-
-
-def below(root: int) -> list[tuple[int, str]]:
-    """Process number and command line of everything that descends from process `root`."""
-    children: dict[int, list[int]] = {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            # The name of a program may hold anything, a parenthesis too: what follows begins after the last one.
-            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-        except (OSError, IndexError):
-            continue
-        children.setdefault(parent, []).append(int(folder.name))
-    found, open_ = [], [root]
-    while open_:
-        for pid in children.get(open_.pop(), []):
-            open_.append(pid)
-            found.append((pid, _command(pid)))
-    return found
-
-
-def _command(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-    except OSError:
-        return ""
 
 
 class Faults:

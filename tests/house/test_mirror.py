@@ -28,6 +28,7 @@ ELSEWHERE = {
     "loadtest/alarm.py": "tests/loadtest/test_crowd.py",
     "loadtest/target.py": "tests/loadtest/test_settings.py",
     "loadtest/said.py": "tests/loadtest/test_history_crowd.py",
+    "loadtest/nodes.py": "tests/whole/test_reading.py",
     "loadtest/wire.py": "tests/loadtest/test_history_crowd.py",
     "loadtest/__main__.py": "tests/whole/test_load.py",
 }

@@ -43,16 +43,16 @@ async def silent(address: Address) -> bool:
 
 @pytest.mark.parametrize("octets", [1, 600, OCTETS_MOST])
 async def test_everything_is_answered_with_as_many_octets(octets: int) -> None:
-    async with nginx(octets, workers=1) as address:
-        assert await heard(address) == (200, octets)
-        assert await heard(address, "POST", b"x" * 3_000_000) == (200, octets)
-    assert await silent(address)
+    async with nginx(octets, workers=1) as standing:
+        assert await heard(standing.address) == (200, octets)
+        assert await heard(standing.address, "POST", b"x" * 3_000_000) == (200, octets)
+    assert await silent(standing.address)
 
 
 async def test_a_port_that_is_taken_is_a_sentence() -> None:
-    async with nginx(1, workers=1) as address:
+    async with nginx(1, workers=1) as standing:
         with pytest.raises(YardstickError, match="nginx"):
-            async with nginx(1, workers=1, port=address.port):
+            async with nginx(1, workers=1, port=standing.address.port):
                 pytest.fail("two of them on one port")
 
 

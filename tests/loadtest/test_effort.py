@@ -1,0 +1,44 @@
+"""Proves loadtest/effort.py: descendants are found with their command lines, and their work is counted."""
+
+import os
+import subprocess
+import sys
+import time
+
+from loadtest.effort import below, cpu, resident
+from tests.waiting import wait_until
+
+PARENT = (
+    "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(600)', 'grandchild (1)'])"
+)
+
+
+def test_descendants_are_found_with_their_words() -> None:
+    with subprocess.Popen([sys.executable, "-c", PARENT, "child"]) as child:
+        try:
+            wait_until(lambda: any("grandchild (1)" in command for _, command in below(child.pid)), "it is there")
+            assert len(below(child.pid)) == 1
+            assert {child.pid, *(pid for pid, _ in below(child.pid))} <= {pid for pid, _ in below(os.getpid())}
+        finally:
+            for pid, _ in below(child.pid):
+                os.kill(pid, 9)
+            child.kill()
+
+
+def test_work_is_counted() -> None:
+    before, begun = cpu([os.getpid()]), time.process_time()
+    while time.process_time() - begun < 0.05:
+        sum(range(1000))
+    assert cpu([os.getpid()]) - before >= 0.03
+
+
+def test_memory_is_told() -> None:
+    mine = resident(os.getpid())
+    assert mine is not None
+    assert 5_000_000 < mine < 5_000_000_000
+
+
+def test_who_is_gone_uses_nothing() -> None:
+    with subprocess.Popen(["true"]) as gone:
+        gone.wait()
+    assert (cpu([gone.pid]), resident(gone.pid), below(gone.pid)) == (0.0, None, [])
