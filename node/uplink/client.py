@@ -65,8 +65,8 @@ class Name:
 class TopLevelNode:
     """The top-level node at `url`. `now` gives milliseconds since 1970 UTC.
 
-    Every request raises AwayError (it may have been carried out); one that no other rule refuses with
-    NOT_AUTHORISED raises FencedError. `on_reach` is told of each whether anybody answered.
+    Every request raises AwayError (it may have been carried out) and FencedError. `on_reach` is told of each whether
+    anybody answered.
     """
 
     def __init__(self, session: aiohttp.ClientSession, url: str, name: Name, now: Callable[[], int]) -> None:
@@ -96,13 +96,22 @@ class TopLevelNode:
 
     async def ask(self, method: str, request: Message, kind: type[R], nonce: bytes = b"") -> Reply[R]:
         """The answer to `request`; raises FencedError for any NOT_AUTHORISED."""
-        reply = await self.ask_about(method, request, kind, nonce)
+        reply = await self._answer(method, request, kind, nonce)
         if reply.code == NOT_AUTHORISED:
             raise FencedError(reply.en)
         return reply
 
     async def ask_about(self, method: str, request: Message, kind: type[R], nonce: bytes = b"") -> Reply[R]:
-        """The answer to a request about something that may be another node's: NOT_AUTHORISED is an answer, too."""
+        """The answer to a request about something that may be another node's: NOT_AUTHORISED is an answer, too.
+
+        Raises FencedError only when it is our fence that is refused, of which Poll tells.
+        """
+        reply = await self._answer(method, request, kind, nonce)
+        if reply.code == NOT_AUTHORISED:
+            await self.ask("Poll", pb.PollRequest(), pb.PollResponse)
+        return reply
+
+    async def _answer(self, method: str, request: Message, kind: type[R], nonce: bytes) -> Reply[R]:
         nonce = nonce or self.nonce()
         assert self.public_key is not None
         octets = await self._sent(method, request, nonce)

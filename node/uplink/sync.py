@@ -337,15 +337,15 @@ class Sync:
     async def _file_enterprise(self, given: EnterpriseToFile) -> None:
         message = enterprise(given)
         check = pb.CheckEnterpriseRequest(ent_crt_code=message.ent_crt_code)
-        found = await self._about("CheckEnterprise", check, pb.CheckEnterpriseResponse)
+        found = await self._node.ask_about("CheckEnterprise", check, pb.CheckEnterpriseResponse)
         ent_id = sentence(found.message.ent_id)
         done: Reply[Any]
         if ent_id:
             update = pb.UpdateEnterpriseRequest(ent_id=ent_id, enterprise=message)
-            done = await self._about("UpdateEnterprise", update, pb.UpdateEnterpriseResponse)
+            done = await self._node.ask_about("UpdateEnterprise", update, pb.UpdateEnterpriseResponse)
         else:
             create = pb.CreateEnterpriseRequest(enterprise=message)
-            done = await self._about("CreateEnterprise", create, pb.CreateEnterpriseResponse)
+            done = await self._node.ask_about("CreateEnterprise", create, pb.CreateEnterpriseResponse)
             ent_id = sentence(done.message.ent_id)
         if done.ok and ent_id:
             await self._clerk.enterprise_filed(given, ent_id)
@@ -360,7 +360,7 @@ class Sync:
         nonce = self._node.nonce()
         await self._clerk.keep_nonce(prefix_no, nonce)
         request = pb.CreatePrefixRequest(ent_id=ent_id, prefix=prefix)
-        reply = await self._about("CreatePrefix", request, pb.CreatePrefixResponse, nonce)
+        reply = await self._node.ask_about("CreatePrefix", request, pb.CreatePrefixResponse, nonce)
         if reply.ok:
             await self._reviewing(prefix)
         elif reply.code != EXISTS or not await self._filed_before(prefix):
@@ -369,7 +369,7 @@ class Sync:
     async def _filed_before(self, prefix: str) -> bool:
         """Whether the top-level node has this filing already: its answer was lost, or an earlier life filed it."""
         check = pb.CheckPrefixRequest(prefix=prefix)
-        reply = await self._about("CheckPrefix", check, pb.CheckPrefixResponse)
+        reply = await self._node.ask_about("CheckPrefix", check, pb.CheckPrefixResponse)
         # What was refused may have been refused before this filing: it is filed, and its reason told, anew.
         if not reply.ok or not reply.message.yours or reply.message.state == pb.PREFIX_STATE_REFUSED:
             return False
@@ -387,13 +387,6 @@ class Sync:
         self._around.ring.ring()
         self._mail.set()
         log.info("prefix_in_review", prefix=prefix)
-
-    async def _about(self, method: str, request: Any, kind: Any, nonce: bytes = b"") -> Reply[Any]:
-        """Asks about something that may be another node's; raises FencedError if it is our fence that is refused."""
-        reply: Reply[Any] = await self._node.ask_about(method, request, kind, nonce)
-        if not reply.ok:
-            await self._node.ask("Poll", pb.PollRequest(), pb.PollResponse)
-        return reply
 
     # -- messages
 
@@ -461,7 +454,7 @@ class Sync:
             udp_port=route.udp_port,
             http_port=route.http_port,
         )
-        reply = await self._about("PutRoute", pb.PutRouteRequest(route=message), pb.PutRouteResponse)
+        reply = await self._node.ask_about("PutRoute", pb.PutRouteRequest(route=message), pb.PutRouteResponse)
         if reply.ok:
             await self._clerk.route_told(route)
         else:

@@ -94,13 +94,22 @@ async def test_a_refusal_is_an_answer_with_its_sentence(server: Scripted, node: 
     assert (reply.ok, reply.code, reply.zh, reply.en) == (False, 2303, "一句话", "a sentence")
 
 
-async def test_not_authorised_ends_the_tenure_unless_it_may_be_about_something_else(
-    server: Scripted, node: TopLevelNode
-):
-    server.answer = says(2201)
+async def test_not_authorised_ends_the_tenure_unless_it_is_about_something_else(server: Scripted, node: TopLevelNode):
+    answers = {"CheckPrefix": 2201, "PutRoute": 2304, "Poll": 2201}
+
+    async def answer(asked: signed.Asked) -> web.StreamResponse:
+        return await says(answers[asked.method])(asked)
+
+    server.answer = answer
+    check = ("CheckPrefix", pb.CheckPrefixRequest(), pb.CheckPrefixResponse)
     with pytest.raises(FencedError):
         await node.ask("Poll", pb.PollRequest(), pb.PollResponse)
-    assert (await node.ask_about("CheckPrefix", pb.CheckPrefixRequest(), pb.CheckPrefixResponse)).code == 2201
+    with pytest.raises(FencedError):
+        await node.ask_about(*check)
+    answers["Poll"] = 1300
+    assert (await node.ask_about(*check)).code == 2201
+    assert (await node.ask_about("PutRoute", pb.PutRouteRequest(), pb.PutRouteResponse)).code == 2304
+    assert [asked.method for asked in server.asked] == ["Poll", *["CheckPrefix", "Poll"] * 2, "PutRoute"]
 
 
 @pytest.mark.parametrize(
