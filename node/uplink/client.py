@@ -2,7 +2,8 @@
 
 import asyncio
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
@@ -81,11 +82,8 @@ class TopLevelNode:
         """Makes our key known; the key of the top-level node, believed at this first meeting."""
         request = pb.EnrolRequest(public_key=signed.public_key(self._name.key), name_zh=name_zh, name_en=name_en)
         nonce = self.nonce()
-        octets = await self._sent("Enrol", request, nonce)
-        try:
-            key = signed.introduced(octets, nonce)
-        except ProtoError as error:
-            raise AwayError("signature" if error.field == "signature" else "unreadable", error.en) from None
+        with self._reaching():
+            key = signed.introduced(await self._posted("Enrol", request, nonce), nonce)
         self.public_key = key
         return key
 
@@ -114,26 +112,25 @@ class TopLevelNode:
     async def _answer(self, method: str, request: Message, kind: type[R], nonce: bytes) -> Reply[R]:
         nonce = nonce or self.nonce()
         assert self.public_key is not None
-        octets = await self._sent(method, request, nonce)
-        try:
-            given = signed.answered(octets, self.public_key, nonce)
+        with self._reaching():
+            given = signed.answered(await self._posted(method, request, nonce), self.public_key, nonce)
+            if given.code == COMMAND_FAILED:
+                raise AwayError("status", given.en)
             message = kind.FromString(given.response if given.code < FAILED_FROM else b"")
-        except ProtoError as error:
-            raise AwayError("signature" if error.field == "signature" else "unreadable", error.en) from None
-        except DecodeError as error:
-            raise AwayError("unreadable", str(error)) from None
-        if given.code == COMMAND_FAILED:
-            raise AwayError("status", given.en)
         return Reply(given.code, given.zh, given.en, message)
 
-    async def _sent(self, method: str, request: Message, nonce: bytes) -> bytes:
+    @contextmanager
+    def _reaching(self) -> Iterator[None]:
+        """Tells whether what is done within was answered, and answered by the one we believe."""
         try:
-            octets = await self._posted(method, request, nonce)
+            yield
         except AwayError:
             self.on_reach(False)
             raise
+        except (ProtoError, DecodeError) as error:
+            self.on_reach(False)
+            raise _unread(error) from None
         self.on_reach(True)
-        return octets
 
     async def _posted(self, method: str, request: Message, nonce: bytes) -> bytes:
         asked = signed.Asked(
@@ -155,6 +152,12 @@ class TopLevelNode:
             text = octets[:200].decode(errors="replace")
             raise AwayError("status", f"{method}: HTTP {response.status} {text}")
         return octets
+
+
+def _unread(error: ProtoError | DecodeError) -> AwayError:
+    if isinstance(error, DecodeError):
+        return AwayError("unreadable", str(error))
+    return AwayError("signature" if error.field == "signature" else "unreadable", error.en)
 
 
 async def _bounded(response: aiohttp.ClientResponse) -> bytes:

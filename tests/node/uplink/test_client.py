@@ -193,7 +193,10 @@ async def test_whether_anybody_answered_is_told_of_each_request(server: Scripted
     server.answer = out_of_order
     with pytest.raises(AwayError):
         await node.ask("Heartbeat", pb.HeartbeatRequest(), pb.HeartbeatResponse)
+    server.answer = says(1000, key=STRANGER)
+    with pytest.raises(AwayError):
+        await node.ask("Heartbeat", pb.HeartbeatRequest(), pb.HeartbeatResponse)
     node._url = "http://127.0.0.1:1"
     with pytest.raises(AwayError):
         await node.ask("Heartbeat", pb.HeartbeatRequest(), pb.HeartbeatResponse)
-    assert told == [True, False, False], "a refusal is an answer, an outage is none"
+    assert told == [True, False, False, False], "a refusal is an answer; an outage is none, nor is a stranger's"
