@@ -15,7 +15,8 @@ from node.pool_watch import PoolWatch
 from node.stamps import Shared
 from node.uplink.client import FencedError, Name, TopLevelNode, session
 from node.uplink.counting import Counting
-from node.uplink.sync import Around, Sync
+from node.uplink.sync import Sync
+from node.uplink.tenure import Around, Tenure
 from node.uplink.voice import Voice
 from proto.signed import KEY_OCTETS
 from registry.account import Vault
@@ -66,7 +67,7 @@ class Office:
             node = TopLevelNode(asking, self._config.toplevel_url, name, clock.milliseconds)
             node.on_reach = lambda answered: self._around.meter.set(UPLINK_UNREACHABLE, not answered)
             try:
-                await Sync(clerk, node, self._around, random.Random(fence)).run()  # noqa: S311 - only spreads pauses
+                await Sync(Tenure(clerk, node, self._around), random.Random(fence)).run()  # noqa: S311 - only spreads pauses
             except (FencedError, NotInOfficeError) as error:
                 self._around.meter.count(UPLINK_FAILURES, "fence")
                 log.warning("voice_fenced", fence=fence, error=str(error))

@@ -1,6 +1,7 @@
 """What an answer of the top-level node means: a receipt for a stream, a message for a prefix. Pure.
 
-Nothing is done here; sync.py does what it says, and the registry judges what becomes of a prefix (registry/filing.py).
+Nothing is done here; streams.py and filings.py do what it says, and the registry judges what becomes of a prefix
+(registry/filing.py).
 """
 
 from dataclasses import dataclass

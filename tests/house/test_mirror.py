@@ -20,6 +20,7 @@ ELSEWHERE = {
     "registry/errors.py": "tests/registry/test_registrar.py",
     "node/house.py": "tests/node/listen/test_own_api.py",
     "node/toplevel/office.py": "tests/node/toplevel/test_audit.py",
+    "node/uplink/tenure.py": "tests/node/uplink/side.py",
     # Parts of one thing, proven where they work together.
     "node/uplink/__main__.py": "tests/node/uplink/test_sync.py",
     "node/server.py": "tests/node/test_embedded.py",

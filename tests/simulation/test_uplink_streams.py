@@ -64,7 +64,7 @@ class Rehearsal:
         mine.append(row(n, len(mine) + 1, head, self.chance.choice((1, 1, 3, 300))))
 
     def step(self, calm: bool) -> None:
-        """What sync.py does in one round, with a wire that may lose and repeat."""
+        """What streams.py does in one round, with a wire that may lose and repeat."""
         self.now += self.chance.choice((0.1, 1.0, 20.0))
         self.box.wake(self.now)
         for n, mine in self.rows.items():

@@ -1,0 +1,60 @@
+"""Proves node/uplink/filings.py under a top-level node that lies; under an honest one tests/whole/ does."""
+
+from node.uplink import filings
+from proto import uplink_pb2 as pb
+from registry.filing import Filing, Particulars
+from registry.postgres.filing import EnterpriseToFile
+from registry.prefix import PrefixState
+from tests.node.uplink.side import HUGE, Side, audit, order
+from tests.registry.world import PARTICULARS
+
+
+def test_every_particular_of_an_enterprise_is_told():
+    filed = EnterpriseToFile(1, "某厂", "Some", PARTICULARS, "", 1)
+    told = filings.enterprise(filed)
+    assert (told.ent_name_cn, told.ent_name_en) == ("某厂", "Some")
+    nested = {"contact": told.contact, "legal": told.legal_person}
+    for name in Particulars.__dataclass_fields__:
+        group, _, part = name.partition("_")
+        where, field = (nested[group], part) if group in nested else (told, name)
+        assert getattr(where, field) == getattr(PARTICULARS, name)
+
+
+async def test_a_filing_that_was_refused_while_its_answer_was_lost_is_filed_again_and_its_reason_kept(side: Side):
+    await side.clerk.to_file()
+    await side.clerk.keep_nonce(side.world.prefix_no, b"n" * 16)
+    refused = pb.CheckPrefixResponse(yours=True, available=True, state=pb.PREFIX_STATE_REFUSED)
+    nonces: list[bytes] = []
+    side.liar.says |= {
+        "CheckEnterprise": lambda _: (1000, pb.CheckEnterpriseResponse(ent_id="7" + HUGE)),
+        "UpdateEnterprise": lambda _: (1000, pb.UpdateEnterpriseResponse()),
+        "CheckPrefix": lambda _: (1000, refused),
+        "CreatePrefix": lambda _: (1001, pb.CreatePrefixResponse()),
+    }
+    await side.filings.file()
+    await side.filings.file()
+    assert side.liar.asked["CreatePrefix"] == 1
+    nonces.append(await side.world.one("SELECT nonce FROM filing"))
+    told = audit(1)
+    told.audit.nonce = nonces[0]
+    side.queue(told)
+    await side.messages.poll()
+    assert (await side.standing())[1:] == (Filing.REFUSED, False, "why")
+
+
+async def test_a_prefix_found_suspended_is_filed_once(side: Side):
+    suspended = pb.CheckPrefixResponse(yours=True, state=pb.PREFIX_STATE_SUSPENDED)
+    side.liar.says |= {
+        "CheckEnterprise": lambda _: (1000, pb.CheckEnterpriseResponse(ent_id="7")),
+        "UpdateEnterprise": lambda _: (1000, pb.UpdateEnterpriseResponse()),
+        "CheckPrefix": lambda _: (1000, suspended),
+        "CreatePrefix": lambda _: (filings.EXISTS, pb.CreatePrefixResponse()),
+        "Poll": lambda _: (1300, pb.PollResponse()),
+    }
+    while not await side.filings.file():
+        assert side.liar.asked["CreatePrefix"] < 3
+    assert (await side.standing())[:3] == (PrefixState.STOPPED, Filing.APPROVED, True)
+    resume = order(1, kind=pb.ORDER_KIND_RESUME_PREFIX)
+    side.queue(resume)
+    await side.messages.poll()
+    assert (await side.standing())[:3] == (PrefixState.ENABLED, Filing.APPROVED, False)

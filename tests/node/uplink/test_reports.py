@@ -1,0 +1,66 @@
+"""Proves node/uplink/reports.py under a top-level node that lies; under an honest one tests/whole/ does."""
+
+from node.metrics import UPLINK_QUEUE
+from node.uplink import reports
+from proto import uplink_pb2 as pb
+from registry.clerk import count_resolutions
+from tests.node.uplink.side import Side
+from tests.registry.world import PREFIX, request
+
+
+async def test_a_heartbeat_says_how_far_behind_it_is_and_has_messages_fetched(side: Side):
+    await side.approve()
+    await side.world.write(request("create", "A"))
+    told: list[pb.HeartbeatRequest] = []
+    waiting = 0
+
+    def heartbeat(given: pb.HeartbeatRequest) -> tuple[int, pb.HeartbeatResponse]:
+        told.append(given)
+        return 1000, pb.HeartbeatResponse(messages=waiting)
+
+    side.liar.says["Heartbeat"] = heartbeat
+    await side.reports.heartbeat()
+    assert not side.mail.is_set()
+    waiting = 1
+    assert await side.reports.heartbeat() == reports.HEARTBEAT_SECONDS
+    assert side.mail.is_set()
+    assert (told[0].machine, told[0].unreceipted) == ("one", 2)
+    assert told[0].oldest_unreceipted > 0
+    await side.reports.measure()
+    assert side.totals.gauge(UPLINK_QUEUE) == 2
+
+
+async def test_windows_are_told_until_they_are_taken(side: Side):
+    await side.approve()
+    await count_resolutions(side.world.pool, "one", {side.world.prefix_no: (5, 2)}, 0, 300)
+    told: list[tuple[str, int, int]] = []
+    code = 2306
+
+    def statistics(given: pb.ReportStatisticsRequest) -> tuple[int, pb.ReportStatisticsResponse]:
+        told.extend((window.prefix, window.resolved, window.resolve_failed) for window in given.windows)
+        return code, pb.ReportStatisticsResponse()
+
+    side.liar.says["ReportStatistics"] = statistics
+    assert await side.reports.statistics() > 0
+    code = 1000
+    assert await side.reports.statistics() == 0
+    assert await side.reports.statistics() > 0
+    assert told == [(PREFIX, 5, 2)] * 2
+
+
+async def test_routes_are_told_until_they_are_taken(side: Side):
+    await side.approve()
+    told: list[pb.Route] = []
+
+    def route(given: pb.PutRouteRequest) -> tuple[int, pb.PutRouteResponse]:
+        told.append(given.route)
+        return 1000, pb.PutRouteResponse()
+
+    side.liar.says["PutRoute"] = route
+    for _ in range(2):
+        assert await side.reports.routes() == reports.ROUTE_SECONDS
+    config = side.around.config
+    assert [(each.prefix, each.serial, each.address, each.http_port) for each in told] == [
+        (config.prefix, 1, "127.0.0.1", config.http_port),
+        (PREFIX, 1, "127.0.0.1", config.http_port),
+    ]
