@@ -39,7 +39,7 @@ TROUBLES: Final = (SettingsError, TargetError, RegisteringError, CrowdError, Yar
 """What ends it with a sentence."""
 
 
-COMMANDS: Final = ("history", "reading")
+COMMANDS: Final = ("history", "reading", "writing")
 """Further commands, each a room of its own: `python -m loadtest reading …`."""
 
 

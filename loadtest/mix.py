@@ -96,12 +96,13 @@ class Questions:
         self._never, self._members = Random(f"{seed}/absent"), Random(f"{seed}/foreign")
         self._warm: dict[int, Ask] = {}
         self._batches = count()
+        self._singles = count()
         head = f"Host: {world.host}\r\nUser-Agent: idnode-loadtest\r\n"
         self._get = f" HTTP/1.1\r\n{head}Accept: */*\r\n\r\n".encode()
         self._post = (
-            f"POST /identityv2/data/batchCreate HTTP/1.1\r\n{head}Authorization: Bearer {world.token}\r\n"
+            f" HTTP/1.1\r\n{head}Authorization: Bearer {world.token}\r\n"
             "Content-Type: application/json\r\nContent-Length: "
-        ).encode()
+        )
         self._cold = place.cold_from + place.number
         self.cold_reached = place.cold_from
         """One more than the highest rank among the cold members this place has asked for; every `of`-th is its own."""
@@ -157,7 +158,19 @@ class Questions:
         serials = [f"NEW-{place.run}-{place.round}-{place.number}-{number}-{row}" for row in range(world.rows)]
         handles = [f"{prefix}/{serial}" for serial in serials]
         octets = rows_body(handles, serials, range(number * world.rows, (number + 1) * world.rows))
-        return Ask("batch", self._post + str(len(octets)).encode() + b"\r\n\r\n" + octets, handles)
+        return Ask("batch", self._posted("/identityv2/data/batchCreate", octets), handles)
+
+    def single(self) -> Ask:
+        """The registration of one identifier nobody registered before."""
+        world, place = self._world, self._place
+        number = next(self._singles)
+        serial = f"ONE-{place.run}-{place.round}-{place.number}-{number}"
+        handle = f"{world.population.prefixes[number % len(world.population.prefixes)]}/{serial}"
+        octets = rows_body((handle,), (serial,), (number,))[1:-1]
+        return Ask("single", self._posted("/identityv2/data", octets), (handle,), serial)
+
+    def _posted(self, path: str, octets: bytes) -> bytes:
+        return f"POST {path}{self._post}{len(octets)}\r\n\r\n".encode() + octets
 
 
 def rows_body(handles: Sequence[str], serials: Sequence[str], numbers: Sequence[int]) -> bytes:
@@ -220,8 +233,15 @@ class _Envelope(msgspec.Struct):
     data: list[_Row] | None = None
 
 
+class _Success(msgspec.Struct):
+    """An answer of the SNMS OpenAPI to one registration."""
+
+    status: int
+
+
 _resolved: Final = msgspec.json.Decoder(_Resolved).decode
 _envelope: Final = msgspec.json.Decoder(_Envelope).decode
+_success: Final = msgspec.json.Decoder(_Success).decode
 
 
 def _found(ask: Ask, response: Response) -> str:
@@ -262,6 +282,10 @@ def _registered(ask: Ask, response: Response) -> str:
     return next((f"row {row.handle}: {row.msg}" for row in answer.data if row.msg != "success"), "")
 
 
+def _taken(_: Ask, response: Response) -> str:
+    return "" if response.status == 200 and _success(response.body).status == 1 else "not taken"
+
+
 class Class(NamedTuple):
     """One class of the mix: what it is called for people, how it is asked, what its answer must be."""
 
@@ -277,6 +301,7 @@ CLASSES: Final[Mapping[str, Class]] = {
     "absent": Class("无：从未注册的", "never registered", Questions.absent, _absent),
     "foreign": Class("外：别的节点的", "of another node", Questions.foreign, _elsewhere),
     "batch": Class("批：批量注册", "batch registration", Questions.batch, _registered),
+    "single": Class("单：逐个注册", "registration, one by one", Questions.single, _taken),
 }
 """The classes by the names of the mix."""
 

@@ -111,6 +111,18 @@ def coded(code: int, handle: str = H) -> bytes:
     return json.dumps({"responseCode": code, "handle": handle}).encode()
 
 
+def test_a_single_registers_a_new_name_each_time() -> None:
+    asked = [questions(number=number, of=2) for number in (0, 1)]
+    singles = [each.ask("single") for each in asked for _ in range(3)]
+    assert len({ask.handles[0] for ask in singles}) == 6
+    head, _, body = singles[0].octets.partition(b"\r\n\r\n")
+    assert head.startswith(b"POST /identityv2/data HTTP/1.1\r\n")
+    assert f"Content-Length: {len(body)}".encode() in head.split(b"\r\n")
+    row = json.loads(body)
+    assert (row["handle"], len(row["value"])) == (singles[0].handles[0], len(ITEMS))
+    assert row["value"][0]["data"]["value"] == singles[0].serial
+
+
 def batch(*rows: tuple[str, str], status: int = 1) -> bytes:
     return json.dumps({"status": status, "data": [{"handle": h, "msg": m} for h, m in rows]}).encode()
 
@@ -123,6 +135,7 @@ RIGHT = [
     ("foreign", 404, coded(100)),
     ("foreign", 400, coded(301)),
     ("batch", 200, batch((H, "success"))),
+    ("single", 200, b'{"status":1,"message":"success","data":true}'),
 ]
 WRONG = [
     ("warm", 404, coded(100), "not found"),
@@ -144,6 +157,9 @@ WRONG = [
     ("batch", 200, batch((H, "success"), (H, "success")), "rows of other identifiers"),
     ("batch", 200, b'{"status":-1,"data":null}', "not taken"),
     ("batch", 401, batch((H, "success")), "not taken"),
+    ("single", 200, b'{"status":0,"message":"","data":null}', "not taken"),
+    ("single", 503, b'{"status":1}', "not taken"),
+    ("single", 200, b"[]", "unreadable"),
 ]
 
 

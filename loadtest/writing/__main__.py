@@ -1,0 +1,306 @@
+"""`python -m loadtest writing`: the node's writing beside PostgreSQL's own, in turn, told as ratios.
+
+The wiring and the command line; what each side does is said in files of its own. docs/loadtest.md says what it means.
+"""
+
+import argparse
+import asyncio
+import json
+import re
+import secrets
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from loadtest.crowd import CrowdError
+from loadtest.mix import Mix, Place
+from loadtest.mix import World as Asked
+from loadtest.nodes import NodeError, up
+from loadtest.population import Population
+from loadtest.processes import Run, ran
+from loadtest.registering import RegisteringError, Registrar
+from loadtest.tally import Tally
+from loadtest.target import Address, Target, TargetError, from_ready
+from loadtest.wire import Connection, LostError, RefusedError
+from loadtest.writing import report
+from loadtest.writing.bare import Bare, bare_table
+from loadtest.writing.batches import made, sent
+from loadtest.writing.importing import imported, write_file
+from loadtest.writing.pgbench import inserted
+from loadtest.writing.problem import WritingError
+from loadtest.writing.report import Pair, Part
+from loadtest.writing.shares import a_row, spent
+
+COLD: Final = 50.0
+"""Cold reads a second beside a storm: enough for a p99 of some seconds, too few to be a load of their own."""
+HOT: Final = 1000
+RECEIPTS_MOST: Final = 120.0
+"""Seconds the top-level node's receipts are waited for after an import."""
+GLANCE: Final = 0.25
+"""Seconds between two looks at how many changes still wait for theirs."""
+_QUEUE: Final = re.compile(r"^idnode_uplink_queue_changes(?:\{[^}]*\})? ([0-9.e+]+)$", re.MULTILINE)
+TROUBLES: Final = (WritingError, NodeError, TargetError, RegisteringError, CrowdError, LostError, RefusedError)
+"""What ends it with a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The node that is measured: where it is, its data folder, its topmost process, its database, and a token."""
+
+    target: Target
+    data: Path
+    root: int
+    database_url: str
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """An option that takes a number: its default and bounds, and what it is."""
+
+    default: float
+    least: float
+    most: float
+    about: str
+
+
+NUMBERS: Final = {
+    "pairs": Number(3, 1, 100, "轮数 turns of both sides"),
+    "connections": Number(2, 1, 64, "批量写入的连接数 connections that send batches, or COPY"),
+    "batches": Number(40, 1, 10_000, "每轮的批数 batches of a turn"),
+    "rows": Number(1000, 1, 2000, "每批的行数 rows of a batch"),
+    "clients": Number(64, 1, 90, "逐个注册的客户数 clients that register one at a time"),
+    "seconds": Number(6.0, 1.0, 3600.0, "逐个注册与风暴每轮的秒数 seconds of a turn of singles or a storm"),
+    "import-rows": Number(50_000, 1000, 20_000_000, "导入的行数 rows of an import"),
+    "storm": Number(4, 1, 64, "风暴的连接数 connections of a storm"),
+    "workers": Number(2, 1, 64, "自己启动的节点的工作进程数 workers of a node of its own"),
+}
+"""The options that take a number."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit code: 0 measured, 2 not. `arguments` are those of the process unless given."""
+    options = _options(arguments)
+    try:
+        parts = asyncio.run(_measured(options))
+    except TROUBLES as error:
+        print(error, file=sys.stderr)
+        return 2
+    except ExceptionGroup as group:
+        print(group.exceptions[0], file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("已中止。 Stopped.", file=sys.stderr)
+        return 2
+    print(report.table(parts))
+    if options.report:
+        settings = {name: value for name, value in vars(options).items() if name not in {"report", "data"}}
+        text = json.dumps(report.document(parts, settings), ensure_ascii=False, indent=1)
+        options.report.write_text(text + "\n", encoding="utf-8")
+    return 0
+
+
+def say(text: str) -> None:
+    """A line on how far it is, apart from the result."""
+    print(time.strftime("%T"), text, file=sys.stderr, flush=True)
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    about = "写入与PostgreSQL自己的轮流比较。 Writing, in turn with PostgreSQL's own."
+    parser = argparse.ArgumentParser(prog="python -m loadtest writing", description=about)
+    add = parser.add_argument
+    add("--data", type=Path, help="运行中的up的数据目录；不给则自己启动一个 of a running up; else one is started")
+    add("--parts", default=",".join(PARTS), help="比较什么 what is compared (%(default)s)")
+    add("--report", type=Path, metavar="FILE", help="结果写成JSON the result as JSON")
+    for name, number in NUMBERS.items():
+        about = f"{number.about} ({number.default:g}; {number.least:g}…{number.most:g})"
+        add(f"--{name}", type=type(number.default), default=number.default, metavar="N", help=about)
+    given = parser.parse_args(arguments)
+    for name, number in NUMBERS.items():
+        if not number.least <= getattr(given, name.replace("-", "_")) <= number.most:
+            parser.error(f"--{name}: {number.least:g}…{number.most:g}")
+    if unknown := set(given.parts.split(",")) - PARTS.keys():
+        parser.error(f"--parts: {', '.join(unknown)}")
+    return given
+
+
+async def _measured(options: argparse.Namespace) -> list[Part]:
+    async with _node(options) as place, bare_table(place.database_url) as bare:
+        parts = []
+        for name in options.parts.split(","):
+            say(name)
+            parts.append(await PARTS[name](options, place, bare))
+        return parts
+
+
+@asynccontextmanager
+async def _node(options: argparse.Namespace) -> AsyncIterator[Site]:
+    """The node of `--data`, or one of our own in a folder that goes with it."""
+    if options.data:
+        yield await _place(options.data)
+        return
+    with tempfile.TemporaryDirectory(prefix="idnode-writing-") as name:
+        data = _passable(Path(name))
+        async with up(data, options.workers):
+            yield await _place(data)
+
+
+def _passable(folder: Path) -> Path:
+    """The data folder in `folder`. Embedded servers may run as another user, who must be able to pass."""
+    folder.chmod(0o755)
+    data = folder / "data"
+    data.mkdir(mode=0o755)
+    return data
+
+
+async def _place(data: Path) -> Site:
+    """What the files of an `up` say of it, signed in."""
+    target = from_ready(data / "ready.json")
+    try:
+        servers: Any = json.loads((data / "servers.json").read_text(encoding="utf-8"))
+        root = int(json.loads((data / "ready.json").read_text(encoding="utf-8"))["pid"])
+    except (OSError, ValueError, KeyError) as error:
+        raise WritingError(f"{data}: {error}") from None
+    registrar = Registrar(target.node)
+    await registrar.sign_in(target.username, target.password)
+    # One member under each prefix: with it comes the template.
+    population = Population(target.prefixes, 0, 1000 * len(target.prefixes))
+    await registrar.register(population, lambda _: None)
+    return Site(target, data, root, servers["database_url"], registrar.token)
+
+
+async def _batches(options: argparse.Namespace, place: Site, bare: Bare) -> Part:
+    pairs = []
+    notes: dict[str, float] = {}
+    rows = options.batches * options.rows
+    for _ in range(options.pairs):
+        batches = made(place.target.prefixes, secrets.token_hex(4), options.batches, options.rows)
+        before = spent(place.root)
+        took = await sent(place.target.node, place.token, batches, options.connections)
+        notes = _shares(before, place, rows)
+        groups = [await bare.rows(batch) for batch in batches]
+        pairs.append(Pair(rows / took, rows / await bare.copied(groups, options.connections)))
+        say(f"{pairs[-1].ours:,.0f} : {pairs[-1].theirs:,.0f}")
+    return Part("batches", "批量注册÷COPY，行/秒", "batchCreate by COPY, rows/s", pairs, notes)
+
+
+def _shares(before: Counter[str], place: Site, rows: int) -> dict[str, float]:
+    return {f"CPU µs {kind}": each for kind, each in a_row(before, spent(place.root), rows).items()}
+
+
+async def _singles(options: argparse.Namespace, place: Site, bare: Bare) -> Part:
+    pairs, all_ = [], Tally()
+    shares: dict[str, float] = {}
+    like = made(place.target.prefixes[:1], secrets.token_hex(4), 1, 1)
+    await sent(place.target.node, place.token, like, 1)
+    for turn in range(options.pairs):
+        before = spent(place.root)
+        tally = await ran(_run(options, place, {"single": 1.0}, options.clients), 1)
+        _check(tally)
+        shares = _shares(before, place, tally.total.answered)
+        theirs = await inserted(place.database_url, bare, like[0], options.clients, options.seconds, turn)
+        pairs.append(Pair(tally.total.answered / tally.seconds, theirs))
+        say(f"{pairs[-1].ours:,.0f} : {pairs[-1].theirs:,.0f}")
+        all_.merge(tally)
+    notes = shares | {
+        f"ms p{share * 100:g}": (all_.total.latency.percentile(share) or 0.0) * 1000 for share in (0.5, 0.99)
+    }
+    return Part("singles", "逐个注册÷pgbench，个/秒", "one at a time by pgbench, per s", pairs, notes)
+
+
+async def _import(options: argparse.Namespace, place: Site, bare: Bare) -> Part:
+    rows, prefix = options.import_rows, place.target.prefixes[0]
+    with tempfile.TemporaryDirectory(prefix="idnode-import-") as folder:
+        file = Path(folder) / "rows.csv"
+        await asyncio.to_thread(write_file, file, rows)
+        done = await imported(file, place.data, prefix, secrets.token_hex(4))
+    receipts = await _receipts(place)
+    # The same number of rows such as these; all of them at once would not be flat in our own memory.
+    batches = made((prefix,), secrets.token_hex(4), options.batches, options.rows)
+    await sent(place.target.node, place.token, batches, options.connections)
+    groups = [await bare.rows(batch) for batch in batches]
+    took = await bare.copied(groups, options.connections)
+    pair = Pair(rows / done.seconds, len(batches) * options.rows / took)
+    notes = {"MB ¼": done.quarter, "MB max": done.most, "s 回执 receipts": receipts}
+    return Part("import", "导入÷COPY，行/秒", "idnode import by COPY, rows/s", [pair], notes)
+
+
+async def _receipts(place: Site) -> float:
+    """Seconds until no change waits for the top-level node any more; RECEIPTS_MOST when some still do."""
+    began = time.perf_counter()
+    while (passed := time.perf_counter() - began) < RECEIPTS_MOST:
+        found = _QUEUE.search(await _metrics(place.target.operator))
+        if found and float(found[1]) == 0:
+            return passed
+        await asyncio.sleep(GLANCE)
+    return RECEIPTS_MOST
+
+
+async def _metrics(operator: Address | None) -> str:
+    if operator is None:
+        raise WritingError("不知道运维端口。 The operator port is not known.")
+    connection = await Connection.open(operator.port, operator.host)
+    try:
+        return (await connection.ask("GET", "/metrics", {})).body.decode(errors="replace")
+    finally:
+        await connection.close()
+
+
+async def _storm(options: argparse.Namespace, place: Site, bare: Bare) -> Part:
+    """Hot reads beside a storm of batches, by hot reads alone; cold ones come at their own times beside it."""
+    pairs, cold, rows, seconds = [], Tally(), 0, 0.0
+    hot = _run(options, place, {"warm": 1.0}, options.clients)
+    _check(await ran(replace(hot, seconds=1.0), 1))
+    for turn in range(options.pairs):
+        quiet = await ran(hot, 1)
+        stormy, others, batches = await asyncio.gather(
+            ran(hot, 1),
+            ran(replace(_run(options, place, {"cold": 1.0}, 16), rate=COLD, place=_stand(turn, cold.cold_reached)), 1),
+            ran(_run(options, place, {"batch": 1.0}, options.storm), 1),
+        )
+        for tally in (quiet, stormy, others, batches):
+            _check(tally)
+        pairs.append(Pair(stormy.total.answered / stormy.seconds, quiet.total.answered / quiet.seconds))
+        say(f"{pairs[-1].ours:,.0f} : {pairs[-1].theirs:,.0f}")
+        cold.merge(others)
+        rows, seconds = rows + batches.total.answered * options.rows, seconds + batches.seconds
+    notes = {f"ms cold p{s * 100:g}": (cold.total.latency.percentile(s) or 0.0) * 1000 for s in (0.5, 0.99)}
+    notes["行/秒 rows/s"] = rows / seconds
+    return Part("storm", "热读，风暴中÷平静时", "hot reads in a storm by quiet ones", pairs, notes)
+
+
+def _stand(turn: int, cold_from: int = 0) -> Place:
+    return Place(run=secrets.token_hex(4), round=turn, number=0, of=1, cold_from=cold_from)
+
+
+def _run(options: argparse.Namespace, place: Site, shares: Mapping[str, float], connections: int) -> Run:
+    """As many requests of these classes as `connections` carry."""
+    target = place.target
+    population = Population(target.prefixes, 0, 1000 * len(target.prefixes))
+    asked = Asked(population, HOT, 1.0, options.rows, "", place.token, str(target.node))
+    where = (target.node.host, target.node.port)
+    return Run(*where, connections, None, options.seconds, asked, Mix(shares), _stand(1))
+
+
+def _check(tally: Tally) -> None:
+    total = tally.total
+    if total.wrong or not total.answered:
+        raise WritingError(f"答错 wrong: {total.wrong}, 答对 right: {total.answered}; {tally.examples}")
+
+
+PARTS: Final[Mapping[str, Callable[[argparse.Namespace, Site, Bare], Awaitable[Part]]]] = {
+    "batches": _batches,
+    "singles": _singles,
+    "storm": _storm,
+    "import": _import,
+}
+"""What can be compared, by name."""
+
+if __name__ == "__main__":
+    sys.exit(main())

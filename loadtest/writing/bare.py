@@ -1,0 +1,88 @@
+"""What PostgreSQL does by itself with the rows the node has written: COPY into a table of the same shape.
+
+The table is made beside the node's own, in the same database, and goes with the run. Rules are never here.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import asyncpg
+
+from loadtest.writing.batches import Batch
+from loadtest.writing.problem import WritingError
+
+TABLE: Final = "loadtest_bare"
+"""Shaped like the node's `record`, its indexes included."""
+_ROWS: Final = """
+    SELECT r.* FROM record r JOIN prefix p ON p.number = r.prefix_no
+    WHERE p.name = $1 AND r.suffix = ANY ($2) ORDER BY r.suffix
+"""
+_SHAPE: Final = """
+    SELECT attname FROM pg_attribute
+    WHERE attrelid = 'record'::regclass AND attnum > 0 AND NOT attisdropped AND attgenerated = '' ORDER BY attnum
+"""
+
+Row = tuple[Any, ...]
+
+
+@asynccontextmanager
+async def bare_table(url: str) -> AsyncIterator["Bare"]:
+    """The table, empty, until the block ends. Raises WritingError when the database cannot be reached."""
+    try:
+        connection = await asyncpg.connect(url)
+    except (OSError, asyncpg.PostgresError) as error:
+        raise WritingError(f"数据库连不上：{error}。 The database cannot be reached: {error}.") from None
+    try:
+        await connection.execute(f"DROP TABLE IF EXISTS {TABLE}; CREATE TABLE {TABLE} (LIKE record INCLUDING ALL)")
+        columns = tuple(row[0] for row in await connection.fetch(_SHAPE))
+        yield Bare(url, connection, columns)
+    finally:
+        await connection.execute(f"DROP TABLE IF EXISTS {TABLE}")
+        await connection.close()
+
+
+class Bare:
+    """The bare table; `columns` are those of `record`, in order."""
+
+    def __init__(self, url: str, connection: Any, columns: tuple[str, ...]) -> None:
+        self._url, self._connection, self.columns = url, connection, columns
+
+    async def rows(self, batch: Batch) -> list[Row]:
+        """What the node has written for a batch, as it stands in its table."""
+        found = await self._connection.fetch(_ROWS, batch.prefix, list(batch.serials))
+        if len(found) != len(batch.serials):
+            raise WritingError(f"{len(found)} ≠ {len(batch.serials)}: {batch.prefix}")
+        return [tuple(row[column] for column in self.columns) for row in found]
+
+    async def literals(self, batch: Batch) -> dict[str, str]:
+        """The first row of a batch as SQL, by column."""
+        row = await self._connection.fetchrow(
+            f"SELECT {', '.join(f'quote_nullable({c}::text) AS {c}' for c in self.columns)} "  # noqa: S608 - our own names
+            "FROM record WHERE prefix_no = (SELECT number FROM prefix WHERE name = $1) AND suffix = $2",
+            batch.prefix,
+            batch.serials[0],
+        )
+        return dict(row)
+
+    async def copied(self, groups: Sequence[Sequence[Row]], connections: int) -> float:
+        """Seconds until every group of rows was copied by itself, over so many connections at once."""
+        waiting = deque(groups)
+
+        async def some(connection: Any) -> None:
+            while waiting:
+                await connection.copy_records_to_table(TABLE, records=waiting.popleft(), columns=self.columns)
+
+        opened = [await asyncpg.connect(self._url) for _ in range(connections)]
+        try:
+            began = time.perf_counter()
+            async with asyncio.TaskGroup() as group:
+                for connection in opened:
+                    group.create_task(some(connection))
+            return time.perf_counter() - began
+        finally:
+            for connection in opened:
+                await connection.close()
