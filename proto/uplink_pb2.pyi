@@ -435,8 +435,20 @@ class ReportStatisticsRequest(_message.Message):
     def __init__(self, windows: _Optional[_Iterable[_Union[Window, _Mapping]]] = ...) -> None: ...
 
 class ReportStatisticsResponse(_message.Message):
-    __slots__ = ()
-    def __init__(self) -> None: ...
+    __slots__ = ("refused",)
+    REFUSED_FIELD_NUMBER: _ClassVar[int]
+    refused: _containers.RepeatedCompositeFieldContainer[RefusedWindow]
+    def __init__(self, refused: _Optional[_Iterable[_Union[RefusedWindow, _Mapping]]] = ...) -> None: ...
+
+class RefusedWindow(_message.Message):
+    __slots__ = ("place", "zh", "en")
+    PLACE_FIELD_NUMBER: _ClassVar[int]
+    ZH_FIELD_NUMBER: _ClassVar[int]
+    EN_FIELD_NUMBER: _ClassVar[int]
+    place: int
+    zh: str
+    en: str
+    def __init__(self, place: _Optional[int] = ..., zh: _Optional[str] = ..., en: _Optional[str] = ...) -> None: ...
 
 class HeartbeatRequest(_message.Message):
     __slots__ = ("version", "machine", "started", "oldest_unreceipted", "unreceipted")

@@ -251,13 +251,16 @@ async def _report_statistics(visit: Visit, given: pb.ReportStatisticsRequest) ->
     if refusal := rules.too_many("windows", len(given.windows), rules.WINDOWS_MOST):
         return refusal
     mine = await _mine(visit, sorted({window.prefix for window in given.windows}))
-    for window in given.windows:
+    kept, refused = [], []
+    for place, window in enumerate(given.windows):
         owner = visit.node.number if window.prefix in mine else None
         name = (f"本节点报送的前缀{window.prefix}", f"prefix {window.prefix} filed by this node")
         if refusal := rules.of_speaker(visit.node.number, owner, *name) or rules.window(window):
-            return refusal
-    await books.add_windows(visit.connection, [(mine[w.prefix].number, w) for w in given.windows], visit.now)
-    return Done(pb.ReportStatisticsResponse())
+            refused.append(pb.RefusedWindow(place=place, zh=refusal.zh, en=refusal.en))
+        else:
+            kept.append((mine[window.prefix].number, window))
+    await books.add_windows(visit.connection, kept, visit.now)
+    return Done(pb.ReportStatisticsResponse(refused=refused))
 
 
 async def _heartbeat(visit: Visit, given: pb.HeartbeatRequest) -> Outcome:

@@ -14,6 +14,7 @@ from node.metrics import UPLINK_OLDEST, UPLINK_QUEUE
 from node.uplink import tally
 from node.uplink.tenure import Tenure
 from proto import uplink_pb2 as pb
+from proto.signed import sentence
 from registry.postgres.filing import Route
 
 ROUTE_SECONDS: Final = 5.0
@@ -67,6 +68,11 @@ class Reports:
         if not reply.ok:
             log.warning("statistics_refused", code=reply.code, why=reply.en)
             return HEARTBEAT_SECONDS
+        why = {refused.place: refused.en for refused in reply.message.refused}
+        for place, row in enumerate(rows):
+            if place in why:
+                log.warning("window_refused", prefix=row["prefix"], start=row["start"], why=sentence(why[place]))
+        # The refused ones, too: said again they would only be refused again, before all that come after them.
         await self._clerk.windows_told(rows)
         return 0.0
 

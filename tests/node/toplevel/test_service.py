@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import aiohttp
@@ -218,13 +218,11 @@ async def test_what_belongs_to_another_node_cannot_be_touched(top: Any, node: Se
     route = pb.Route(prefix=LEATHER, serial=1, address="192.0.2.1", http_port=80)
     chain = Chain(LEATHER)
     chain.add(entry("BAG-1"))
-    window = pb.Window(prefix=LEATHER, start=0, seconds=300)
     message = (await node.poll()).message.id
     tries: dict[str, Any] = {
         "UpdateEnterprise": pb.UpdateEnterpriseRequest(ent_id=ent_id, enterprise=enterprise()),
         "CreatePrefix": pb.CreatePrefixRequest(ent_id=ent_id, prefix="88.998.1"),
         "PutRoute": pb.PutRouteRequest(route=route),
-        "ReportStatistics": pb.ReportStatisticsRequest(windows=[window]),
         "Acknowledge": pb.AcknowledgeRequest(id=message),
     }
     codes = {method: (await other.ask(method, given)).code for method, given in tries.items()}
@@ -232,11 +230,12 @@ async def test_what_belongs_to_another_node_cannot_be_touched(top: Any, node: Se
         "UpdateEnterprise": 2201,
         "CreatePrefix": 2201,
         "PutRoute": 2201,
-        "ReportStatistics": 2303,
         "Acknowledge": 2303,
     }
     receipt = (await other.push(chain.stream()))[0]
     assert (receipt.verdict, receipt.place.number) == (pb.VERDICT_NOT_YOURS, 0)
+    assert [refused.place for refused in await report(other, pb.Window(prefix=LEATHER, seconds=300))] == [0]
+    assert await top.office.pool.fetchval("SELECT count(*) FROM toplevel.window") == 0
     assert (await other.ask("CreatePrefix", pb.CreatePrefixRequest(ent_id="x", prefix="88.999.7"))).code == 2201
     assert await other.places() == {}
     assert (await node.places())[LEATHER].number == 0
@@ -369,11 +368,30 @@ async def test_routes_need_a_greater_number_to_change(node: SecondaryNode):
     assert await put(prefix="88.999.1002") == 2304, "not audited yet"
 
 
+async def report(node: SecondaryNode, *windows: pb.Window) -> Sequence[pb.RefusedWindow]:
+    """What was refused of these windows."""
+    given = await node.ask("ReportStatistics", pb.ReportStatisticsRequest(windows=windows))
+    assert given.code == 1000
+    return pb.ReportStatisticsResponse.FromString(given.response).refused
+
+
+async def test_a_window_that_cannot_be_kept_keeps_no_other_out(top: Any, node: SecondaryNode):
+    good, later = (pb.Window(prefix=LEATHER, start=start, seconds=300, resolved=5) for start in (0, 300_000))
+    foreign = pb.Window(prefix="88.998.1", seconds=300)
+    negative = pb.Window(prefix=LEATHER, start=600_000, seconds=300, resolved=-1)
+    refused = await report(node, foreign, good, negative, later)
+    assert [each.place for each in refused] == [0, 2]
+    assert "88.998.1" in refused[0].en
+    assert "resolved" in refused[1].zh
+    rows = await top.office.pool.fetch("SELECT start, resolved FROM toplevel.window ORDER BY start")
+    assert [tuple(row) for row in rows] == [(0, 5), (300_000, 5)]
+
+
 async def test_a_window_sent_again_replaces_what_was_known(top: Any, node: SecondaryNode):
     window = pb.Window(prefix=LEATHER, start=1_795_335_000_000, seconds=300, registered_total=10, resolved=5)
     for resolved in (5, 7):
         window.resolved = resolved
-        assert (await node.ask("ReportStatistics", pb.ReportStatisticsRequest(windows=[window]))).code == 1000
+        assert not await report(node, window)
     rows = await top.office.pool.fetch("SELECT registered_total, resolved FROM toplevel.window")
     assert [tuple(row) for row in rows] == [(10, 7)]
 

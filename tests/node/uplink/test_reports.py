@@ -1,5 +1,7 @@
 """Proves node/uplink/reports.py under a top-level node that lies; under an honest one tests/whole/ does."""
 
+from structlog.testing import capture_logs
+
 from node.metrics import UPLINK_QUEUE
 from node.uplink import reports
 from proto import uplink_pb2 as pb
@@ -46,6 +48,31 @@ async def test_windows_are_told_until_they_are_taken(side: Side):
     assert await side.reports.statistics() == 0
     assert await side.reports.statistics() > 0
     assert told == [(PREFIX, 5, 2)] * 2
+
+
+async def test_a_window_that_is_refused_is_named_and_told_again_when_its_counts_change(side: Side):
+    await side.approve()
+    counts = {side.world.prefix_no: (5, 2)}
+    for start in (0, 300_000):
+        await count_resolutions(side.world.pool, f"machine {start}", counts, start, 300)
+    told: list[int] = []
+
+    def statistics(given: pb.ReportStatisticsRequest) -> tuple[int, pb.ReportStatisticsResponse]:
+        told.extend(window.start for window in given.windows)
+        bad = [at for at, window in enumerate(given.windows) if window.start == 0]
+        senseless = [-1, 10**6]
+        refused = [pb.RefusedWindow(place=at, zh="不要", en="not wanted\n") for at in (*bad, *senseless)]
+        return 1000, pb.ReportStatisticsResponse(refused=refused)
+
+    side.liar.says["ReportStatistics"] = statistics
+    with capture_logs() as logged:
+        assert await side.reports.statistics() == 0
+        assert await side.reports.statistics() > 0
+    refusals = [each for each in logged if each["event"] == "window_refused"]
+    assert [(each["prefix"], each["start"], each["why"]) for each in refusals] == [(PREFIX, 0, "not wanted ")]
+    await count_resolutions(side.world.pool, "machine 0", {side.world.prefix_no: (6, 2)}, 0, 300)
+    await side.reports.statistics()
+    assert told == [0, 300_000, 0]
 
 
 async def test_routes_are_told_until_they_are_taken(side: Side):
