@@ -156,12 +156,15 @@ class Clerk:
 
     # -- routes and statistics
 
-    async def routes(self, prefix: str, address: str, http_port: int) -> list[Route]:
-        """The routes that are to be told, now that the node is resolved at `address` (empty: nowhere)."""
+    async def routes(self, prefix: str, address: str, http_port: int, resting: Sequence[str]) -> list[Route]:
+        """The routes that are to be told, now that the node is resolved at `address` (empty: nowhere).
+
+        Those of the prefixes `resting` are left out.
+        """
         async with self._office() as connection:
             if address:
                 await filing.want_routes(connection, prefix, address, 0, 0, http_port)
-            return await filing.routes_to_tell(connection)
+            return await filing.routes_to_tell(connection, resting)
 
     async def route_told(self, route: Route) -> None:
         """The top-level node knows that route."""

@@ -18,6 +18,8 @@ from proto.signed import sentence
 from registry.postgres.filing import Route
 
 ROUTE_SECONDS: Final = 5.0
+ROUTE_AGAIN_SECONDS: Final = 300.0
+"""Pause before a refused route is told again: what was wrong with it may have been mended there."""
 REPORT_SECONDS: Final = 5.0
 HEARTBEAT_SECONDS: Final = 30.0
 """Three missed are taken for offline (secondary-node facts §4.5)."""
@@ -39,14 +41,15 @@ class Reports:
         self._around = tenure.around
         self._meter = tenure.around.meter
         self._mail = tenure.mail
-        self._routes_refused: set[Route] = set()
+        self._refused: dict[str, float] = {}
 
     async def routes(self) -> float:
         """Tells where the node and its approved prefixes are resolved."""
-        around = self._around
-        for route in await self._clerk.routes(around.config.prefix, around.address, around.config.http_port):
-            if route not in self._routes_refused:
-                await self._tell_route(route)
+        around, now = self._around, clock.monotonic()
+        self._refused = {prefix: at for prefix, at in self._refused.items() if now - at < ROUTE_AGAIN_SECONDS}
+        config = around.config
+        for route in await self._clerk.routes(config.prefix, around.address, config.http_port, list(self._refused)):
+            await self._tell_route(route)
         return ROUTE_SECONDS
 
     async def _tell_route(self, route: Route) -> None:
@@ -56,7 +59,7 @@ class Reports:
         if reply.ok:
             await self._clerk.route_told(route)
         else:
-            self._routes_refused.add(route)
+            self._refused[route.prefix] = clock.monotonic()
             log.warning("route_refused", prefix=route.prefix, serial=route.serial, code=reply.code, why=reply.en)
 
     async def statistics(self) -> float:

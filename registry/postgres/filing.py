@@ -1,5 +1,6 @@
 """What was filed with the top-level node, and its routes and messages, in the database."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -278,12 +279,13 @@ async def want_routes(
     )
 
 
-async def routes_to_tell(connection: Connection) -> list[Route]:
-    """At most MOST routes the top-level node has not confirmed."""
+async def routes_to_tell(connection: Connection, resting: Sequence[str]) -> list[Route]:
+    """At most MOST routes the top-level node has not confirmed, none of them of a prefix that is `resting`."""
     rows = await connection.fetch(
-        "SELECT prefix, serial, address, tcp_port, udp_port, http_port FROM route WHERE told < serial "
-        "ORDER BY prefix LIMIT $1",
+        "SELECT prefix, serial, address, tcp_port, udp_port, http_port FROM route "
+        "WHERE told < serial AND prefix <> ALL ($2) ORDER BY prefix LIMIT $1",
         MOST,
+        resting,
     )
     return [Route(*row) for row in rows]
 

@@ -1,11 +1,13 @@
 """Proves node/uplink/reports.py under a top-level node that lies; under an honest one tests/whole/ does."""
 
+import pytest
 from structlog.testing import capture_logs
 
 from node.metrics import UPLINK_QUEUE
 from node.uplink import reports
 from proto import uplink_pb2 as pb
 from registry.clerk import count_resolutions
+from registry.postgres import filing
 from tests.node.uplink.side import Side
 from tests.registry.world import PREFIX, request
 
@@ -91,3 +93,24 @@ async def test_routes_are_told_until_they_are_taken(side: Side):
         (config.prefix, 1, "127.0.0.1", config.http_port),
         (PREFIX, 1, "127.0.0.1", config.http_port),
     ]
+
+
+async def test_a_refused_route_keeps_no_other_back_and_is_told_again_after_a_while(
+    side: Side, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(filing, "MOST", 1)
+    await side.approve()
+    told: list[str] = []
+    unwanted = side.around.config.prefix
+
+    def route(given: pb.PutRouteRequest) -> tuple[int, pb.PutRouteResponse]:
+        told.append(given.route.prefix)
+        return 2304 if given.route.prefix == unwanted else 1000, pb.PutRouteResponse()
+
+    side.liar.says["PutRoute"] = route
+    for _ in range(3):
+        await side.reports.routes()
+    assert told == [unwanted, PREFIX]
+    monkeypatch.setattr(reports, "ROUTE_AGAIN_SECONDS", 0.0)
+    await side.reports.routes()
+    assert told == [unwanted, PREFIX, unwanted]
