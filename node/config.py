@@ -111,6 +111,12 @@ class Config:
         low=0,
         high=10_000_000,
     )
+    lane: str = _setting(
+        "on",
+        "缓存命中的普通GET是否走快速通道；回答与普通通道逐字节相同",
+        "whether plain GETs of what is kept take the fast lane; the answers are the same, octet for octet",
+        among=("on", "off"),
+    )
     body_bytes: int = _setting(
         32 * 1024 * 1024,
         "请求体上限；2000个15属性的标识约4 MB",

@@ -7,7 +7,7 @@ successor goes on in the same column. What is counted is said in `node/metrics.p
 import mmap
 import os
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -81,6 +81,15 @@ class Meter:
     def count(self, metric: Metric, *labels: str, by: int = 1) -> None:
         """It happened, `by` times. The metric is a counter."""
         self._words[_AT[metric.name, labels]] += by
+
+    def counter(self, metric: Metric, *labels: str) -> Callable[[], None]:
+        """`count` of one series, by 1, for where every tenth of a microsecond counts."""
+        words, at = self._words, _AT[metric.name, labels]
+
+        def count() -> None:
+            words[at] += 1
+
+        return count
 
     def set(self, metric: Metric, value: float, *labels: str) -> None:
         """It is so now. The metric is a gauge; for an age the value is the moment, in seconds since 1970 UTC."""

@@ -23,6 +23,7 @@ from node.link import Link
 from node.listen import handle_api, http, own_api, snms_api, snms_templates
 from node.listen.bodies import BODIES
 from node.listen.connection import bounded
+from node.listen.lane import Lane
 from node.meter import Meter
 from node.metrics import HTTP_BODIES, HTTP_CONNECTIONS, HTTP_IN_HAND, HTTP_REFUSED, REDIS_FAILURES
 from node.pool_watch import PoolWatch
@@ -103,6 +104,7 @@ async def run(config: Config, place: process.Place) -> None:
             lookup, steward, Vault(config.key()), partial(clock.today, config.zone), Brake(clock.monotonic)
         ),
     )
+    lane = Lane(house, clock.monotonic, clock.seconds) if config.lane == "on" else None
     app = _doors(house)
     runner = web.AppRunner(app, shutdown_timeout=http.DRAIN_SECONDS)
     await runner.setup()
@@ -110,7 +112,7 @@ async def run(config: Config, place: process.Place) -> None:
     assert http_server is not None
     listening = socket.socket(fileno=place.listening)
     server = await asyncio.get_running_loop().create_server(
-        bounded(http_server, config.connections, config.proxies, partial(meter.count, HTTP_REFUSED)),
+        bounded(http_server, config.connections, config.proxies, lane, partial(meter.count, HTTP_REFUSED)),
         sock=listening,
         backlog=BACKLOG,
     )

@@ -16,6 +16,7 @@ from aiohttp.http_exceptions import HttpProcessingError, InvalidURLError, LineTo
 
 from node.listen import replies
 from node.listen.http import trouble
+from node.listen.lane import LEFT, Lane
 from proto.errors import ProtoError
 from proto.forwarded_for import TrustedProxies, end_site
 from proto.proxy_header import NoHeader, read
@@ -60,10 +61,15 @@ class Connection(web.RequestHandler):
     come without one.
     """
 
-    __slots__ = ("_beginning", "_deadline", "_left", "_proxies", "_refused", "_source")
+    __slots__ = ("_beginning", "_deadline", "_lane", "_left", "_proxies", "_refused", "_source")
 
     def __init__(
-        self, server: web.Server, proxies: TrustedProxies, refused: Callable[[str], None], left: Callable[[], None]
+        self,
+        server: web.Server,
+        proxies: TrustedProxies,
+        lane: Lane | None,
+        refused: Callable[[str], None],
+        left: Callable[[], None],
     ) -> None:
         super().__init__(
             server,
@@ -74,6 +80,7 @@ class Connection(web.RequestHandler):
             access_log=None,  # type: ignore[arg-type]
         )
         self._proxies = proxies
+        self._lane = lane
         self._refused = refused
         self._left = left
         self._source = ""
@@ -106,14 +113,30 @@ class Connection(web.RequestHandler):
         """Keeps back what belongs to a PROXY protocol header; all else is HTTP."""
         if self._beginning is not None:
             rest = self._behind_header(self._beginning + data)
-            if rest is None:
+            if not rest:
                 return
             data = rest
+        if self._lane is not None and self._answered(data, self._lane):
+            return
         super().data_received(data)
         if self._waiter is None or self._waiter.done():
             self._head_came()
         elif self._deadline is None:
             self._await_head()
+
+    def _answered(self, data: bytes, lane: Lane) -> bool:
+        """Whether the lane has answered; not while aiohttp still answers what came before, or nobody reads."""
+        waiter, transport = self._waiter, self.transport
+        idle = waiter is not None and not waiter.done() and not self.writing_paused
+        said = lane.answer(data, self._source if idle else None)
+        if said is LEFT:
+            self._lane = None
+        if not said or transport is None:
+            return False
+        transport.write(said)
+        self._head_came()
+        self._next_keepalive_close_time = self._loop.time() + KEEPALIVE_SECONDS
+        return True
 
     def handle_error(
         self,
@@ -223,8 +246,16 @@ class _Abrupt(asyncio.Protocol):
 class _Crowd:
     """The connections a worker serves, and whose they are; decides what becomes of one more."""
 
-    def __init__(self, server: web.Server, most: int, proxies: TrustedProxies, refused: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        server: web.Server,
+        most: int,
+        proxies: TrustedProxies,
+        lane: Lane | None,
+        refused: Callable[[str], None],
+    ) -> None:
         self._server = server
+        self._lane = lane
         self._most = most
         self._most_of_peer = max(1, most // PEER_SHARE)
         self._of_peer: Counter[str] = Counter()
@@ -237,12 +268,12 @@ class _Crowd:
         if len(self._server.connections) >= self._most:
             return self._refusal("connections")
         if self._proxies.trusts(address):
-            return Connection(self._server, self._proxies, self._refused, lambda: None)
+            return Connection(self._server, self._proxies, self._lane, self._refused, lambda: None)
         site = end_site(address)
         if self._of_peer[site] >= self._most_of_peer:
             return self._refusal("peer_connections")
         self._of_peer[site] += 1
-        return Connection(self._server, self._proxies, self._refused, partial(self._left, site))
+        return Connection(self._server, self._proxies, self._lane, self._refused, partial(self._left, site))
 
     def _refusal(self, reason: str) -> asyncio.Protocol:
         self._refused(reason)
@@ -279,10 +310,10 @@ def _address(transport: asyncio.BaseTransport) -> str:
 
 
 def bounded(
-    server: web.Server, most: int, proxies: TrustedProxies, refused: Callable[[str], None]
+    server: web.Server, most: int, proxies: TrustedProxies, lane: Lane | None, refused: Callable[[str], None]
 ) -> Callable[[], asyncio.Protocol]:
     """A protocol factory that serves at most `most` connections at once, a share of them of one address.
 
     `refused` is told why a connection was turned away or given up: a value of metrics.HTTP_REFUSED.
     """
-    return partial(_Threshold, _Crowd(server, most, proxies, refused))
+    return partial(_Threshold, _Crowd(server, most, proxies, lane, refused))

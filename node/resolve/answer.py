@@ -5,7 +5,7 @@ An answer here is the anonymous, public one; who may see more asks another way.
 
 import struct
 from dataclasses import dataclass, field
-from enum import Enum, IntEnum
+from enum import IntEnum, StrEnum
 from hashlib import sha256
 from typing import Final, Protocol, Self
 
@@ -23,7 +23,7 @@ class Outcome(IntEnum):
     UNREACHABLE = 6
 
 
-class Where(Enum):
+class Where(StrEnum):
     """Which stage answered. Says how, never what: two answers that differ in it only are equal."""
 
     HOT = "hot"

@@ -6,8 +6,10 @@ from typing import Any
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from node import clock
 from node.listen.connection import bounded
 from node.listen.http import HOUSE, PROXIES
+from node.listen.lane import Lane
 from node.metrics import HTTP_REFUSED
 
 CONNECTIONS = 1000
@@ -19,7 +21,9 @@ class _Runner(web.AppRunner):
     def server(self) -> Any:
         server = super().server
         refused = partial(self.app[HOUSE].meter.count, HTTP_REFUSED)
-        return server and bounded(server, CONNECTIONS, self.app[PROXIES], refused)
+        house = self.app[HOUSE]
+        lane = Lane(house, clock.monotonic, clock.seconds) if hasattr(house, "hot") else None
+        return server and bounded(server, CONNECTIONS, self.app[PROXIES], lane, refused)
 
     @property
     def begun(self) -> int:

@@ -51,7 +51,7 @@ async def door(handler: Handler = who, most: int = 100, proxies: str = "127.0.0.
     await runner.setup()
     assert runner.server is not None
     refused: list[str] = []
-    factory = bounded(runner.server, most, TrustedProxies.parse(proxies), refused.append)
+    factory = bounded(runner.server, most, TrustedProxies.parse(proxies), None, refused.append)
     server = await asyncio.get_running_loop().create_server(factory, "127.0.0.1", 0)
     try:
         yield Door(runner.server, server.sockets[0].getsockname()[1], refused)
@@ -251,7 +251,7 @@ async def test_a_trusted_proxy_may_hold_them_all() -> None:
 
 
 async def test_who_has_left_is_not_remembered() -> None:
-    crowd = connection._Crowd(web.Server(who), 8, TrustedProxies(), [].append)
+    crowd = connection._Crowd(web.Server(who), 8, TrustedProxies(), None, [].append)
     for n in range(1, 100):
         left = crowd.place(f"192.0.2.{n}")
         assert isinstance(left, connection.Connection)

@@ -1,0 +1,487 @@
+"""The lane answers what the road would, octet for octet, and counts the same; what is not plain leaves it.
+
+Two worlds are built alike, one with the lane and one without, and given the same octets in the same pieces. Their
+transports are lists; the clocks stand still.
+"""
+
+import asyncio
+import os
+import re
+import zlib
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from itertools import pairwise
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import patch
+from urllib.parse import quote
+
+import pytest
+from aiohttp import web, web_response
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from node import meter, stamps
+from node.admission import Admission
+from node.config import Config
+from node.house import House
+from node.listen import handle_api, http, lane
+from node.listen.connection import KEEPALIVE_SECONDS, Connection
+from node.listen.lane import BLOCKS_MOST, Block, Lane
+from node.meter import Meter, Totals
+from node.metrics import COUNTED
+from node.resolve.answer import Answer, Outcome, Question
+from node.resolve.hot import Hot
+from node.resolve.measured import Measured
+from node.stamps import Shared
+from proto.identifier import Identifier
+
+NOW = 1_795_000_000
+DATE = "Wed, 18 Nov 2026 11:06:40 GMT"
+PREFIX, EPOCH = 3, 11
+SHOWN = b'[{"index":2000,"type":"styleNo","data":{"format":"string","value":"\xe7\x9a\xae"},"ttl":86400}]'
+KEPT = {
+    "88.999.1001/BAG-1": Answer(Outcome.FOUND, 7, PREFIX, EPOCH, 5, EPOCH, SHOWN),
+    "88.999.1001/bag-1": Answer(Outcome.FOUND, 8, PREFIX, EPOCH, 0, 0, b"[1]"),
+    "88.999.1001/A/../B;c=d,e@f:(g)'!*$~+_.": Answer(Outcome.FOUND, 1, PREFIX, EPOCH, 0, 0, b"[2]"),
+    "88.999.1001/EMPTY": Answer(Outcome.FOUND, 1, PREFIX, EPOCH, 5, EPOCH, b"[]"),
+    "88.999.1001/皮": Answer(Outcome.FOUND, 2, PREFIX, EPOCH, 0, 0, b"[3]"),
+    '88.999.1001/A"B%41': Answer(Outcome.FOUND, 2, PREFIX, EPOCH, 0, 0, b"[4]"),
+    "88.999.1001/NONE": Answer(Outcome.ABSENT, 0, PREFIX, EPOCH),
+    "88.999.1001/GONE": Answer(Outcome.GONE, 3, PREFIX, EPOCH),
+    "88.999.1001/STOP": Answer(Outcome.STOPPED, 3, PREFIX, EPOCH),
+    "0.1/LOW": Answer(Outcome.FOUND, 4, PREFIX, EPOCH, 0, 0, b"[5]"),
+    "77.1/FAR": Answer(Outcome.FOUND, 0, 0, EPOCH, 0, 0, b"[6]", until=NOW + 30),
+    "77.1/FOREIGN": Answer(Outcome.FOREIGN, 0, 0, EPOCH),
+}
+PLAIN = b"GET /api/handles/88.999.1001/BAG-1 HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+class Next:
+    """The stage behind the hot one: knows KEPT, and that all else is absent."""
+
+    async def ask(self, question: Question) -> Answer:
+        return KEPT.get(question.identifier.key, Answer(Outcome.ABSENT, 0, PREFIX, EPOCH))
+
+
+class Wire(asyncio.Transport):
+    """A transport that keeps what is written, and calls its reader slow when told."""
+
+    def __init__(self, protocol: Connection, address: str) -> None:
+        super().__init__({"peername": (address, 40_000)})
+        self.out = bytearray()
+        self.closed = False
+        self._protocol = protocol
+
+    def write(self, data: Any) -> None:
+        if not self.closed:
+            self.out += data
+
+    def writelines(self, list_of_data: Any) -> None:
+        for data in list_of_data:
+            self.write(data)
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def close(self) -> None:
+        if not self.closed:
+            self.closed = True
+            asyncio.get_running_loop().call_soon(self._protocol.connection_lost, None)
+
+    abort = close
+
+    def pause_reading(self) -> None:
+        """What comes is given by the test."""
+
+    def resume_reading(self) -> None:
+        """What comes is given by the test."""
+
+
+@dataclass
+class World:
+    """A door, and what it has counted."""
+
+    server: web.Server
+    house: House
+    lane: Lane | None
+    totals: Totals
+
+    def open(self, address: str = "192.0.2.1") -> tuple[Connection, Wire]:
+        proxies = self.house.config.proxies
+        connection = Connection(self.server, proxies, self.lane, lambda reason: None, lambda: None)
+        wire = Wire(connection, address)
+        connection.connection_made(wire)
+        return connection, wire
+
+    def counted(self) -> list[Any]:
+        """Every count, of histograms how often; where an answer came from is the same, too."""
+        samples = [(m.name, s) for m in COUNTED for s in self.totals.samples(m, 0.0)]
+        return [(name, s.labels, sum(s.buckets) if s.buckets else s.value) for name, s in samples]
+
+
+@asynccontextmanager
+async def world(*, with_lane: bool, **given: Any) -> AsyncIterator[World]:
+    """A world in which KEPT is kept."""
+    config = Config(trusted_proxies="198.51.100.0/24", **given)
+    words, counts = stamps.create(1), meter.create(1)
+    shared, follower = Shared(words, 1, 0, 1), Shared(words, 1, 1, 2)
+    follower.follow(EPOCH, [(PREFIX, EPOCH)], [(5, EPOCH)])
+    follower.set_generation()
+    counting = Meter(counts, 1, 0)
+    clock, now = (lambda: 1000.0), (lambda: NOW)
+    hot = Hot(shared, Next(), 100, 60, clock, now, counting)
+    for text in KEPT:
+        await hot.ask(Identifier.parse(text))
+    admission = Admission(config.requests, config.peer_rate, clock)
+    road = Measured(hot, counting, clock)
+    house: Any = SimpleNamespace(config=config, admission=admission, meter=counting, hot=hot, road=road)
+    app = http.application(house)
+    handle_api.add_routes(app)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    assert runner.server is not None
+    with patch.object(web_response, "rfc822_formatted_time", lambda: DATE):
+        yield World(runner.server, house, Lane(house, clock, now) if with_lane else None, Totals(counts, 1))
+    await runner.cleanup()
+    os.close(words)
+    os.close(counts)
+
+
+async def settled(wire: Wire) -> None:
+    """Returns when nothing more comes of what was sent: nothing here waits for anything but the loop's next turn."""
+    still = 0
+    while still < 10:
+        before = len(wire.out), wire.closed
+        await asyncio.sleep(0)
+        still = still + 1 if before == (len(wire.out), wire.closed) else 0
+
+
+Sent = Sequence[bytes | None]
+"""Octets that come in one piece; None: the client waits for answers before it sends on."""
+
+
+async def said(world: World, sent: Sent, address: str = "192.0.2.1") -> tuple[bytes, bool]:
+    """What one connection was answered, and whether it was closed."""
+    connection, wire = world.open(address)
+    await settled(wire)
+    for piece in sent:
+        if piece is None:
+            await settled(wire)
+        elif not wire.closed:
+            connection.data_received(piece)
+    await settled(wire)
+    answered = bytes(wire.out), wire.closed
+    wire.close()
+    await settled(wire)
+    return answered
+
+
+async def alike(sent: Sent, address: str = "192.0.2.1", **given: Any) -> bytes:
+    """What both worlds answered, which is the same, as is what they counted."""
+    async with world(with_lane=False, **given) as slow, world(with_lane=True, **given) as fast:
+        expected = await said(slow, sent, address)
+        assert await said(fast, sent, address) == expected
+        assert fast.counted() == slow.counted()
+    return expected[0]
+
+
+def statuses_of(answered: bytes) -> list[int]:
+    return [int(status) for status in re.findall(rb"HTTP/1\.1 (\d+)", answered)]
+
+
+def head(target: str, *lines: str, method: str = "GET", version: str = "HTTP/1.1") -> bytes:
+    return "\r\n".join([f"{method} {target} {version}", "Host: x", *lines, "", ""]).encode()
+
+
+# -- the plain case
+
+
+@pytest.mark.parametrize("text", KEPT)
+async def test_every_outcome_is_answered_alike(text: str) -> None:
+    target = handle_api.PATH + (text if text.isascii() else quote(text))
+    answered = await alike([head(target), None, head(target)])
+    assert answered.count(b"HTTP/1.1 ") == 2
+
+
+LANED = ["88.999.1001/BAG-1", "88.999.1001/bag-1", "88.999.1001/NONE", "88.999.1001/GONE", "88.999.1001/STOP"]
+
+
+@pytest.mark.parametrize("text", LANED)
+async def test_the_plain_case_never_becomes_a_request(text: str) -> None:
+    async with world(with_lane=True) as fast:
+        for lines in (
+            (),
+            ("User-Agent: curl/8", "Accept: */*"),
+            ("Accept-Encoding: gzip, br", "Authorization: Bearer a"),
+        ):
+            answered, closed = await said(fast, [head(handle_api.PATH + text, *lines)] * 3)
+            assert (answered.count(b"HTTP/1.1 "), closed) == (3, False)
+        assert fast.server.requests_count == 0
+
+
+OTHERS = [
+    head("/api/handles/88.999.1001/BAG-1", method="HEAD"),
+    head("/api/handles/88.999.1001/BAG-1", method="OPTIONS"),
+    head("/api/handles/88.999.1001/BAG-1?pretty"),
+    head("/api/handles/88.999.1001/BAG-1", 'If-None-Match: "7.11.11"'),
+    head("/api/handles/88.999.1001/BAG-1", "If-None-Match: *"),
+    head("/api/handles/88.999.1001/BAG-1", "CDN-Loop: 88.997"),
+    head("/api/handles/88.999.1001/BAG-1", "Accept: a", "Accept: b"),
+    head("/api/handles/88.999.1001/%42AG-1"),
+    head("/api/handles/88.999.1001/unknown"),
+    head("/api/handles/88.999.1001/" + "x" * 250),
+    head("/api/nothing"),
+]
+
+
+@pytest.mark.parametrize("other", OTHERS)
+async def test_what_is_whole_but_not_plain_is_the_roads_and_the_connection_stays(other: bytes) -> None:
+    sent = [PLAIN, None, other, None, PLAIN]
+    assert (await alike(sent)).count(b"HTTP/1.1 ") == 3
+    async with world(with_lane=True) as fast:
+        await said(fast, sent)
+        assert fast.server.requests_count == 1
+
+
+LEAVING = [
+    (b"GET / HTTP/1.1\r\nHost: x\r\nX: ", PLAIN),
+    (PLAIN + PLAIN,),
+    (PLAIN[:-2], b"\r\n"),
+    (b"\r\n" + PLAIN,),
+    (head("/", "Content-Length: 0", method="POST"),),
+    (head("/api/handles/88.999.1001/BAG-1", "Content-Length: 0"),),
+    (head("/api/handles/88.999.1001/BAG-1", f"Content-Length: {len(PLAIN)}"), PLAIN),
+    (head("/api/handles/88.999.1001/BAG-1", "Transfer-Encoding: chunked"), b"0\r\n\r\n"),
+    (head("/api/handles/88.999.1001/BAG-1", "Expect: 100-continue"),),
+    (head("/api/handles/88.999.1001/" + "x" * 9000),),
+]
+
+
+@pytest.mark.parametrize("leaving", LEAVING)
+async def test_who_sends_anything_else_has_left_the_lane_for_good(leaving: tuple[bytes, ...]) -> None:
+    await alike([PLAIN, None, *leaving, None, PLAIN])
+    async with world(with_lane=True) as fast:
+        connection, wire = fast.open()
+        await settled(wire)
+        connection.data_received(leaving[0])
+        assert connection._lane is None
+        wire.close()
+        await settled(wire)
+
+
+async def test_a_request_hidden_in_a_header_is_never_answered() -> None:
+    """Request smuggling: behind a proxy, the second answer would go to whoever asks next."""
+    answered = await alike([b"GET /api/nothing HTTP/1.1\r\nX-Note: ", None, PLAIN])
+    assert answered.count(b"HTTP/1.1 ") == 1
+    assert b"BAG-1" not in answered
+    hidden = head("/api/nothing", f"Content-Length: {len(PLAIN)}", method="POST")
+    assert b"BAG-1" not in await alike([hidden, None, PLAIN])
+    half = head("/api/nothing", "Transfer-Encoding: chunked", method="POST")
+    assert b"BAG-1" not in await alike([half, None, b"%x\r\n" % len(PLAIN), None, PLAIN])
+
+
+async def test_whole_requests_before_the_first_is_answered_are_answered_in_order() -> None:
+    answered = await alike([head("/api/nothing"), PLAIN, head("/api/handles/88.999.1001/NONE")])
+    assert statuses_of(answered) == [404, 200, 404]
+    assert answered.index(b"nothing") < answered.index(b"BAG-1") < answered.index(b"NONE")
+
+
+async def test_a_reader_that_is_slow_is_waited_for() -> None:
+    async with world(with_lane=True) as fast:
+        connection, wire = fast.open()
+        await settled(wire)
+        connection.pause_writing()
+        for _ in range(3):
+            connection.data_received(PLAIN)
+        await settled(wire)
+        assert wire.out.count(b"HTTP/1.1 ") <= 1, "the road waits until what is written is read"
+        connection.resume_writing()
+        await settled(wire)
+        assert wire.out.count(b"HTTP/1.1 ") == 3
+        wire.close()
+        await settled(wire)
+
+
+# -- limits and promises hold in the lane
+
+
+@pytest.mark.parametrize("given", [{"peer_rate": 2}, {"requests": 8}])
+async def test_admission_counts_in_the_lane(given: dict[str, int]) -> None:
+    await alike([PLAIN, None] * 10, **given)
+
+
+async def test_peers_behind_a_proxy_are_told_apart() -> None:
+    async with world(with_lane=True, peer_rate=1) as fast:
+        for client in ("203.0.113.1", "203.0.113.2"):
+            asked = head("/api/handles/88.999.1001/BAG-1", f"X-Forwarded-For: {client}")
+            answered, _ = await said(fast, [asked, None] * 4, "198.51.100.7")
+            assert statuses_of(answered) == [200, 200, 429, 429]
+    lines = [f"X-Forwarded-For: {who}" for who in ("203.0.113.1", "", "nobody", "203.0.113.2, 198.51.100.8")]
+    sent = [piece for line in lines for piece in (head("/api/handles/88.999.1001/BAG-1", line), None)]
+    await alike(sent * 3, "198.51.100.7", peer_rate=2)
+
+
+SLOT = zlib.crc32(b"88.999.1001/BAG-1") & (stamps.SLOTS - 1)
+CHANGES: dict[str, Callable[[Shared], object]] = {
+    "a commit under way": lambda shared: shared.begin([SLOT]),
+    "a commit elsewhere": lambda shared: shared.touch([SLOT]),
+    "a stopped prefix": lambda shared: shared.follow(EPOCH + 1, [(PREFIX, EPOCH + 1)], []),
+    "a changed template": lambda shared: shared.follow(EPOCH + 1, [], [(5, EPOCH + 1)]),
+    "a change in doubt": lambda shared: shared.begin_doubt(),
+    "a dead follower": lambda shared: shared.clear_generation(),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+async def test_a_change_is_seen_at_once(change: str) -> None:
+    async with world(with_lane=True) as fast:
+        assert fast.lane is not None
+        assert fast.lane.answer(PLAIN, "192.0.2.1")
+        CHANGES[change](fast.house.hot._shared)
+        assert fast.lane.answer(PLAIN, "192.0.2.1") == lane.OTHER
+
+
+# -- whatever is sent
+
+NAMES = [
+    "Host",
+    "Accept",
+    "accept-encoding",
+    "If-None-Match",
+    "Connection",
+    "CDN-Loop",
+    "X-Forwarded-For",
+    "Range",
+    "Content-Length",
+    "Transfer-Encoding",
+    "Expect",
+    "Upgrade",
+    "Cookie",
+    "Origin",
+    "TE",
+    "Bad Name",
+    "",
+    "ü",
+]
+VALUES = [
+    "x",
+    "*",
+    '"7.11.11"',
+    "keep-alive",
+    "close",
+    "88.997",
+    "203.0.113.9",
+    "0",
+    "5",
+    "chunked",
+    "100-continue",
+    "websocket",
+    "",
+    " padded ",
+    "a\tb",
+    "a\rb",
+    "a\nb",
+    "ü",
+    "a\x00b",
+    "x" * 300,
+]
+TARGETS = [handle_api.PATH + text for text in KEPT] + [
+    "/api/handles/88.999.1001/%42AG-1",
+    "/api/handles/88.999.1001/BAG-1?index=2000",
+    "/api/handles/88.999.1001/BAG-1#f",
+    "//api/handles/88.999.1001/BAG-1",
+    "/api//handles/88.999.1001/BAG-1",
+    "/api/handles/./88.999.1001/BAG-1",
+    "http://x/api/handles/88.999.1001/BAG-1",
+    "/api/handles/",
+    "/api/handles/0.1/low",
+    "*",
+    "",
+    "/api/x y",
+]
+headers = st.lists(st.tuples(st.sampled_from(NAMES), st.sampled_from(VALUES)), max_size=4)
+
+
+@st.composite
+def requests(draw: st.DrawFn) -> bytes:
+    method = draw(st.sampled_from(["GET"] * 6 + ["HEAD", "OPTIONS", "POST", "get", "PRI", ""]))
+    version = draw(st.sampled_from(["HTTP/1.1"] * 8 + ["HTTP/1.0", "HTTP/2.0", "HTTP/1.10", "http/1.1", ""]))
+    colon = draw(st.sampled_from([": "] * 6 + [":", " : ", ":  "]))
+    end = draw(st.sampled_from(["\r\n"] * 8 + ["\n", "\r"]))
+    lines = [f"{method} {draw(st.sampled_from(TARGETS))} {version}"]
+    lines += [f"{name}{colon}{value}" for name, value in draw(headers)]
+    octets = bytearray((end.join(lines) + end * 2).encode())
+    if draw(st.integers(0, 4)) == 0:
+        at = draw(st.integers(0, len(octets) - 1))
+        octets[at : at + draw(st.integers(0, 1))] = draw(st.binary(max_size=2))
+    return bytes(octets + draw(st.sampled_from([b""] * 6 + [b"hello", b"0\r\n\r\n", PLAIN, b"\r\n"])))
+
+
+@st.composite
+def sendings(draw: st.DrawFn) -> list[bytes | None]:
+    sent: list[bytes | None] = []
+    for request in draw(st.lists(requests() | st.just(PLAIN), min_size=1, max_size=4)):
+        cuts = sorted(draw(st.lists(st.integers(0, len(request)), max_size=2))) if draw(st.booleans()) else []
+        pieces = [request[a:b] for a, b in pairwise([0, *cuts, len(request)])]
+        for piece in pieces:
+            sent += [piece, None] if draw(st.booleans()) else [piece]
+    return [piece for piece in sent if piece is None or piece]
+
+
+@settings(max_examples=300, deadline=None)
+@given(sendings(), st.sampled_from(["192.0.2.1", "198.51.100.7"]), st.sampled_from([0, 1]))
+def test_whatever_is_sent_is_answered_and_counted_alike(sent: list[bytes | None], address: str, rate: int) -> None:
+    asyncio.run(alike(sent, address, peer_rate=rate))
+
+
+# -- what is kept of connections and headers
+
+
+def test_blocks_are_bounded() -> None:
+    async def asked() -> int:
+        async with world(with_lane=True) as fast:
+            assert fast.lane is not None
+            for number in range(BLOCKS_MOST + 10):
+                assert fast.lane.answer(head("/", f"X: {number}"), "192.0.2.1") == lane.OTHER
+            return len(fast.lane._blocks)
+
+    assert asyncio.run(asked()) == BLOCKS_MOST
+
+
+def test_a_block_is_whole_when_it_is_headers_and_the_empty_line() -> None:
+    assert Block.read(b"\r\n") == Block(whole=True, meant=True)
+    assert Block.read(b"Host: b\r\n\r\n") == Block(whole=True)
+    assert Block.read(b"a: b\r\nA: c\r\n\r\n") == Block(whole=True, meant=True)
+    forwarded = b"Host: b\r\nX-forwarded-FOR: 192.0.2.1\r\n\r\n"
+    assert Block.read(forwarded) == Block(whole=True, forwarded=("192.0.2.1",))
+    for broken in (
+        b"",
+        b"\r\n\r\n",
+        b"A: b\r\n",
+        b"A b\r\n\r\n",
+        b"A: b\r\n c\r\n\r\n",
+        b"A: b\n\r\n",
+        b"A : b\r\n\r\n",
+    ):
+        assert not Block.read(broken).whole
+
+
+async def test_an_idle_connection_is_closed_and_the_lane_keeps_it_alive() -> None:
+    """Fails when aiohttp renames what the lane reads and sets of it."""
+    loop = asyncio.get_running_loop()
+    ahead, real = 0.0, loop.time
+    with patch.object(loop, "time", lambda: real() + ahead):
+        async with world(with_lane=True) as fast:
+            connection, wire = fast.open()
+            for _ in range(3):
+                await settled(wire)
+                connection.data_received(PLAIN)
+                ahead += KEEPALIVE_SECONDS - 1
+            await settled(wire)
+            assert (wire.out.count(b"HTTP/1.1 "), wire.closed) == (3, False)
+            assert fast.server.requests_count == 0
+            ahead += 2
+            await settled(wire)
+            assert wire.closed
