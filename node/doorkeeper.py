@@ -3,10 +3,11 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from datetime import date
+from functools import partial
 from typing import Final
 
 from node.brake import Brake
-from node.gather import BusyError, Gatherer
+from node.gather import BusyError, Gatherer, answered
 from registry.account import (
     SECRET_CHARACTERS,
     USERNAME_CHARACTERS,
@@ -46,7 +47,7 @@ class Doorkeeper:
 
     async def account(self, token: str) -> Account | None:
         """Whose live token this is, asked of PostgreSQL each time: a revoked one is worthless at once."""
-        return await self._gather.ask(token_digest(token)) if token else None
+        return await answered(partial(self._gather.ask, token_digest(token))) if token else None
 
     async def sign_in(self, username: str, secret: str, peer: str) -> str | None:
         """A fresh token for who, at the address `peer`, knows the password or secret; None otherwise.

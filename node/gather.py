@@ -4,21 +4,52 @@ It knows nothing of what it gathers.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
+from itertools import islice
 from typing import Generic, TypeVar
+
+import structlog
 
 Q = TypeVar("Q")
 A = TypeVar("A")
+
+log = structlog.get_logger("gather")
 
 
 class BusyError(Exception):
     """More is waiting already than the bound allows; nothing was done."""
 
 
+def tell(thens: Iterable[Callable[[A | Exception], None]], answer: A | Exception) -> None:
+    """Gives `answer` to each of `thens`; one that raises, which none may, takes it from none of the others."""
+    for then in thens:
+        try:
+            then(answer)
+        except Exception:  # a mistake of ours, and not theirs who wait beside it
+            log.exception("told_in_vain")
+
+
+async def answered(ask: Callable[[Callable[[A | Exception], None]], None]) -> A:
+    """The answer `ask` gives to the callback it is called with. Raises what it gives instead."""
+    future: asyncio.Future[A] = asyncio.get_running_loop().create_future()
+
+    def then(answer: A | Exception) -> None:
+        if future.done():  # who asked went away
+            return
+        if isinstance(answer, Exception):
+            future.set_exception(answer)
+        else:
+            future.set_result(answer)
+
+    ask(then)
+    return await future
+
+
 class Gatherer(Generic[Q, A]):
     """Asks `call` with what waits: at most `size` questions a call, `lanes` calls at once, `most` waiting.
 
-    Questions with the same `key` that still wait share one answer: it is fetched after all of them were asked.
+    A lane that is free takes what the present turn of the loop brings. Questions with the same `key` that still wait
+    share one answer: it is fetched after all of them were asked.
     """
 
     def __init__(
@@ -35,53 +66,51 @@ class Gatherer(Generic[Q, A]):
         self._size = size
         self._lanes = lanes
         self._most = most
-        self._waiting: dict[Hashable, tuple[Q, asyncio.Future[A]]] = {}
-        self._busy = 0
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._waiting: dict[Hashable, tuple[Q, list[Callable[[A | Exception], None]]]] = {}
+        self._busy: set[asyncio.Task[None]] = set()
+        self._starting = False
 
-    async def ask(self, question: Q) -> A:
-        """The answer to `question`. Raises BusyError, or whatever the call raised."""
+    def ask(self, question: Q, then: Callable[[A | Exception], None]) -> None:
+        """Gives the answer to `question` to `then`, or what the call raised; BusyError, at once, if too many wait."""
         key = self._key(question)
         waiting = self._waiting.get(key)
-        if waiting is None:
-            if len(self._waiting) >= self._most:
-                raise BusyError
-            waiting = question, asyncio.get_running_loop().create_future()
-            self._waiting[key] = waiting
+        if waiting is not None:
+            waiting[1].append(then)
+        elif len(self._waiting) >= self._most:
+            then(BusyError())
+        else:
+            self._waiting[key] = question, [then]
             self._start()
-        # Shielded: who goes away must not take the answer from the others who wait for it.
-        return await asyncio.shield(waiting[1])
 
     def _start(self) -> None:
-        if self._busy < self._lanes:
-            self._busy += 1
-            task = asyncio.create_task(self._run())
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        if self._waiting and not self._starting and len(self._busy) < self._lanes:
+            self._starting = True
+            self._busy.add(asyncio.create_task(self._run()))
 
     async def _run(self) -> None:
+        self._starting = False
         try:
-            await self._until_none_waits()
+            while self._waiting:
+                taken = self._taken()
+                self._start()
+                await self._asked(taken)
         finally:
             # Not when the task is called done: who asks in between would find the lane taken and wait for ever.
-            self._busy -= 1
+            self._busy.discard(asyncio.current_task())
 
-    async def _until_none_waits(self) -> None:
-        while self._waiting:
-            keys = list(self._waiting)[: self._size]
-            taken = [self._waiting.pop(key) for key in keys]
-            try:
-                answers = await self._call([question for question, _ in taken])
-            except Exception as error:  # noqa: BLE001 - handed to everyone who asked
-                for _, future in taken:
-                    _fail(future, error)
-                continue
-            for (_, future), answer in zip(taken, answers, strict=True):
-                if not future.done():
-                    future.set_result(answer)
+    def _taken(self) -> list[tuple[Q, list[Callable[[A | Exception], None]]]]:
+        if len(self._waiting) <= self._size:
+            taken = list(self._waiting.values())
+            self._waiting = {}
+            return taken
+        return [self._waiting.pop(key) for key in list(islice(self._waiting, self._size))]
 
-
-def _fail(future: "asyncio.Future[A]", error: Exception) -> None:
-    if not future.done():
-        future.set_exception(error)
-        future.exception()  # who asked may be gone: then nobody is left to be told
+    async def _asked(self, taken: Sequence[tuple[Q, list[Callable[[A | Exception], None]]]]) -> None:
+        try:
+            answers = await self._call([question for question, _ in taken])
+        except Exception as error:  # noqa: BLE001 - handed to everyone who asked
+            for _, thens in taken:
+                tell(thens, error)
+            return
+        for (_, thens), answer in zip(taken, answers, strict=True):
+            tell(thens, answer)

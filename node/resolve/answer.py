@@ -4,6 +4,7 @@ An answer here is the anonymous, public one; who may see more asks another way.
 """
 
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from hashlib import sha256
@@ -108,8 +109,12 @@ class Question:
         return self.onward or not answer.elsewhere
 
 
+Then = Callable[[Answer | Exception], None]
+"""Who waits for an answer: told once, of it or of why there is none. Raises nothing."""
+
+
 class Stage(Protocol):
     """A stage of the resolving road."""
 
-    async def ask(self, question: Question) -> Answer:
-        """The answer to a question."""
+    def ask(self, question: Question, then: Then) -> None:
+        """Tells `then` the answer to a question, at once or later. Raises nothing."""

@@ -2,15 +2,16 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
 import structlog
 
-from node.gather import BusyError, Gatherer
+from node.gather import Gatherer
 from node.meter import Meter
 from node.metrics import REDIS_FILLS
 from node.redis_cache import BROKEN, Fill, RedisCache
-from node.resolve.answer import Answer, Question, Stage
+from node.resolve.answer import Answer, Question, Stage, Then
 from node.stamps import Shared
 
 PIPELINE_MOST: Final = 200
@@ -39,25 +40,28 @@ class Cached:
         self._fills: list[Fill] = []
         self._filling: asyncio.Task[None] | None = None
 
-    async def ask(self, question: Question) -> Answer:
+    def ask(self, question: Question, then: Then) -> None:
         """From Redis if it may be used for this question and has it, else from the next stage."""
         trust = self._shared.trust()
-        if not question.cacheable or trust is None or self._resting:
-            return await self._next.ask(question)
-        key = question.identifier.key
-        try:
-            held = await self._gather.ask(question)
-        except (*BROKEN, BusyError) as error:
-            # Reading needs no distrust: nothing of ours is left uncorrected, Redis is only slower than PostgreSQL now.
-            log.debug("redis_unreachable", error=str(error))
-            return await self._next.ask(question)
-        if isinstance(held, Answer) and self._shared.trust() == trust:
-            return held
+        if question.cacheable and trust is not None and not self._resting:
+            self._gather.ask(question, partial(self._looked, question, trust, then))
+        else:
+            self._next.ask(question, then)
+
+    def _looked(self, question: Question, trust: bytes, then: Then, held: Answer | bytes | Exception | None) -> None:
         # An answer while trust was lost is none: found restarted, Redis may hold what was corrected before.
-        answer = await self._next.ask(question)
-        if isinstance(held, bytes) and question.may_keep(answer):
-            self._store(Fill(key, held, answer))
-        return answer
+        if isinstance(held, Answer) and self._shared.trust() == trust:
+            then(held)
+        elif isinstance(held, bytes):
+            self._next.ask(question, partial(self._fetched, question, held, then))
+        else:
+            # Reading needs no distrust: nothing of ours is left uncorrected, Redis is only slower than PostgreSQL now.
+            self._next.ask(question, then)
+
+    def _fetched(self, question: Question, lease: bytes, then: Then, answer: Answer | Exception) -> None:
+        if isinstance(answer, Answer) and question.may_keep(answer):
+            self._store(Fill(question.identifier.key, lease, answer))
+        then(answer)
 
     @property
     def _resting(self) -> bool:
@@ -68,8 +72,9 @@ class Cached:
             raise TimeoutError("Redis did not answer a moment ago")
         try:
             return await self._taken(questions)
-        except BROKEN:
+        except BROKEN as error:
             self._resting_until = self._clock() + REST_SECONDS
+            log.debug("redis_unreachable", error=str(error))
             raise
 
     async def _taken(self, questions: Sequence[Question]) -> list[Answer | bytes | None]:

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from ipaddress import ip_address
 from typing import Final
 from urllib.parse import quote, urlsplit
@@ -19,7 +20,7 @@ from node.config import Config
 from node.gather import BusyError
 from node.link import Link, LinkError
 from node.meter import Meter
-from node.resolve.answer import Answer, Outcome, Question, Stage, Where
+from node.resolve.answer import Answer, Outcome, Question, Stage, Then, Where
 from node.resolve.neighbours import Neighbours, Network, RestingError, acceptable
 from node.resolve.referrals import Referrals
 from proto import web_reply
@@ -140,29 +141,42 @@ class Forwarded:
         self._now = now
         self._neighbours = Neighbours(clock, room)
         self._referrals = Referrals(clock)
-        self._under_way = 0
+        self._under_way: set[asyncio.Task[None]] = set()
         self._pointing: dict[str, asyncio.Future[Referral | _Failed | None]] = {}
 
-    async def ask(self, question: Question) -> Answer:
-        """The answer, FORWARDED if from elsewhere. Raises BusyError when there is no room to forward."""
-        answer = await self._next.ask(question)
-        if answer.outcome is not Outcome.FOREIGN or not question.onward:
-            return answer
+    def ask(self, question: Question, then: Then) -> None:
+        """Tells the answer, FORWARDED if from elsewhere; BusyError when there is no room to forward."""
+        self._next.ask(question, partial(self._own_said, question, then))
+
+    def _own_said(self, question: Question, then: Then, answer: Answer | Exception) -> None:
+        if isinstance(answer, Exception) or answer.outcome is not Outcome.FOREIGN or not question.onward:
+            then(answer)
+        elif len(self._under_way) >= FORWARDS_MOST or not self._room(len(self._under_way)):
+            self._failed(then, BusyError())
+        else:
+            task = asyncio.create_task(self._told(question.identifier, answer.epoch, then))
+            self._under_way.add(task)
+            task.add_done_callback(self._under_way.discard)
+
+    async def _told(self, identifier: Identifier, epoch: int, then: Then) -> None:
         began = self._clock()
+        heard: Answer | Exception
         try:
-            heard, outcome = await self._forward(question.identifier)
-        except BusyError:
-            self._meter.count(metrics.FORWARDS, metrics.BUSY)
-            raise
+            heard, outcome = await self._forward(identifier)
+        except Exception as error:  # noqa: BLE001 - handed to who asked
+            self._failed(then, error)
+            return
         self._meter.count(metrics.FORWARDS, outcome)
         self._meter.observe(metrics.FORWARD_SECONDS, self._clock() - began)
-        return replace(heard, epoch=answer.epoch)
+        then(replace(heard, epoch=epoch))
+
+    def _failed(self, then: Then, error: Exception) -> None:
+        if isinstance(error, BusyError):
+            self._meter.count(metrics.FORWARDS, metrics.BUSY)
+        then(error)
 
     async def _forward(self, identifier: Identifier) -> tuple[Answer, str]:
         """An answer without epoch, and what it is counted as."""
-        if self._under_way >= FORWARDS_MOST or not self._room(self._under_way):
-            raise BusyError
-        self._under_way += 1
         try:
             async with asyncio.timeout(FORWARD_SECONDS):
                 reply = await self._resolved(identifier)
@@ -172,8 +186,6 @@ class Forwarded:
             log.debug("forward_failed", prefix=identifier.prefix_key, reason=failure.reason, error=str(failure))
             outcome = _FAILURES.get(failure.reason, Outcome.UNREACHABLE)
             return self._answer(outcome, FAILED_SECONDS), failure.reason
-        finally:
-            self._under_way -= 1
         if isinstance(reply, Told):
             found = self._answer(Outcome.FOUND, max(0, reply.until(self._now()) - self._now()))
             return replace(found, shown=array(reply.values)), metrics.FOUND

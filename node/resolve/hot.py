@@ -4,17 +4,17 @@ Absent answers have a shelf of their own, so that a flood of unknown identifiers
 has what other nodes say, so that none of them can push out what lives here.
 """
 
-import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 from zlib import crc32
 
-from node.gather import BusyError
+from node.gather import BusyError, answered, tell
 from node.meter import Meter
 from node.metrics import HOT_ENTRIES, HOT_EVICTIONS
-from node.resolve.answer import Answer, Outcome, Question, Stage, Where
+from node.resolve.answer import Answer, Outcome, Question, Stage, Then, Where
 from node.stamps import SLOTS, Shared
 from proto.identifier import Identifier
 from registry.errors import UnavailableError
@@ -35,9 +35,8 @@ class _Entry:
 
 @dataclass(slots=True)
 class _Flight:
-    stamp: bytes
-    state: bytes | None
-    future: "asyncio.Future[Answer]"
+    question: Question
+    thens: list[Then]
 
 
 class Hot:
@@ -92,6 +91,12 @@ class Hot:
 
         Raises UnavailableError (PostgreSQL is away and nothing is kept) or BusyError.
         """
+        return await answered(lambda then: self.fetch(identifier, then, onward))
+
+    def fetch(self, identifier: Identifier, then: Then, onward: bool = True) -> None:
+        """`ask` for who waits with a callback."""
+        if not onward:
+            then = partial(_at_home, then)
         key = identifier.key
         shared = self._shared
         slot = shared.slot(key)
@@ -99,49 +104,58 @@ class Hot:
         state = shared.trusted(self.clear)
         entry = self._kept(key, stamp) if state is not None else None
         if entry is not None and self._clock() < entry.expires:
-            return entry.answer if onward else entry.answer.at_home
+            then(entry.answer)
+            return
         cacheable = state is not None and not shared.is_pending(stamp)
         question = Question(identifier, slot, stamp, state, cacheable, onward)
-        answer = await (self._joined(question, entry) if cacheable else self._next.ask(question))
-        return answer if onward else answer.at_home
+        if not cacheable:
+            self._next.ask(question, then)
+            return
+        if entry is not None:
+            then = partial(self._or_kept, entry.answer, then)
+        if self._joinable(question) is not None:
+            then = partial(self._joined, question, then)
+        self._join(question, then)
 
-    async def _joined(self, question: Question, entry: _Entry | None) -> Answer:
-        """The answer all get who ask the same at this moment; a kept one past its time if there is no other."""
-        try:
-            flight = self._joinable(question)
-            if flight is not None:
-                answer = await asyncio.shield(flight.future)
-                if self._current(answer):
-                    return answer
-                # Read before a change of its prefix that is known by now: the next flight began after that.
-            flight = self._joinable(question) or self._departed(question)
-            return await asyncio.shield(flight.future)
-        except (UnavailableError, BusyError):
-            if entry is not None and entry.answer.life(self._seconds, self._now()):
-                return entry.answer
-            raise
+    def _or_kept(self, kept: Answer, then: Then, answer: Answer | Exception) -> None:
+        """A kept answer past its time is better than none."""
+        failed = isinstance(answer, UnavailableError | BusyError)
+        then(kept if failed and kept.life(self._seconds, self._now()) else answer)
+
+    def _joined(self, question: Question, then: Then, answer: Answer | Exception) -> None:
+        if isinstance(answer, Exception) or self._current(answer):
+            then(answer)
+        else:
+            # Read before a change of its prefix that is known by now: the next flight began after that.
+            self._join(question, then)
+
+    def _join(self, question: Question, then: Then) -> None:
+        """Waits for the answer all get who ask the same at this moment."""
+        flight = self._joinable(question)
+        if flight is not None:
+            flight.thens.append(then)
+            return
+        flight = self._flights[question.identifier.key, question.onward] = _Flight(question, [then])
+        self._next.ask(question, partial(self._landed, flight))
 
     def _joinable(self, question: Question) -> _Flight | None:
         """The flight under way, unless it may have read what was there before a change that is answered by now."""
         flight = self._flights.get((question.identifier.key, question.onward))
-        same = flight is not None and flight.stamp == question.stamp and flight.state == question.state
-        return flight if same else None
-
-    def _departed(self, question: Question) -> _Flight:
-        key = question.identifier.key, question.onward
-        flight = _Flight(question.stamp, question.state, asyncio.ensure_future(self._fetch(question)))
-        self._flights[key] = flight
-        flight.future.add_done_callback(lambda _: self._landed(key, flight))
+        if flight is None or flight.question.stamp != question.stamp or flight.question.state != question.state:
+            return None
         return flight
+
+    def _landed(self, flight: _Flight, answer: Answer | Exception) -> None:
+        question = flight.question
+        key = question.identifier.key, question.onward
+        if self._flights.get(key) is flight:
+            del self._flights[key]
+        if isinstance(answer, Answer):
+            self._keep(question, answer)
+        tell(flight.thens, answer)
 
     def _current(self, answer: Answer) -> bool:
         return self._shared.current(answer.prefix, answer.epoch, answer.template, answer.template_epoch)
-
-    def _landed(self, key: tuple[str, bool], flight: _Flight) -> None:
-        if self._flights.get(key) is flight:
-            del self._flights[key]
-        if not flight.future.cancelled():
-            flight.future.exception()  # who asked may be gone
 
     def _kept(self, key: str, stamp: bytes) -> _Entry | None:
         """The entry under `key` if its stamp and epochs still hold, however old it is."""
@@ -157,13 +171,11 @@ class Hot:
         del shelf[key]
         return None
 
-    async def _fetch(self, question: Question) -> Answer:
-        answer = await self._next.ask(question)
+    def _keep(self, question: Question, answer: Answer) -> None:
         life = answer.life(self._seconds, self._now())
         if life and self._most["found"] and len(answer.shown) <= SHOWN_MOST and self._may_keep(question, answer):
             kept = replace(answer, where=Where.HOT)  # once here, so that a hit says so at no cost
-            self._keep(question.identifier.key, _Entry(kept, question.stamp, self._clock() + life))
-        return answer
+            self._shelve(question.identifier.key, _Entry(kept, question.stamp, self._clock() + life))
 
     def _may_keep(self, question: Question, answer: Answer) -> bool:
         """Whether the answer can ever be given to others; else it would only take a place."""
@@ -171,7 +183,7 @@ class Hot:
             return False
         return self._shared.state() == question.state and self._shared.stamp(question.slot) == question.stamp
 
-    def _keep(self, key: str, entry: _Entry) -> None:
+    def _shelve(self, key: str, entry: _Entry) -> None:
         name = _shelf(entry.answer)
         for other in self._shelves.values():
             other.pop(key, None)
@@ -180,6 +192,10 @@ class Hot:
         while len(shelf) > self._most[name]:
             shelf.popitem(last=False)
             self._meter.count(HOT_EVICTIONS, name)
+
+
+def _at_home(then: Then, answer: Answer | Exception) -> None:
+    then(answer.at_home if isinstance(answer, Answer) else answer)
 
 
 def _shelf(answer: Answer) -> str:

@@ -9,7 +9,7 @@ from typing import Final
 from node import metrics
 from node.gather import BusyError
 from node.meter import Meter
-from node.resolve.answer import Answer
+from node.resolve.answer import Answer, Then
 from node.resolve.hot import Hot
 from proto.identifier import Identifier
 from registry.errors import UnavailableError
@@ -31,9 +31,25 @@ class Measured:
         try:
             answer = await self._next.ask(identifier, onward=onward)
         except Exception as error:
-            outcome = _FAILURES.get(type(error), metrics.FAILED)
-            self._meter.count(metrics.RESOLUTIONS, metrics.NOWHERE, outcome)
-            self._meter.observe(metrics.RESOLUTION_SECONDS, self._clock() - began, metrics.NOWHERE)
+            self._count(error, began)
             raise
-        self._meter.resolved(answer, self._clock() - began)
+        self._count(answer, began)
         return answer
+
+    def fetch(self, identifier: Identifier, then: Then, onward: bool = True) -> None:
+        """`ask` for who waits with a callback."""
+        began = self._clock()
+
+        def told(answer: Answer | Exception) -> None:
+            self._count(answer, began)
+            then(answer)
+
+        self._next.fetch(identifier, told, onward)
+
+    def _count(self, answer: Answer | Exception, began: float) -> None:
+        seconds = self._clock() - began
+        if not isinstance(answer, Exception):
+            self._meter.resolved(answer, seconds)
+            return
+        self._meter.count(metrics.RESOLUTIONS, metrics.NOWHERE, _FAILURES.get(type(answer), metrics.FAILED))
+        self._meter.observe(metrics.RESOLUTION_SECONDS, seconds, metrics.NOWHERE)

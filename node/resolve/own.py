@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from node.gather import Gatherer
-from node.resolve.answer import Answer, Outcome, Question
+from node.resolve.answer import Answer, Outcome, Question, Then
 from proto.value import TEMPLATE_ID_INDEX, TEMPLATE_INDEX, Value
 from proto.web_json import array
 from registry.lookup import Lookup
@@ -36,15 +36,15 @@ def public_values(record: Record, template: Template | None) -> tuple[Value, ...
 
 
 class Own:
-    """Answers from the registry. Raises UnavailableError or BusyError."""
+    """Answers from the registry. Tells UnavailableError or BusyError."""
 
     def __init__(self, lookup: Lookup) -> None:
         self._lookup = lookup
         self._gather = Gatherer(self._many, lambda q: q.identifier.key, size=QUERY_MOST, lanes=2, most=WAITING_MOST)
 
-    async def ask(self, question: Question) -> Answer:
-        """What PostgreSQL says, read after it was asked."""
-        return await self._gather.ask(question)
+    def ask(self, question: Question, then: Then) -> None:
+        """Tells `then` what PostgreSQL says, read after it was asked."""
+        self._gather.ask(question, then)
 
     async def _many(self, questions: Sequence[Question]) -> list[Answer]:
         found = await self._lookup.look([q.identifier for q in questions])

@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 
 import pytest
 
-from node.gather import BusyError, Gatherer
+from node.gather import BusyError, Gatherer, answered
 
 
 class Called:
@@ -41,12 +42,16 @@ def gatherer(called: Called, *, size: int = 10, lanes: int = 1, most: int = 100)
     return Gatherer(called, lambda question: question.upper(), size=size, lanes=lanes, most=most)
 
 
+async def ask(gather: Gatherer[str, str], question: str) -> str:
+    return await answered(partial(gather.ask, question))
+
+
 async def test_what_is_asked_while_a_call_is_under_way_goes_into_one_call() -> None:
     called = Called()
     gather = gatherer(called)
-    first = asyncio.create_task(gather.ask("a"))
+    first = asyncio.create_task(ask(gather, "a"))
     await called.asked(1)
-    others = [asyncio.create_task(gather.ask(each)) for each in "bcd"]
+    others = [asyncio.create_task(ask(gather, each)) for each in "bcd"]
     await asyncio.sleep(0)
     called.answer(1)
     await called.asked(2)
@@ -59,7 +64,7 @@ async def test_what_is_asked_while_a_call_is_under_way_goes_into_one_call() -> N
 async def test_a_call_takes_no_more_than_its_size() -> None:
     called = Called()
     gather = gatherer(called, size=2)
-    asked = [asyncio.create_task(gather.ask(each)) for each in "abcde"]
+    asked = [asyncio.create_task(ask(gather, each)) for each in "abcde"]
     for call in (1, 2, 3):
         await called.asked(call)
         called.answer(call)
@@ -70,7 +75,7 @@ async def test_a_call_takes_no_more_than_its_size() -> None:
 async def test_so_many_calls_at_once_as_there_are_lanes() -> None:
     called = Called()
     gather = gatherer(called, size=1, lanes=2)
-    asked = [asyncio.create_task(gather.ask(each)) for each in "abc"]
+    asked = [asyncio.create_task(ask(gather, each)) for each in "abc"]
     await called.asked(2)
     assert called.calls == [["a"], ["b"]]
     called.answer(2)
@@ -83,7 +88,7 @@ async def test_so_many_calls_at_once_as_there_are_lanes() -> None:
 async def test_the_same_question_waiting_twice_is_asked_once() -> None:
     called = Called()
     gather = gatherer(called)
-    asked = [asyncio.create_task(gather.ask(each)) for each in ("x", "X", "y")]
+    asked = [asyncio.create_task(ask(gather, each)) for each in ("x", "X", "y")]
     await called.asked(1)
     called.answer(1)
     assert await asyncio.gather(*asked) == ["x by call 1", "x by call 1", "y by call 1"]
@@ -93,9 +98,9 @@ async def test_the_same_question_waiting_twice_is_asked_once() -> None:
 async def test_a_question_does_not_join_a_call_that_has_begun() -> None:
     called = Called()
     gather = gatherer(called, lanes=2)
-    first = asyncio.create_task(gather.ask("x"))
+    first = asyncio.create_task(ask(gather, "x"))
     await called.asked(1)
-    second = asyncio.create_task(gather.ask("x"))
+    second = asyncio.create_task(ask(gather, "x"))
     await called.asked(2)
     called.answer(1)
     called.answer(2)
@@ -106,20 +111,20 @@ async def test_a_question_does_not_join_a_call_that_has_begun() -> None:
 async def test_beyond_the_bound_one_is_told_so_and_nothing_is_asked() -> None:
     called = Called()
     gather = gatherer(called, most=2)
-    first = asyncio.create_task(gather.ask("a"))
+    first = asyncio.create_task(ask(gather, "a"))
     await called.asked(1)
-    waiting = [asyncio.create_task(gather.ask(each)) for each in "bc"]
+    waiting = [asyncio.create_task(ask(gather, each)) for each in "bc"]
     await asyncio.sleep(0)
     with pytest.raises(BusyError):
-        await gather.ask("d")
-    joined = asyncio.create_task(gather.ask("c"))
+        await ask(gather, "d")
+    joined = asyncio.create_task(ask(gather, "c"))
     called.answer(1)
     await called.asked(2)
     called.answer(2)
     assert await first == "a by call 1"
     assert await asyncio.gather(*waiting) == ["b by call 2", "c by call 2"]
     assert await joined == "c by call 2", "a question that waits already costs no place"
-    assert await asyncio.gather(asyncio.create_task(gather.ask("d")), _let(called, 3)) == ["d by call 3", None]
+    assert await asyncio.gather(asyncio.create_task(ask(gather, "d")), _let(called, 3)) == ["d by call 3", None]
 
 
 async def _let(called: Called, call: int) -> None:
@@ -130,7 +135,7 @@ async def _let(called: Called, call: int) -> None:
 async def test_an_error_goes_to_everyone_of_the_call_and_to_nobody_else() -> None:
     called = Called()
     gather = gatherer(called, size=2)
-    asked = [asyncio.create_task(gather.ask(each)) for each in "abc"]
+    asked = [asyncio.create_task(ask(gather, each)) for each in "abc"]
     await called.asked(1)
     called.answer(1, OSError("away"))
     await called.asked(2)
@@ -142,7 +147,7 @@ async def test_an_error_goes_to_everyone_of_the_call_and_to_nobody_else() -> Non
 async def test_who_goes_away_takes_the_answer_from_nobody() -> None:
     called = Called()
     gather = gatherer(called)
-    gone, stays = (asyncio.create_task(gather.ask("x")) for _ in range(2))
+    gone, stays = (asyncio.create_task(ask(gather, "x")) for _ in range(2))
     await called.asked(1)
     gone.cancel()
     called.answer(1)
@@ -155,11 +160,11 @@ async def test_an_error_nobody_waits_for_is_not_complained_of() -> None:
     gather = gatherer(called)
     complaints: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
-    gone = asyncio.create_task(gather.ask("x"))
+    gone = asyncio.create_task(ask(gather, "x"))
     await called.asked(1)
     gone.cancel()
     called.answer(1, OSError("away"))
-    again = asyncio.create_task(gather.ask("y"))
+    again = asyncio.create_task(ask(gather, "y"))
     await called.asked(2)
     called.answer(2)
     await again
@@ -169,11 +174,66 @@ async def test_an_error_nobody_waits_for_is_not_complained_of() -> None:
 async def test_who_asks_just_when_the_last_call_ends_is_not_forgotten() -> None:
     called = Called()
     gather = gatherer(called)
-    first = asyncio.create_task(gather.ask("x"))
+    first = asyncio.create_task(ask(gather, "x"))
     await called.asked(1)
     called.answer(1)
-    late = asyncio.create_task(gather.ask("y"))  # runs when the call has ended and its task is not yet called done
+    late = asyncio.create_task(ask(gather, "y"))  # runs when the call has ended and its task is not yet called done
     assert await first == "x by call 1"
     await called.asked(2)
     called.answer(2)
     assert await late == "y by call 2"
+
+
+async def test_what_one_turn_of_the_loop_brings_goes_into_one_call_though_more_lanes_are_free() -> None:
+    called = Called()
+    gather = gatherer(called, lanes=3)
+    told: list[object] = []
+    for each in "abcd":
+        gather.ask(each, told.append)
+    await called.asked(1)
+    assert called.calls == [["a", "b", "c", "d"]]
+    called.answer(1)
+    last = asyncio.create_task(ask(gather, "e"))
+    await called.asked(2)
+    called.answer(2)
+    assert await last == "e by call 2"
+    assert told == [f"{each} by call 1" for each in "abcd"]
+    assert called.calls == [["a", "b", "c", "d"], ["e"]], "no other lane was started for nothing"
+
+
+async def test_each_is_told_once_at_once_when_too_many_wait() -> None:
+    called = Called()
+    gather = gatherer(called, most=1)
+    told: list[object] = []
+    gather.ask("a", told.append)
+    gather.ask("b", told.append)
+    assert [type(each) for each in told] == [BusyError]
+    await called.asked(1)
+    called.answer(1)
+    assert await ask_next(called, gather) == "c by call 2"
+    assert told[1:] == ["a by call 1"]
+
+
+async def ask_next(called: Called, gather: Gatherer[str, str]) -> str:
+    asking = asyncio.create_task(ask(gather, "c"))
+    await called.asked(2)
+    called.answer(2)
+    return await asking
+
+
+async def test_one_that_raises_when_told_takes_the_answer_from_nobody() -> None:
+    called = Called()
+    gather = gatherer(called)
+    told: list[object] = []
+
+    def raises(answer: object) -> None:
+        told.append(answer)
+        raise ZeroDivisionError
+
+    for then in (raises, told.append):
+        gather.ask("x", then)
+    gather.ask("y", told.append)
+    await called.asked(1)
+    called.answer(1)
+    assert await ask_next(called, gather) == "c by call 2"
+    assert told == ["x by call 1", "x by call 1", "y by call 1"]

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,9 +11,10 @@ import redis.asyncio
 
 from node import clock
 from node.embedded import Servers
+from node.gather import answered
 from node.metrics import REDIS_FILLS
 from node.redis_cache import Fill
-from node.resolve.answer import Answer, Outcome, Question
+from node.resolve.answer import Answer, Outcome, Question, Then
 from node.resolve.cached import FILLS_MOST, PIPELINE_MOST, REST_SECONDS, Cached
 from node.stamps import Shared
 from proto.identifier import Identifier
@@ -37,12 +39,18 @@ class Next:
         self.gate.set()
         self.reached = asyncio.Event()
 
-    async def ask(self, question: Question) -> Answer:
+    def ask(self, question: Question, then: Then) -> None:
         self.asked.append(question.identifier.key)
         self.reached.set()
         answer = self.answer  # as one snapshot saw it
+        if self.gate.is_set():
+            then(answer)
+        else:
+            self._waiting = asyncio.create_task(self._later(answer, then))
+
+    async def _later(self, answer: Answer, then: Then) -> None:
         await self.gate.wait()
-        return answer
+        then(answer)
 
 
 class World:
@@ -58,7 +66,7 @@ class World:
         self.stage = Cached(redis_cache, self.worker, self.next, lambda: self.now, self.counting.meter)  # type: ignore[arg-type]
 
     async def ask(self, identifier: Identifier = BAG, cacheable: bool = True) -> Answer:
-        answer = await self.stage.ask(Question(identifier, 0, b"", b"", cacheable))
+        answer = await answered(partial(self.stage.ask, Question(identifier, 0, b"", b"", cacheable)))
         await self.filled()
         return answer
 
@@ -93,7 +101,7 @@ async def test_absent_answers_are_shared_too(world: World) -> None:
 
 async def test_what_another_node_was_told_is_not_shared(world: World) -> None:
     world.next.answer = Answer(Outcome.FOREIGN, 0, 0, EPOCH)
-    await world.stage.ask(Question(BAG, 0, b"", b"", cacheable=True, onward=False))
+    await answered(partial(world.stage.ask, Question(BAG, 0, b"", b"", cacheable=True, onward=False)))
     await world.filled()
     world.next.answer = Answer(Outcome.FOUND, 0, 0, EPOCH, shown=b"[1]", until=clock.seconds() + 30)
     assert await world.ask() == world.next.answer
@@ -254,7 +262,8 @@ async def test_answers_that_cannot_be_stored_are_let_go(descriptor: int) -> None
     world = World(broken, descriptor)
 
     async def ask(n: int) -> None:
-        await world.stage.ask(Question(Identifier.parse(f"88.999.1001/{n}"), 0, b"", b"", cacheable=True))
+        question = Question(Identifier.parse(f"88.999.1001/{n}"), 0, b"", b"", cacheable=True)
+        await answered(partial(world.stage.ask, question))
 
     await asyncio.gather(*(ask(n) for n in range(FILLS_MOST + 1000)))
     assert len(world.stage._fills) <= FILLS_MOST

@@ -13,6 +13,7 @@ import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, ExitStack
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from ipaddress import ip_address as at
 from ipaddress import ip_network
 from pathlib import Path
@@ -25,11 +26,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from node import meter, metrics
 from node.config import Config
-from node.gather import BusyError
+from node.gather import BusyError, answered
 from node.link import BODY_MOST, Link
 from node.meter import Meter, Totals
 from node.resolve import forwarded
-from node.resolve.answer import Answer, Outcome, Question, Where
+from node.resolve.answer import Answer, Outcome, Question, Then, Where
 from node.resolve.forwarded import (
     ABSENT_SECONDS,
     DEPTH_MOST,
@@ -78,8 +79,8 @@ class Next:
     def __init__(self) -> None:
         self.answer = Answer(Outcome.FOREIGN, 0, 0, EPOCH)
 
-    async def ask(self, _: Question) -> Answer:
-        return self.answer
+    def ask(self, _: Question, then: Then) -> None:
+        then(self.answer)
 
 
 class World:
@@ -109,7 +110,17 @@ class World:
         return await self._stack.enter_async_context(other_node(saying))
 
     async def ask(self, name: str = NAME) -> Answer:
-        return await self.stage.ask(question(name))
+        return await self.answer(question(name))
+
+    async def answer(self, asked: Question) -> Answer:
+        return await answered(partial(self.stage.ask, asked))
+
+    async def left(self) -> None:
+        """Ends what is under way, waited for by nobody any more."""
+        under_way = list(self.stage._under_way)
+        for task in under_way:
+            task.cancel()
+        await asyncio.gather(*under_way, return_exceptions=True)
 
     def counted(self) -> dict[str, int]:
         samples = self._totals.samples(metrics.FORWARDS, 0.0)
@@ -124,6 +135,7 @@ async def world() -> AsyncIterator[World]:
     async with AsyncExitStack() as stack:
         made = World(stack, await stack.enter_async_context(other_node(knows_nothing())), descriptor)
         yield made
+        await made.left()
         await made.link.close()
     os.close(descriptor)
     assert not complaints, "nothing anybody says leaves a trace in the journal"
@@ -149,7 +161,7 @@ async def test_what_lives_here_is_asked_of_nobody(world: World) -> None:
 
 
 async def test_what_another_node_asks_is_asked_of_nobody_else(world: World) -> None:
-    assert await world.stage.ask(question(onward=False)) is world.next.answer
+    assert await world.answer(question(onward=False)) is world.next.answer
     assert world.top.asked == []
 
 
@@ -636,6 +648,7 @@ async def test_all_of_it_has_one_deadline(world: World, monkeypatch: pytest.Monk
     assert (await world.ask()).outcome is Outcome.FOUND
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_without_room_nothing_waits(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.room = False
     with pytest.raises(BusyError):
@@ -647,9 +660,11 @@ async def test_without_room_nothing_waits(world: World, monkeypatch: pytest.Monk
     await until(lambda: len(world.top.asked) == 10)
     with pytest.raises(BusyError):
         await world.ask()
-    for task in waiting:
+    for task in waiting[:5]:
         task.cancel()
-    await asyncio.gather(*waiting, return_exceptions=True)
-    assert world.counted() == {"busy": 2}
+    answers = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [type(each) for each in answers] == [asyncio.CancelledError] * 5 + [Answer] * 5
+    assert world.counted() == {"busy": 2, "timeout": 10}
+    world.clock += REST_SECONDS
     world.top.saying = knows()
-    assert (await world.ask()).outcome is Outcome.FOUND, "those who went have left their places"
+    assert (await world.ask()).outcome is Outcome.FOUND, "whose time is over has left its place, waited for or not"

@@ -12,7 +12,7 @@ import pytest
 
 from node import stamps
 from node.metrics import HOT_ENTRIES, HOT_EVICTIONS
-from node.resolve.answer import Answer, Outcome, Question, Where
+from node.resolve.answer import Answer, Outcome, Question, Then, Where
 from node.resolve.hot import SHOWN_MOST, Hot
 from node.stamps import Shared
 from proto.identifier import Identifier
@@ -35,26 +35,21 @@ class Next:
     def __init__(self) -> None:
         self.questions: list[Question] = []
         self.answer: Answer | Exception = found(1)
-        self._open: list[asyncio.Future[Answer]] | None = None
+        self._open: list[Then] | None = None
 
     def hold(self) -> None:
         self._open = []
 
     def let(self, question: int, answer: Answer | Exception) -> None:
         assert self._open is not None
-        if isinstance(answer, Exception):
-            self._open[question].set_exception(answer)
-        else:
-            self._open[question].set_result(answer)
+        self._open[question](answer)
 
-    async def ask(self, question: Question) -> Answer:
+    def ask(self, question: Question, then: Then) -> None:
         self.questions.append(question)
         if self._open is not None:
-            self._open.append(asyncio.get_running_loop().create_future())
-            return await self._open[-1]
-        if isinstance(self.answer, Exception):
-            raise self.answer
-        return self.answer
+            self._open.append(then)
+        else:
+            then(self.answer)
 
 
 class World:
@@ -326,6 +321,38 @@ async def test_one_question_in_flight_for_all_who_ask_the_same(world: World) -> 
     world.next.let(1, found(7))
     assert await asyncio.gather(*asking) == [found(1)] * 50
     assert await other == found(7)
+
+
+async def test_who_waits_with_a_callback_is_told_once_as_all_others(world: World) -> None:
+    world.next.hold()
+    told: list[Answer | Exception] = []
+    for onward in (True, True, False):
+        world.hot.fetch(BAG, told.append, onward)
+    assert told == []
+    assert world.asked == 2
+    elsewhere = Answer(Outcome.FOUND, 0, 0, EPOCH, shown=b"[1]")
+    world.next.let(0, elsewhere)
+    world.next.let(1, elsewhere)
+    assert told == [elsewhere, elsewhere, elsewhere.at_home]
+    world.hot.fetch(BAG, told.append)
+    assert told[3:] == [elsewhere], "at once, out of what is kept"
+    world.hot.fetch(OTHER, told.append)
+    world.next.let(2, UnavailableError("away"))
+    assert isinstance(told[-1], UnavailableError)
+    assert len(told) == 5
+
+
+async def test_one_that_raises_when_told_takes_the_answer_from_nobody(world: World) -> None:
+    world.next.hold()
+    told: list[Answer | Exception] = []
+
+    def raises(_: object) -> None:
+        raise ZeroDivisionError
+
+    for then in (told.append, raises, told.append):
+        world.hot.fetch(BAG, then)
+    world.next.let(0, found(1))
+    assert told == [found(1), found(1)]
 
 
 async def test_who_goes_away_takes_the_answer_from_nobody(world: World) -> None:

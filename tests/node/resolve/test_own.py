@@ -3,10 +3,12 @@
 import asyncio
 import json
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
 
+from node.gather import answered
 from node.resolve.answer import Answer, Outcome, Question
 from node.resolve.own import Own, public_values
 from proto.identifier import Identifier
@@ -20,6 +22,10 @@ from tests.fakes.small_registry import ITEMS, PREFIX, TEMPLATE, small_registry, 
 
 def question(text: str) -> Question:
     return Question(Identifier.parse(text), 0, b"", None, cacheable=False)
+
+
+async def ask(own: Own, asked: Question) -> Answer:
+    return await answered(partial(own.ask, asked))
 
 
 def shown(answer: Answer) -> dict[str, Any]:
@@ -36,7 +42,7 @@ async def test_each_outcome_with_the_epochs_it_holds_under(database: str) -> Non
         assert prefix
         assert kept
         names = ("a", "gone", "never")
-        found, gone, absent = await asyncio.gather(*(own.ask(question(f"{PREFIX}/{n}")) for n in names))
+        found, gone, absent = await asyncio.gather(*(ask(own, question(f"{PREFIX}/{n}")) for n in names))
         assert (found.outcome, found.version, found.prefix, found.epoch) == (
             Outcome.FOUND,
             1,
@@ -47,9 +53,9 @@ async def test_each_outcome_with_the_epochs_it_holds_under(database: str) -> Non
         assert gone == Answer(Outcome.GONE, 2, prefix.number, prefix.epoch)
         assert absent == Answer(Outcome.ABSENT, 0, prefix.number, prefix.epoch)
         number = await registry.steward.catalogue_number()
-        assert await own.ask(question("77.1/a")) == Answer(Outcome.FOREIGN, 0, 0, number)
+        assert await ask(own, question("77.1/a")) == Answer(Outcome.FOREIGN, 0, 0, number)
         epoch = await registry.steward.set_prefix_state(PREFIX, PrefixState.STOPPED)
-        stopped = await own.ask(question(f"{PREFIX}/a"))
+        stopped = await ask(own, question(f"{PREFIX}/a"))
         assert stopped == Answer(Outcome.STOPPED, 1, prefix.number, epoch or 0)
 
 
@@ -58,7 +64,7 @@ async def test_what_is_shown_is_what_today_is_public(database: str) -> None:
         await registry.write("create", "a", styleNo="S1", colour="红", costPrice="99")
         own = Own(registry.lookup)
         asked = question(f"{PREFIX}/a")
-        assert shown(await own.ask(asked)) == {
+        assert shown(await ask(own, asked)) == {
             "TEMPLATE_ID": f"{PREFIX}/META_{TEMPLATE}",
             "TEMPLATE": TEMPLATE,
             "styleNo": "S1",
@@ -71,7 +77,7 @@ async def test_what_is_shown_is_what_today_is_public(database: str) -> None:
             for i in ITEMS
         )
         assert await registry.steward.replace_template(replace(kept, items=closed))
-        answer = await own.ask(asked)
+        answer = await ask(own, asked)
         assert shown(answer).keys() == {"TEMPLATE_ID", "TEMPLATE", "styleNo", "costPrice"}
         assert answer.template_epoch > kept.epoch
 
@@ -101,7 +107,7 @@ async def test_many_questions_of_a_moment_are_one_query(database: str) -> None:
 
         registry.lookup.look = counted  # type: ignore[method-assign,assignment]
         asked = [question(f"{PREFIX}/b{n}") for n in range(40)]
-        answers = await asyncio.gather(*(own.ask(each) for each in asked))
+        answers = await asyncio.gather(*(ask(own, each) for each in asked))
         assert {answer.outcome for answer in answers} == {Outcome.FOUND}
         assert looks == [40]
 
@@ -111,4 +117,4 @@ async def test_a_database_that_is_away_is_said(database: str) -> None:
         own = Own(registry.lookup)
         await registry.pool.close()
         with pytest.raises(UnavailableError):
-            await own.ask(question(f"{PREFIX}/a"))
+            await ask(own, question(f"{PREFIX}/a"))
