@@ -72,7 +72,7 @@ class Number:
 
 NUMBERS: Final = {
     "pairs": Number(3, 1, 100, "轮数 turns of both sides"),
-    "connections": Number(2, 1, 64, "批量写入的连接数 connections that send batches, or COPY"),
+    "connections": Number(4, 1, 64, "批量写入的连接数 connections that send batches, or COPY"),
     "batches": Number(40, 1, 10_000, "每轮的批数 batches of a turn"),
     "rows": Number(1000, 1, 2000, "每批的行数 rows of a batch"),
     "clients": Number(64, 1, 90, "逐个注册的客户数 clients that register one at a time"),

@@ -99,6 +99,13 @@ class Pool(asyncpg.Pool):  # type: ignore[misc] # asyncpg ships no types
     watch: Watch
 
 
+async def _as_it_is(_: Connection) -> None:
+    """What a connection goes through on its way back: no round trip, for no statement of ours leaves anything in its
+    session (SET, LISTEN, an advisory lock): what needs that has a connection of its own. An open transaction is rolled
+    back by the pool before this is asked.
+    """
+
+
 async def open_pool(url: str, *, size: int, name: str, watch: Watch | None = None) -> Pool:
     """A pool of at most `size` connections, named `name` in pg_stat_activity. Opens none yet."""
     pool = Pool(
@@ -112,6 +119,7 @@ async def open_pool(url: str, *, size: int, name: str, watch: Watch | None = Non
         timeout=CONNECT_SECONDS,
         command_timeout=STATEMENT_SECONDS,
         max_inactive_connection_lifetime=0,
+        reset=_as_it_is,
         server_settings=_SESSION | {"application_name": name},
     )
     pool.watch = watch or Unwatched()

@@ -23,12 +23,15 @@ ROOT = Path(__file__).parents[2]
 PLACE = Place("0a1b2c3d", 3, 12, 5, 6)
 ORDER = process.order(Config(http_port=8123), PLACE)
 
+BEGUN = f"8123 idnode-0a1b2c3d-3-12 {' '.join(map(str, process.GARBAGE))} True"
+"""What a child of CHILD says first: a setting, its place, when it looks for cycles, whether it spares what is loaded."""
+
 CHILD = """
-import asyncio, sys
+import asyncio, gc, sys
 from node import process
 
 async def run(config, place):
-    print(config.http_port, place.name, flush=True)
+    print(config.http_port, place.name, *gc.get_threshold(), gc.get_freeze_count() > 1000, flush=True)
     try:
         await asyncio.Event().wait()
     finally:
@@ -79,7 +82,7 @@ def test_an_order_says_everything_a_child_needs() -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_child_that_is_told_to_stop_finishes_and_ends_well(number: int) -> None:
     with child(os.getpid()) as made:
-        assert told(made) == "8123 idnode-0a1b2c3d-3-12"
+        assert told(made) == BEGUN
         made.send_signal(number)
         assert told(made) == "drained"
         assert made.wait(PATIENCE) == 0
@@ -124,7 +127,7 @@ def test_a_child_ends_with_its_parent_even_by_kill_9() -> None:
         parent.stdin.write(ORDER)
         parent.stdin.close()
         lines = {told(parent), told(parent)}
-        assert "8123 idnode-0a1b2c3d-3-12" in lines
+        assert BEGUN in lines
         (pid,) = (int(line) for line in lines if line.isdigit())
         parent.kill()
         parent.wait(PATIENCE)

@@ -441,21 +441,6 @@ async def test_an_answer_lost_on_the_way_is_unknown_though_it_was_written(world:
     assert (await world.stream())[2:] == [("A", 1, Kind.CREATED)]
 
 
-async def test_a_connection_that_breaks_after_the_commit_changes_nothing_of_it(world: World):
-    with tempfile.TemporaryDirectory() as folder:
-        async with Wire(world.url, folder).laid() as wire:
-            pool = await open_pool(wire.url, size=1, name="idnode-far")
-            assert await world.write(request("create", "A"), pool=pool) == [Written(Kind.CREATED, 1)]
-            world.ear.told.clear()
-            world.ear.on_pending = wire.cut_after_answer
-            assert await world.write(request("create", "B"), pool=pool) == [Written(Kind.CREATED, 1)]
-            assert wire.cuts == 1
-            assert world.ear.told == [("pending", key("B")), ("written", (key("B"), 1))]
-            world.ear.on_pending = lambda: None
-            assert await world.write(request("create", "C"), pool=pool) == [Written(Kind.CREATED, 1)]
-            pool.terminate()
-
-
 async def test_a_write_that_is_called_off_during_the_commit_is_unknown(world: World):
     async with holding(world.url, "SELECT FROM stream FOR UPDATE"):
         writing = asyncio.create_task(world.write(request("create", "A")))

@@ -213,15 +213,10 @@ async def holding(url: str, statement: str, *given: Any):
         await connection.close()
 
 
-READY = b"Z\0\0\0\5I"
-"""How an answer of PostgreSQL ends: ready for the next question, no transaction open."""
-
-
 class Wire:
     """A wire to PostgreSQL that can be cut: a socket that passes octets on.
 
-    After `cut_next_answer()` the next octets of the server are lost with the connection; after
-    `cut_after_answer()` the next answer still arrives, and whatever is asked after that cuts.
+    After `cut_next_answer()` the next octets of the server are lost with the connection.
     """
 
     def __init__(self, url: str, folder: str) -> None:
@@ -230,15 +225,12 @@ class Wire:
         self._server = f"{settings['host']}/.s.PGSQL.{settings['port']}"
         self._socket = f"{folder}/.s.PGSQL.{settings['port']}"
         self.url = f"{head}?host={folder}&port={settings['port']}"
-        self._when = "never"
+        self._cutting = False
         self._passing: dict[asyncio.Task[None], list[asyncio.StreamWriter]] = {}
         self.cuts = 0
 
     def cut_next_answer(self) -> None:
-        self._when = "answer"
-
-    def cut_after_answer(self) -> None:
-        self._when = "after"
+        self._cutting = True
 
     @asynccontextmanager
     async def laid(self):
@@ -264,12 +256,10 @@ class Wire:
     async def _octets(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answer: bool) -> None:
         with suppress(ConnectionError):  # the other way was cut
             while octets := await reader.read(65536):
-                if self._when == ("answer" if answer else "asked"):
-                    self._when = "never"
+                if answer and self._cutting:
+                    self._cutting = False
                     self.cuts += 1
                     break
-                if self._when == "after" and answer and octets.endswith(READY):
-                    self._when = "asked"
                 writer.write(octets)
                 await writer.drain()
         writer.close()

@@ -1,7 +1,6 @@
 """Proves registry/postgres/connection.py: what a broken connection means, and when a server process is over."""
 
 import asyncio
-import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 
@@ -19,16 +18,28 @@ from registry.postgres.connection import (
     is_read_only,
     open_pool,
 )
-from tests.registry.world import Wire
 
 
-async def test_a_session_of_a_pool_is_set_up_and_stays_so(pool: asyncpg.Pool):
+async def test_a_session_of_a_pool_is_set_up(pool: asyncpg.Pool):
     wanted = {"enable_seqscan": "off", "plan_cache_mode": "force_generic_plan", "synchronous_commit": "on"}
     wanted["application_name"] = "idnode-test"
-    for _ in range(2):
-        async with borrowed(pool) as connection:
-            assert {name: await connection.fetchval("SELECT current_setting($1)", name) for name in wanted} == wanted
-            await connection.execute("SET enable_seqscan = on; SET synchronous_commit = off; SET application_name = x")
+    async with borrowed(pool) as connection:
+        assert {name: await connection.fetchval("SELECT current_setting($1)", name) for name in wanted} == wanted
+
+
+async def test_putting_a_connection_back_asks_the_server_nothing_but_to_end_a_transaction(emptied: str):
+    pool = await open_pool(emptied, size=1, name="idnode-test")
+    asked: list[str] = []
+    async with borrowed(pool) as connection:
+        connection.add_query_logger(lambda record: asked.append(record.query))
+        await connection.fetchval("SELECT 1")
+    async with borrowed(pool) as connection:
+        await connection.fetchval("SELECT 2")
+        await connection.execute("BEGIN")
+    async with borrowed(pool) as connection:
+        assert not connection.is_in_transaction()
+    assert asked == ["SELECT 1", "SELECT 2", "BEGIN", "ROLLBACK"]
+    pool.terminate()
 
 
 async def test_who_waits_too_long_for_a_connection_is_told(emptied: str, monkeypatch: pytest.MonkeyPatch):
@@ -62,18 +73,15 @@ async def test_a_server_that_ends_or_stops_a_question_cannot_be_asked(pool: asyn
             assert await connection.fetchval("SELECT 1") == 1
 
 
-async def test_a_connection_that_breaks_while_it_is_put_back_takes_no_answer_with_it(emptied: str):
-    with tempfile.TemporaryDirectory() as folder:
-        async with Wire(emptied, folder).laid() as wire:
-            pool = await open_pool(wire.url, size=1, name="idnode-far")
-            async with borrowed(pool) as connection:
-                assert await connection.fetchval("SELECT 1") == 1
-                wire.cut_after_answer()
-                answer = await connection.fetchval("SELECT 1")
-            assert (answer, wire.cuts) == (1, 1)
-            async with borrowed(pool) as connection:
-                assert await connection.fetchval("SELECT 2") == 2
-            pool.terminate()
+async def test_a_connection_that_breaks_while_it_is_put_back_takes_no_answer_with_it(pool: asyncpg.Pool, emptied: str):
+    async with borrowed(pool) as connection:
+        await connection.execute("BEGIN")
+        answer = await connection.fetchval("SELECT 1")
+        async with connected(emptied, "idnode-test") as other:
+            await other.fetchval("SELECT pg_terminate_backend($1, 5000)", connection.get_server_pid())
+    assert answer == 1
+    async with borrowed(pool) as connection:
+        assert await connection.fetchval("SELECT 2") == 2
 
 
 async def test_a_connection_is_cut_whether_or_not_it_broke_before(pool: asyncpg.Pool):
