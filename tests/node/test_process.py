@@ -24,7 +24,7 @@ PLACE = Place("0a1b2c3d", 3, 12, 5, 6)
 ORDER = process.order(Config(http_port=8123), PLACE)
 
 BEGUN = f"8123 idnode-0a1b2c3d-3-12 {' '.join(map(str, process.GARBAGE))} True"
-"""What a child of CHILD says first: a setting, its place, when it looks for cycles, whether it spares what is loaded."""
+"""What a child of CHILD says first: a setting, its place, when it looks for cycles, and if not in what is loaded."""
 
 CHILD = """
 import asyncio, gc, sys
