@@ -4,9 +4,7 @@ The wiring; every decision is made elsewhere. What it measures and how is said i
 """
 
 import asyncio
-import json
 import os
-import platform
 import signal
 import sys
 import time
@@ -15,7 +13,6 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import import_module
-from importlib.metadata import version
 from typing import Final
 
 from loadtest import counts, report
@@ -28,6 +25,7 @@ from loadtest.report import Told, Turn
 from loadtest.settings import OWN_NGINX, Settings, SettingsError, parse
 from loadtest.tally import Tally
 from loadtest.target import Address, TargetError
+from loadtest.telling import kept, say, versions
 from loadtest.wire import Connection, LostError, RefusedError
 from loadtest.yardstick import OCTETS, OCTETS_MOST, YardstickError, nginx
 
@@ -60,25 +58,7 @@ def main() -> int:
         say("已中止。 Stopped.")
         return 2
     print(report.table(told))
-    return _kept(settings, told)
-
-
-def _kept(settings: Settings, told: Told) -> int:
-    """Writes the JSON, if it is wanted; the exit code."""
-    if settings.report is None:
-        return told.exit_code
-    text = json.dumps(report.document(told), ensure_ascii=False, indent=1)
-    try:
-        settings.report.write_text(text + "\n", encoding="utf-8")
-    except OSError as error:
-        say(f"结果没有写成：{error}。 The result could not be written: {error}.")
-        return 2
-    return told.exit_code
-
-
-def say(text: str) -> None:
-    """A line on how far it is, apart from the result."""
-    print(time.strftime("%T"), text, file=sys.stderr, flush=True)
+    return told.exit_code if kept(settings.report, report.document(told)) else 2
 
 
 async def _told(settings: Settings) -> Told:
@@ -125,12 +105,7 @@ async def _told(settings: Settings) -> Told:
         registered=registered,
         turns=turns,
         resolutions=counts.grown(counts.resolutions(before), seen) if (seen := counts.resolutions(after)) else None,
-        versions={
-            "loadtest": version("idnode"),
-            "node": counts.version(after),
-            "python": platform.python_version(),
-            "system": platform.platform(),
-        },
+        versions=versions() | {"node": counts.version(after)},
     )
 
 

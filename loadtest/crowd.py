@@ -45,7 +45,7 @@ class Visitor(asyncio.Protocol):
         self._crowd, self._reader = crowd, Reader()
         self._transport: asyncio.Transport | None = None
         self.ask: Ask | None = None
-        self.served = False
+        self.served = 0
         self.due = self.sent = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -71,9 +71,9 @@ class Visitor(asyncio.Protocol):
             self.give_up(error.kind)
             return
         if response is not None:
-            ask, self.ask, self.served = self.ask, None, True
-            self._crowd.answered(ask, response, _now() - self.due)
-            if response.closing:
+            ask, self.ask, self.served = self.ask, None, self.served + 1
+            self._crowd.answered(ask, response, _now(), self.due)
+            if response.closing or self.served == self._crowd.kept:
                 self.give_up(Kind.CLOSED)
             else:
                 self._crowd.free(self)
@@ -97,9 +97,12 @@ class Visitor(asyncio.Protocol):
 
 
 class Crowd:
-    """`size` connections to `host`:`port`, and what they were told: `tally`."""
+    """`size` connections to `host`:`port`, and what they were told: `tally`. Each is let go after `kept` answers (0:
+    never) and another one made.
+    """
 
-    def __init__(self, host: str, port: int, size: int, questions: Questions, judge: Judge) -> None:
+    def __init__(self, host: str, port: int, size: int, questions: Questions, judge: Judge, kept: int = 0) -> None:
+        self.kept = kept
         self._host, self._port, self._size = host, port, size
         self._questions, self._judge = questions, judge
         self._visitors: set[Visitor] = set()
@@ -110,6 +113,7 @@ class Crowd:
         self._awaited: Callable[[], bool] = bool
         self._changed = asyncio.Event()
         self._closing = False
+        self._begin = 0.0
         self.tally = Tally()
 
     async def __aenter__(self) -> Self:
@@ -141,7 +145,7 @@ class Crowd:
 
     async def open(self, arrivals: Iterator[float], begin: float) -> None:
         """Asks at `arrivals` (s after `begin`, which is of time.monotonic()), and returns when all is told."""
-        self._on_free = self._serve_waiting
+        self._on_free, self._begin = self._serve_waiting, begin
         moments = (begin + at for at in arrivals)
         due = next(moments, None)
 
@@ -168,7 +172,7 @@ class Crowd:
 
     async def closed(self, begin: float, seconds: float) -> None:
         """Asks over every connection without rest, from `begin` for `seconds`, and returns when all is told."""
-        until = begin + seconds
+        until, self._begin = begin + seconds, begin
         await asyncio.sleep(max(0.0, begin - _now()))
 
         def again(visitor: Visitor) -> None:
@@ -236,8 +240,8 @@ class Crowd:
         self.tally.line(name).sent += 1
         visitor.say(ask, _now() if due is None else due)
 
-    def answered(self, ask: Ask, response: Response, latency: float) -> None:
-        """Counts an answer that came `latency` s after its request was due."""
+    def answered(self, ask: Ask, response: Response, now: float, due: float) -> None:
+        """Counts an answer that has come `now`, to a request that was `due`."""
         line = self.tally.line(ask.name)
         kind = _kind(response.status)
         if kind is not None:
@@ -246,7 +250,8 @@ class Crowd:
             line.wrong += 1
             self.tally.example(wrong)
         else:
-            line.latency.add(latency)
+            line.latency.add(now - due)
+            self.tally.by_second[int(now - self._begin)] += 1
             line.octets += len(response.body)
 
     # --- Connections -------------------------------------------------------------------------------------------

@@ -17,6 +17,12 @@ ROWS_MOST: Final = 2000
 """Most rows of a batch (SNMS OpenAPI)."""
 SHOWN: Final = 200
 """Octets of a wrong answer that are told."""
+HEADS: Final = (
+    "User-Agent: curl/7.88.1\r\nAccept: */*\r\n",
+    "User-Agent: okhttp/4.12.0\r\nAccept: application/json\r\nConnection: Keep-Alive\r\n",
+    "User-Agent: python-requests/2.32.5\r\nAccept-Encoding: identity\r\nAccept: */*\r\nConnection: keep-alive\r\n",
+)
+"""What three kinds of client say beside the host: a shell's, a phone's and a program's. Each member has its kind."""
 
 T = TypeVar("T")
 
@@ -73,7 +79,7 @@ class Place:
 class World:
     """What there is to ask for, and how. `hot` members are asked for again and again, the `size - hot` others at most
     once; `rows` is the length of a batch; `foreign` is a prefix of another node, empty without one; `token` signs
-    batches; `host` is what the Host header says.
+    batches and `signed` reads; `host` is what the Host header says.
     """
 
     population: Population
@@ -97,12 +103,11 @@ class Questions:
         self._warm: dict[int, Ask] = {}
         self._batches = count()
         self._singles = count()
-        head = f"Host: {world.host}\r\nUser-Agent: idnode-loadtest\r\n"
-        self._get = f" HTTP/1.1\r\n{head}Accept: */*\r\n\r\n".encode()
-        self._post = (
-            f" HTTP/1.1\r\n{head}Authorization: Bearer {world.token}\r\n"
-            "Content-Type: application/json\r\nContent-Length: "
-        )
+        head = f"Host: {world.host}\r\n"
+        self._gets = [f" HTTP/1.1\r\n{head}{kind}\r\n".encode() for kind in HEADS]
+        signed = f"Authorization: Bearer {world.token}\r\n"
+        self._signed = f" HTTP/1.1\r\n{head}{HEADS[-1]}{signed}\r\n".encode()
+        self._post = f" HTTP/1.1\r\n{head}{HEADS[-1]}{signed}Content-Type: application/json\r\nContent-Length: "
         self._cold = place.cold_from + place.number
         self.cold_reached = place.cold_from
         """One more than the highest rank among the cold members this place has asked for; every `of`-th is its own."""
@@ -115,14 +120,15 @@ class Questions:
         """The next request of a class."""
         return CLASSES[name].make(self)
 
-    def _read(self, name: str, prefix: str, suffix: str) -> Ask:
+    def _read(self, name: str, prefix: str, suffix: str, head: bytes) -> Ask:
         identifier = f"{prefix}/{suffix}"
-        return Ask(name, b"GET /api/handles/" + identifier.encode() + self._get, (identifier,), suffix)
+        return Ask(name, b"GET /api/handles/" + identifier.encode() + head, (identifier,), suffix)
 
-    def _member(self, name: str, rank: int) -> Ask:
+    def _member(self, name: str, rank: int, head: bytes | None = None) -> Ask:
         population = self._world.population
         number = population.member(rank)
-        return self._read(name, population.prefix(number), population.serial(number))
+        head = head or self._gets[number % len(HEADS)]
+        return self._read(name, population.prefix(number), population.serial(number), head)
 
     def warm(self) -> Ask:
         """A member of the hot set, some far oftener than others."""
@@ -131,6 +137,10 @@ class Questions:
         if ask is None:
             ask = self._warm[rank] = self._member("warm", rank)
         return ask
+
+    def signed(self) -> Ask:
+        """A member of the hot set, asked for by someone who is signed in."""
+        return self._member("signed", next(self._ranks), self._signed)
 
     def cold(self) -> Ask:
         """The next member outside the hot set; after the last one, the first again."""
@@ -143,12 +153,14 @@ class Questions:
         """A name that was never registered, and is asked for once."""
         population = self._world.population
         prefix = population.prefixes[self._never.randrange(len(population.prefixes))]
-        return self._read("absent", prefix, f"NONE-{population.seed}-{self._never.getrandbits(64):016x}")
+        drawn = self._never.getrandbits(64)
+        return self._read("absent", prefix, f"NONE-{population.seed}-{drawn:016x}", self._gets[drawn % len(HEADS)])
 
     def foreign(self) -> Ask:
         """A name under the foreign prefix: of the population another node would have from the same seed."""
         population = self._world.population
-        return self._read("foreign", self._world.foreign, population.serial(self._members.randrange(population.size)))
+        number = self._members.randrange(population.size)
+        return self._read("foreign", self._world.foreign, population.serial(number), self._gets[number % len(HEADS)])
 
     def batch(self) -> Ask:
         """The registration of identifiers nobody registered before."""
@@ -297,6 +309,7 @@ class Class(NamedTuple):
 
 CLASSES: Final[Mapping[str, Class]] = {
     "warm": Class("热：常被问的", "a hot set, asked for again and again", Questions.warm, _found),
+    "signed": Class("签：登录后读热的", "of the hot set, by someone signed in", Questions.signed, _found),
     "cold": Class("冷：每个至多问一次", "each at most once", Questions.cold, _found),
     "absent": Class("无：从未注册的", "never registered", Questions.absent, _absent),
     "foreign": Class("外：别的节点的", "of another node", Questions.foreign, _elsewhere),

@@ -33,7 +33,8 @@ _SCHEDULED: Final = Path("/proc/self/schedstat")
 class Run:
     """What one process does: `rate` requests a second for `seconds`, or as many as its `connections` carry (None).
 
-    A `yardstick` answers everything alike: its answers must only be readable.
+    A connection is let go after `kept` answers (0: never). A `yardstick` answers everything alike: its answers must
+    only be readable.
     """
 
     host: str
@@ -44,6 +45,7 @@ class Run:
     world: World
     mix: Mix
     place: Place
+    kept: int = 0
     yardstick: bool = False
 
 
@@ -135,7 +137,7 @@ def _child(pipe: Connection, run: Run) -> None:
 async def _measured(run: Run, pipe: Connection) -> None:
     judge: Judge = readable if run.yardstick else wrong
     questions = Questions(run.world, run.mix, run.place)
-    async with Crowd(run.host, run.port, run.connections, questions, judge) as crowd:
+    async with Crowd(run.host, run.port, run.connections, questions, judge, run.kept) as crowd:
         pipe.send(Tally())
         begin = await asyncio.to_thread(pipe.recv)
         # What is there now stays: the collector shall not visit it while latencies are measured.

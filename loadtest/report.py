@@ -1,6 +1,5 @@
 """What is told of a command: a table for people, JSON for machines. Pure; the JSON is described in docs/loadtest.md."""
 
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -9,6 +8,7 @@ from typing import Any, Final
 from loadtest.histogram import Histogram
 from loadtest.mix import CLASSES
 from loadtest.settings import Settings
+from loadtest.table import Table
 from loadtest.tally import Line, Tally
 
 SCHEMA: Final = 1
@@ -99,31 +99,34 @@ def _rate(count: int, seconds: float) -> float:
 # --- For people ----------------------------------------------------------------------------------------------------
 
 _COLUMNS: Final = (
-    ("类", "class", 8),
-    ("发出", "sent", 10),
-    ("答对", "answered", 10),
-    ("答错", "wrong", 7),
-    ("错误", "errors", 8),
-    ("弃", "shed", 8),
-    ("每秒", "rate/s", 10),
-    ("p50", "ms", 9),
-    ("p90", "ms", 9),
-    ("p99", "ms", 9),
-    ("p99.9", "ms", 9),
-    ("最大", "max ms", 9),
+    ("类", "class"),
+    ("发出", "sent"),
+    ("答对", "answered"),
+    ("答错", "wrong"),
+    ("错误", "errors"),
+    ("弃", "shed"),
+    ("每秒", "rate/s"),
+    ("p50", "ms"),
+    ("p90", "ms"),
+    ("p99", "ms"),
+    ("p99.9", "ms"),
+    ("最大", "max ms"),
 )
+
+
+def classes(tally: Tally) -> Table:
+    """A line for each class that was asked, and their sum."""
+    rows = [_cells(name, tally.lines[name], tally.seconds) for name in CLASSES if name in tally.lines]
+    return Table(_COLUMNS, [*rows, _cells("Σ", tally.total, tally.seconds)])
 
 
 def table(told: Told) -> str:
     """What is told to people."""
     tally = told.sum
-    lines = [
+    parts = [
         _head(told),
         "",
-        _row([zh for zh, _, _ in _COLUMNS]),
-        _row([en for _, en, _ in _COLUMNS]),
-        *(_row(_cells(name, tally.lines[name], tally.seconds)) for name in CLASSES if name in tally.lines),
-        _row(_cells("Σ", tally.total, tally.seconds)),
+        *classes(tally).lines(),
         "",
         *(f"{kind.zh} {kind.en}: {count:,}" for kind, count in tally.total.errors.most_common()),
         *_counted(told.resolutions),
@@ -131,7 +134,7 @@ def table(told: Told) -> str:
         *_crowd_lines(told, tally),
         *(f"答错 wrong: {text}" for text in tally.examples),
     ]
-    return "\n".join(lines)
+    return "\n".join(parts)
 
 
 def _head(told: Told) -> str:
@@ -144,16 +147,6 @@ def _head(told: Told) -> str:
         f"种子 seed {settings.whole('seed')} · 连接 connections {settings.whole('connections')} · "
         f"进程 processes {settings.whole('processes')}"
     )
-
-
-def _width(text: str) -> int:
-    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
-
-
-def _row(cells: Sequence[str]) -> str:
-    """The first cell to the left, the others to the right; a Chinese character is as wide as two others."""
-    gaps = [" " * (width - _width(cell)) for cell, (_, _, width) in zip(cells, _COLUMNS, strict=True)]
-    return cells[0] + gaps[0] + "".join(gap + cell for gap, cell in zip(gaps[1:], cells[1:], strict=True))
 
 
 def _cells(name: str, line: Line, seconds: float) -> list[str]:
@@ -275,7 +268,7 @@ def _measured(tally: Tally) -> dict[str, Any]:
         "total": _line(tally.total, tally.seconds),
         "cpu": [round(share, 3) for share in tally.cpu],
         "stalled": [round(share, 3) for share in tally.stalled],
-        "late_ms": _latency(tally.late),
+        "late_ms": latencies(tally.late),
     }
 
 
@@ -288,11 +281,12 @@ def _line(line: Line, seconds: float) -> dict[str, Any]:
         "shed": line.shed,
         "rate": round(_rate(line.answered, seconds), 2),
         "octets": line.octets,
-        "latency_ms": _latency(line.latency),
+        "latency_ms": latencies(line.latency),
     }
 
 
-def _latency(latency: Histogram) -> dict[str, float | None]:
+def latencies(latency: Histogram) -> dict[str, float | None]:
+    """Percentiles, longest and mean, milliseconds."""
     times = {name: _milliseconds(each) for name, each in _times(latency).items()}
     return times | {"mean": _milliseconds(latency.mean)}
 

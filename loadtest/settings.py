@@ -111,17 +111,22 @@ def _parser() -> argparse.ArgumentParser:
     add("--mix", default=MIX, help=f"份额 shares (%(default)s): {classes}")
     add("--closed", action="store_true", help="不按到达，各连接尽快地问 no arrivals: each connection asks without rest")
     for name, number in NUMBERS.items():
-        add(
-            f"--{name}",
-            type=_within(number),
-            default=number.default,
-            metavar="N",
-            help=f"{number.zh} {number.en} (%(default)s; {number.least:g}…{number.most:g})",
-        )
+        add_number(parser, name, number)
     add("--foreign-prefix", default="", help="别的节点的前缀，用于foreign a prefix of another node, for foreign")
     add("--yardstick", help="轮流比较的服务器 a server to compare with in turn: http://host:port, nginx")
     add("--report", type=Path, metavar="FILE", help="结果写成JSON the result as JSON")
     return parser
+
+
+def add_number(parser: argparse.ArgumentParser, name: str, number: Number) -> None:
+    """Makes `--name` an option of the parser."""
+    parser.add_argument(
+        f"--{name}",
+        type=_within(number),
+        default=number.default,
+        metavar="N",
+        help=f"{number.zh} {number.en} (%(default)s; {number.least:g}…{number.most:g})",
+    )
 
 
 def _within(number: Number) -> Callable[[str], float]:

@@ -47,7 +47,8 @@ class Tally:
 
     `seconds` is how long it took until the last answer; of that time, `cpu` is the share each process was busy and
     `stalled` the share it wanted a processor and got none. `late` is how long after they were due the crowd came to its
-    open arrivals, whether or not a connection was free. `opened` counts connections, `refused` attempts that failed;
+    open arrivals, whether or not a connection was free. `by_second` counts right answers by the whole second
+    since the beginning in which they came. `opened` counts connections, `refused` attempts that failed;
     `cold_reached` is how far the cold members were asked.
     """
 
@@ -57,6 +58,7 @@ class Tally:
     cpu: list[float] = field(default_factory=list)
     stalled: list[float] = field(default_factory=list)
     late: Histogram = field(default_factory=Histogram)
+    by_second: Counter[int] = field(default_factory=Counter)
     opened: int = 0
     refused: int = 0
     cold_reached: int = 0
@@ -91,6 +93,7 @@ class Tally:
         self.cpu += other.cpu
         self.stalled += other.stalled
         self.late.merge(other.late)
+        self.by_second.update(other.by_second)
         self.opened += other.opened
         self.refused += other.refused
         self.cold_reached = max(self.cold_reached, other.cold_reached)

@@ -1,6 +1,6 @@
 -- What wrk asks: the requests a file lists, in order and round again, every thread from a place of its own.
 -- Written for wrk 4: nothing here is counted or judged, that is loadtest/wrk.py's. Arguments: the file, and after how
--- many requests of a thread one says "Connection: close" (0: never).
+-- many requests of a thread one says "Connection: close" (0: never), and from which number fresh names are drawn.
 --
 -- The file: lines "H <head>" with the headers of a kind of client, numbered from 1, "\n" standing for a line's end;
 -- lines "<number of the head> <path>", where a path that ends with "*" gets another number each time.
@@ -45,7 +45,7 @@ function request()
    turn = turn + 1
    if turn == closing_after then
       turn = 0
-      return said:sub(1, -3) .. "Connection: close\r\n\r\n"
+      return said:gsub("Connection: [^\r]*\r\n", ""):sub(1, -3) .. "Connection: close\r\n\r\n"
    end
    return said
 end

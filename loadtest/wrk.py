@@ -32,6 +32,11 @@ class Line(NamedTuple):
     head: int
     path: str
 
+    @property
+    def fresh(self) -> bool:
+        """Whether it is another one each time."""
+        return self.path.endswith("*")
+
 
 @dataclass(frozen=True, slots=True)
 class Counted:
@@ -54,8 +59,8 @@ class Counted:
 
 
 def listed(heads: Sequence[str], lines: Sequence[Line]) -> str:
-    """The text of a file of requests; a head is its header lines, each ended by a line feed."""
-    kinds = "".join(f"H {head}\n" for head in (each.replace("\n", "\\n") for each in heads))
+    """The text of a file of requests; a head is its header lines, each with its end."""
+    kinds = "".join(f"H {head}\n" for head in (each.replace("\r\n", "\\n") for each in heads))
     return kinds + "".join(f"{line.head + 1} {line.path}\n" for line in lines)
 
 

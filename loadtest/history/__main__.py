@@ -6,7 +6,6 @@ The wiring and the command line; every decision is made elsewhere.
 import argparse
 import asyncio
 import gc
-import json
 import secrets
 import signal
 import sys
@@ -28,6 +27,7 @@ from loadtest.history.population import Population
 from loadtest.history.timetable import STORM, USUAL, timetable
 from loadtest.history.world import World, WorldError, world
 from loadtest.nodes import NodeError
+from loadtest.telling import kept, say
 from loadtest.wire import LostError, RefusedError
 
 GATED: Final = 1
@@ -62,15 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say("已中止。 Stopped.")
         return 2
     print(report.table(run))
-    if options.report:
-        text = json.dumps(report.document(run), ensure_ascii=False, indent=1)
-        options.report.write_text(text + "\n", encoding="utf-8")
-    return run.exit_code
-
-
-def say(text: str) -> None:
-    """A line on how far it is, apart from the result."""
-    print(time.strftime("%T"), text, file=sys.stderr, flush=True)
+    return run.exit_code if kept(options.report, report.document(run)) else 2
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -8,26 +8,40 @@ import asyncio
 import signal
 import sys
 import tempfile
-import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from loadtest.crowd import CrowdError
 from loadtest.nodes import NodeError, up
-from loadtest.population import Population
+from loadtest.population import MOST, Population
 from loadtest.reading import report
-from loadtest.reading.measure import Measure, Result, measured
+from loadtest.reading.measure import Measure, measured
+from loadtest.reading.report import Told
 from loadtest.reading.scenarios import SCENARIOS
 from loadtest.registering import RegisteringError, Registrar
+from loadtest.settings import Number, add_number
+from loadtest.telling import kept, say, versions
 from loadtest.yardstick import YardstickError
 
+NUMBERS: Final[Mapping[str, Number]] = {
+    "pairs": Number(3, 1, 100, "轮流的次数", "turns taken"),
+    "seconds": Number(1, 1, 3600, "每次的秒数", "seconds of a run"),
+    "population": Number(20_000, 1000, MOST, "预先注册的标识数", "identifiers registered beforehand"),
+    "seed": Number(1, 0, 2**63 - 1, "种子：标识与选择", "the seed of names and choices"),
+    "processes": Number(2, 1, 64, "开放到达的负载进程数", "processes of the crowd, for open arrivals"),
+}
+"""The options that take a number; as they are, all scenarios take less than two minutes."""
 TROUBLES: Final = (NodeError, RegisteringError, CrowdError, YardstickError)
 """What ends it with a sentence."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit code: 0 measured, 2 nothing was measured. `arguments` are those of the process unless given."""
+    """The exit code: 0 measured, 1 something answered wrongly, 2 it could not run.
+
+    `arguments` are those of the process unless given.
+    """
     options = _options(arguments)
     try:
         with tempfile.TemporaryDirectory(prefix="idnode-reading-") as folder:
@@ -35,48 +49,48 @@ def main(arguments: Sequence[str] | None = None) -> int:
             Path(folder).chmod(0o755)
             data = Path(folder) / "data"
             data.mkdir(mode=0o755)
-            results = asyncio.run(_measured(options, data))
+            told = asyncio.run(_told(options, data))
     except TROUBLES as error:
         say(str(error))
         return 2
     except (asyncio.CancelledError, KeyboardInterrupt):
         say("已中止。 Stopped.")
         return 2
-    print(report.table(results))
-    return 0
-
-
-def say(text: str) -> None:
-    """A line on how far it is, apart from the result."""
-    print(time.strftime("%T"), text, file=sys.stderr, flush=True)
+    print(report.table(told))
+    return told.exit_code if kept(options.report, report.document(told)) else 2
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m loadtest reading", description="读取对比 reading side by side")
     add = parser.add_argument
     add("--only", nargs="+", choices=SCENARIOS, default=list(SCENARIOS), help="只测这些 only these scenarios")
-    add("--seconds", type=int, default=2, help="每次的秒数 seconds of a run (2)")
-    add("--pairs", type=int, default=5, help="轮流的次数 turns taken (5)")
-    add("--population", type=int, default=5000, help="预先注册的标识数 identifiers registered beforehand (5000)")
+    for name, number in NUMBERS.items():
+        add_number(parser, name, number)
+    add("--report", type=Path, metavar="FILE", help="结果写成JSON the result as JSON")
     return parser.parse_args(arguments)
 
 
-async def _measured(options: argparse.Namespace, data: Path) -> dict[str, Result]:
+async def _told(options: argparse.Namespace, data: Path) -> Told:
     task = asyncio.current_task()
     assert task is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    started = datetime.now(UTC).isoformat(timespec="seconds")
     async with up(data, workers=1) as home:
         say("节点已就绪 the node is ready")
-        population = Population(home.prefixes, 1, options.population)
+        population = Population(home.prefixes, options.seed, options.population)
         registrar = Registrar(home.node.http)
         await registrar.sign_in(home.ready["admin"]["username"], home.ready["admin"]["password"])
         await registrar.register(population, lambda _: None)
-        say(f"已注册 registered: {population.size:,}")
-        results = {}
+        say(f"标识已备 population ready: {population.size:,}")
+        measure = Measure(population, registrar.token, options.seconds, options.pairs, options.processes)
+        results, failed = {}, {}
         for name in options.only:
-            say(f"{name}: {options.pairs} × 2 × {options.seconds} s")
-            results[name] = await measured(home, SCENARIOS[name], Measure(population, options.seconds, options.pairs))
-        return results
+            say(f"{name} …")
+            try:
+                results[name] = await measured(home, SCENARIOS[name], measure)
+            except CrowdError as error:
+                failed[name] = str(error)
+        return Told(started, {name: getattr(options, name) for name in NUMBERS}, versions(), results, failed)
 
 
 if __name__ == "__main__":

@@ -2,19 +2,25 @@
 
 import asyncio
 import tempfile
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from itertools import islice
+from math import sqrt
 from pathlib import Path
-from statistics import mean
+from statistics import mean, median
 from typing import Final
 
 from loadtest.crowd import CrowdError
 from loadtest.effort import below, cpu
+from loadtest.mix import Ask, Place, World, wrong
 from loadtest.nodes import Home, serve
 from loadtest.population import Population
-from loadtest.reading.scenarios import Scenario, requests
+from loadtest.processes import Run, ran
+from loadtest.reading.scenarios import KEPT, MIX, Scenario, absent_share, heads, requests
+from loadtest.response import Response
+from loadtest.tally import Tally
 from loadtest.target import Address
 from loadtest.wire import Connection
 from loadtest.wrk import Counted, Line, listed, wrk
@@ -23,23 +29,30 @@ from loadtest.yardstick import OCTETS_MOST, nginx
 LOOKED_AT: Final = 200
 """Answers of a scenario that are looked at before it is measured: is each what it must be, and how long are they?"""
 WARM_SECONDS: Final = 1
-"""Seconds each side is asked before it counts."""
+"""Seconds of a run that does not count."""
+WARM_RUNS: Final = 6
+"""Most of them: a server so slow that it has not answered what it should by then is measured as it is."""
 CONNECTIONS: Final = 64
-NODE_WORKER: Final = "node.worker"
-NGINX_WORKER: Final = "worker process"
+ABSENT_OFF: Final = 0.005
+"""How far the share of answers from 400 on may be off from that of requests for what does not exist, beyond what chance
+makes of it: a run is not a whole round of those listed."""
+CHANCE: Final = 5
+"""Standard deviations that chance is allowed."""
+OPEN_SECONDS: Final = 5.0
+"""Seconds of open arrivals: 10,000 of them at the least rate worth a test, so that p99.9 rests on ten."""
+HOT_MOST: Final = 100_000
+"""Most members open arrivals are for: each process of the crowd keeps a request of each."""
+
+ROLES: Final = {"worker": ("node.worker", "nginx: worker"), "postgres": ("postgres",), "redis": ("valkey-server",)}
+"""Whose CPU time is told, and what stands in their command lines."""
 
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One run on one server: what wrk counted, and the CPU seconds of its worker processes."""
+    """One run on one server: what wrk counted, and the microseconds of CPU each role of process took for an answer."""
 
     counted: Counted
-    cpu: float
-
-    @property
-    def effort(self) -> float:
-        """Microseconds of CPU of the worker processes for a request."""
-        return self.cpu / self.counted.requests * 1e6
+    effort: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,22 +69,37 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True)
+class Open:
+    """Open arrivals at `rate` a second, and what became of them."""
+
+    rate: float
+    tally: Tally
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """What was measured of a scenario; `octets` is the mean length of a body."""
 
     scenario: Scenario
     octets: int
     pairs: Sequence[Pair]
+    open: Open | None
+
+    @property
+    def ratios(self) -> list[float]:
+        """The ratio of each pair."""
+        return [pair.ratio for pair in self.pairs]
 
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """How long and how often is measured, and who is asked for."""
+    """How long and how often is measured, who is asked for, and the token of who is signed in."""
 
     population: Population
+    token: str
     seconds: int
     pairs: int
-    threads: int = 1
+    processes: int
 
 
 async def measured(home: Home, scenario: Scenario, measure: Measure) -> Result:
@@ -81,64 +109,112 @@ async def measured(home: Home, scenario: Scenario, measure: Measure) -> Result:
         lines = requests(scenario, measure.population)
         octets = await _looked_at(node.http, lines)
         standing = await stack.enter_async_context(nginx(min(octets, OCTETS_MOST), scenario.workers))
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="idnode-reading-")))
+        file = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="idnode-reading-"))) / "requests"
+        asked = _Asked(file, scenario, lines, measure)
+        stores = {"postgres": home.node.pid, "redis": home.node.pid}
         sides = (
-            _Asked(folder, scenario, lines, measure, node.http, _workers(node.pid, NODE_WORKER)),
-            _Asked(folder, scenario, lines, measure, standing.address, _workers(standing.pid, NGINX_WORKER)),
+            _Server(asked, node.http, {"worker": node.pid, **stores}, absent_share(lines)),
+            _Server(asked, standing.address, {"worker": standing.pid}, 0.0),
         )
         for side in sides:
-            await side.run(WARM_SECONDS)
-        return Result(
-            scenario, octets, [await _pair(number, sides, measure.seconds) for number in range(measure.pairs)]
-        )
+            await side.warmed()
+        pairs = [await _pair(number, sides, measure.seconds) for number in range(measure.pairs)]
+        return Result(scenario, octets, pairs, await _open(node.http, pairs, measure) if scenario.open else None)
 
 
-async def _pair(number: int, sides: "tuple[_Asked, _Asked]", seconds: int) -> Pair:
+async def _pair(number: int, sides: "tuple[_Server, _Server]", seconds: int) -> Pair:
     """Each pair in the other order: what grows or wanes meanwhile favours neither."""
     order = (0, 1) if number % 2 == 0 else (1, 0)
     told = {place: await sides[place].run(seconds) for place in order}
     return Pair(told[0], told[1])
 
 
-def _workers(pid: int, word: str) -> list[int]:
-    return [child for child, command in below(pid) if word in command]
-
-
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """A server that is asked: where it is, its worker processes, and what it is asked from a file in `folder`."""
+    """What both sides are asked, by way of `file`."""
 
-    folder: Path
+    file: Path
     scenario: Scenario
     lines: Sequence[Line]
     measure: Measure
+
+
+@dataclass(frozen=True, slots=True)
+class _Server:
+    """A server that is asked: below which process those of a role are, and the share of its answers from 400 on."""
+
+    asked: _Asked
     address: Address
-    pids: Sequence[int]
+    roots: Mapping[str, int]
+    absent: float
+
+    async def warmed(self) -> None:
+        """Asks as much as shall not count."""
+        count = 0
+        for _ in range(WARM_RUNS):
+            count += (await self.run(WARM_SECONDS)).counted.requests
+            if count >= self.asked.scenario.warm:
+                return
 
     async def run(self, seconds: int) -> Side:
-        """One run of wrk. Raises CrowdError."""
-        file = self.folder / "requests"
-        heads = [head.format(host=self.address) for head in self.scenario.heads]
-        await asyncio.to_thread(file.write_text, listed(heads, self.lines), encoding="utf-8")
-        before = cpu(self.pids)
+        """One run of wrk. Raises CrowdError, also when the answers are not what they must be."""
+        asked = self.asked
+        text = listed(heads(asked.scenario, str(self.address), asked.measure.token), asked.lines)
+        await asyncio.to_thread(asked.file.write_text, text, encoding="utf-8")
+        before = self._spent()
         counted = await wrk(
             self.address,
-            file,
+            asked.file,
             seconds=seconds,
-            threads=self.measure.threads,
+            threads=1,
             connections=CONNECTIONS,
-            closing_after=self.scenario.kept,
+            closing_after=asked.scenario.kept,
         )
+        spent = self._spent()
+        if not self._right(counted):
+            raise CrowdError(
+                f"{self.address}的回答不对：{counted.requests}个中有{counted.statuses}个为4xx或5xx。 "
+                f"{self.address} answers wrongly: {counted.statuses} of {counted.requests} are 4xx or 5xx."
+            )
+        spent.subtract(before)
+        return Side(counted, {role: most / counted.requests for role, most in spent.items()})
+
+    def _right(self, counted: Counted) -> bool:
         if not counted.requests:
-            raise CrowdError(f"{self.address}没有回答。 {self.address} answers nothing.")
-        return Side(counted, cpu(self.pids) - before)
+            return False
+        chance = CHANCE * sqrt(self.absent * (1 - self.absent) / counted.requests)
+        return abs(counted.statuses / counted.requests - self.absent) <= ABSENT_OFF + chance
+
+    def _spent(self) -> Counter[str]:
+        """Microseconds of CPU by role, of those who live."""
+        return Counter({role: round(self._cpu(role, root) * 1e6) for role, root in self.roots.items()})
+
+    def _cpu(self, role: str, root: int) -> float:
+        return cpu(pid for pid, command in below(root) if any(word in command for word in ROLES[role]))
 
 
 async def _looked_at(address: Address, lines: Sequence[Line]) -> int:
-    """The mean length of the first bodies, octets."""
+    """The mean length of the first bodies, octets. Raises CrowdError when one is not what it must be."""
     connection = await Connection.open(address.port, address.host)
+    lengths = []
     try:
-        replies = [await connection.ask("GET", line.path, {}) for line in islice(lines, LOOKED_AT)]
+        for line in islice(lines, LOOKED_AT):
+            reply = await connection.ask("GET", line.path, {})
+            handle = line.path.removeprefix("/api/handles/")
+            ask = Ask("absent" if line.fresh else "warm", b"", (handle,), handle.partition("/")[2])
+            if said := wrong(ask, Response(reply.status, reply.body, closing=False)):
+                raise CrowdError(said)
+            lengths.append(len(reply.body))
     finally:
         await connection.close()
-    return round(mean(len(reply.body) for reply in replies))
+    return round(mean(lengths))
+
+
+async def _open(address: Address, pairs: Iterable[Pair], measure: Measure) -> Open:
+    """The mix at half of what the node answers, by open arrivals."""
+    rate = median(pair.node.counted.rate for pair in pairs) / 2
+    population = measure.population
+    world = World(population, min(population.size, HOT_MOST), 1.0, 1, "", measure.token, str(address))
+    place = Place(run="reading", round=1, number=0, of=measure.processes, cold_from=0)
+    run = Run(address.host, address.port, CONNECTIONS, rate, OPEN_SECONDS, world, MIX, place, kept=KEPT)
+    return Open(rate, await ran(run, measure.processes))

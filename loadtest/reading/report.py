@@ -1,25 +1,196 @@
-"""What is told of a comparison: a table for people. Pure."""
+"""What is told of a comparison: a table for people, JSON for machines. Pure; the JSON is said in docs/loadtest.md."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from statistics import median
+from typing import Any, Final
 
-from loadtest.reading.measure import Result, Side
+from loadtest.reading.measure import Open, Result, Side
+from loadtest.report import BUSY, latencies
+from loadtest.table import Table
+
+SCHEMA: Final = 1
+"""Number of the JSON's form; it grows when a reader would have to change."""
+_COLUMNS: Final = (
+    ("场景", "scenario"),
+    ("问什么", "what is asked"),
+    ("节点÷nginx", "node ÷ nginx"),
+    ("最小…最大", "least…most"),
+    ("承诺", "promised"),
+    ("力求", "aim"),
+    ("节点每秒", "node /s"),
+    ("nginx每秒", "nginx /s"),
+    ("节点µs", "node µs"),
+    ("nginx µs", "nginx µs"),
+)
+_ROLES: Final = {"postgres": "PostgreSQL", "redis": "Redis"}
 
 
-def table(results: Mapping[str, Result]) -> str:
+@dataclass(frozen=True, slots=True)
+class Told:
+    """All there is to tell of one command; `started` is UTC, `settings` are the options by name, `failed` tells why
+    scenarios could not be measured.
+    """
+
+    started: str
+    settings: Mapping[str, Any]
+    versions: Mapping[str, str | None]
+    results: Mapping[str, Result]
+    failed: Mapping[str, str]
+
+    @property
+    def exit_code(self) -> int:
+        """0 all was measured, 1 some answered wrongly."""
+        return 1 if self.failed else 0
+
+
+def comparison(told: Told) -> Table:
+    """A line for each scenario."""
+    return Table(_COLUMNS, [_row(name, result) for name, result in told.results.items()], names=2)
+
+
+def explanation(told: Told) -> list[str]:
+    """What a newcomer must know to read the table."""
+    turns = f"{told.settings['pairs']} × {told.settings['seconds']} s"
+    population = f"{told.settings['population']:,}"
+    return [
+        f"节点与nginx轮流受测，各{turns}，同样的请求、同样长的正文；标识{population}个，64个连接。",
+        f"The node and nginx in turn, {turns} each: the same requests, bodies of the same length; {population} "
+        "identifiers, 64 connections.",
+        "比值1.000表示与nginx的“return 200”一样快；取各次的中位数。✓达到，✗未达到。",
+        "A ratio of 1.000 is as fast as nginx's “return 200”; it is the median of the turns. ✓ met, ✗ not met.",
+        "µs是工作进程用于一个回答的CPU微秒，“+”后是PostgreSQL与Redis的；别的负载对它影响最小。",
+        "µs are microseconds of CPU of the worker processes for an answer, after “+” those of PostgreSQL and Redis; "
+        "other load on the machine shakes them least.",
+    ]
+
+
+def table(told: Told) -> str:
     """What is told to people."""
-    return "\n".join(_lines(name, result) for name, result in results.items())
+    lines = ["与nginx并排读取 · Reading, side by side with nginx", "", *comparison(told).lines(), ""]
+    for name, result in told.results.items():
+        lines += [f"{name}: {line}" for line in _open_lines(result.open)]
+        lines += _troubles(name, result)
+    lines += [f"{name}: {said}" for name, said in told.failed.items()]
+    return "\n".join([*lines, *explanation(told)])
 
 
-def _lines(name: str, result: Result) -> str:
-    ratios = [pair.ratio for pair in result.pairs]
+def _row(name: str, result: Result) -> list[str]:
+    ratios, scenario = result.ratios, result.scenario
+    middle = median(ratios)
     nodes, yardsticks = [pair.node for pair in result.pairs], [pair.yardstick for pair in result.pairs]
-    return (
-        f"{name}: {median(ratios):.3f} ({min(ratios):.3f} … {max(ratios):.3f}), {result.octets} B; "
-        f"node {_told(nodes)}; nginx {_told(yardsticks)}"
+    return [
+        name,
+        f"{scenario.zh} {scenario.en}",
+        f"{middle:.3f}",
+        f"{min(ratios):.3f}…{max(ratios):.3f}",
+        _judged(middle, scenario.bar),
+        _judged(middle, scenario.reach),
+        f"{_rate(nodes):,.0f}",
+        f"{_rate(yardsticks):,.0f}",
+        _efforts(nodes),
+        _efforts(yardsticks),
+    ]
+
+
+def _judged(ratio: float, bar: float | None) -> str:
+    return "–" if bar is None else f"{bar:.2f} {'✓' if ratio >= bar else '✗'}"
+
+
+def _rate(sides: Sequence[Side]) -> float:
+    return median(side.counted.rate for side in sides)
+
+
+def effort(sides: Sequence[Side]) -> dict[str, float]:
+    """Microseconds of CPU for an answer, by role; the median of the runs."""
+    return {role: median(side.effort[role] for side in sides) for role in sides[0].effort}
+
+
+def _efforts(sides: Sequence[Side]) -> str:
+    told = effort(sides)
+    # Half a microsecond is what hundredths of a second come to over the answers of a run.
+    others = "".join(f"+{each:.1f}" for role, each in told.items() if role in _ROLES and each > 0.5)
+    return f"{told['worker']:.1f}{others}"
+
+
+def _open_lines(open_: Open | None) -> list[str]:
+    if open_ is None:
+        return []
+    times = latencies(open_.tally.total.latency)
+    told = ", ".join(f"{name.replace('_', '.')} {times[name] or 0:.2f} ms" for name in ("p50", "p99", "p99_9", "max"))
+    late = latencies(open_.tally.late)
+    lines = [
+        f"半载时的延迟（开放到达，每秒{open_.rate:,.0f}个） latency at half of its rate, open arrivals: {told}",
+        f"其中负载进程自己的延误 of which the crowd's own lateness: p50 {late['p50'] or 0:.2f} ms, "
+        f"p99 {late['p99'] or 0:.2f} ms",
+    ]
+    if limited(open_):
+        lines.append(
+            "警告：负载进程自己到了极限，这个延迟说的是它。 "
+            "WARNING: the crowd was at its own limit: this is its own latency."
+        )
+    return lines
+
+
+def limited(open_: Open) -> bool:
+    """Whether a process of the crowd was at its limit."""
+    return any(sum(shares) >= BUSY for shares in zip(open_.tally.cpu, open_.tally.stalled, strict=True))
+
+
+def _troubles(name: str, result: Result) -> list[str]:
+    lost = sum(
+        side.counted.lost + side.counted.timeouts for pair in result.pairs for side in (pair.node, pair.yardstick)
     )
+    return [f"{name}: 断开或超时的连接 connections lost or too late: {lost:,}"] if lost else []
 
 
-def _told(sides: list[Side]) -> str:
-    rate, effort = median(side.counted.rate for side in sides), median(side.effort for side in sides)
-    return f"{rate:,.0f}/s, {effort:.1f} µs CPU"
+# --- For machines --------------------------------------------------------------------------------------------------
+
+
+def document(told: Told) -> dict[str, Any]:
+    """What is told to machines."""
+    return {
+        "schema": SCHEMA,
+        "kind": "reading",
+        "started": told.started,
+        "versions": dict(told.versions),
+        "settings": dict(told.settings),
+        "scenarios": {name: _result(result) for name, result in told.results.items()},
+        "failed": dict(told.failed),
+    }
+
+
+def _result(result: Result) -> dict[str, Any]:
+    ratios = result.ratios
+    return {
+        "promised": result.scenario.bar,
+        "aim": result.scenario.reach,
+        "octets": result.octets,
+        "ratio": {"median": round(median(ratios), 4), "least": round(min(ratios), 4), "most": round(max(ratios), 4)},
+        "pairs": [{"node": _side(pair.node), "nginx": _side(pair.yardstick)} for pair in result.pairs],
+        "open": _opened(result.open),
+    }
+
+
+def _side(side: Side) -> dict[str, Any]:
+    counted = side.counted
+    return {
+        "rate": round(counted.rate, 1),
+        "requests": counted.requests,
+        "from_400": counted.statuses,
+        "lost": counted.lost + counted.timeouts,
+        "latency_ms": {"p50": counted.p50, "p90": counted.p90, "p99": counted.p99},
+        "cpu_us": {role: round(each, 2) for role, each in side.effort.items()},
+    }
+
+
+def _opened(open_: Open | None) -> dict[str, Any] | None:
+    if open_ is None:
+        return None
+    return {
+        "rate": round(open_.rate, 1),
+        "limited": limited(open_),
+        "latency_ms": latencies(open_.tally.total.latency),
+        "late_ms": latencies(open_.tally.late),
+        "wrong_examples": open_.tally.examples,
+    }

@@ -30,6 +30,7 @@ ELSEWHERE = {
     "loadtest/target.py": "tests/loadtest/test_settings.py",
     "loadtest/said.py": "tests/loadtest/test_history_crowd.py",
     "loadtest/nodes.py": "tests/whole/test_reading.py",
+    "loadtest/telling.py": "tests/whole/test_reading.py",
     "loadtest/wire.py": "tests/loadtest/test_history_crowd.py",
     "loadtest/__main__.py": "tests/whole/test_load.py",
 }

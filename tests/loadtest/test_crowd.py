@@ -56,6 +56,18 @@ def saying(octets: bytes) -> Served:
     return served
 
 
+def held(gate: asyncio.Event) -> Served:
+    """Answers rightly once the gate is open."""
+
+    async def served(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            path = await asked(reader)
+            await gate.wait()
+            writer.write(right(path))
+
+    return served
+
+
 def once(octets: bytes) -> Served:
     """Answers one request with these octets and closes."""
 
@@ -161,14 +173,7 @@ async def test_the_lateness_of_the_crowd_itself_is_told(start: Start) -> None:
 async def test_waiting_for_a_connection_counts_from_when_the_request_was_due(start: Start) -> None:
     """No coordinated omission: one connection, answers held back, ten requests due at once."""
     gate = asyncio.Event()
-
-    async def held(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while True:
-            path = await asked(reader)
-            await gate.wait()
-            writer.write(right(path))
-
-    port = await start(held)
+    port = await start(held(gate))
     asyncio.get_running_loop().call_later(0.3, gate.set)
     line = (await opened(port, [0.0] * 10, size=1)).lines["warm"]
     assert line.answered == 10
@@ -178,14 +183,7 @@ async def test_waiting_for_a_connection_counts_from_when_the_request_was_due(sta
 async def test_what_waits_beyond_the_bound_is_shed(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(crowd, "WAITING_MOST", 5)
     gate = asyncio.Event()
-
-    async def held(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while True:
-            path = await asked(reader)
-            await gate.wait()
-            writer.write(right(path))
-
-    port = await start(held)
+    port = await start(held(gate))
     asyncio.get_running_loop().call_later(0.1, gate.set)
     line = (await opened(port, [0.0] * 20, size=2)).lines["warm"]
     assert (line.sent, line.answered, line.shed) == (7, 7, 13)
@@ -235,6 +233,21 @@ async def test_a_server_that_closes_after_each_answer_is_met_anew(start: Start) 
     assert tally.lines["warm"].answered == 20
     assert tally.lines["warm"].errors.total() == 0
     assert tally.opened >= 20
+
+
+async def test_a_client_that_lets_go_comes_again(start: Start) -> None:
+    port = await start(honest)
+    async with Crowd("127.0.0.1", port, 1, questions(), wrong, kept=5) as made:
+        await made.open(iter(even(20, 0.002)), time.monotonic())
+    assert made.tally.lines["warm"].answered == 20
+    assert made.tally.lines["warm"].errors.total() == 0
+    assert made.tally.opened in {4, 5}  # one for each five answers; the next may be on its way
+
+
+async def test_answers_are_counted_by_the_second(start: Start) -> None:
+    tally = await opened(await start(honest), [0.0, 0.0, 1.02])
+    assert tally.by_second.total() == 3
+    assert max(tally.by_second) >= 1
 
 
 async def test_a_server_that_speaks_unasked_is_left_and_is_not_hammered(start: Start) -> None:

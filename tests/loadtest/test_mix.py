@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from loadtest.mix import CLASSES, Ask, Mix, Place, Questions, World, readable, wrong, zipf
+from loadtest.mix import CLASSES, HEADS, Ask, Mix, Place, Questions, World, readable, wrong, zipf
 from loadtest.population import ITEMS, Population
 from loadtest.response import Response
 
@@ -43,12 +43,23 @@ def test_the_seed_makes_all_choices_but_the_names_of_new_registrations() -> None
     assert [questions(number=1, of=2).ask("absent")] != [questions(number=0, of=2).ask("absent")]
 
 
-def test_a_read_is_plain_and_asks_the_handle_api() -> None:
-    ask = questions().ask("warm")
-    assert ask.octets == (
-        b"GET /api/handles/%s HTTP/1.1\r\nHost: node:8000\r\nUser-Agent: idnode-loadtest\r\nAccept: */*\r\n\r\n"
-        % ask.handles[0].encode()
-    )
+def test_a_read_is_plain_and_asks_the_handle_api_as_one_of_three_clients() -> None:
+    asked = questions()
+    asks = {ask.handles[0]: ask for ask in (asked.ask("warm") for _ in range(2000))}
+    heads = set()
+    for handle, ask in asks.items():
+        line, _, head = ask.octets.decode().partition("\r\n")
+        assert line == f"GET /api/handles/{handle} HTTP/1.1"
+        heads.add(head)
+    assert heads == {f"Host: node:8000\r\n{kind}\r\n" for kind in HEADS}
+
+
+def test_who_is_signed_in_asks_for_the_hot_set() -> None:
+    asked = questions()
+    hot = {POPULATION.serial(POPULATION.member(rank)) for rank in range(50)}
+    asks = [asked.ask("signed") for _ in range(100)]
+    assert {ask.serial for ask in asks} <= hot
+    assert all(b"\r\nAuthorization: Bearer secret\r\n\r\n" in ask.octets for ask in asks)
 
 
 def test_the_hot_set_is_asked_by_zipf_and_the_cold_ones_are_others() -> None:
@@ -130,6 +141,7 @@ def batch(*rows: tuple[str, str], status: int = 1) -> bytes:
 RIGHT = [
     ("warm", 200, found()),
     ("cold", 200, found()),
+    ("signed", 200, found()),
     ("absent", 404, coded(100)),
     ("foreign", 200, found()),
     ("foreign", 404, coded(100)),

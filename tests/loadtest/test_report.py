@@ -12,6 +12,7 @@ from loadtest import report
 from loadtest.report import Told, Turn
 from loadtest.response import Kind
 from loadtest.settings import parse
+from loadtest.table import width
 from loadtest.tally import Tally
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "loadtest.md"
@@ -58,7 +59,7 @@ def test_a_good_run_is_a_row_and_no_warning(told: Told) -> None:
 def test_columns_stand_under_each_other_whatever_their_words(told: Told) -> None:
     lines = [line for line in report.table(told).splitlines() if re.match("类|class|warm|Σ", line)]
     assert len(lines) == 4
-    assert len({report._width(line) for line in lines}) == 1
+    assert len({width(line) for line in lines}) == 1
 
 
 def test_troubles_are_told(told: Told) -> None:

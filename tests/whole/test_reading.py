@@ -1,8 +1,8 @@
-"""The side-by-side for reading (loadtest/reading) on the real thing: its own node (loadtest/nodes.py), nginx and wrk.
-
-Figures are not judged: nothing is a timed test.
+"""The side-by-side for reading (loadtest/reading) on the real thing: its own node (loadtest/nodes.py), nginx and wrk;
+and what it tells of it (loadtest/telling.py). Figures are not judged: nothing is a timed test.
 """
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,13 +11,15 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PATIENCE_SECONDS = 120.0
 """Longest a pair of a second each may take with the start of a node, on a machine that has other things to do."""
+SMALL = ["--pairs", "1", "--population", "1000", "--processes", "1"]
 
 
-def test_a_command_without_anything_compares(program: Callable[[str], str]) -> None:
+def test_one_command_without_anything_compares(program: Callable[[str], str], tmp_path: Path) -> None:
     program("wrk")
     program("nginx")
+    report = tmp_path / "reading.json"
     done = subprocess.run(
-        [sys.executable, "-m", "loadtest", "reading", "--only", "hot", "--pairs", "1", "--seconds", "1"],
+        [sys.executable, "-m", "loadtest", "reading", "--only", "mix", *SMALL, "--report", str(report)],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -25,4 +27,16 @@ def test_a_command_without_anything_compares(program: Callable[[str], str]) -> N
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert "hot: " in done.stdout
+    assert "a realistic mix" in done.stdout
+    assert "A ratio of 1.000" in done.stdout
+    told = json.loads(report.read_text())
+    mix = told["scenarios"]["mix"]
+    assert 300 < mix["octets"] < 900
+    (pair,) = mix["pairs"]
+    assert pair["nginx"]["from_400"] == 0
+    assert 0 < pair["node"]["from_400"] < pair["node"]["requests"]
+    assert mix["ratio"]["median"] == round(pair["node"]["rate"] / pair["nginx"]["rate"], 4) > 0
+    assert pair["node"]["cpu_us"]["worker"] > 0 < pair["nginx"]["cpu_us"]["worker"]
+    assert mix["open"]["wrong_examples"] == []
+    assert mix["open"]["latency_ms"]["p50"] > 0
+    assert not told["failed"]
