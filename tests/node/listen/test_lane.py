@@ -31,7 +31,7 @@ from node.listen.connection import KEEPALIVE_SECONDS, Connection
 from node.listen.lane import BLOCKS_MOST, Block, Lane
 from node.meter import Meter, Totals
 from node.metrics import COUNTED
-from node.resolve.answer import Answer, Outcome, Question
+from node.resolve.answer import Answer, Outcome, Question, Then
 from node.resolve.hot import Hot
 from node.resolve.measured import Measured
 from node.stamps import Shared
@@ -61,8 +61,8 @@ PLAIN = b"GET /api/handles/88.999.1001/BAG-1 HTTP/1.1\r\nHost: x\r\n\r\n"
 class Next:
     """The stage behind the hot one: knows KEPT, and that all else is absent."""
 
-    async def ask(self, question: Question) -> Answer:
-        return KEPT.get(question.identifier.key, Answer(Outcome.ABSENT, 0, PREFIX, EPOCH))
+    def ask(self, question: Question, then: Then) -> None:
+        then(KEPT.get(question.identifier.key, Answer(Outcome.ABSENT, 0, PREFIX, EPOCH)))
 
 
 class Wire(asyncio.Transport):
