@@ -202,8 +202,13 @@ class Config:
                 "应为以逗号分隔的网段，例如10.0.0.0/8,fd00::/8",
                 "must be networks with commas between them, such as 10.0.0.0/8,fd00::/8",
             ) from None
-        if self.toplevel_url and not _has_host(self.toplevel_url):
-            raise _wrong("toplevel_url", "应形如http://主机:8100", "must look like http://host:8100")
+        if self.toplevel_url and not _names_a_host(self.toplevel_url):
+            # Shown by `up`, `doctor` and the journal; the node proves itself by its signature.
+            raise _wrong(
+                "toplevel_url",
+                "应形如http://主机:8100，不含用户名和密码",
+                "must look like http://host:8100, without a user name or password",
+            )
         if self.route_address:
             _check_address(self.route_address)
         if self.secret_key:
@@ -235,10 +240,10 @@ class Config:
         return ZoneInfo(self.timezone)
 
 
-def _has_host(url: str) -> bool:
+def _names_a_host(url: str) -> bool:
     try:
         parts = urlsplit(url)
-        return bool(parts.hostname) and parts.port != 0
+        return bool(parts.hostname) and parts.port != 0 and "@" not in parts.netloc
     except ValueError:  # a port that is no number, half an IPv6 address
         return False
 

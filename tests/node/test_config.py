@@ -65,6 +65,8 @@ def test_variables_that_are_no_settings_are_passed_over(name: str) -> None:
         ("IDNODE_TOPLEVEL_URL", "toplevel:8100"),
         ("IDNODE_TOPLEVEL_URL", "http://"),
         ("IDNODE_TOPLEVEL_URL", "http://toplevel:port"),
+        ("IDNODE_TOPLEVEL_URL", "https://node:s3cr3t@toplevel:8100"),
+        ("IDNODE_TOPLEVEL_URL", "https://node@toplevel"),
         ("IDNODE_AUDIT_SECONDS", "soon"),
         ("IDNODE_AUDIT_SECONDS", "nan"),
         ("IDNODE_AUDIT_SECONDS", "-0.5"),
@@ -116,9 +118,10 @@ def test_the_key_is_thirty_two_octets() -> None:
 
 
 def test_a_bad_secret_is_not_repeated() -> None:
-    for variable in ("IDNODE_SECRET_KEY", "IDNODE_DATABASE_URL", "IDNODE_REDIS_URL"):
+    for variable in ("IDNODE_SECRET_KEY", "IDNODE_DATABASE_URL", "IDNODE_REDIS_URL", "IDNODE_TOPLEVEL_URL"):
+        value = "https://node:s3cr3t@toplevel" if variable == "IDNODE_TOPLEVEL_URL" else "s3cr3t"
         with pytest.raises(ConfigError) as caught:
-            load({variable: "s3cr3t"})
+            load({variable: value})
         assert "s3cr3t" not in str(caught.value)
 
 
