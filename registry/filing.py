@@ -127,6 +127,14 @@ _RULES: Final[dict[str, tuple[Callable[..., object], str, str]]] = {
 }
 
 
+def check_names(name: str, name_en: str) -> None:
+    """Raises ParticularsError naming the field and its rule for names of an enterprise that could not be filed."""
+    holds, zh, en = _LONG
+    for field, text in (("ent_name_cn", name), ("ent_name_en", name_en)):
+        if not holds(text):
+            raise ParticularsError(f"{field}{zh}。 {field} {en}.")
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
     """How a prefix stands here and with the top-level node.

@@ -7,7 +7,7 @@ from typing import Any
 
 from registry.account import Account
 from registry.errors import NotApprovedError, TakenError, UnknownOutcomeError
-from registry.filing import Particulars, may_open
+from registry.filing import Particulars, check_names, may_open
 from registry.postgres import accounts, batches, catalogue, filing, templates, uplink
 from registry.postgres.accounts import Credentials
 from registry.postgres.batches import Batch
@@ -51,8 +51,10 @@ class Steward:
 
         `filed`: the prefix is pending until the top-level node has approved it, one that was refused is filed again;
         otherwise it is enabled, also if it waited for a top-level node that is no longer asked. Raises TakenError, and
-        registers nothing, when the prefix or the credit code is another enterprise's.
+        registers nothing, when the prefix or the credit code is another enterprise's; ParticularsError for names that
+        could not be filed.
         """
+        check_names(name, name_en)
         async with self._change() as connection, connection.transaction():
             number = await catalogue.add_enterprise(connection, name, name_en, industry)
             if particulars is not None and not await filing.put_particulars(connection, number, particulars):

@@ -264,6 +264,13 @@ def test_a_prefix_that_cannot_be_had_is_a_sentence(idnode: Run, served: str) -> 
     assert "乙" not in idnode("enterprise", "list")[1]
 
 
+@pytest.mark.parametrize("name", ["", " ", "甲\n", "甲" * 256])
+def test_a_firm_without_a_name_people_can_read_is_none(idnode: Run, served: str, name: str) -> None:
+    words = ["--prefix", "88.999.77", "--industry", "leather"]
+    is_a_sentence(idnode("enterprise", "add", name, *words), "ent_name_cn")
+    assert idnode("enterprise", "list")[1] == ""
+
+
 PARTICULARS = {
     "--credit-code": "91440114MAE9X8K18E",
     "--type": "2",

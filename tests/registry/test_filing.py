@@ -15,6 +15,7 @@ from registry.filing import (
     Standing,
     Told,
     after,
+    check_names,
     in_review,
     may_open,
 )
@@ -61,6 +62,23 @@ def test_a_field_that_cannot_be_filed_is_named(field: str, value: object):
     with pytest.raises(ParticularsError, match=r"ent_(city|county)_code|" + field) as refused:
         replace(PARTICULARS, **{field: value})
     assert str(refused.value).endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("name", "name_en", "field"),
+    [
+        ("", "x", "ent_name_cn"),
+        (" 某厂", "x", "ent_name_cn"),
+        ("某\n厂", "x", "ent_name_cn"),
+        ("厂" * 256, "x", "ent_name_cn"),
+        ("某厂", "", "ent_name_en"),
+        ("某厂", "x" * 256, "ent_name_en"),
+    ],
+)
+def test_a_name_that_cannot_be_filed_is_told_in_a_sentence(name: str, name_en: str, field: str):
+    with pytest.raises(ParticularsError, match=rf"^{field}应为.*。 {field} has 1 to 255 characters\.$"):
+        check_names(name, name_en)
+    check_names("厂" * 255, "x")
 
 
 @pytest.mark.parametrize("word", WORDS)

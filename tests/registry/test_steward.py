@@ -9,6 +9,7 @@ import pytest
 from proto.chain import Kind
 from registry.account import Account, new_token
 from registry.errors import TakenError, UnavailableError, UnknownOutcomeError
+from registry.filing import ParticularsError
 from registry.postgres.batches import Batch
 from registry.postgres.connection import open_pool
 from registry.prefix import PrefixState
@@ -41,6 +42,12 @@ async def test_a_prefix_that_is_another_enterprises_is_not_given_away(world: Wor
     with pytest.raises(TakenError, match=r"前缀88\.999\.1001已属于别的企业。 Prefix 88\.999\.1001 belongs to another"):
         await world.steward.enrol("别的厂", "Other", "leather", PREFIX)
     assert [tuple(row) for row in await world.steward.enterprises()] == before
+
+
+async def test_an_enterprise_without_a_name_is_not_registered(world: World):
+    with pytest.raises(ParticularsError, match="ent_name_cn"):
+        await world.steward.enrol("", "Nobody", "leather", OTHER)
+    assert OTHER not in {row["prefix"] for row in await world.steward.enterprises()}
 
 
 async def test_enterprises_by_prefix(world: World):
