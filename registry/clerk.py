@@ -93,6 +93,15 @@ class Clerk:
         async with self._office() as connection:
             await uplink.receive(connection, places, self._window)
 
+    async def bind_old(self, days: int) -> int:
+        """Binds change rows with receipt that are older than that, a volume a stream; how many volumes there are new.
+
+        Whoever is in office or not: the streams say the same before and after.
+        """
+        async with borrowed(self._pool, "uplink") as connection:
+            streams = await uplink.bound_to_be(connection, days)
+            return sum([await uplink.bind(connection, prefix, last, days) for prefix, last in streams])
+
     # -- filing
 
     async def to_file(self) -> tuple[list[EnterpriseToFile], list[Any]]:

@@ -9,6 +9,7 @@ from typing import Final
 
 from proto.limits import TTL_DEFAULT
 from proto.value import PERMISSIONS_DEFAULT, Reference, Value
+from registry.template import ITEM_INDEX_FIRST
 
 _TYPE: Final = 0x01
 _TTL: Final = 0x02
@@ -16,6 +17,10 @@ _TIMESTAMP: Final = 0x04
 _PERMISSIONS: Final = 0x08
 _ABSOLUTE: Final = 0x10
 _REFERENCES: Final = 0x20
+
+_ROW: Final = 0
+_ROW_OF_AGES: Final = 1
+"""First octets of a row; a list never begins with them, for its first step of index is at least 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +86,60 @@ def _extension(value: Value, flags: int) -> bytes:
 
 
 def pack(values: tuple[Value, ...], names: Mapping[int, str], updated: int) -> bytes:
-    """`values` (indexes ascending and distinct) in the compact form.
+    """`values` (indexes ascending and distinct) in the compact form: a row where it can be, else a list.
 
     What the template says (`names`: index to type) and what is usual (ttl, permissions, a timestamp equal to
-    `updated`) is left out. Each value is: step of index times two, plus one if an extension follows; extension;
-    length; data.
+    `updated`) is left out.
     """
+    ages = _ages(values, names, updated)
+    return _list(values, names, updated) if ages is None else _row(values, updated, ages)
+
+
+def _ages(values: tuple[Value, ...], names: Mapping[int, str], updated: int) -> list[int] | None:
+    """Of values a row can keep: by how many seconds some are older than `updated`, ascending. None for others.
+
+    A row has an octet for each index it skips: it is for values that have few gaps, as those of a template do.
+    """
+    if not values or values[0].index < ITEM_INDEX_FIRST or values[-1].index > ITEM_INDEX_FIRST + 2 * len(values):
+        return None
+    times = set()
+    for value in values:
+        if (
+            value.ttl != TTL_DEFAULT
+            or value.permissions != PERMISSIONS_DEFAULT
+            or value.ttl_absolute
+            or value.references
+            or names.get(value.index) != value.type
+        ):
+            return None
+        times.add(value.timestamp)
+    times.discard(updated)
+    return sorted(updated - time for time in times) if not times or max(times) < updated else None
+
+
+def _row(values: tuple[Value, ...], updated: int, ages: list[int]) -> bytes:
+    """What comes index by index, from the first a template may have: 0 for none, else the length and the data.
+
+    The length is kept as one plus (length times the number of times, plus which of them): `updated` is the first,
+    those after it are `ages` older and stand at the front.
+    """
+    times = {updated - age: which for which, age in enumerate(ages, 1)}
+    radix = len(ages) + 1
+    parts = [bytes((_ROW_OF_AGES,)) + b"".join(map(_number, (len(ages), *ages))) if ages else bytes((_ROW,))]
+    due = ITEM_INDEX_FIRST
+    for value in values:
+        if value.index != due:
+            parts.append(bytes(value.index - due))
+        due = value.index + 1
+        data = value.data
+        length = len(data) + 1 if radix == 1 else len(data) * radix + times.get(value.timestamp, 0) + 1
+        parts.append(_number(length))
+        parts.append(data)
+    return b"".join(parts)
+
+
+def _list(values: tuple[Value, ...], names: Mapping[int, str], updated: int) -> bytes:
+    """Each value as: step of index times two, plus one if an extension follows; extension; length; data."""
     parts = []
     before = 0
     for value in values:
@@ -129,6 +182,46 @@ class _Unpacker:
 def unpack(body: bytes, names: Mapping[int, str], updated: int) -> tuple[Value, ...]:
     """The values kept in `body`; the inverse of `pack` given the same `names` and `updated`."""
     reader = _Unpacker(body)
+    if not body or body[0] > _ROW_OF_AGES:
+        return _unpacked_list(reader, names, updated)
+    times = [updated]
+    if reader.octet() == _ROW_OF_AGES:
+        times += [updated - reader.number() for _ in range(reader.number())]
+    return _unpacked_row(body, reader.at, names, times)
+
+
+def _unpacked_row(body: bytes, at: int, names: Mapping[int, str], times: list[int]) -> tuple[Value, ...]:
+    """The values of a row from `at` on. Every cold answer comes through here: no call for an octet."""
+    values = []
+    radix, updated = len(times), times[0]
+    index, end = ITEM_INDEX_FIRST, len(body)
+    while at < end:
+        length = body[at]
+        at += 1
+        if length > 0x7F:
+            length &= 0x7F
+            shift = 7
+            while body[at] > 0x7F:
+                length |= (body[at] & 0x7F) << shift
+                shift += 7
+                at += 1
+            length |= body[at] << shift
+            at += 1
+        if length:
+            timestamp = updated
+            if radix == 1:
+                length -= 1
+            else:
+                length, which = divmod(length - 1, radix)
+                timestamp = times[which]
+            values.append(Value(index, names[index], body[at : at + length], TTL_DEFAULT, timestamp))
+            at += length
+        index += 1
+    return tuple(values)
+
+
+def _unpacked_list(reader: _Unpacker, names: Mapping[int, str], updated: int) -> tuple[Value, ...]:
+    body = reader.body
     values = []
     index = 0
     while reader.at < len(body):

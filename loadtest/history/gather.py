@@ -24,12 +24,12 @@ _KINDS: Final = {
 }
 
 _ROWS: Final = """
-    SELECT p.name, v.suffix, count(*), max(v.version), (array_agg(v.live ORDER BY v.version DESC))[1],
-           string_agg(sha256(v.body), ''::bytea ORDER BY v.version)
+    SELECT p.name, v.suffix, count(*), max(v.version), (array_agg(v.body IS NOT NULL ORDER BY v.version DESC))[1],
+           string_agg(sha256(coalesce(v.body, '')), ''::bytea ORDER BY v.version)
     FROM (
-        SELECT prefix_no, suffix, version, live, body FROM record
+        SELECT prefix_no, suffix, version, body FROM record
         UNION ALL
-        SELECT prefix_no, suffix, version, live, body FROM history
+        SELECT prefix_no, suffix, version, body FROM history
     ) v JOIN prefix p ON p.number = v.prefix_no
     GROUP BY p.name, v.suffix
 """

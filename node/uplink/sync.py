@@ -23,6 +23,8 @@ from registry.errors import UnavailableError
 FORGET_SECONDS: Final = 3600.0
 KEEP_DAYS: Final = 90
 """What is told is kept so long."""
+BIND_DAYS: Final = 2
+"""Change rows so old are bound into volumes: whoever follows the streams has read them but for a long outage."""
 BACKOFF_FIRST: Final = 0.25
 BACKOFF_LAST: Final = 8.0
 """Longest pause, seconds, before a top-level node that is away is asked again: half a minute of outage costs at most
@@ -76,6 +78,7 @@ class Sync:
             Step("heartbeat", self._reports.heartbeat),
             Step("compare", self._streams.compare),
             Step("measure", self._reports.measure),
+            Step("bind", self.bind),
             Step("forget", self.forget),
         )
         tasks = [asyncio.create_task(self._repeat(step), name=step.name) for step in steps]
@@ -135,6 +138,10 @@ class Sync:
             self._meter.set(UPLINK_NOT_ENROLLED, 0)
             log.info("enrolled", toplevel_key=key.hex())
         return 0.0
+
+    async def bind(self) -> float:
+        """Binds change rows that were told a while ago."""
+        return 0.0 if await self._clerk.bind_old(BIND_DAYS) else FORGET_SECONDS
 
     async def forget(self) -> float:
         """Lets go of what was told long ago."""

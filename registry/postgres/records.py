@@ -27,12 +27,13 @@ class Stored:
     body: bytes = b""
 
 
+# Times are kept less 2^31 (migrations/0004_room.sql), and a deleted record has no body.
 # LIMIT 1 keeps the planner to the whole key: the plan is made while tables may still look empty, and a join could then
 # be answered by reading all of a prefix for every identifier.
 _LOOK: Final = """
     SELECT coalesce(p.number, 0), coalesce(p.state, 0), coalesce(p.epoch, (SELECT number FROM catalogue)),
-           coalesce(r.version, 0), coalesce(r.live, false), coalesce(r.template_no, 0), coalesce(t.epoch, 0),
-           coalesce(r.updated, 0), coalesce(r.body, ''::bytea)
+           coalesce(r.version, 0), r.body IS NOT NULL, coalesce(r.template_no, 0), coalesce(t.epoch, 0),
+           coalesce(r.updated + 2147483648, 0), coalesce(r.body, ''::bytea)
     FROM unnest($1::text[], $2::text[]) WITH ORDINALITY q(prefix, suffix, n)
     LEFT JOIN prefix p ON p.name = q.prefix
     LEFT JOIN LATERAL (SELECT * FROM record WHERE prefix_no = p.number AND suffix = q.suffix LIMIT 1) r ON true
@@ -62,7 +63,8 @@ _GROUND: Final = """
     FROM prefix p WHERE p.name = $1
 """
 _CURRENT: Final = """
-    SELECT r.suffix, r.version, r.live, r.template_no, r.updated, r.body, coalesce(t.epoch, 0)
+    SELECT r.suffix, r.version, r.body IS NOT NULL, r.template_no, r.updated + 2147483648,
+        coalesce(r.body, ''::bytea), coalesce(t.epoch, 0)
     FROM unnest($2::text[]) q(suffix)
     CROSS JOIN LATERAL (SELECT * FROM record WHERE prefix_no = $1 AND suffix = q.suffix LIMIT 1) r
     LEFT JOIN template t ON t.number = r.template_no
@@ -124,13 +126,14 @@ async def versions(connection: Connection, prefix: str, suffix: str, most: int) 
     return list(
         await connection.fetch(
             """
-            SELECT v.version, v.live, v.template_no, coalesce(t.epoch, 0) AS template_epoch, v.updated, v.body,
+            SELECT v.version, v.body IS NOT NULL AS live, v.template_no, coalesce(t.epoch, 0) AS template_epoch,
+                v.updated + 2147483648 AS updated, coalesce(v.body, ''::bytea) AS body,
                 a.username, t.version AS template
             FROM (
-                SELECT version, live, template_no, updated, body, actor_no FROM record
+                SELECT version, template_no, updated, body, actor_no FROM record
                 WHERE prefix_no = (SELECT number FROM prefix WHERE name = $1) AND suffix = $2
                 UNION ALL
-                SELECT version, live, template_no, updated, body, actor_no FROM history
+                SELECT version, template_no, updated, body, actor_no FROM history
                 WHERE prefix_no = (SELECT number FROM prefix WHERE name = $1) AND suffix = $2
             ) v
             LEFT JOIN account a ON a.number = v.actor_no
@@ -155,10 +158,7 @@ async def changes_after(connection: Connection, places: dict[int, int], most: in
             SELECT c.prefix_no, c.number, p.name, c.suffixes, c.versions
             FROM unnest($1::integer[], $2::bigint[]) q(prefix_no, mine)
             JOIN prefix p ON p.number = q.prefix_no
-            CROSS JOIN LATERAL (
-                SELECT prefix_no, number, suffixes, versions FROM change
-                WHERE prefix_no = q.prefix_no AND sub = 0 AND number > q.mine ORDER BY number LIMIT $3
-            ) c
+            CROSS JOIN LATERAL changes_after(q.prefix_no, q.mine, $3) c
             ORDER BY c.prefix_no, c.number
             """,
             list(places),
@@ -178,7 +178,8 @@ async def places(connection: Connection, seconds: int) -> dict[int, int]:
         SELECT s.prefix_no, CASE WHEN $1::float8 = 0 THEN s.number ELSE coalesce((
             SELECT c.number FROM change c
             WHERE c.prefix_no = s.prefix_no AND c.sub = 0 AND c.made <= clock_timestamp() - make_interval(secs => $1)
-            ORDER BY c.number DESC LIMIT 1), 0) END
+            ORDER BY c.number DESC LIMIT 1), (
+            SELECT max(v.last) FROM change_volume v WHERE v.prefix_no = s.prefix_no AND v.sub = 0), 0) END
         FROM stream s WHERE s.sub = 0
         """,
         float(seconds),

@@ -20,6 +20,11 @@ SESSION: Final = {
 """Of the connection that holds the lock: the server lets go of a machine that is gone within seconds."""
 
 
+VOLUME_ROWS: Final = 256
+"""Change rows of a volume: single writes come one a row, and more of them compress no better."""
+VOLUME_ENTRIES: Final = 4096
+"""A volume is full with so many identifiers: one of them is read as a whole."""
+
 # -- the voice
 
 
@@ -166,9 +171,7 @@ async def heads(connection: Connection, places: Mapping[int, int]) -> dict[int, 
     rows = await connection.fetch(
         """
         SELECT q.prefix_no, c.head FROM unnest($1::integer[], $2::bigint[]) q(prefix_no, number)
-        CROSS JOIN LATERAL (
-            SELECT head FROM change WHERE prefix_no = q.prefix_no AND sub = 0 AND number = q.number LIMIT 1
-        ) c
+        CROSS JOIN LATERAL head_at(q.prefix_no, q.number) c(head) WHERE c.head IS NOT NULL
         """,
         list(places),
         list(places.values()),
@@ -196,8 +199,7 @@ async def changes(
                     SELECT q.turn, c.*, sum(c.size) OVER (PARTITION BY q.turn ORDER BY c.number) - c.size AS mine
                     FROM unnest($1::integer[], $2::bigint[]) WITH ORDINALITY q(prefix_no, after, turn)
                     CROSS JOIN LATERAL (
-                        SELECT *, cardinality(kinds) AS size FROM change
-                        WHERE prefix_no = q.prefix_no AND sub = 0 AND number > q.after ORDER BY number LIMIT $3
+                        SELECT *, cardinality(kinds) AS size FROM changes_after(q.prefix_no, q.after, $3)
                     ) c
                 ) each
                 WHERE mine < $4
@@ -209,6 +211,34 @@ async def changes(
             rows_most,
             share,
             entries,
+        )
+    )
+
+
+async def bound_to_be(connection: Connection, days: int) -> list[tuple[int, int]]:
+    """Streams whose oldest change row is older than `days` and has its receipt: (prefix number, number receipted)."""
+    rows = await connection.fetch(
+        """
+        SELECT r.prefix_no, r.number FROM receipt r CROSS JOIN LATERAL (
+            SELECT number, made FROM change WHERE prefix_no = r.prefix_no AND sub = r.sub ORDER BY number LIMIT 1
+        ) c
+        WHERE r.sub = 0 AND c.number <= r.number AND c.made < now() - make_interval(days => $1)
+        """,
+        days,
+    )
+    return [(row[0], row[1]) for row in rows]
+
+
+async def bind(connection: Connection, prefix: int, last: int, days: int) -> bool:
+    """Binds the oldest change rows of a stream, up to number `last`, into a volume; False: they do not fill one yet."""
+    return bool(
+        await connection.fetchval(
+            "SELECT bind_changes($1, $2, now() - make_interval(days => $3), $4, $5)",
+            prefix,
+            last,
+            days,
+            VOLUME_ROWS,
+            VOLUME_ENTRIES,
         )
     )
 

@@ -369,6 +369,26 @@ async def test_what_was_told_long_ago_is_forgotten(world: World):
     assert await world.one("SELECT count(*) FROM tally") == 0
 
 
+async def test_old_changes_are_bound_when_they_have_their_receipt(world: World, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(uplink, "VOLUME_ROWS", 3)
+    clerk = await elected(world)
+    await approved(world, clerk)
+    for n in range(9):
+        await world.write(request("create", f"A{n}"))
+    told = [tuple(row) for row in await clerk.changes([(world.prefix_no, 0)], 100, 100, 100)]
+    heads = await clerk.heads({world.prefix_no: 5})
+    await world.pool.execute("UPDATE change SET made = made - interval '3 days' WHERE number < 9")
+    assert await clerk.bind_old(2) == 0  # nothing of it is known to have arrived
+    await clerk.receive({world.prefix_no: (8, (await clerk.heads({world.prefix_no: 8}))[world.prefix_no])})
+    waiting = await clerk.unreceipted()
+    assert [await clerk.bind_old(2) for _ in range(3)] == [1, 1, 0]
+    assert await world.one("SELECT min(number) FROM change") == 7
+    again = await clerk.changes([(world.prefix_no, 0)], 100, 100, 100)
+    assert [(row["number"], row["head"], row["digests"]) for row in again] == [(n, h, d) for _, n, _, h, *_, d in told]
+    assert await clerk.heads({world.prefix_no: 5}) == heads
+    assert await clerk.unreceipted() == waiting
+
+
 # -- routes
 
 

@@ -140,7 +140,7 @@ async def test_a_history_is_read_with_attributes_that_came_after_this_process_fi
 async def test_a_history_shows_the_newest_versions_up_to_its_bound(world: World):
     await world.write(request("create", "A"))
     await world.pool.execute(
-        "INSERT INTO history SELECT updated, prefix_no, n, template_no, actor_no, live, suffix, body "
+        "INSERT INTO history SELECT updated, prefix_no, n, template_no, actor_no, body, suffix "
         "FROM record, generate_series(1, $1) n",
         VERSIONS_MOST,
     )

@@ -1,5 +1,7 @@
 """Proves registry/record.py: the compact form gives back what was put in, and leaves out what is known anyway."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -33,6 +35,25 @@ def _bodies(draw: st.DrawFn) -> tuple[tuple[Value, ...], int]:
     return tuple(values), updated
 
 
+@st.composite
+def _rows(draw: st.DrawFn) -> tuple[tuple[Value, ...], dict[int, str], int]:
+    updated = draw(U32)
+    names = {2000 + n: f"name{n}" for n in range(40)}
+    times = draw(st.lists(st.just(updated) | st.integers(0, updated), min_size=1, max_size=4))
+    indexes = sorted(draw(st.sets(st.sampled_from(sorted(names)), max_size=40)))
+    values = (
+        Value(index, names[index], draw(st.binary(max_size=300)), timestamp=draw(st.sampled_from(times)))
+        for index in indexes
+    )
+    return tuple(values), names, updated
+
+
+@given(_rows())
+def test_values_of_a_template_come_back(made: tuple[tuple[Value, ...], dict[int, str], int]):
+    values, names, updated = made
+    assert unpack(pack(values, names, updated), names, updated) == values
+
+
 @given(_bodies())
 def test_values_come_back(made: tuple[tuple[Value, ...], int]):
     values, updated = made
@@ -50,16 +71,26 @@ def test_a_template_that_grew_still_reads_what_was_written_before(made, more: di
     ("values", "octets"),
     [
         ((), ""),
-        # step 2000 times two as a varint (a0 1f), length, data
-        ((Value(2000, "productName", b"bag", timestamp=NOW),), "a01f 03 626167"),
-        # a second value: step 1 times two
+        # a row: length and one, data
+        ((Value(2000, "productName", b"bag", timestamp=NOW),), "00 04 626167"),
+        # one without data, one that is not there at all, a length of two octets
         (
-            (Value(2000, "productName", b"", timestamp=NOW), Value(2001, "weight", b"1.5", timestamp=NOW)),
-            "a01f 00  02 03 312e35",
+            (Value(2000, "productName", b"", timestamp=NOW), Value(2001, "weight", b"1" * 127, timestamp=NOW)),
+            "00 01 8001" + "31" * 127,
         ),
+        ((Value(2001, "weight", b"1.5", timestamp=NOW),), "00 00 04 312e35"),
+        # a row of one age, 256 seconds: length times two, plus one for what is that old, and one
+        (
+            (Value(2000, "productName", b"bag", timestamp=NOW - 256), Value(2001, "weight", b"1", timestamp=NOW)),
+            "01 01 8002  08 626167  03 31",
+        ),
+        # a list, for the first index is far from where a row begins: step 3000 times two (f0 2e), an extension for the
+        # type, length, data
+        ((Value(3000, "URL", b"x", timestamp=NOW),), "f12e 01 03 55524c  01 78"),
         # an extension for the type, another for the timestamp
         ((Value(1, "URL", b"x", timestamp=NOW),), "03 01 03 55524c  01 78"),
-        ((Value(2000, "productName", b"x", timestamp=5),), "a11f 04 05  01 78"),
+        # one for the timestamp, when it lies ahead of the record's
+        ((Value(2000, "productName", b"x", timestamp=NOW + 1),), "a11f 04 fba38ad806  01 78"),
         # ttl, permissions, absolute and a reference: flags 0x3a
         (
             (Value(2000, "productName", b"x", 60, NOW, 0, True, (Reference("88.1/a", 300),)),),
@@ -72,9 +103,35 @@ def test_the_form_octet_for_octet(values: tuple[Value, ...], octets: str):
     assert unpack(bytes.fromhex(octets), NAMES, NOW) == values
 
 
-def test_a_usual_value_costs_two_octets_beside_its_data():
-    values = tuple(Value(2000 + n, f"name{n}", b"x" * 30, timestamp=NOW) for n in range(30))
-    assert len(pack(values, {v.index: v.type for v in values}, NOW)) == 30 * 32 + 1  # the first step is larger
+@pytest.mark.parametrize(
+    ("values", "octets"),
+    [
+        ((Value(2000, "productName", b"bag", timestamp=NOW),), "a01f 03 626167"),
+        (
+            (Value(2000, "productName", b"", timestamp=NOW - 5), Value(2001, "weight", b"1.5", timestamp=NOW)),
+            "a11f 04 f5a38ad806 00  02 03 312e35",
+        ),
+    ],
+)
+def test_lists_of_what_is_now_a_row_are_read_for_ever(values: tuple[Value, ...], octets: str):
+    """Schema steps 1 to 3 had nothing but lists, and the digests of the streams are of these octets."""
+    assert unpack(bytes.fromhex(octets), NAMES, NOW) == values
+    assert pack(values, NAMES, NOW) != bytes.fromhex(octets)
+
+
+def test_a_usual_value_costs_one_octet_beside_its_data_and_an_older_one_no_more():
+    names = {2000 + n: f"name{n}" for n in range(30)}
+    values = [Value(index, name, b"x" * 30, timestamp=NOW) for index, name in names.items()]
+    assert len(pack(tuple(values), names, NOW)) == 30 * 31 + 1
+    values[7] = replace(values[7], timestamp=NOW + 86_400)
+    assert len(pack(tuple(values), names, NOW + 86_400)) == 30 * 31 + 1 + 4
+
+
+@given(st.sets(st.integers(2000, 2100), min_size=1))
+def test_a_row_is_never_longer_than_the_list_by_more_than_it_has_gaps_to_spare(indexes: set[int]):
+    names = {index: f"name{index}" for index in indexes}
+    values = tuple(Value(index, names[index], b"x", timestamp=NOW) for index in sorted(indexes))
+    assert len(pack(values, names, NOW)) <= 3 * len(values) + 3
 
 
 def test_what_a_template_says_is_not_written_down_and_is_needed_to_read_it():

@@ -163,7 +163,7 @@ class Land:
     async def stream(self, prefix: str = PREFIX) -> tuple[int, str, int]:
         """Number and head of the stream as it is here, and the live identifiers."""
         row = await self.connection.fetchrow(
-            "SELECT s.number, s.head, (SELECT count(*) FROM record r WHERE r.prefix_no = p.number AND r.live) "
+            "SELECT s.number, s.head, (SELECT count(body) FROM record r WHERE r.prefix_no = p.number) "
             "FROM stream s JOIN prefix p ON p.number = s.prefix_no WHERE p.name = $1",
             prefix,
         )

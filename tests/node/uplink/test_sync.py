@@ -46,3 +46,16 @@ async def test_that_nobody_answered_does_not_hide_that_a_stranger_does_now(side:
         ("debug", "unreachable"),
         ("warning", "signature"),
     ]
+
+
+async def test_old_changes_are_bound_until_none_are_left_and_then_once_an_hour(
+    side: Side, monkeypatch: pytest.MonkeyPatch
+):
+    left = [2, 1, 0]
+
+    async def bind_old(days: int) -> int:
+        assert days == sync.BIND_DAYS
+        return left.pop(0)
+
+    monkeypatch.setattr(side.sync._clerk, "bind_old", bind_old)
+    assert [await side.sync.bind() for _ in range(3)] == [0.0, 0.0, sync.FORGET_SECONDS]

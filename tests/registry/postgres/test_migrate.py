@@ -3,13 +3,16 @@
 import asyncio
 import subprocess
 import sys
+from hashlib import sha256
 from importlib import resources
 
 import asyncpg
 import pytest
 
+from proto.chain import HEAD_FIRST, entry_digest, next_head
 from registry.errors import SchemaError
 from registry.postgres import migrate as module
+from registry.postgres import records
 from registry.postgres.migrate import Migration, Schema, current, migrate, migrations
 
 NEWEST = migrations()[-1].number
@@ -151,3 +154,48 @@ async def test_a_database_of_other_steps_is_told_in_a_sentence_and_left_alone(
         await migrate(connection)
     assert await schema(empty_database) == before
     assert await _locks(connection) == 0
+
+
+# --- What people have is carried over ----------------------------------------------------------------------
+
+
+async def test_room_carries_records_history_and_streams_over(connection: asyncpg.Connection, empty_database: str):
+    """A database of step 3 with a life in it: created, changed, deleted, made again, beside one without values."""
+    await migrate(connection, upto=3)
+    await connection.execute("INSERT INTO prefix (name, state, epoch) VALUES ('88.999.1001', 1, 1)")
+    await connection.execute("INSERT INTO stream VALUES (1, 0, 0, decode(repeat('00', 32), 'hex'), 1)")
+    head = HEAD_FIRST
+    lives = [
+        ("A", 0, True, b"\xa0\x1f\x03bag", 100),
+        ("B", 0, True, b"", 110),
+        ("A", 1, True, b"\xa0\x1f\x03box", 2**32 - 1),
+        ("A", 2, False, b"", 300),
+        ("A", 3, True, b"\xa0\x1f\x01x", 400),
+        ("B", 1, False, b"", 500),
+    ]
+    for suffix, base, live, body, at in lives:
+        entry = entry_digest(f"88.999.1001/{suffix}", base + 1, 1, "", sha256(body).digest())
+        head = next_head(head, [entry])
+        won = await connection.fetchval(
+            "SELECT commit_changes(1, 1, $1, $2, $3, '{1}', '{0}', '{7}', $4, $5, $6)",
+            *(at, [suffix], [base], [live], [body], [entry]),
+        )
+        assert won == [1]
+    changes = await connection.fetch("SELECT * FROM change ORDER BY number")
+    await migrate(connection)
+
+    assert await connection.fetch("SELECT * FROM change ORDER BY number") == changes
+    assert await connection.fetchval("SELECT head FROM stream") == head
+    stored = await records.look(connection, ["88.999.1001"] * 3, ["A", "B", "C"])
+    assert [(s.version, s.live, s.updated, s.body) for s in stored] == [
+        (4, True, 400, b"\xa0\x1f\x01x"),
+        (2, False, 500, b""),
+        (0, False, 0, b""),
+    ]
+    told = {suffix: await records.versions(connection, "88.999.1001", suffix, 9) for suffix in "AB"}
+    kept = [(s, v["version"] - 1, v["live"], v["body"], v["updated"]) for s in told for v in reversed(told[s])]
+    assert kept == sorted(lives)
+    for change in changes:
+        ((suffix,), (version,)) = change["suffixes"], change["versions"]
+        (body,) = (v["body"] for v in told[suffix] if v["version"] == version)
+        assert change["digests"] == sha256(body).digest()

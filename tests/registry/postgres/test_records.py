@@ -3,6 +3,7 @@
 What a registrar makes of them is proven in test_registrar.py.
 """
 
+import asyncio
 from collections.abc import Awaitable
 from hashlib import sha256
 from typing import Any
@@ -154,6 +155,93 @@ async def test_heads_are_told_whatever_the_clock_says(world: World):
     async with world.pool.acquire() as connection:
         assert await records.places(connection, 0) == {world.prefix_no: 2}
         assert await records.places(connection, 90) == {world.prefix_no: 0}
+
+
+# --- Old changes are bound into volumes ----------------------------------------------------------------------
+
+
+async def bind(world: World, rows: int, entries: int, *, last: int = 10**6, seconds: int = 0) -> bool:
+    """Whether a volume was bound of rows older than `seconds`."""
+    asked = "SELECT bind_changes($1, $2, clock_timestamp() - make_interval(secs => $3), $4, $5)"
+    return bool(await world.one(asked, world.prefix_no, last, float(seconds), rows, entries))
+
+
+async def lived(world: World) -> list[tuple[Any, ...]]:
+    """Eight change rows, some of several identifiers, one of the prefix itself; returns them as they are."""
+    for n in range(6):
+        await world.write(*(request("create", f"{n}-{m}·号", *values("包" * 9)) for m in range(1 + n % 3)))
+    await world.write(request("delete", "0-0·号"))
+    return await every(world)
+
+
+async def every(world: World, after: int = 0, most: int = 10**6) -> list[tuple[Any, ...]]:
+    asked = "SELECT * FROM changes_after($1, $2, $3)"
+    return [tuple(row) for row in await world.ask(asked, world.prefix_no, after, most)]
+
+
+async def test_bound_changes_read_as_before_from_any_place_and_of_any_number(world: World):
+    rows = await lived(world)
+    assert await bind(world, 3, 100)
+    assert await bind(world, 100, 4)  # numbers 4, 5: 2 and 3 entries
+    assert not await bind(world, 4, 100)  # only three are left
+    bound = await world.ask("SELECT first, last, sizes FROM change_volume ORDER BY last")
+    assert [tuple(row) for row in bound] == [(1, 3, [1, 1, 2]), (4, 5, [3, 1])]
+    assert [row["number"] for row in await world.ask("SELECT number FROM change ORDER BY 1")] == [6, 7, 8]
+    for after in range(len(rows) + 1):
+        for most in range(1, len(rows) + 2):
+            assert await every(world, after, most) == rows[after : after + most]
+    async with world.pool.acquire() as connection:
+        told = await records.changes_after(connection, {world.prefix_no: 2}, 4)
+    assert [(r["number"], r["suffixes"], r["versions"]) for r in told] == [(r[2], r[5], r[6]) for r in rows[2:6]]
+
+
+async def test_heads_are_found_in_volumes(world: World):
+    rows = await lived(world)
+    heads = {row[2]: row[4] for row in rows}
+    assert await bind(world, 3, 100)
+    assert await bind(world, 2, 100)
+    for number in range(-1, len(rows) + 2):
+        assert await world.one("SELECT head_at($1, $2)", world.prefix_no, number) == heads.get(number)
+
+
+async def test_only_full_volumes_of_old_and_receipted_rows_are_bound(world: World):
+    await lived(world)
+    await world.pool.execute("UPDATE change SET made = made - interval '1 hour' WHERE number <= 4")
+    assert not await bind(world, 9, 100)  # there are eight
+    assert not await bind(world, 5, 100, seconds=60)  # the fifth is young
+    assert not await bind(world, 4, 100, last=3)  # the fourth has no receipt
+    assert await world.one("SELECT count(*) FROM change_volume") == 0
+    assert await bind(world, 4, 100, last=4, seconds=60)
+    assert await world.one("SELECT last FROM change_volume") == 4
+
+
+async def test_two_that_bind_at_once_bind_once(world: World):
+    rows = await lived(world)
+    done = await asyncio.gather(*(bind(world, 5, 100) for _ in range(4)))
+    assert sorted(done) == [False, False, False, True]
+    assert await every(world) == rows
+
+
+async def test_where_a_stream_stood_when_all_before_is_bound(world: World):
+    await lived(world)
+    await world.pool.execute("UPDATE change SET made = made - interval '1 hour' WHERE number <= 4")
+    assert await bind(world, 4, 100)
+    async with world.pool.acquire() as connection:
+        assert await records.places(connection, 0) == {world.prefix_no: 8}
+        assert await records.places(connection, 90) == {world.prefix_no: 4}
+
+
+async def test_single_writes_take_little_room_when_bound(world: World):
+    """A row of one takes 300 octets in `change`; the bound is 120 an identifier, and headers come to this."""
+    suffixes = [f"BAG-2026-{n:06d}" for n in range(512)]
+    for suffix in suffixes:
+        assert await committed(world, change(world, suffix, 0)) == [0]
+    assert await bind(world, 256, 4096)
+    assert await bind(world, 256, 4096)
+    columns = ("made", "heads", "sizes", "suffixes", "versions", "kinds", "templates", "digests")
+    kept = await world.one(f"SELECT sum({' + '.join(f'pg_column_size({c})' for c in columns)}) FROM change_volume")
+    assert kept / len(suffixes) < 90
+    assert [s for row in await every(world, 1) for s in row[5]] == suffixes
 
 
 # --- By the whole key --------------------------------------------------------------------------------------
