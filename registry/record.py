@@ -3,7 +3,7 @@
 The compact form is read and written here only; every face renders from `Record.values`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -34,7 +34,7 @@ class Record:
     live: bool
     template: int
     updated: int
-    values: tuple[Value, ...]
+    values: Sequence[Value]
 
 
 def _varint(number: int) -> bytes:
@@ -85,7 +85,7 @@ def _extension(value: Value, flags: int) -> bytes:
     return octets
 
 
-def pack(values: tuple[Value, ...], names: Mapping[int, str], updated: int) -> bytes:
+def pack(values: Sequence[Value], names: Mapping[int, str], updated: int) -> bytes:
     """`values` (indexes ascending and distinct) in the compact form: a row where it can be, else a list.
 
     What the template says (`names`: index to type) and what is usual (ttl, permissions, a timestamp equal to
@@ -95,7 +95,7 @@ def pack(values: tuple[Value, ...], names: Mapping[int, str], updated: int) -> b
     return _list(values, names, updated) if ages is None else _row(values, updated, ages)
 
 
-def _ages(values: tuple[Value, ...], names: Mapping[int, str], updated: int) -> list[int] | None:
+def _ages(values: Sequence[Value], names: Mapping[int, str], updated: int) -> list[int] | None:
     """Of values a row can keep: by how many seconds some are older than `updated`, ascending. None for others.
 
     A row has an octet for each index it skips: it is for values that have few gaps, as those of a template do.
@@ -117,7 +117,7 @@ def _ages(values: tuple[Value, ...], names: Mapping[int, str], updated: int) -> 
     return sorted(updated - time for time in times) if not times or max(times) < updated else None
 
 
-def _row(values: tuple[Value, ...], updated: int, ages: list[int]) -> bytes:
+def _row(values: Sequence[Value], updated: int, ages: list[int]) -> bytes:
     """What comes index by index, from the first a template may have: 0 for none, else the length and the data.
 
     The length is kept as one plus (length times the number of times, plus which of them): `updated` is the first,
@@ -138,7 +138,7 @@ def _row(values: tuple[Value, ...], updated: int, ages: list[int]) -> bytes:
     return b"".join(parts)
 
 
-def _list(values: tuple[Value, ...], names: Mapping[int, str], updated: int) -> bytes:
+def _list(values: Sequence[Value], names: Mapping[int, str], updated: int) -> bytes:
     """Each value as: step of index times two, plus one if an extension follows; extension; length; data."""
     parts = []
     before = 0
@@ -148,6 +148,34 @@ def _list(values: tuple[Value, ...], names: Mapping[int, str], updated: int) -> 
         before = value.index
         parts.append(_number(step | 1) + _extension(value, flags) if flags else _number(step))
         parts.append(_sized(value.data))
+    return b"".join(parts)
+
+
+def pack_plain(values: Sequence[tuple[int, bytes]]) -> bytes:
+    """What `pack` makes of new values that have an index (ascending and distinct) and data, and else what is usual."""
+    row = bool(values) and values[0][0] >= ITEM_INDEX_FIRST and values[-1][0] <= ITEM_INDEX_FIRST + 2 * len(values)
+    return _plain_row(values) if row else _plain_list(values)
+
+
+def _plain_row(values: Sequence[tuple[int, bytes]]) -> bytes:
+    """`_row` of values without ages."""
+    parts = [bytes((_ROW,))]
+    due = ITEM_INDEX_FIRST
+    for index, data in values:
+        if index != due:
+            parts.append(bytes(index - due))
+        due = index + 1
+        parts += (_number(len(data) + 1), data)
+    return b"".join(parts)
+
+
+def _plain_list(values: Sequence[tuple[int, bytes]]) -> bytes:
+    """`_list` of values without extensions."""
+    parts: list[bytes] = []
+    before = 0
+    for index, data in values:
+        parts += (_number((index - before) << 1), _number(len(data)), data)
+        before = index
     return b"".join(parts)
 
 

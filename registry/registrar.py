@@ -204,7 +204,7 @@ def _prefix(key: str, ground: Ground) -> RegisteredPrefix | None:
 def _change(job: Job, judgement: Accepted, judged: _Judged) -> Change:
     identifier, record = job.request.identifier, judgement.record
     template = judged.templates.get(job.request.template)
-    body = _body(record, template)
+    body = _body(record, template) if judgement.body is None else judgement.body
     return Change(
         suffix=identifier.suffix_key,
         base=judged.bases[identifier.key],

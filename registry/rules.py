@@ -3,7 +3,7 @@
 No database, no clock: everything it looks at is an argument, everything it decides is its result.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Literal
@@ -12,8 +12,9 @@ from proto.chain import Kind
 from proto.identifier import Identifier
 from proto.value import Value
 from registry.account import Account
+from registry.form import Texts
 from registry.prefix import RegisteredPrefix
-from registry.record import Record
+from registry.record import Record, pack_plain
 from registry.template import Item, Template
 
 Operation = Literal["create", "update", "delete"]
@@ -46,15 +47,19 @@ class Request:
     operation: Operation
     identifier: Identifier
     template: str = ""
-    values: tuple[Value, ...] = ()
+    values: Sequence[Value] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """It may be written: `record` as the version after the one judged."""
+    """It may be written: `record` as the version after the one judged, and `body`, its packed form, if that is known.
+
+    Values of a record whose body is known may lack their timestamp: it is the record's.
+    """
 
     kind: Kind
     record: Record
+    body: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +197,10 @@ def _judge_values(record: Record | None, request: Request, template: Template, n
             f"后缀{request.identifier.suffix}不符合模板{template.version}的编码规则{zh}",
             f"suffix {request.identifier.suffix} is not made as template {template.version} says: {en}",
         )
+    if record is None and isinstance(request.values, Texts):
+        read = template.form.read(request.values)
+        if read is not None:
+            return Accepted(Kind.CREATED, Record(1, True, template.number, now, request.values), pack_plain(read))
     seen: set[int] = set()
     for value in request.values:
         problem = _check(value, template.by_index.get(value.index), seen)
@@ -215,7 +224,7 @@ def _kind(record: Record | None) -> Kind:
     return Kind.UPDATED if record.live else Kind.REVIVED
 
 
-def _merge(kept: tuple[Value, ...], given: tuple[Value, ...], now: int) -> tuple[Value, ...]:
+def _merge(kept: Sequence[Value], given: Sequence[Value], now: int) -> tuple[Value, ...]:
     merged = {v.index: v for v in kept}
     for value in given:
         old = merged.get(value.index)
@@ -272,14 +281,7 @@ def _check_text(text: str, item: Item) -> Refused | None:
             f"{item.zh}（{item.name}）长度应在{item.least}到{item.most}之间，实为{len(text)}",
             f"{item.name} must have {item.least} to {item.most} characters, not {len(text)}",
         )
-    if text and (item.low is not None or item.high is not None):
-        return _check_number(text, item)
-    return None
-
-
-def _check_number(text: str, item: Item) -> Refused | None:
-    number = as_number(text)
-    if number is not None and (item.low is None or item.low <= number) and (item.high is None or number <= item.high):
+    if not text or not item.numeric or item.takes_number(text):
         return None
     zh, en = _bounds(item)
     return _refuse(
@@ -296,19 +298,6 @@ def _bounds(item: Item) -> tuple[str, str]:
     if low and high:
         return f"{low}到{high}之间", f"from {low} to {high}"
     return (f"不小于{low}", f"of at least {low}") if low else (f"不大于{high}", f"of at most {high}")
-
-
-_NUMERALS: Final = frozenset("0123456789.+-")
-
-
-def as_number(text: str) -> float | None:
-    """`text` as a decimal number; None when it is anything else (exponents, inf and nan included)."""
-    if not text or set(text) - _NUMERALS:
-        return None
-    try:
-        return float(text)
-    except ValueError:
-        return None
 
 
 def _check_whole(values: tuple[Value, ...], template: Template) -> Refused | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final, Literal
 
+from registry.form import Form
 from registry.suffix import SuffixRule
 
 Access = Literal["public", "partners", "internal"]
@@ -20,6 +21,19 @@ LENGTH_DEFAULT: Final = 255
 """Longest text of an attribute where its template says nothing (SNMS OpenAPI, `value`)."""
 LENGTH_MOST: Final = 4096
 """Longest text a template may allow."""
+
+
+_NUMERALS: Final = frozenset("0123456789.+-")
+
+
+def as_number(text: str) -> float | None:
+    """`text` as a decimal number; None when it is anything else (exponents, inf and nan included)."""
+    if not text or set(text) - _NUMERALS:
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +58,20 @@ class Item:
     unit: str = ""
     access: Access = "public"
     reference: str = ""
+
+    @property
+    def numeric(self) -> bool:
+        """Whether its text must be a number."""
+        return self.low is not None or self.high is not None
+
+    def takes_number(self, text: str) -> bool:
+        """Whether `text` is a number within its bounds."""
+        number = as_number(text)
+        return (
+            number is not None
+            and (self.low is None or self.low <= number)
+            and (self.high is None or number <= self.high)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +113,11 @@ class Template:
     def required(self) -> tuple[Item, ...]:
         """The items a record must have."""
         return tuple(item for item in self.items if item.required and item.enabled)
+
+    @cached_property
+    def form(self) -> Form:
+        """The items compiled, for what is as they say."""
+        return Form(self.items)
 
     @property
     def handle(self) -> str:

@@ -5,14 +5,16 @@ A row that cannot be read becomes a sentence of its own; its neighbours are not 
 
 import re
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
 from node.listen.replies import SNMS_MISSING_TEXT
 from proto.errors import ProtoError
 from proto.identifier import Identifier
+from proto.limits import DATA_OCTETS, INDEX_LAST, TYPE_CHARACTERS
 from proto.value import Value
+from registry.form import Texts
 from registry.rules import Operation, Request
 
 BATCH_MOST: Final = 2000
@@ -59,6 +61,30 @@ class HandlesIn(msgspec.Struct):
     handles: list[msgspec.Raw]
 
 
+class PlainData(msgspec.Struct, gc=False):
+    """`data` as nearly everybody sends it."""
+
+    value: Annotated[str, msgspec.Meta(max_length=DATA_OCTETS // 4)]
+    format: Literal["string"] = "string"
+
+
+class PlainValue(msgspec.Struct, gc=False):
+    """A value within the bounds a `Value` has, whatever its octets are."""
+
+    index: Annotated[int, msgspec.Meta(ge=1, le=INDEX_LAST)]
+    type: Annotated[str, msgspec.Meta(min_length=1, max_length=TYPE_CHARACTERS)]
+    data: PlainData
+
+
+class PlainRecord(msgspec.Struct, rename="camel", gc=False):
+    """A `RecordIn` in which nothing needs tolerance: checked while it is decoded, which costs a fifth."""
+
+    handle: str
+    template_version: Annotated[str, msgspec.Meta(min_length=1)]
+    value: list[PlainValue]
+
+
+_plain: Final = msgspec.json.Decoder(PlainRecord).decode
 _record: Final = msgspec.json.Decoder(RecordIn).decode
 _handle: Final = msgspec.json.Decoder(HandleIn).decode
 _rows: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
@@ -133,6 +159,15 @@ def _value(given: ValueIn) -> Value:
 
 def request(operation: Operation, body: bytes | msgspec.Raw) -> Request:
     """One create or update as the body says. Raises SnmsError."""
+    try:
+        plain = _plain(body)
+    except UNREADABLE:
+        return _tolerated(operation, body)
+    texts = Texts([(value.index, value.type, value.data.value) for value in plain.value])
+    return Request(operation, identifier(plain.handle), plain.template_version, texts)
+
+
+def _tolerated(operation: Operation, body: bytes | msgspec.Raw) -> Request:
     given: RecordIn = _decoded(_record, body)
     who = identifier(given.handle)
     template = _present(given.template_version, "templateVersion")

@@ -22,12 +22,11 @@ from registry.rules import (
     Request,
     Rule,
     Unchanged,
-    as_number,
     differences,
     judge,
 )
 from registry.suffix import Segment, SuffixRule
-from registry.template import Category, Item, Template
+from registry.template import Category, Item, Template, as_number
 
 BEFORE, NOW = 1_795_000_000, 1_795_330_554
 OWNER = Account(5, "tianma", "program", "enterprise", 3)

@@ -213,3 +213,52 @@ def test_nothing_a_client_sends_is_more_than_a_sentence(octets: bytes) -> None:
         lambda: [snms_words.request("update", row) for row in snms_words.rows(octets)],
     ):
         assert "\n" not in said(read)
+
+
+# -- the plain decoder before the tolerant one
+
+rows = st.fixed_dictionaries(
+    {},
+    optional={
+        "handle": st.sampled_from([HANDLE, "", None, 1, "88.999.1001"]),
+        "templateVersion": st.sampled_from(["bag", "", None, 1]),
+        "value": st.none()
+        | st.lists(
+            st.fixed_dictionaries(
+                {},
+                optional={
+                    "index": st.sampled_from([2000, "2000", 0, -1, 2**31, None, 1.5, "x"]),
+                    "type": st.sampled_from(["styleNo", "", None, "x" * 129, 7]),
+                    "data": st.none()
+                    | st.fixed_dictionaries(
+                        {},
+                        optional={
+                            "format": st.sampled_from(["string", "String", "base64", None]),
+                            "value": st.sampled_from(["S1", "", None, 5, "款" * 20_000, "款" * 30_000]),
+                            "vlaue": st.sampled_from(["S2", None]),
+                        },
+                    ),
+                },
+            ),
+            max_size=2,
+        ),
+    },
+)
+
+
+def outcome(read: Callable[..., Any], octets: bytes) -> Any:
+    try:
+        return read("create", octets)
+    except SnmsError as error:
+        return str(error)
+
+
+@given(rows)
+def test_the_plain_decoder_reads_what_the_tolerant_one_reads(row: dict[str, Any]) -> None:
+    octets = json.dumps(row).encode()
+    assert outcome(snms_words.request, octets) == outcome(snms_words._tolerated, octets)
+
+
+def test_the_usual_row_needs_no_tolerance(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(snms_words, "_tolerated")
+    assert snms_words.request("create", body()).values == (Value(2000, "styleNo", b"S1"),)

@@ -1,0 +1,125 @@
+"""Proves registry/form.py: it takes the everyday row, and nothing that `judge` would not accept with that body."""
+
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proto.value import Value
+from registry.account import Account
+from registry.form import Form, Texts
+from registry.prefix import PrefixState, RegisteredPrefix
+from registry.record import Record, pack
+from registry.rules import Accepted, Refused, Request, judge
+from registry.template import Category, Item, Template
+from tests.registry.world import NOW, PREFIX, identifier
+
+WHO = Account(1, "tianma", "program", "enterprise", 1)
+OURS = RegisteredPrefix(1, PREFIX, PrefixState.ENABLED, 3, 1)
+PLAIN = (
+    Item(2000, "productName", "产品名称", required=True, least=2, most=6),
+    Item(2001, "weight", "重量", low=0, high=100),
+    Item(2002, "colour", "颜色"),
+    Item(2004, "old", "旧", required=True, enabled=False),
+    Item(2300, "note", "备注", most=300, least=1),
+)
+NAMES = {item.index: item.name for item in PLAIN}
+
+
+def template(*items: Item) -> Template:
+    return Template(PREFIX, "bag", "手袋", "Bag", "", Category("C", "19", "192", "1922"), 2, items or PLAIN, number=7)
+
+
+BAG = template()
+
+
+def judged(values, wanted: Template = BAG, record: Record | None = None):
+    return judge(record, Request("create", identifier("A"), "bag", values), WHO, OURS, wanted, NOW)
+
+
+texts = st.lists(
+    st.tuples(
+        st.sampled_from([1999, 2000, 2001, 2002, 2003, 2004, 2300]),
+        st.sampled_from(["productName", "weight", "colour", "old", "note", "Colour"]),
+        st.text(max_size=8) | st.sampled_from(["", "0", "99.5", "100.1", "-1", "1e3", "x" * 255, "袋" * 256]),
+    ),
+    max_size=6,
+)
+likely = st.tuples(st.sampled_from(["包包", "挎包包", "", "包"]), st.sampled_from(["", "5", "101"]), st.booleans()).map(
+    lambda drawn: [
+        (2000, "productName", drawn[0]),
+        (2001, "weight", drawn[1]),
+        *([(2300, "note", "n" * 200)] if drawn[2] else []),
+    ]
+)
+
+
+@given(texts | likely)
+def test_with_and_without_a_form_a_row_is_judged_alike(given_texts: list[tuple[int, str, str]]) -> None:
+    mine, theirs = judged(Texts(given_texts)), judged(tuple(Texts(given_texts)))
+    if isinstance(theirs, Refused):
+        assert mine == theirs
+        return
+    assert isinstance(mine, Accepted)
+    assert isinstance(theirs, Accepted)
+    assert (mine.kind, mine.record.version, mine.record.live, mine.record.template, mine.record.updated) == (
+        theirs.kind,
+        theirs.record.version,
+        theirs.record.live,
+        theirs.record.template,
+        theirs.record.updated,
+    )
+    body = mine.body if mine.body is not None else pack(mine.record.values, NAMES, NOW)
+    assert body == pack(theirs.record.values, NAMES, NOW)
+
+
+def test_the_everyday_row_is_taken() -> None:
+    read = BAG.form.read(Texts([(2000, "productName", "包包"), (2001, "weight", "5"), (2300, "note", "n")]))
+    assert read == [(2000, "包包".encode()), (2001, b"5"), (2300, b"n")]
+    accepted = judged(Texts([(2000, "productName", "包包")]))
+    assert isinstance(accepted, Accepted)
+    assert accepted.body == pack((Value(2000, "productName", "包包".encode(), timestamp=NOW),), NAMES, NOW)
+
+
+def test_what_a_form_does_not_take_is_left_to_judge() -> None:
+    good = (2000, "productName", "包包")
+    for left in (
+        [(2001, "weight", "5")],
+        [good, good],
+        [(2001, "weight", "5"), good],
+        [good, (2001, "weight", "101")],
+        [good, (2002, "Colour", "红")],
+        [good, (2003, "colour", "红")],
+        [good, (2004, "old", "x")],
+        [(2000, "productName", "包")],
+        [(2000, "productName", "包" * 7)],
+    ):
+        assert BAG.form.read(Texts(left)) is None
+    assert Form(()).read(Texts([])) == []
+
+
+def test_a_revived_or_updated_record_is_judged_value_by_value() -> None:
+    gone = Record(4, False, 7, NOW - 9, ())
+    accepted = judged(Texts([(2000, "productName", "包包")]), record=gone)
+    assert isinstance(accepted, Accepted)
+    assert (accepted.body, accepted.record.version) == (None, 5)
+    assert accepted.record.values == (Value(2000, "productName", "包包".encode(), timestamp=NOW),)
+
+
+def test_a_template_that_changed_has_another_form() -> None:
+    first = template(Item(2000, "productName", "产品名称"))
+    second = replace(first, items=(Item(2000, "name", "名称"),))
+    assert first.form.read(Texts([(2000, "productName", "x")])) == [(2000, b"x")]
+    assert second.form.read(Texts([(2000, "productName", "x")])) is None
+
+
+def test_texts_are_the_values_they_say() -> None:
+    said = Texts([(2000, "a", "甲"), (2001, "b", "")])
+    values = (Value(2000, "a", "甲".encode()), Value(2001, "b", b""))
+    assert said == values
+    assert values == said
+    assert tuple(said) == values
+    assert (len(said), said[1], said[:1]) == (2, values[1], values[:1])
+    assert hash(said) == hash(values)
+    assert said != values[:1]
+    assert repr(said) == "Texts([(2000, 'a', '甲'), (2001, 'b', '')])"
