@@ -6,6 +6,7 @@ from contextlib import closing
 
 import pytest
 
+from loadtest.ports import free_ports
 from node import doctor
 from node.config import Config
 from node.doctor import Finding, examine
@@ -18,11 +19,8 @@ NAMES = ["python", "secret_key", "postgresql", "redis", "toplevel", "http_port",
 
 
 @pytest.fixture
-def ports() -> tuple[int, int, int]:
-    with socket.socket() as one, socket.socket() as other, socket.socket() as third:
-        for each in (one, other, third):
-            each.bind(("127.0.0.1", 0))
-        return one.getsockname()[1], other.getsockname()[1], third.getsockname()[1]
+def ports() -> list[int]:
+    return free_ports(3)
 
 
 async def found(config: Config) -> dict[str, Finding]:
@@ -31,7 +29,7 @@ async def found(config: Config) -> dict[str, Finding]:
     return {each.name: each for each in findings}
 
 
-async def test_all_is_well(servers: Servers, database: str, ports: tuple[int, int, int]) -> None:
+async def test_all_is_well(servers: Servers, database: str, ports: list[int]) -> None:
     config = Config(
         database_url=database,
         redis_url=servers.redis_url,
@@ -46,7 +44,7 @@ async def test_all_is_well(servers: Servers, database: str, ports: tuple[int, in
     assert findings["redis"].state[0].isdigit()
 
 
-async def test_nothing_is_set(ports: tuple[int, int, int]) -> None:
+async def test_nothing_is_set(ports: list[int]) -> None:
     findings = await found(Config(http_port=ports[0], operator_port=ports[1], toplevel_port=ports[2]))
     assert [each.name for each in findings.values() if each.mend] == ["secret_key", "postgresql"]
     assert "IDNODE_SECRET_KEY=" in findings["secret_key"].mend
@@ -85,7 +83,7 @@ async def test_servers_that_are_away() -> None:
     assert findings["redis"].mend
 
 
-async def test_a_port_in_use(ports: tuple[int, int, int]) -> None:
+async def test_a_port_in_use(ports: list[int]) -> None:
     with closing(socket.create_server(("127.0.0.1", ports[0]))):
         findings = await found(Config(http_port=ports[0], operator_port=ports[1], toplevel_port=ports[2]))
     assert "--http-port" in findings["http_port"].mend

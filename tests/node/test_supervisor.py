@@ -5,13 +5,14 @@ import base64
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from typing import Any
 
 import asyncpg
 import pytest
 
+from loadtest.ports import free_ports
 from node import health
 from node import supervisor as supervising
 from node.config import Config
@@ -57,11 +58,8 @@ def stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def port() -> Iterator[int]:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        number = sock.getsockname()[1]
-    return number
+def port() -> int:
+    return free_ports(1)[0]
 
 
 @asynccontextmanager

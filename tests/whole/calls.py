@@ -7,23 +7,19 @@ nothing is normalised, no header is added that a test did not ask for.
 import http.client
 import json
 import os
-import secrets
 import signal
-import socket
 import subprocess
 import sys
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from loadtest.ports import free_ports
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
-PORTS = range(10_000, 32_768)
-"""Below those the kernel gives to connections (ip_local_port_range): none of them takes a port found free here."""
 
 
 @dataclass(frozen=True)
@@ -78,12 +74,8 @@ class Caller:
 
 
 def free_port() -> int:
-    """A port nobody listens on now."""
-    while True:
-        port = secrets.choice(PORTS)
-        with socket.socket() as sock, suppress(OSError):
-            sock.bind(("127.0.0.1", port))
-            return port
+    """A port nobody listens on now, for a server that starts within a minute."""
+    return free_ports(1)[0]
 
 
 def idnode(data: Path, *words: str, typed: str = "") -> str:

@@ -9,9 +9,8 @@ import aiohttp
 from node.config import Config
 from node.toplevel import keeper, server
 from node.toplevel.keeper import Keeper, until_ready
-from tests.node.toplevel.test_server import free_port
 from tests.waiting import until
-from tests.whole.calls import children, runs
+from tests.whole.calls import children, free_port, runs
 
 
 async def test_it_is_started_again_when_it_dies_and_stopped_at_the_end(empty_database: str):

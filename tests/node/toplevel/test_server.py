@@ -21,6 +21,7 @@ from node.toplevel.proof import prove
 from registry.postgres.connection import open_pool
 from tests.fakes.secondary_node import Chain, SecondaryNode, batches
 from tests.waiting import PATIENCE, until
+from tests.whole.calls import free_port
 
 LEATHER = "88.999.1001"
 
@@ -91,11 +92,6 @@ def running(database: str, port: int) -> Iterator["subprocess.Popen[bytes]"]:
     finally:
         process.terminate()
         assert process.wait(PATIENCE) in {0, -signal.SIGKILL}
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        return int(sock.getsockname()[1])
 
 
 async def until_ready(node: SecondaryNode) -> None:
