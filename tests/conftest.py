@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
@@ -15,6 +16,9 @@ import structlog
 from node.embedded import Embedded, Servers
 from registry.postgres.migrate import migrate
 
+PROCESSES = 2
+"""Processes that share the whole suite: half of it waits for servers to start and stop, and each has a world of its own
+(PostgreSQL, Valkey, a node: 1 GB)."""
 STRICT = os.environ.get("IDNODE_TEST_STRICT") == "1"
 _missing: dict[str, int] = {}
 
@@ -49,6 +53,23 @@ def journal_closed() -> Iterator[None]:
     """The journal is the process's: one test's command line opens it for no other test."""
     yield
     structlog.reset_defaults()
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """What `-n auto` means, our default: everything goes over PROCESSES, what was named begins at once in this one."""
+    return PROCESSES if config.args_source is pytest.Config.ArgsSource.TESTPATHS else 0
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """One of several processes tells the first one what it missed."""
+    if (told := getattr(session.config, "workeroutput", None)) is not None:
+        told["missing"] = _missing
+
+
+def pytest_testnodedown(node: Any) -> None:
+    """One of several processes has ended; one that died told nothing."""
+    for what, count in getattr(node, "workeroutput", {}).get("missing", {}).items():
+        _missing[what] = _missing.get(what, 0) + count
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
