@@ -6,6 +6,7 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,11 @@ def servers(folder: Path) -> Iterator[Servers]:
 
 
 TEMPLATE = "migrated"
+CLEARED = """
+    SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity
+    WHERE datname = $1 AND backend_type = 'client backend'
+"""
+"""Ends whoever a test has left at a database, and waits until it is gone, at most a minute (in milliseconds)."""
 
 
 async def _template(url: str) -> None:
@@ -117,24 +123,29 @@ def named(url: str, database: str) -> str:
     return url.replace("/idnode?", f"/{database}?", 1)
 
 
+@asynccontextmanager
 async def _made(servers: Servers, template: str) -> AsyncIterator[str]:
     name = f"test_{secrets.token_hex(6)}"
     connection = await asyncpg.connect(servers.database_url)
-    await connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
-    yield named(servers.database_url, name)
-    await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    await connection.close()
+    try:
+        await connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        yield named(servers.database_url, name)
+        # FORCE would be refused while autovacuum, which is nobody's of ours, is at work there; DROP itself ends that.
+        await connection.fetch(CLEARED, name)
+        await connection.execute(f"DROP DATABASE {name}")
+    finally:
+        await connection.close()
 
 
 @pytest.fixture
 async def database(servers: Servers) -> AsyncIterator[str]:
     """The URL of a fresh database at the newest schema."""
-    async for url in _made(servers, TEMPLATE):
+    async with _made(servers, TEMPLATE) as url:
         yield url
 
 
 @pytest.fixture
 async def empty_database(servers: Servers) -> AsyncIterator[str]:
     """The URL of a fresh database without any schema."""
-    async for url in _made(servers, "template1"):
+    async with _made(servers, "template1") as url:
         yield url

@@ -447,7 +447,11 @@ async def shut(servers: Servers, database: str) -> AsyncIterator[None]:
     connection: Any = await asyncpg.connect(named(servers.database_url, "idnode"))
     try:
         await connection.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
-        await connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", name)
+        await connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = $1 AND backend_type = 'client backend'",
+            name,
+        )
         yield
         await connection.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
     finally:

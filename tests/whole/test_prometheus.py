@@ -107,7 +107,10 @@ def name_of(database: str) -> str:
 def shut(database: str) -> None:
     """The database lets nobody in, as if its server had stopped; the servers of other tests go on."""
     name = name_of(database)
-    others = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
+    others = (
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        f"WHERE datname = '{name}' AND backend_type = 'client backend'"
+    )
     sql(database, f"ALTER DATABASE {name} ALLOW_CONNECTIONS false", others, to="idnode")
 
 

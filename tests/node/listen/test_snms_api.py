@@ -226,5 +226,5 @@ async def until_reconnected(connection: asyncpg.Connection) -> None:
     """Ends every other session of the database: what is asked next is asked under its new settings."""
     await connection.execute(
         "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity "
-        "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        "WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
     )

@@ -65,7 +65,7 @@ async def test_it_goes_by_itself_and_survives_books_that_are_away_for_a_moment(t
         await until(told, "the audit")
         await top.office.pool.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-            "WHERE pid <> pg_backend_pid() AND datname = current_database()"
+            "WHERE pid <> pg_backend_pid() AND datname = current_database() AND backend_type = 'client backend'"
         )
         await node.file(CARS)
         top.clock[0] += 500
