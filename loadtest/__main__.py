@@ -58,7 +58,7 @@ def main() -> int:
         say("已中止。 Stopped.")
         return 2
     print(report.table(told))
-    return told.exit_code if kept(settings.report, report.document(told)) else 2
+    return told.exit_code if kept(settings.report, report.document(told), report.html(told)) else 2
 
 
 async def _told(settings: Settings) -> Told:

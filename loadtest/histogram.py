@@ -65,6 +65,16 @@ class Histogram:
         middle: float = LEAST * GROWTH ** (place + 0.5)
         return min(max(middle, self.least), self.most)
 
+    def curve(self) -> list[tuple[float, float]]:
+        """Shares of all (below 1, rising) and the latency in seconds each of them does not exceed: for a drawing."""
+        points, passed = [], 0
+        for place, count in enumerate(self.buckets):
+            passed += count
+            if count:
+                middle = LEAST * GROWTH ** (place + 0.5)
+                points.append((min(passed, self.count - 0.5) / self.count, min(max(middle, self.least), self.most)))
+        return points
+
     def _place(self, rank: int) -> int:
         """The bucket that holds the latency of this rank, counted from 1."""
         passed = 0

@@ -7,6 +7,9 @@ from typing import Any, Final
 
 from loadtest.histogram import Histogram
 from loadtest.mix import CLASSES
+from loadtest.page import Section, page
+from loadtest.plot import Axis, Plot
+from loadtest.plot import Line as Drawn
 from loadtest.settings import Settings
 from loadtest.table import Table
 from loadtest.tally import Line, Tally
@@ -122,19 +125,55 @@ def classes(tally: Tally) -> Table:
 
 def table(told: Told) -> str:
     """What is told to people."""
+    return "\n".join([_head(told), "", *classes(told.sum).lines(), "", *_notes(told)])
+
+
+def _notes(told: Told) -> list[str]:
+    """What else there is to say."""
     tally = told.sum
-    parts = [
-        _head(told),
-        "",
-        *classes(tally).lines(),
-        "",
+    return [
         *(f"{kind.zh} {kind.en}: {count:,}" for kind, count in tally.total.errors.most_common()),
         *_counted(told.resolutions),
         *_compared_lines(told.turns),
         *_crowd_lines(told, tally),
         *(f"答错 wrong: {text}" for text in tally.examples),
     ]
-    return "\n".join(parts)
+
+
+def html(told: Told) -> str:
+    """The page."""
+    tally = told.sum
+    numbered = list(enumerate(told.turns, 1))
+    runs = [(f"节点 node {number}", turn.node) for number, turn in numbered]
+    runs += [(f"标尺 yardstick {number}", turn.yardstick) for number, turn in numbered if turn.yardstick]
+    classes_ = Section("结果", "Result", _notes(told), [classes(tally), latency_plot(tally), rate_plot(runs)])
+    return page("负载测试", "Load test", f"{told.started} · {_head(told)}", [classes_])
+
+
+def latency_plot(tally: Tally) -> Plot:
+    """Latency by percentile, a line for each class."""
+    lines = [
+        Drawn(name, [(share, seconds * 1000) for share, seconds in tally.lines[name].latency.curve()])
+        for name in CLASSES
+        if name in tally.lines
+    ]
+    share = Axis("请求的份额", "share of requests", scale="percentile")
+    return Plot("按百分位的延迟", "Latency by percentile", share, Axis("延迟", "latency", "ms", "log"), lines)
+
+
+def by_second(tally: Tally) -> list[int]:
+    """Right answers of each second of a run, but for the last one, which is none."""
+    return [tally.by_second[second] for second in range(int(tally.seconds))]
+
+
+def rate_plot(runs: Sequence[tuple[str, Tally]]) -> Plot:
+    """Right answers a second over the time of each run."""
+    lines = [
+        Drawn(name, [(second + 1.0, float(count)) for second, count in enumerate(by_second(tally))])
+        for name, tally in runs
+    ]
+    time = Axis("开始后的秒数", "seconds since the start", "s")
+    return Plot("吞吐", "Throughput over time", time, Axis("每秒答对", "right answers a second"), lines)
 
 
 def _head(told: Told) -> str:
@@ -269,6 +308,7 @@ def _measured(tally: Tally) -> dict[str, Any]:
         "cpu": [round(share, 3) for share in tally.cpu],
         "stalled": [round(share, 3) for share in tally.stalled],
         "late_ms": latencies(tally.late),
+        "by_second": by_second(tally),
     }
 
 

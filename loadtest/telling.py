@@ -20,12 +20,14 @@ def versions() -> dict[str, str | None]:
     return {"loadtest": version("idnode"), "python": platform.python_version(), "system": platform.platform()}
 
 
-def kept(file: Path | None, document: Mapping[str, Any]) -> bool:
-    """Writes a report as JSON, if it is wanted; whether there was no trouble."""
+def kept(file: Path | None, document: Mapping[str, Any], page: str = "") -> bool:
+    """Writes a report as JSON, and its page beside it as .html, if they are wanted; whether there was no trouble."""
     if file is None:
         return True
     try:
         file.write_text(json.dumps(document, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        if page:
+            file.with_suffix(".html").write_text(page, encoding="utf-8")
     except OSError as error:
         say(f"结果没有写成：{error}。 The result could not be written: {error}.")
         return False

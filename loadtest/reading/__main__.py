@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say("已中止。 Stopped.")
         return 2
     print(report.table(told))
-    return told.exit_code if kept(options.report, report.document(told)) else 2
+    return told.exit_code if kept(options.report, report.document(told), report.html(told)) else 2
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:

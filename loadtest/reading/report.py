@@ -5,12 +5,16 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any, Final
 
+from loadtest.page import Section, page
+from loadtest.plot import Bar, Bars
 from loadtest.reading.measure import Open, Result, Side
-from loadtest.report import BUSY, latencies
+from loadtest.report import BUSY, by_second, latencies, latency_plot, rate_plot
 from loadtest.table import Table
 
 SCHEMA: Final = 1
 """Number of the JSON's form; it grows when a reader would have to change."""
+ZH: Final = "与nginx并排读取"
+EN: Final = "Reading, side by side with nginx"
 _COLUMNS: Final = (
     ("场景", "scenario"),
     ("问什么", "what is asked"),
@@ -67,12 +71,34 @@ def explanation(told: Told) -> list[str]:
 
 def table(told: Told) -> str:
     """What is told to people."""
-    lines = ["与nginx并排读取 · Reading, side by side with nginx", "", *comparison(told).lines(), ""]
-    for name, result in told.results.items():
-        lines += [f"{name}: {line}" for line in _open_lines(result.open)]
-        lines += _troubles(name, result)
-    lines += [f"{name}: {said}" for name, said in told.failed.items()]
-    return "\n".join([*lines, *explanation(told)])
+    title = f"{ZH} · {EN}"
+    return "\n".join([title, "", *comparison(told).lines(), "", *_notes(told), *explanation(told)])
+
+
+def html(told: Told) -> str:
+    """The page."""
+    bars = [
+        Bar(name, median(result.ratios), min(result.ratios), max(result.ratios), result.scenario.bar)
+        for name, result in told.results.items()
+    ]
+    marked = "竖线：承诺的比值；横线：各次的范围。 Upright: the promised ratio; thin line: the range of the turns."
+    drawing = Bars("节点÷nginx", "Node by nginx", bars, 1.0, marked)
+    sections = [Section("每秒回答数之比", "Ratio of answers a second", explanation(told), [comparison(told), drawing])]
+    sections += [_open_section(name, result.open) for name, result in told.results.items() if result.open]
+    if notes := _troubles(told):
+        sections.append(Section("要留意的", "Mind", notes))
+    about = " · ".join([told.started, *(f"{name} {each}" for name, each in told.versions.items() if each)])
+    return page(ZH, EN, about, sections)
+
+
+def _open_section(name: str, open_: Open) -> Section:
+    drawings = [latency_plot(open_.tally), rate_plot([(name, open_.tally)])]
+    return Section(f"延迟：{name}", f"Latency: {name}", _open_lines(open_), drawings)
+
+
+def _notes(told: Told) -> list[str]:
+    opened = [f"{name}: {line}" for name, each in told.results.items() if each.open for line in _open_lines(each.open)]
+    return opened + _troubles(told)
 
 
 def _row(name: str, result: Result) -> list[str]:
@@ -113,9 +139,7 @@ def _efforts(sides: Sequence[Side]) -> str:
     return f"{told['worker']:.1f}{others}"
 
 
-def _open_lines(open_: Open | None) -> list[str]:
-    if open_ is None:
-        return []
+def _open_lines(open_: Open) -> list[str]:
     times = latencies(open_.tally.total.latency)
     told = ", ".join(f"{name.replace('_', '.')} {times[name] or 0:.2f} ms" for name in ("p50", "p99", "p99_9", "max"))
     late = latencies(open_.tally.late)
@@ -137,11 +161,17 @@ def limited(open_: Open) -> bool:
     return any(sum(shares) >= BUSY for shares in zip(open_.tally.cpu, open_.tally.stalled, strict=True))
 
 
-def _troubles(name: str, result: Result) -> list[str]:
-    lost = sum(
-        side.counted.lost + side.counted.timeouts for pair in result.pairs for side in (pair.node, pair.yardstick)
-    )
-    return [f"{name}: 断开或超时的连接 connections lost or too late: {lost:,}"] if lost else []
+def _troubles(told: Told) -> list[str]:
+    lost = {
+        name: sum(
+            side.counted.lost + side.counted.timeouts for pair in result.pairs for side in (pair.node, pair.yardstick)
+        )
+        for name, result in told.results.items()
+    }
+    lines = [
+        f"{name}: 断开或超时的连接 connections lost or too late: {count:,}" for name, count in lost.items() if count
+    ]
+    return lines + [f"{name}: {said}" for name, said in told.failed.items()]
 
 
 # --- For machines --------------------------------------------------------------------------------------------------
@@ -192,5 +222,6 @@ def _opened(open_: Open | None) -> dict[str, Any] | None:
         "limited": limited(open_),
         "latency_ms": latencies(open_.tally.total.latency),
         "late_ms": latencies(open_.tally.late),
+        "by_second": by_second(open_.tally),
         "wrong_examples": open_.tally.examples,
     }

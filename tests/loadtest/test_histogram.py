@@ -54,3 +54,16 @@ def test_memory_is_bounded_whatever_is_counted(latencies: list[float]) -> None:
 def test_nothing_has_no_percentile() -> None:
     assert Histogram().percentile(0.5) is None
     assert Histogram().mean is None
+
+
+def test_a_curve_rises_to_the_longest() -> None:
+    histogram = Histogram()
+    for milliseconds in range(1, 101):
+        histogram.add(milliseconds / 1000)
+    curve = histogram.curve()
+    shares = [share for share, _ in curve]
+    assert shares == sorted(set(shares))
+    assert shares[-1] == 0.995
+    assert curve[-1][1] == pytest.approx(0.1, rel=0.02)
+    assert dict(curve)[0.01] == pytest.approx(0.001, rel=0.02)
+    assert Histogram().curve() == []

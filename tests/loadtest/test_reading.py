@@ -105,6 +105,16 @@ def test_the_latency_is_told_with_its_trouble() -> None:
     assert report.document(told(0.8, open_=Open(500.0, tally)))["scenarios"]["hot"]["open"]["limited"] is True
 
 
+def test_the_page_draws_it() -> None:
+    tally = Tally(seconds=2.5, cpu=[0.1], stalled=[0.0])
+    tally.line("warm").latency.add(0.002)
+    tally.by_second.update([0, 0, 1])
+    text = report.html(told(0.7, 0.8, open_=Open(500.0, tally)))
+    for part in ("Node by nginx", "Latency: hot", "Throughput over time", "p50 2.00 ms"):
+        assert part in text
+    assert report.document(told(0.8, open_=Open(500.0, tally)))["scenarios"]["hot"]["open"]["by_second"] == [2, 1]
+
+
 def test_what_could_not_be_measured_is_told() -> None:
     bad = replace(told(0.8), failed={"mix": "answers wrongly"})
     assert "mix: answers wrongly" in report.table(bad)

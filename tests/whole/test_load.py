@@ -103,6 +103,9 @@ def test_the_yardstick_is_compared_with_in_turn(world: Any, need: Callable[[obje
     rate = told["ratios"]["rate"]
     assert rate["least"] <= rate["median"] <= rate["most"]
     assert "node by yardstick" in output
+    page = (world.data / "load.html").read_text()
+    for part in ("Load test", "node by yardstick", "<svg", "p99.9"):
+        assert part in page
 
 
 def mean_octets(measured: Any) -> int:

@@ -40,3 +40,6 @@ def test_one_command_without_anything_compares(program: Callable[[str], str], tm
     assert mix["open"]["wrong_examples"] == []
     assert mix["open"]["latency_ms"]["p50"] > 0
     assert not told["failed"]
+    page = report.with_suffix(".html").read_text()
+    for part in ("side by side", "Latency: mix", "<svg"):
+        assert part in page
