@@ -11,7 +11,8 @@ from typing import Final
 
 import structlog
 
-from node.redis_cache import BROKEN, RedisCache
+from node.redis_cache import RedisCache
+from node.redis_wire import BROKEN
 from node.stamps import Shared
 from registry.errors import UnknownOutcomeError
 

@@ -11,7 +11,7 @@ import redis.asyncio
 
 from node.config import Config
 from node.link import Link, LinkError
-from node.redis_cache import BROKEN
+from node.redis_wire import BROKEN
 from node.supervisor import PortTakenError, listening_socket
 from proto import web_reply
 from proto.errors import ProtoError

@@ -17,7 +17,8 @@ from node.config import Config
 from node.meter import Meter
 from node.metrics import FOLLOWER_BEHIND, FOLLOWER_CHANGES, REDIS_FAILURES
 from node.pool_watch import PoolWatch
-from node.redis_cache import BROKEN, RedisCache, RestartedError
+from node.redis_cache import RedisCache, RestartedError
+from node.redis_wire import BROKEN
 from node.stamps import Shared
 from registry.errors import UnavailableError
 from registry.postgres import catalogue, records

@@ -13,28 +13,20 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any, Final, Self
+from typing import Final, Self
 
-import redis.asyncio
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from node import clock
 from node.config import Config
+from node.redis_wire import BROKEN, RedisWire
 from node.resolve.answer import Answer, Outcome
 from node.stamps import PREFIXES_MOST
 
 LEASE_MILLISECONDS: Final = 10_000
 """Longer than any question to PostgreSQL may take (ACQUIRE_SECONDS + a statement's usual time)."""
-TIMEOUT_SECONDS: Final = 0.25
-"""Patience with Redis: a hundred times its usual answer; after that it is bypassed and PostgreSQL asked."""
-CONNECTIONS_MOST: Final = 8
-"""Connections of a process: two questions and a fill under way, the rest for corrections; more wait their turn."""
 BODY_MOST: Final = 65_536
 """Largest answer shared, in octets; greater ones are asked of PostgreSQL each time."""
-
-BROKEN: Final = (RedisError, OSError, TimeoutError)
 
 _LEASE: Final = b"L"
 _ENTRY: Final = b"E"
@@ -97,34 +89,20 @@ class RedisCache:
     def __init__(self, url: str, seconds: int, namespace: str, now: Callable[[], int]) -> None:
         self.on_restart: Callable[[], None] = lambda: None
         self.on_failure: Callable[[str], None] = lambda during: None
-        pool = redis.asyncio.BlockingConnectionPool.from_url(
-            url,
-            socket_timeout=TIMEOUT_SECONDS,
-            socket_connect_timeout=TIMEOUT_SECONDS,
-            retry=Retry(NoBackoff(), 0),
-            max_connections=CONNECTIONS_MOST,
-            timeout=TIMEOUT_SECONDS,
-            redis_connect_func=self._connected,
-        )
-        self._redis: Any = redis.asyncio.Redis.from_pool(pool)
+        self._wire = RedisWire(url, self._met)
         self._namespace = namespace
         self._run = b""
         self._seconds = seconds
         self._now = now
-        self._fill = self._redis.register_script(_FILL)
-        self._correct = self._redis.register_script(_CORRECT)
 
     @classmethod
     def of(cls, config: Config) -> Self:
         """The one the settings name."""
         return cls(config.redis_url, config.cache_seconds, namespace(config.key()), clock.seconds)
 
-    async def _connected(self, connection: Any) -> None:
+    def _met(self, info: bytes) -> None:
         """Looks who is there. Another server than before (or the first one) may hold what an old dump held."""
-        await connection.on_connect()
-        await connection.send_command("INFO", "server")
-        # Whatever the protocol of the answer, the line is in it.
-        told = _RUN.search(await connection.read_response(disable_decoding=True))
+        told = _RUN.search(info)
         run = told[1] if told else b"-"
         if run != self._run:
             self._run = run
@@ -146,18 +124,31 @@ class RedisCache:
 
     async def take(self, keys: Sequence[str]) -> list[Answer | bytes | None]:
         """For each key the answer held, or a fresh lease for who shall fetch it, or None (somebody else holds one)."""
-        leases = [_LEASE + secrets.token_bytes(12) for _ in keys]
-        pipeline = self._redis.pipeline(transaction=False)
-        for key, lease in zip(keys, leases, strict=True):
-            pipeline.set(self._name(key), lease, nx=True, get=True, px=LEASE_MILLISECONDS)
+        names = [self._name(key) for key in keys]
         with self._told("read"):
-            held = await pipeline.execute()
-        return [_read(was, lease) for was, lease in zip(held, leases, strict=True)]
+            (held,) = await self._wire.ask([("MGET", *names)])
+            taken: list[Answer | bytes | None] = [_read(was) for was in held]
+            # Looked for before it is taken: one command finds all that is there, and that is most.
+            for n, lease in await self._begun({n: names[n] for n, was in enumerate(held) if was is None}):
+                taken[n] = lease
+        return taken
+
+    async def _begun(self, names: dict[int, str]) -> list[tuple[int, Answer | bytes | None]]:
+        """A fresh lease for each name under which there was nothing, or what has come there meanwhile."""
+        if not names:
+            return []
+        leases = [_LEASE + secrets.token_bytes(12) for _ in names]
+        commands = [
+            ("SET", name, lease, "NX", "GET", "PX", LEASE_MILLISECONDS)
+            for name, lease in zip(names.values(), leases, strict=True)
+        ]
+        held = await self._wire.ask(commands)
+        return [(n, lease if was is None else _read(was)) for n, lease, was in zip(names, leases, held, strict=True)]
 
     async def retake(self, keys: Sequence[str]) -> list[Answer | bytes | None]:
         """`take` after dropping what is held: it was made under an epoch that is over."""
         with self._told("read"):
-            await self._redis.delete(*map(self._name, keys))
+            await self._wire.ask([("DEL", *map(self._name, keys))])
         return await self.take(keys)
 
     async def fill(self, fills: Sequence[Fill]) -> None:
@@ -172,28 +163,27 @@ class RedisCache:
                 arguments += [each.lease, _ENTRY + each.answer.to_octets(), life * 1000]
         if keys:
             with self._told("fill"):
-                await self._fill(keys=keys, args=arguments)
+                await self._wire.ask([("EVAL", _FILL, len(keys), *keys, *arguments)])
 
     async def correct(self, keys: Sequence[str], versions: Sequence[int]) -> None:
         """Removes whatever is older than these versions, leases included."""
         if keys:
             with self._told("correct"):
-                await self._correct(keys=list(map(self._name, keys)), args=list(versions))
+                await self._wire.ask([("EVAL", _CORRECT, len(keys), *map(self._name, keys), *versions)])
 
     async def ping(self) -> None:
         """Returns when it answers."""
         with self._told("ping"):
-            await self._redis.ping()
+            await self._wire.ask([("PING",)])
 
     async def close(self) -> None:
-        """Lets its connections go."""
-        await self._redis.aclose()
+        """Lets its connection go."""
+        await self._wire.close()
 
 
-def _read(held: bytes | None, lease: bytes) -> Answer | bytes | None:
-    if held is None:
-        return lease
-    if not held.startswith(_ENTRY):
+def _read(held: bytes | None) -> Answer | None:
+    """The answer held; None when there is none, or a lease."""
+    if held is None or not held.startswith(_ENTRY):
         return None
     try:
         return Answer.from_octets(held[1:])

@@ -36,7 +36,8 @@ from node.metrics import (
 )
 from node.prefix_series import PrefixSeries
 from node.process import OTHER_EDITION, Place, order
-from node.redis_cache import BROKEN, RedisCache, RestartedError
+from node.redis_cache import RedisCache, RestartedError
+from node.redis_wire import BROKEN
 from node.stamps import Shared
 from node.usage import usage
 from registry.errors import UnavailableError

@@ -27,7 +27,8 @@ from node.listen.lane import Lane
 from node.meter import Meter
 from node.metrics import HTTP_BODIES, HTTP_CONNECTIONS, HTTP_IN_HAND, HTTP_REFUSED, REDIS_FAILURES
 from node.pool_watch import PoolWatch
-from node.redis_cache import BROKEN, RedisCache
+from node.redis_cache import RedisCache
+from node.redis_wire import BROKEN
 from node.register.batcher import Batcher
 from node.register.measured import MeasuredBatcher
 from node.resolve.answer import Stage
@@ -138,7 +139,7 @@ async def run(config: Config, place: process.Place) -> None:
 async def _meet(redis: RedisCache) -> None:
     """Meets Redis before the doors open: whoever is met first is distrusted, and a commit shall not be who finds that.
 
-    Takes no longer than some TIMEOUT_SECONDS of node/redis_cache.py; a worker starts without Redis just as well.
+    Takes no longer than some TIMEOUT_SECONDS of node/redis_wire.py; a worker starts without Redis just as well.
     """
     try:
         await redis.ping()

@@ -10,7 +10,8 @@ import structlog
 from node.gather import Gatherer
 from node.meter import Meter
 from node.metrics import REDIS_FILLS
-from node.redis_cache import BROKEN, Fill, RedisCache
+from node.redis_cache import Fill, RedisCache
+from node.redis_wire import BROKEN
 from node.resolve.answer import Answer, Question, Stage, Then
 from node.stamps import Shared
 

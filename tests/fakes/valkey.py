@@ -12,7 +12,8 @@ from pathlib import Path
 
 from node import clock
 from node.quarters import Account, valkey_program
-from node.redis_cache import BROKEN, RedisCache
+from node.redis_cache import RedisCache
+from node.redis_wire import BROKEN
 from tests.waiting import PATIENCE, wait_until
 
 SECONDS = 60

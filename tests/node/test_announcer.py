@@ -12,7 +12,7 @@ import pytest
 
 from node import announcer as announcing
 from node.announcer import Announcer
-from node.redis_cache import BROKEN
+from node.redis_wire import BROKEN
 from node.stamps import Shared
 from registry.errors import UnavailableError, UnknownOutcomeError
 from registry.postgres.connection import backends_gone, open_pool

@@ -12,7 +12,8 @@ import redis.asyncio
 
 from node import clock
 from node.embedded import Servers
-from node.redis_cache import BODY_MOST, BROKEN, LEASE_MILLISECONDS, Fill, RedisCache, RestartedError, namespace
+from node.redis_cache import BODY_MOST, LEASE_MILLISECONDS, Fill, RedisCache, RestartedError, namespace
+from node.redis_wire import BROKEN
 from node.resolve.answer import Answer, Outcome
 from tests.fakes.valkey import SECONDS, OwnValkey, met_cache, own_valkey
 

@@ -9,10 +9,8 @@ import itertools
 import json
 import os
 import socket
-import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, ExitStack
-from datetime import UTC, datetime, timedelta
 from functools import partial
 from ipaddress import ip_address as at
 from ipaddress import ip_network
@@ -20,9 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from node import meter, metrics
 from node.config import Config
@@ -46,6 +41,7 @@ from proto.identifier import Identifier
 from proto.values.site import Protocol
 from proto.web_json import site_from_json
 from proto.web_reply import Reply
+from tests.fakes.certificate import own_certificate
 from tests.fakes.other_node import (
     OtherNode,
     Saying,
@@ -350,30 +346,8 @@ async def test_a_site_without_a_way_in_is_none(world: World) -> None:
     assert second.asked == []
 
 
-@pytest.fixture
-def own_certificate(tmp_path: Path) -> ssl.SSLContext:
-    """A certificate for 127.0.0.1 that nobody but its owner has signed."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
-    begins = datetime.now(UTC) - timedelta(days=1)
-    made = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(begins)
-        .not_valid_after(begins + timedelta(days=9))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(at("127.0.0.1"))]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    (tmp_path / "both.pem").write_bytes(
-        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()) + made.public_bytes(pem)
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(tmp_path / "both.pem")
-    return context
-
-
-async def test_a_certificate_nobody_vouches_for_is_refused(world: World, own_certificate: ssl.SSLContext) -> None:
-    async with other_node(knows(), own_certificate) as second:
+async def test_a_certificate_nobody_vouches_for_is_refused(world: World, tmp_path: Path) -> None:
+    async with other_node(knows(), own_certificate(tmp_path / "both.pem")) as second:
         world.top.saying = refers(site(second.port, protocol=Protocol.HTTPS))
         assert (await world.ask()).outcome is Outcome.UNREACHABLE
         assert world.counted() == {"unreachable": 1}

@@ -1,0 +1,187 @@
+"""`RedisWire`: one connection to Redis or Valkey, on which any number of questions are under way at once.
+
+Commands go out in RESP2, replies are read by hiredis and matched in order. Of redis-py only its reading of URLs is used
+(hosts, sockets, passwords, TLS). What keys and replies mean is said in `redis_cache.py`.
+"""
+
+import asyncio
+import ssl
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import hiredis
+import redis.asyncio
+from redis.exceptions import InvalidResponse, RedisError, ResponseError
+
+TIMEOUT_SECONDS: Final = 0.25
+"""Patience with Redis: a hundred times its usual answer; after that it is bypassed and PostgreSQL asked."""
+CALLS_MOST: Final = 1000
+"""Calls under way: two questions and a fill are usual, the rest are corrections; more are told that it is away."""
+
+BROKEN: Final = (RedisError, OSError, TimeoutError)
+"""What is raised when it is away, too slow, or says what makes no sense."""
+
+Command = tuple[str | bytes | int, ...]
+
+_packed: Final[Callable[[Command], bytes]] = hiredis.pack_command  # type: ignore[assignment] # it says one argument
+
+
+@dataclass(slots=True)
+class _Call:
+    """Commands sent together; `until` in the seconds of the loop."""
+
+    count: int
+    until: float
+    future: "asyncio.Future[list[Any]]"
+    replies: list[Any] = field(default_factory=list)
+
+
+class _Link(asyncio.Protocol):
+    """One connection, from its making to its end. `gone` is called when it is of no use any more."""
+
+    def __init__(self, gone: Callable[["_Link"], None]) -> None:
+        self._gone = gone
+        self._loop = asyncio.get_running_loop()
+        self._reader = hiredis.Reader(protocolError=InvalidResponse, replyError=ResponseError)
+        self._calls: deque[_Call] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+        self._transport: asyncio.Transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport  # type: ignore[assignment] # of a stream
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.end(ConnectionError(f"Redis has gone: {exc or 'closed'}"))
+
+    def data_received(self, data: bytes) -> None:
+        self._reader.feed(data)
+        try:
+            while (reply := self._reader.gets()) is not False:
+                self._take(reply)
+        except RedisError as error:
+            self.end(error)
+
+    def _take(self, reply: Any) -> None:
+        if not self._calls:
+            raise InvalidResponse("a reply that nobody asked for")
+        call = self._calls[0]
+        call.replies.append(reply)
+        if len(call.replies) == call.count:
+            self._calls.popleft()
+            if not call.future.done():  # who asked may be gone
+                call.future.set_result(call.replies)
+
+    async def ask(self, commands: Sequence[Command]) -> list[Any]:
+        """The replies, in order. Raises one of BROKEN, the first error among the replies too."""
+        if len(self._calls) >= CALLS_MOST or self._transport.is_closing():
+            raise ConnectionError("Redis does not keep up, or has gone")
+        call = _Call(len(commands), self._loop.time() + TIMEOUT_SECONDS, self._loop.create_future())
+        self._calls.append(call)
+        self._transport.write(b"".join(map(_packed, commands)))
+        if self._timer is None:
+            self._timer = self._loop.call_at(call.until, self._check)
+        replies = await call.future
+        for reply in replies:
+            if isinstance(reply, ResponseError):
+                raise reply
+        return replies
+
+    def _check(self) -> None:
+        self._timer = None
+        if self._calls and self._calls[0].until > self._loop.time():
+            self._timer = self._loop.call_at(self._calls[0].until, self._check)
+        elif self._calls:
+            self.end(TimeoutError("Redis did not answer in time"))
+
+    def end(self, error: Exception) -> None:
+        """Cuts the connection; everyone who waits is told `error`."""
+        self._gone(self)
+        self._transport.abort()
+        if self._timer is not None:
+            self._timer.cancel()
+        calls, self._calls = self._calls, deque()
+        for call in calls:
+            if not call.future.done():
+                call.future.set_exception(error)
+
+
+class RedisWire:
+    """The connection to the server at `url`, made when it is first needed and again whenever it broke.
+
+    `met` is told what INFO says of the server whenever one is met, before anybody's commands are sent; what it raises,
+    of BROKEN, those get who wanted to send.
+    """
+
+    def __init__(self, url: str, met: Callable[[bytes], None]) -> None:
+        pool: Any = redis.asyncio.ConnectionPool.from_url(url)
+        self._where = pool.make_connection()
+        self._met = met
+        self._link: _Link | None = None
+        self._linking: asyncio.Task[_Link] | None = None
+
+    async def ask(self, commands: Sequence[Command]) -> list[Any]:
+        """The replies to `commands` (at least one), which are sent together. Raises one of BROKEN."""
+        link = self._link or await self._linked()
+        return await link.ask(commands)
+
+    async def _linked(self) -> _Link:
+        """A new connection, one for all who want one at this moment."""
+        if self._linking is None:
+            self._linking = asyncio.create_task(self._made())
+            self._linking.add_done_callback(self._settled)
+        # Shielded: who goes away must not take it from the others who wait for it.
+        return await asyncio.shield(self._linking)
+
+    def _settled(self, linking: "asyncio.Task[_Link]") -> None:
+        self._linking = None
+        if not linking.cancelled():
+            linking.exception()  # who wanted it may be gone
+
+    async def _made(self) -> _Link:
+        where = self._where
+        tls = where.ssl_context.get() if isinstance(where, redis.asyncio.SSLConnection) else None  # takes its time once
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            link = await self._opened(tls)
+            try:
+                *_, info = await link.ask([*_greeting(where), ("INFO", "server")])
+                self._met(info)
+            except BaseException as error:
+                link.end(ConnectionError(f"Redis was not met: {error}"))
+                raise
+        self._link = link
+        return link
+
+    async def _opened(self, tls: ssl.SSLContext | None) -> _Link:
+        loop, where = asyncio.get_running_loop(), self._where
+        if isinstance(where, redis.asyncio.UnixDomainSocketConnection):
+            _, link = await loop.create_unix_connection(lambda: _Link(self._lost), where.path)
+        else:
+            _, link = await loop.create_connection(lambda: _Link(self._lost), where.host, where.port, ssl=tls)
+        return link
+
+    def _lost(self, link: _Link) -> None:
+        if self._link is link:
+            self._link = None
+
+    async def close(self) -> None:
+        """Lets the connection go."""
+        if self._linking is not None:
+            self._linking.cancel()
+            with suppress(*BROKEN, asyncio.CancelledError):
+                await self._linking
+        if self._link is not None:
+            self._link.end(ConnectionError("closed"))
+            await asyncio.sleep(0)  # a transport closes in the next turn of the loop
+
+
+def _greeting(where: Any) -> list[Command]:
+    """What comes before all else on a connection that the URL says so much of."""
+    greeting: list[Command] = []
+    if where.password:
+        greeting.append(("AUTH", where.username, where.password) if where.username else ("AUTH", where.password))
+    if where.db:
+        greeting.append(("SELECT", int(where.db)))
+    return greeting
