@@ -16,7 +16,7 @@ from node.announcer import Announcer
 from node.bell import Bell
 from node.brake import Brake
 from node.config import Config
-from node.console import pages
+from node.console import doors
 from node.doorkeeper import Doorkeeper
 from node.house import House
 from node.link import Link
@@ -61,7 +61,7 @@ def _doors(house: House) -> web.Application:
     own_api.add_routes(app)
     handle_api.add_routes(app)
     app.router.add_route("*", "/api/{rest:.*}", handle_api.unknown)
-    pages.add_routes(app)
+    doors.add_routes(app)
     return app
 
 

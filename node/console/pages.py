@@ -1,12 +1,12 @@
-"""The page a person sees after a scan, the landing page, and the few files both need: pure rendering, then the doors.
+"""The page a person sees after a scan, the landing page, and the few files both need, made of what is given.
 
-Nothing here decides who may see what: an answer is public before it comes. No script, nothing from elsewhere.
+Nothing is asked for here (doors.py does that) and nobody judged: an answer is public before it comes. No script,
+nothing from elsewhere.
 """
 
-import asyncio
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
@@ -15,37 +15,23 @@ from typing import Any, Final
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
-import jinja2
 import msgspec
-import structlog
-from aiohttp import web
 
-from node.gather import BusyError
-from node.house import House
-from node.listen import handle_api, replies
-from node.listen.http import HOUSE, onward
-from node.listen.http import keeping as keeping_for
-from node.resolve.answer import Answer, Outcome
-from node.samples import ENTERPRISES, sample_records
+from node.hypertext import LANGUAGES, environment, weighed
+from node.resolve.answer import Outcome
 from proto.errors import ProtoError
 from proto.identifier import Identifier
 from proto.value import TEMPLATE_ID_INDEX, TEMPLATE_INDEX
 from registry import industries
-from registry.errors import UnavailableError
 from registry.template import Item, Template
 
 Pair = tuple[str, str]
 """The same said in Chinese and in English."""
 
-LANGUAGES: Final = ("zh", "en")
 REFLECTED_MOST: Final = 300
 """Characters shown of what is no identifier: more than the longest identifier, far less than the longest path."""
 LISTED_MOST: Final = 6
 """A reference to more identifiers than this is folded up, so that a phone still shows what comes after it."""
-STATIC_SECONDS: Final = 365 * 24 * 3600
-"""How long files are kept whose address names their edition; one year is the usual most (RFC 9111 sets none)."""
-
-log = structlog.get_logger("pages")
 
 # -- words
 
@@ -178,35 +164,18 @@ BUSY: Final = Notice(
 # -- what is asked for
 
 
-def _weighed(header: str) -> Iterator[tuple[str, float]]:
-    """The entries of an Accept or Accept-Language header with their weights (RFC 9110 §12.4.2)."""
-    for entry in header.lower().split(","):
-        name, _, parameters = entry.partition(";")
-        weight = re.search(r"(?:^|;)\s*q\s*=\s*([01](?:\.[0-9]{0,3})?)\s*(?:;|$)", parameters)
-        yield name.strip(), float(weight[1]) if weight else 1.0
-
-
 def wants_page(accept: str) -> bool:
     """Whether who sends this Accept header is shown a page: only if it likes text/html better than JSON.
 
     Browsers name text/html and are shown one; `*/*` alone, an equal liking or an empty header get JSON.
     """
-    weights = dict(_weighed(accept))
+    weights = dict(weighed(accept))
 
     def liking(kind: str) -> float:
         ranges = (kind, kind.partition("/")[0] + "/*", "*/*")
         return next((weights[each] for each in ranges if each in weights), 0.0)
 
     return liking("text/html") > liking("application/json")
-
-
-def language(named: str | None, accepted: str) -> str:
-    """The language of a page: the one the address names, else the best liked of LANGUAGES, else Chinese."""
-    if named in LANGUAGES:
-        return named
-    likings = sorted(_weighed(accepted), key=lambda entry: -entry[1])
-    primaries = (name.partition("-")[0] for name, weight in likings if weight > 0)
-    return next((primary for primary in primaries if primary in LANGUAGES), LANGUAGES[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,26 +297,10 @@ def _moment(values: Iterable[_Shown], zone: ZoneInfo) -> datetime | None:
     return datetime.fromisoformat(latest).astimezone(zone) if latest else None
 
 
-def _environment() -> jinja2.Environment:
-    made = jinja2.Environment(
-        loader=jinja2.PackageLoader("node.console"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        auto_reload=False,
-    )
-    made.filters["page"] = page_path
-    made.tests["han"] = _is_han
-    return made
-
-
 _HERE: Final = resources.files("node.console")
-_TYPES: Final = {"css": "text/css; charset=utf-8", "svg": "image/svg+xml"}
+TYPES: Final = {"css": "text/css; charset=utf-8", "svg": "image/svg+xml"}
 STATIC: Final = {
-    file.name: file.read_bytes()
-    for file in _HERE.joinpath("static").iterdir()
-    if file.name.rpartition(".")[2] in _TYPES
+    file.name: file.read_bytes() for file in _HERE.joinpath("static").iterdir() if file.name.rpartition(".")[2] in TYPES
 }
 """The files pages need, by name; nothing else is ever served."""
 
@@ -364,7 +317,9 @@ def _edition() -> str:
 EDITION: Final = _edition()
 """Of everything pages are made of but the data: with a new one, pages and files kept by browsers are out of date."""
 
-_templates: Final = _environment()
+_templates: Final = environment("node.console")
+_templates.filters["page"] = page_path
+_templates.tests["han"] = _is_han
 
 
 def _render(page: str, look: Look, **data: Any) -> str:
@@ -423,109 +378,12 @@ def landing_page(look: Look, asked: str = "", wrong: str = "", samples: Sequence
     return _render("landing.html", look, asked=asked[:REFLECTED_MOST], wrong=wrong, samples=samples)
 
 
-# -- the doors
-
-_SAFE: Final = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; "
-    "base-uri 'none'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-}
-_VARY: Final = "Accept, Accept-Language"
-_NOT_KEPT: Final = {"Cache-Control": "no-store"}
-
-
-def _look(request: web.Request) -> Look:
-    named = request.query.get("lang")
-    lang = language(named, _joined(request, "Accept-Language"))
-    return Look(lang, named in LANGUAGES, request.app[HOUSE].config.prefix)
-
-
-def _joined(request: web.Request, name: str) -> str:
-    return ",".join(request.headers.getall(name, ()))
-
-
-def _page(look: Look, body: str, status: int, keeping: dict[str, str]) -> web.Response:
-    headers = _SAFE | {"Vary": _VARY, "Content-Language": look.lang} | keeping
-    return web.Response(text=body, status=status, headers=headers, content_type="text/html")
-
-
-async def identifier(request: web.Request) -> web.StreamResponse:
-    """GET /{identifier}: a page, or to whoever does not like pages better (`wants_page`) what GET /api/handles/ gives.
-
-    Outcomes and their statuses: 200, those of NOTICES, 400 for what is no identifier, 503 with Retry-After.
-    """
-    raw = handle_api.raw_path(request)[1:]
-    if not wants_page(_joined(request, "Accept")):
-        return await _json(request, raw)
-    look, further = _look(request), onward(request)
-    asked = raw
-    try:
-        asked = handle_api.asked_for(raw)
-        wanted = Identifier.parse(asked)
-        answer = await request.app[HOUSE].road.ask(wanted, onward=further)
-    except ProtoError as error:
-        return _page(look, notice_page(look, MALFORMED, asked, look.sentence(error)), MALFORMED.status, _NOT_KEPT)
-    except (BusyError, UnavailableError) as error:
-        log.warning("troubled", path=request.path, status=BUSY.status, error=str(error))
-        keeping = _NOT_KEPT | {"Retry-After": str(replies.BUSY_RETRY_SECONDS)}
-        return _page(look, notice_page(look, BUSY, asked), BUSY.status, keeping)
-    if answer.outcome is Outcome.FOUND:
-        return await _found(request, look, wanted, answer)
-    others_asked = bool(request.app[HOUSE].config.toplevel_url) and further
-    notice = _notice(answer, others_asked=others_asked)
-    return _page(look, notice_page(look, notice, asked), notice.status, _NOT_KEPT)
-
-
-def _notice(answer: Answer, *, others_asked: bool) -> Notice:
-    if answer.outcome is Outcome.FOREIGN and others_asked:
-        return NOBODY_S
-    if answer.outcome is Outcome.ABSENT and answer.elsewhere:
-        return ABSENT_ELSEWHERE
-    return NOTICES[answer.outcome]
-
-
-async def _json(request: web.Request, raw: str) -> web.Response:
-    url = request.rel_url.with_path(handle_api.PATH + raw, encoded=True, keep_query=True)
-    response = await handle_api.get(request.clone(rel_url=url))
-    response.headers["Vary"] = _VARY
-    return response
-
-
-async def _found(request: web.Request, look: Look, wanted: Identifier, answer: Answer) -> web.Response:
-    config = request.app[HOUSE].config
-    tag = f"{answer.tag[1:-1]}.{look.lang}.{EDITION}"
-    keeping = {"ETag": f'"{tag}"', "Cache-Control": keeping_for(request.app[HOUSE], answer)}
-    if any(each.value in {tag, "*"} for each in request.if_none_match or ()):
-        return web.Response(status=304, headers={"Vary": _VARY} | keeping)
-    template = await _template(request.app[HOUSE], answer)
-    if answer.template and template is None:
-        keeping = _NOT_KEPT
-    page = found_page(look, wanted, answer.shown, template, config.zone, elsewhere=answer.elsewhere)
-    return _page(look, page, 200, keeping)
-
-
-async def _template(house: House, answer: Answer) -> Template | None:
-    """None when there is none, or when PostgreSQL is away: then a kept answer is still shown, with bare names."""
-    if answer.outcome is not Outcome.FOUND:
-        return None
-    if answer.elsewhere:
-        return _shared_template(answer.shown)
-    if not answer.template:
-        return None
-    try:
-        return await house.lookup.template(answer.template, answer.template_epoch)
-    except UnavailableError as error:
-        log.warning("labels_missing", template=answer.template, error=str(error))
-        return None
-
-
 @cache
 def _shared_templates() -> dict[str, Template]:
     return {each.version: each for industry in industries.load() for each in industry.templates}
 
 
-def _shared_template(shown: bytes) -> Template | None:
+def shared_template(shown: bytes) -> Template | None:
     """That of an industry which a record of another node says it has, as far as its values bear that out."""
     values = {value.index: value for value in _values(shown)}
     named = values.get(TEMPLATE_INDEX)
@@ -534,63 +392,3 @@ def _shared_template(shown: bytes) -> Template | None:
         return None
     items = (each for each in template.items if each.index in values and values[each.index].type == each.name)
     return replace(template, items=tuple(items))
-
-
-@cache
-def _sample_identifiers() -> tuple[Identifier, ...]:
-    """Of each sample enterprise the last thing it made: it stands at the end of a chain."""
-    return tuple(Identifier.parse(sample_records(each.prefix)[-1].identifier) for each in ENTERPRISES)
-
-
-async def _samples(house: House, look: Look) -> list[tuple[str, str]]:
-    """Kind and identifier of those samples this node really has."""
-    wanted = _sample_identifiers()
-    try:
-        answers = await asyncio.gather(*(house.hot.ask(each, onward=False) for each in wanted))
-    except (BusyError, UnavailableError) as error:
-        log.warning("samples_missing", error=str(error))
-        return []
-    held = [pair for pair in zip(wanted, answers, strict=True) if pair[1].outcome is Outcome.FOUND]
-    kinds = [(each, await _template(house, answer)) for each, answer in held]
-    return [(look.say((kind.zh, kind.en or kind.version)), str(each)) for each, kind in kinds if kind is not None]
-
-
-async def landing(request: web.Request) -> web.StreamResponse:
-    """GET /: what this is and a field; with `?identifier=` on to its page, or what is wrong with it."""
-    look, house = _look(request), request.app[HOUSE]
-    asked = request.query.get("identifier", "").strip()
-    if not asked:
-        keeping = {"Cache-Control": f"public, max-age={house.config.cache_seconds}"}
-        return _page(look, landing_page(look, samples=await _samples(house, look)), 200, keeping)
-    try:
-        path = page_path(str(Identifier.parse(asked)))
-    except ProtoError as error:
-        return _page(look, landing_page(look, asked, look.sentence(error)), MALFORMED.status, _NOT_KEPT)
-    return web.Response(status=303, headers={"Location": path + look.query} | _NOT_KEPT)
-
-
-async def static(request: web.Request) -> web.StreamResponse:
-    """GET /static/{name}: kept for a year under the address pages use, a minute under any other."""
-    name = request.match_info["name"]
-    if name not in STATIC:
-        raise web.HTTPNotFound
-    seconds = STATIC_SECONDS if request.query.get("v") == EDITION else 60
-    return _file(name, f"public, max-age={seconds}")
-
-
-async def favicon(_: web.Request) -> web.StreamResponse:
-    """GET /favicon.ico: the mark, for browsers that ask unbidden."""
-    return _file("mark.svg", "public, max-age=86400")
-
-
-def _file(name: str, keeping: str) -> web.Response:
-    headers = _SAFE | {"Content-Type": _TYPES[name.rpartition(".")[2]], "Cache-Control": keeping}
-    return web.Response(body=STATIC[name], headers=headers)
-
-
-def add_routes(app: web.Application) -> None:
-    """The routes of this face. To be added last: the last of them takes whatever path is left."""
-    app.router.add_get("/", landing)
-    app.router.add_get("/static/{name}", static)
-    app.router.add_get("/favicon.ico", favicon)
-    app.router.add_get("/{identifier:(?s:.+)}", identifier)

@@ -8,10 +8,10 @@ from importlib import resources
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-import jinja2
 import structlog
 from aiohttp import web
 
+from node.hypertext import LANGUAGES, SAFE, environment, language
 from node.toplevel import books, rules
 from node.toplevel.office import OFFICE, Office
 from node.toplevel.service import unheard
@@ -26,8 +26,6 @@ SILENT_SECONDS: Final = 90
 """A node unheard for so long is shown as silent: three heartbeats (secondary-node facts §4.5)."""
 HEAD_SHOWN: Final = 12
 """Characters shown of a head: enough to compare by eye."""
-
-LANGUAGES: Final = ("zh", "en")
 
 WORDS: Final = {
     "title": ("国家顶级节点（模拟）", "National top-level node (simulated)"),
@@ -90,13 +88,6 @@ ORDERS: Final = {
     pb.ORDER_KIND_VERIFY_ENTERPRISE: ("重新核验", "verify again"),
 }
 
-_SAFE: Final = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
-    "base-uri 'none'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-}
-
 log = structlog.get_logger("page")
 
 
@@ -121,20 +112,9 @@ def _told(body: bytes) -> tuple[str, str, str]:
     return (message.audit.prefix, *rules.STATE_NAMES[message.audit.state])
 
 
-def _environment() -> jinja2.Environment:
-    made = jinja2.Environment(
-        loader=jinja2.PackageLoader("node.toplevel"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        auto_reload=False,
-    )
-    made.filters |= {"ago": _ago, "told": _told, "grouped": lambda number: f"{number:,}"}
-    return made
-
-
-_template: Final = _environment().get_template("books.html")
+_templates: Final = environment("node.toplevel")
+_templates.filters |= {"ago": _ago, "told": _told, "grouped": lambda number: f"{number:,}"}
+_template: Final = _templates.get_template("books.html")
 STATIC: Final = {
     "page.css": resources.files("node.console").joinpath("static", "page.css").read_bytes(),
     "books.css": resources.files("node.toplevel").joinpath("static", "books.css").read_bytes(),
@@ -167,14 +147,6 @@ def render(lang: str, shown: dict[str, list[dict[str, Any]]], on: dict[str, obje
     )
 
 
-def _language(request: web.Request) -> str:
-    """The language the address names, else that of the browser's first liking, else Chinese."""
-    named = request.query.get("lang")
-    if named in LANGUAGES:
-        return named
-    return "en" if request.headers.get("Accept-Language", "").lower().startswith("en") else "zh"
-
-
 async def get(request: web.Request) -> web.Response:
     """GET /: the page; 503 while the books cannot be read."""
     office: Office = request.app[OFFICE]
@@ -187,9 +159,9 @@ async def get(request: web.Request) -> web.Response:
     except UnavailableError as error:
         log.warning("books_unreachable", error=str(error))
         return unheard(503, "账簿暂时不可用", "The books cannot be reached")
-    lang = _language(request)
+    lang = language(request.query.get("lang"), request.headers.get("Accept-Language", ""))
     text = render(lang, shown, office.switches.faults.on, office.now(), office.zone)
-    headers = _SAFE | {"Vary": "Accept-Language", "Content-Language": lang}
+    headers = SAFE | {"Vary": "Accept-Language", "Content-Language": lang}
     return web.Response(text=text, content_type="text/html", headers=headers)
 
 

@@ -146,6 +146,6 @@ async def test_connections_are_bounded(database: str, descriptor: int) -> None:
 def test_the_doors_stand_in_the_order_that_the_last_takes_what_is_left() -> None:
     source = Path(worker.__file__).read_text(encoding="utf-8")
     doors = source[source.index("def _doors") : source.index("async def run")]
-    assert doors.index("pages.add_routes") > max(
+    assert doors.index("doors.add_routes") > max(
         doors.index(f"{name}.add_routes") for name in ("snms_api", "snms_templates", "own_api", "handle_api")
     )
