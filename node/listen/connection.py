@@ -16,7 +16,7 @@ from aiohttp.http_exceptions import HttpProcessingError, InvalidURLError, LineTo
 
 from node.listen import replies
 from node.listen.http import trouble
-from node.listen.lane import LEFT, Lane
+from node.listen.lane import ASKED, LEFT, Lane, Sign
 from proto.errors import ProtoError
 from proto.forwarded_for import TrustedProxies, end_site
 from proto.proxy_header import NoHeader, read
@@ -61,7 +61,10 @@ class Connection(web.RequestHandler):
     come without one.
     """
 
-    __slots__ = ("_beginning", "_deadline", "_lane", "_left", "_proxies", "_refused", "_source")
+    __slots__ = (
+        *("_asked", "_beginning", "_deadline", "_held", "_lane", "_last", "_left"),
+        *("_proxies", "_refused", "_source"),
+    )
 
     def __init__(
         self,
@@ -86,6 +89,9 @@ class Connection(web.RequestHandler):
         self._source = ""
         self._beginning: bytes | None = None  # what came of a header; None where none is looked for (any more)
         self._deadline: asyncio.TimerHandle | None = None
+        self._asked: bytes | None = None  # the request whose answer the lane has asked for
+        self._held = b""  # what came meanwhile; one read, for then nothing more is read
+        self._last: asyncio.Future[None] | None = None  # done when that answer is out, if all ends then
 
     @property
     def peername(self) -> str:
@@ -125,18 +131,55 @@ class Connection(web.RequestHandler):
             self._await_head()
 
     def _answered(self, data: bytes, lane: Lane) -> bool:
-        """Whether the lane has answered; not while aiohttp still answers what came before, or nobody reads."""
-        waiter, transport = self._waiter, self.transport
+        """Whether the lane has answered or will; not while aiohttp still answers what came before, or nobody reads."""
+        if self._asked is not None:
+            if not self._held and self.transport is not None:
+                self.transport.pause_reading()
+            self._held += data
+            return True
+        waiter = self._waiter
         idle = waiter is not None and not waiter.done() and not self.writing_paused
-        said = lane.answer(data, self._source if idle else None)
+        self._asked = data
+        said = lane.answer(data, self._source if idle else None, self._lane_said)
+        if said is ASKED:
+            self._stay()
+            return True
+        self._asked = None
         if said is LEFT:
             self._lane = None
-        if not said or transport is None:
+        if isinstance(said, Sign) or self.transport is None:
             return False
-        transport.write(said)
+        self.transport.write(said)
+        self._stay()
+        return True
+
+    def _stay(self) -> None:
+        """A whole request has come: from now on the connection may be idle for KEEPALIVE_SECONDS."""
         self._head_came()
         self._next_keepalive_close_time = self._loop.time() + KEEPALIVE_SECONDS
-        return True
+
+    def _lane_said(self, said: bytes | Sign) -> None:
+        """The answer the lane had to ask for; then it is the turn of what came meanwhile."""
+        data, self._asked = self._asked, None
+        held, self._held = self._held, b""
+        if self._last is not None:
+            self._last.set_result(None)
+        if self.transport is None or data is None:
+            return
+        if isinstance(said, bytes):
+            self.transport.write(said)
+        else:
+            super().data_received(data)
+        if held and self._last is None:
+            self.transport.resume_reading()
+            self.data_received(held)
+
+    async def shutdown(self, timeout: float | None = 15.0) -> None:  # noqa: ASYNC109 - as aiohttp calls it
+        """Lets an answer the lane has asked for go out before all ends."""
+        if self._asked is not None:
+            self._last = self._loop.create_future()
+            await asyncio.wait([self._last], timeout=timeout)
+        await super().shutdown(timeout)
 
     def handle_error(
         self,

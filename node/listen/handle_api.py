@@ -1,12 +1,14 @@
 """The reading half of the Handle HTTP API: GET and HEAD /api/handles/{identifier}, as deployed servers answer."""
 
+from typing import cast
 from urllib.parse import unquote_to_bytes
 
 from aiohttp import web
 
+from node.house import House
 from node.listen import replies
 from node.listen.http import HOUSE, encoded, json_response, keeping, onward
-from node.resolve.answer import Outcome
+from node.resolve.answer import Answer, Outcome
 from proto.codes import ResponseCode
 from proto.errors import ProtoError
 from proto.identifier import Identifier
@@ -56,21 +58,26 @@ async def answer(
     """The response for a well-formed question."""
     house = request.app[HOUSE]
     found = await house.road.ask(identifier, onward=onward(request) and not _flag(request, "doNotRefer"))
-    spelling = str(identifier)
-    headers: dict[str, str] = {}
-    if found.outcome is Outcome.FOUND:
-        headers = {"ETag": found.tag, "Cache-Control": keeping(house, found)}
-        if any(each.value in {"*", found.tag.strip('"')} for each in request.if_none_match or ()):
-            return web.Response(status=304, headers=headers)
-        if indexes or types:
-            body = found_body(spelling, selected(found.shown, indexes, types))
-        else:
-            body = replies.handle_body(spelling, found)
-    else:
-        body = replies.handle_body(spelling, found)
+    if found.outcome is Outcome.FOUND and any(
+        each.value in {"*", found.tag.strip('"')} for each in request.if_none_match or ()
+    ):
+        return web.Response(status=304, headers=_keeping(house, found))
+    response = told(house, str(identifier), found)
+    if found.outcome is Outcome.FOUND and (indexes or types):
+        response.body = found_body(str(identifier), selected(found.shown, indexes, types))
     if _flag(request, "pretty"):
-        body = pretty(body)
-    return json_response(body, replies.HANDLE_STATUS[found.outcome], headers)
+        response.body = pretty(cast(bytes, response.body))
+    return response
+
+
+def told(house: House, spelling: str, found: Answer) -> web.Response:
+    """The response to a question without conditions."""
+    headers = _keeping(house, found) if found.outcome is Outcome.FOUND else None
+    return json_response(replies.handle_body(spelling, found), replies.HANDLE_STATUS[found.outcome], headers)
+
+
+def _keeping(house: House, found: Answer) -> dict[str, str]:
+    return {"ETag": found.tag, "Cache-Control": keeping(house, found)}
 
 
 def _index(text: str) -> int:

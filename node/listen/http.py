@@ -133,11 +133,21 @@ def trouble(path: str, status: int, zh: str, en: str) -> web.Response:
 
 
 _BUSY: Final = ("系统繁忙，请稍后再试", "Busy; try again shortly")
-_TROUBLES: Final[dict[type[Exception], tuple[int, str, str]]] = {
+TROUBLES: Final[dict[type[Exception], tuple[int, str, str]]] = {
     BusyError: (503, *_BUSY),
     UnavailableError: (503, *_BUSY),
     UnknownOutcomeError: (504, "结果未知，请重试", "The outcome is unknown; repeat the request"),
 }
+"""Failures that are nobody's mistake."""
+
+
+def troubled(path: str, error: Exception) -> web.Response:
+    """What a client is told of one of TROUBLES."""
+    status, zh, en = TROUBLES[type(error)]
+    log.warning("troubled", path=path, status=status, error=str(error))
+    return trouble(path, status, zh, en)
+
+
 _NOT_HERE: Final = {
     404: ("没有这个接口", "There is no such endpoint"),
     405: ("没有这个接口", "There is no such endpoint"),
@@ -170,10 +180,8 @@ def _admitting(admission: Admission, meter: Meter) -> Middleware:
 async def _explaining(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         return await handler(request)
-    except tuple(_TROUBLES) as error:
-        status, zh, en = _TROUBLES[type(error)]
-        log.warning("troubled", path=request.path, status=status, error=str(error))
-        return trouble(request.path, status, zh, en)
+    except tuple(TROUBLES) as error:
+        return troubled(request.path, error)
     except BrakedError as error:
         log.warning("sign_in_braked", peer=peer(request), seconds=error.seconds)
         request.app[HOUSE].meter.count(HTTP_REFUSED, "sign_in")

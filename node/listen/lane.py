@@ -1,21 +1,27 @@
-"""The lane: a plain GET of an identifier that is kept in this process is answered without making it a request.
+"""The lane: a plain GET of an identifier is answered without making it a request.
 
-`Lane.answer` is given what came in one piece on a connection that did nothing unusual so far, and says the octets of
-the answer, or that the ordinary road shall answer (OTHER), or that the connection has left the lane for good (LEFT).
-What it answers is, octet for octet, what the road would: tests/node/listen/test_lane.py asks both.
+`Lane.answer` is given what came in one piece on a connection that did nothing unusual so far. It gives the octets of
+the answer if that is kept in this process; else it asks the resolving road and gives them later (ASKED). Or the
+ordinary door shall answer (OTHER), or the connection has left the lane for good (LEFT). What it answers is, octet for
+octet, what the door would: tests/node/listen/test_lane.py asks both.
 """
 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import formatdate
-from http import HTTPStatus
+from enum import Enum
+from functools import partial
 from typing import Final
 
+from aiohttp import web
+
 from node.house import House
-from node.listen import replies
+from node.listen import handle_api, http, replies
 from node.metrics import HTTP_REQUESTS
 from node.resolve.answer import Answer, Outcome
+from proto.errors import ProtoError
+from proto.identifier import Identifier
 
 OCTETS_MOST: Final = 8000
 """Longest request looked at here: less than the line aiohttp takes (8190); usual ones have some 500."""
@@ -23,8 +29,16 @@ BLOCKS_MOST: Final = 1024
 """Blocks of headers remembered, 8 MB at worst: clients of one make send the same one every time. Who sends ever new
 ones pays for each look and drives out the oldest."""
 
-OTHER: Final = b""
-LEFT: Final = None
+
+class Sign(Enum):
+    """What is said instead of an answer."""
+
+    OTHER = "the ordinary door answers"
+    LEFT = "so it does from now on"
+    ASKED = "the answer comes later"
+
+
+OTHER, LEFT, ASKED = Sign
 
 _LINE: Final = re.compile(
     rb"(?:GET /api/handles/((?!0\.)[0-9.]+/[A-Za-z0-9._~!$'()*+,;=:@/-]+)|(?:GET|HEAD|OPTIONS) /[!-~]*) HTTP/1\.1\r\n"
@@ -41,17 +55,13 @@ _OPEN: Final = (
     b"Date: %b\r\nServer: idnode\r\nAccess-Control-Allow-Origin: *\r\n"
     b"Access-Control-Expose-Headers: Content-Length, ETag, Retry-After\r\n"
 )
+_PRIVATE: Final = b"Cache-Control: private, no-store\r\n"
 _TYPE: Final = b"Content-Type: " + replies.JSON_TYPE.encode() + b"\r\n"
 _FOUND: Final = (
     b"HTTP/1.1 200 OK\r\n" + _TYPE + b'ETag: "%d.%d.%d"\r\nCache-Control: public, max-age=%d\r\nContent-Length: %d\r\n'
 ) + (_OPEN + b'\r\n{"responseCode":1,"handle":"%b","values":%b}')
 _AROUND: Final = len('{"responseCode":1,"handle":"","values":}')
-_MISSING: Final = {
-    outcome: b"HTTP/1.1 %d %b\r\n" % (status, HTTPStatus(status).phrase.encode())
-    + (_TYPE + b"Content-Length: %d\r\n" + _OPEN + b"Cache-Control: private, no-store\r\n\r\n")
-    for outcome, status in replies.HANDLE_STATUS.items()
-    if outcome is not Outcome.FOUND
-}
+_ABSENT: Final = b"HTTP/1.1 404 Not Found\r\n" + _TYPE + b"Content-Length: %d\r\n" + _OPEN + _PRIVATE + b"\r\n%b"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +92,13 @@ class Block:
 
 
 class Lane:
-    """Answers from the house's hot answers. `clock` gives monotonic seconds, `now` those since 1970 UTC."""
+    """Answers what is plain. `clock` gives monotonic seconds, `now` those since 1970 UTC."""
 
     def __init__(self, house: House, clock: Callable[[], float], now: Callable[[], int]) -> None:
+        self._house = house
         self._look = house.hot.look
         self._admit = house.admission.admit
         self._asker = house.config.proxies.asker
-        self._seconds = house.config.cache_seconds
         self._resolved = house.meter.resolved
         self._clock = clock
         self._now = now
@@ -96,12 +106,14 @@ class Lane:
         self._second = -1
         self._date = b""
         self._count = {
-            outcome: house.meter.counter(HTTP_REQUESTS, "handle", f"{status // 100}xx")
-            for outcome, status in replies.HANDLE_STATUS.items()
+            status: house.meter.counter(HTTP_REQUESTS, "handle", f"{status // 100}xx") for status in range(200, 600)
         }
 
-    def answer(self, octets: bytes, nearest: str | None) -> bytes | None:
-        """The answer to `octets` sent from the address `nearest` (None: it is not its turn yet); else OTHER or LEFT."""
+    def answer(self, octets: bytes, nearest: str | None, then: Callable[[bytes | Sign], None]) -> bytes | Sign:
+        """The answer to `octets` sent from the address `nearest` (None: it is not its turn yet).
+
+        ASKED: `then` is given it, or OTHER, later or even before this returns.
+        """
         began = self._clock()
         line = _LINE.match(octets)
         if line is None or len(octets) > OCTETS_MOST:
@@ -113,13 +125,14 @@ class Lane:
         handle = line[1]
         if handle is None or nearest is None or block.meant:
             return OTHER
-        found = self._look(handle)
-        if found is None or not found.prefix or found.shown == b"[]":
-            return OTHER
-        if self._admit(self._asker(nearest, block.forwarded) if block.forwarded else nearest):
-            return OTHER  # the road says why not
+        found = self._look(handle) or _identifier(handle)
+        if found is None or self._admit(self._asker(nearest, block.forwarded) if block.forwarded else nearest):
+            return OTHER  # the door says why not
+        if isinstance(found, Identifier):
+            self._house.admission.in_hand += 1
+            self._house.road.fetch(found, partial(self._fetched, handle, then))
+            return ASKED
         said = self._said(handle, found)
-        self._count[found.outcome]()
         self._resolved(found, self._clock() - began)
         return said
 
@@ -129,14 +142,48 @@ class Lane:
         self._blocks[rest] = block = Block.read(rest)
         return block
 
+    def _fetched(self, handle: bytes, then: Callable[[bytes | Sign], None], found: Answer | Exception) -> None:
+        self._house.admission.in_hand -= 1
+        if isinstance(found, Answer):
+            then(self._said(handle, found))
+        elif type(found) in http.TROUBLES:
+            then(self._rendered(http.troubled(handle_api.PATH + handle.decode(), found)))
+        else:
+            then(OTHER)
+
     def _said(self, handle: bytes, found: Answer) -> bytes:
+        if found.outcome is Outcome.FOUND and found.prefix and found.shown != b"[]":
+            self._count[200]()
+            tag = found.version, found.epoch, found.template_epoch
+            most = found.life(self._house.config.cache_seconds, self._now())
+            length = _AROUND + len(handle) + len(found.shown)
+            return _FOUND % (*tag, most, length, self._dated(), handle, found.shown)
+        if found.outcome is Outcome.ABSENT:
+            self._count[404]()
+            body = replies.handle_body(handle.decode(), found)
+            return _ABSENT % (len(body), self._dated(), body)
+        return self._rendered(handle_api.told(self._house, handle.decode(), found))
+
+    def _rendered(self, response: web.Response) -> bytes:
+        """What aiohttp and `node/listen/http.py` make of it."""
+        self._count[response.status]()
+        body = response.body
+        assert isinstance(body, bytes)
+        lines = [f"HTTP/1.1 {response.status} {response.reason}"]
+        lines += [f"{name}: {value}" for name, value in response.headers.items() if name != "Content-Length"]
+        head = "\r\n".join([*lines, f"Content-Length: {len(body)}", ""]).encode()
+        kept = b"" if "Cache-Control" in response.headers else _PRIVATE
+        return head + _OPEN % self._dated() + kept + b"\r\n" + body
+
+    def _dated(self) -> bytes:
         now = self._now()
         if now != self._second:
             self._second, self._date = now, formatdate(now, usegmt=True).encode()
-        if found.outcome is Outcome.FOUND:
-            length = _AROUND + len(handle) + len(found.shown)
-            most = found.life(self._seconds, now)
-            tag = found.version, found.epoch, found.template_epoch
-            return _FOUND % (*tag, most, length, self._date, handle, found.shown)
-        body = replies.handle_body(handle.decode(), found)
-        return _MISSING[found.outcome] % (len(body), self._date) + body
+        return self._date
+
+
+def _identifier(handle: bytes) -> Identifier | None:
+    try:
+        return Identifier.parse(handle.decode())
+    except ProtoError:
+        return None

@@ -25,6 +25,7 @@ from hypothesis import strategies as st
 from node import meter, stamps
 from node.admission import Admission
 from node.config import Config
+from node.gather import BusyError
 from node.house import House
 from node.listen import handle_api, http, lane
 from node.listen.connection import KEEPALIVE_SECONDS, Connection
@@ -36,6 +37,8 @@ from node.resolve.hot import Hot
 from node.resolve.measured import Measured
 from node.stamps import Shared
 from proto.identifier import Identifier
+from registry.errors import UnavailableError
+from tests.waiting import PATIENCE
 
 NOW = 1_795_000_000
 DATE = "Wed, 18 Nov 2026 11:06:40 GMT"
@@ -58,11 +61,24 @@ KEPT = {
 PLAIN = b"GET /api/handles/88.999.1001/BAG-1 HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
+COLD = {
+    "88.999.1001/COLD": Answer(Outcome.FOUND, 3, PREFIX, EPOCH, 5, EPOCH, SHOWN),
+    "77.1/COLD": Answer(Outcome.FOUND, 0, 0, EPOCH, 0, 0, b"[8]", until=NOW + 5),
+    "88.999.1001/DOWN": UnavailableError("the database is away"),
+    "88.999.1001/BUSY": BusyError(),
+}
+
+
 class Next:
-    """The stage behind the hot one: knows KEPT, and that all else is absent."""
+    """The stage behind the hot one: knows KEPT and COLD, and that all else is absent. Answers some turns later."""
 
     def ask(self, question: Question, then: Then) -> None:
-        then(KEPT.get(question.identifier.key, Answer(Outcome.ABSENT, 0, PREFIX, EPOCH)))
+        told = (KEPT | COLD).get(question.identifier.key, Answer(Outcome.ABSENT, 0, PREFIX, EPOCH))
+        asyncio.get_running_loop().call_soon(asyncio.get_running_loop().call_soon, then, told)
+
+
+def nobody(said: bytes | lane.Sign) -> None:
+    """Waits for no answer."""
 
 
 class Wire(asyncio.Transport):
@@ -198,14 +214,14 @@ def head(target: str, *lines: str, method: str = "GET", version: str = "HTTP/1.1
 # -- the plain case
 
 
-@pytest.mark.parametrize("text", KEPT)
+@pytest.mark.parametrize("text", KEPT | COLD)
 async def test_every_outcome_is_answered_alike(text: str) -> None:
     target = handle_api.PATH + (text if text.isascii() else quote(text))
     answered = await alike([head(target), None, head(target)])
     assert answered.count(b"HTTP/1.1 ") == 2
 
 
-LANED = ["88.999.1001/BAG-1", "88.999.1001/bag-1", "88.999.1001/NONE", "88.999.1001/GONE", "88.999.1001/STOP"]
+LANED = [text for text in (*KEPT, *COLD, "88.999.1001/unknown") if re.fullmatch(r"[1-9][0-9.]*/[!#-$&-~]+", text)]
 
 
 @pytest.mark.parametrize("text", LANED)
@@ -216,7 +232,7 @@ async def test_the_plain_case_never_becomes_a_request(text: str) -> None:
             ("User-Agent: curl/8", "Accept: */*"),
             ("Accept-Encoding: gzip, br", "Authorization: Bearer a"),
         ):
-            answered, closed = await said(fast, [head(handle_api.PATH + text, *lines)] * 3)
+            answered, closed = await said(fast, [head(handle_api.PATH + text, *lines), None] * 3)
             assert (answered.count(b"HTTP/1.1 "), closed) == (3, False)
         assert fast.server.requests_count == 0
 
@@ -230,7 +246,6 @@ OTHERS = [
     head("/api/handles/88.999.1001/BAG-1", "CDN-Loop: 88.997"),
     head("/api/handles/88.999.1001/BAG-1", "Accept: a", "Accept: b"),
     head("/api/handles/88.999.1001/%42AG-1"),
-    head("/api/handles/88.999.1001/unknown"),
     head("/api/handles/88.999.1001/" + "x" * 250),
     head("/api/nothing"),
 ]
@@ -288,6 +303,44 @@ async def test_whole_requests_before_the_first_is_answered_are_answered_in_order
     assert answered.index(b"nothing") < answered.index(b"BAG-1") < answered.index(b"NONE")
 
 
+async def test_what_comes_while_an_answer_is_asked_for_waits_its_turn() -> None:
+    cold = head("/api/handles/88.999.1001/COLD")
+    absent = head("/api/handles/88.999.1001/NONE")
+    for sent in ([cold, PLAIN], [cold, PLAIN, absent], [cold, PLAIN[:9], PLAIN[9:]], [cold, b"nonsense\r\n\r\n"]):
+        answered = await alike(sent)
+        assert answered.index(b"COLD") < max(answered.find(b"BAG-1"), answered.find(b"HTTP/1.0 400"))
+
+
+async def test_who_leaves_before_the_answer_costs_nothing() -> None:
+    async with world(with_lane=True) as fast:
+        connection, wire = fast.open()
+        await settled(wire)
+        connection.data_received(head("/api/handles/88.999.1001/COLD"))
+        assert fast.house.admission.in_hand == 1
+        wire.close()
+        await settled(wire)
+        assert fast.house.admission.in_hand == 0
+        assert not wire.out
+
+
+async def test_an_answer_that_is_asked_for_goes_out_before_the_end() -> None:
+    async with world(with_lane=True) as fast:
+        connection, wire = fast.open()
+        await settled(wire)
+        connection.data_received(head("/api/handles/88.999.1001/COLD"))
+        connection.data_received(PLAIN)
+        await fast.server.shutdown(PATIENCE)
+        await settled(wire)
+        assert (statuses_of(bytes(wire.out)), wire.closed) == ([200], True)
+
+
+async def test_a_failure_of_ours_is_told_by_the_door() -> None:
+    async with world(with_lane=True) as fast:
+        with patch.object(Next, "ask", lambda self, question, then: then(ZeroDivisionError())):
+            answered, _ = await said(fast, [head("/api/handles/88.999.1001/COLD")])
+        assert statuses_of(answered) == [500]
+
+
 async def test_a_reader_that_is_slow_is_waited_for() -> None:
     async with world(with_lane=True) as fast:
         connection, wire = fast.open()
@@ -338,9 +391,9 @@ CHANGES: dict[str, Callable[[Shared], object]] = {
 async def test_a_change_is_seen_at_once(change: str) -> None:
     async with world(with_lane=True) as fast:
         assert fast.lane is not None
-        assert fast.lane.answer(PLAIN, "192.0.2.1")
+        assert isinstance(fast.lane.answer(PLAIN, "192.0.2.1", nobody), bytes)
         CHANGES[change](fast.house.hot._shared)
-        assert fast.lane.answer(PLAIN, "192.0.2.1") == lane.OTHER
+        assert fast.lane.answer(PLAIN, "192.0.2.1", nobody) is lane.ASKED
 
 
 # -- whatever is sent
@@ -387,7 +440,7 @@ VALUES = [
     "a\x00b",
     "x" * 300,
 ]
-TARGETS = [handle_api.PATH + text for text in KEPT] + [
+TARGETS = [handle_api.PATH + text for text in KEPT | COLD] + [
     "/api/handles/88.999.1001/%42AG-1",
     "/api/handles/88.999.1001/BAG-1?index=2000",
     "/api/handles/88.999.1001/BAG-1#f",
@@ -444,7 +497,7 @@ def test_blocks_are_bounded() -> None:
         async with world(with_lane=True) as fast:
             assert fast.lane is not None
             for number in range(BLOCKS_MOST + 10):
-                assert fast.lane.answer(head("/", f"X: {number}"), "192.0.2.1") == lane.OTHER
+                assert fast.lane.answer(head("/", f"X: {number}"), "192.0.2.1", nobody) == lane.OTHER
             return len(fast.lane._blocks)
 
     assert asyncio.run(asked()) == BLOCKS_MOST
