@@ -56,7 +56,7 @@ from tests.fakes.other_node import (
     site,
     value,
 )
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 EPOCH = 11
 SECONDS = 60
@@ -432,12 +432,14 @@ HOSTILE: dict[str, tuple[Saying, str]] = {
 }
 
 
-@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("place", ["top-level node", "neighbour"])
 @pytest.mark.parametrize(("saying", "reason"), HOSTILE.values(), ids=HOSTILE)
 async def test_whatever_they_say_it_is_an_answer_and_never_kept_long(
-    world: World, saying: Saying, reason: str, place: str
+    world: World, saying: Saying, reason: str, place: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # However slow this machine is, only who means to keep us waiting does.
+    monkeypatch.setattr(forwarded, "QUESTION_SECONDS", 0.15 if reason == "timeout" else PATIENCE)
+    monkeypatch.setattr(forwarded, "FORWARD_SECONDS", PATIENCE)
     if place == "neighbour":
         world.top.saying = refers((await world.node(saying)).site)
     else:
