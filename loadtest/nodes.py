@@ -8,9 +8,10 @@ import json
 import os
 import signal
 import sys
+import tempfile
 from asyncio.subprocess import Process
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -60,6 +61,16 @@ class Home:
     def prefixes(self) -> tuple[str, ...]:
         """The prefixes of its enterprises, in order."""
         return tuple(sorted(enterprise["prefix"] for enterprise in self.ready["enterprises"]))
+
+
+@contextmanager
+def folder() -> Iterator[Path]:
+    """A data folder for `up` while the block lasts. Embedded servers may run as another user, who must pass through."""
+    with tempfile.TemporaryDirectory(prefix="idnode-loadtest-") as name:
+        Path(name).chmod(0o755)
+        data = Path(name) / "data"
+        data.mkdir(mode=0o755)
+        yield data
 
 
 async def call(address: Address, asked: Said, token: str = "") -> Reply:

@@ -9,7 +9,6 @@ import gc
 import secrets
 import signal
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -26,7 +25,7 @@ from loadtest.history.line import SECOND, Bounds
 from loadtest.history.population import Population
 from loadtest.history.timetable import STORM, USUAL, timetable
 from loadtest.history.world import World, WorldError, world
-from loadtest.nodes import NodeError
+from loadtest.nodes import NodeError, folder
 from loadtest.telling import kept, say
 from loadtest.wire import LostError, RefusedError
 
@@ -49,11 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     seed = secrets.randbelow(2**32) if options.seed is None else options.seed
     say(f"种子 seed {seed}, {options.seconds:g} s")
     try:
-        with tempfile.TemporaryDirectory(prefix="idnode-history-") as folder:
-            # Embedded servers may run as another user, who must be able to pass.
-            Path(folder).chmod(0o755)
-            data = Path(folder) / "data"
-            data.mkdir(mode=0o755)
+        with folder() as data:
             run = asyncio.run(_run(options, seed, data))
     except (WorldError, NodeError) as error:
         say(str(error))

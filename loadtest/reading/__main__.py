@@ -7,14 +7,13 @@ import argparse
 import asyncio
 import signal
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from loadtest.crowd import CrowdError
-from loadtest.nodes import NodeError, up
+from loadtest.nodes import NodeError, folder, up
 from loadtest.population import MOST, Population
 from loadtest.reading import report
 from loadtest.reading.measure import Measure, measured
@@ -44,11 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _options(arguments)
     try:
-        with tempfile.TemporaryDirectory(prefix="idnode-reading-") as folder:
-            # Embedded servers may run as another user, who must be able to pass.
-            Path(folder).chmod(0o755)
-            data = Path(folder) / "data"
-            data.mkdir(mode=0o755)
+        with folder() as data:
             told = asyncio.run(_told(options, data))
     except TROUBLES as error:
         say(str(error))
