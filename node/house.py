@@ -10,6 +10,7 @@ from node.meter import Meter
 from node.register.measured import MeasuredBatcher
 from node.resolve.hot import Hot
 from node.resolve.measured import Measured
+from node.slices import Slices
 from registry.lookup import Lookup
 from registry.steward import Steward
 
@@ -18,7 +19,8 @@ from registry.steward import Steward
 class House:
     """The rooms behind the doors.
 
-    Clients are answered by `road`; `hot` is the same uncounted, for what the node asks itself.
+    Clients are answered by `road`; `hot` is the same uncounted, for what the node asks itself. `slices` divides what
+    would hold the loop for long.
     """
 
     config: Config
@@ -29,5 +31,6 @@ class House:
     lookup: Lookup
     steward: Steward
     batcher: MeasuredBatcher
+    slices: Slices
     announcer: Announcer
     doorkeeper: Doorkeeper

@@ -37,6 +37,7 @@ from node.resolve.forwarded import Forwarded, Terms
 from node.resolve.hot import Hot
 from node.resolve.measured import Measured
 from node.resolve.own import Own
+from node.slices import Slices
 from node.stamps import Shared
 from registry.account import Vault
 from registry.lookup import Lookup
@@ -77,7 +78,7 @@ async def run(config: Config, place: process.Place) -> None:
         redis.on_restart = shared.distrust
         redis.on_failure = partial(meter.count, REDIS_FAILURES)
         await _meet(redis)
-    lookup, steward = Lookup(readers), Steward(writers)
+    lookup, steward, slices = Lookup(readers), Steward(writers), Slices(clock.monotonic)
     announcer = Announcer(shared, redis, partial(_gone, config.database_url, place), Bell(writers).ring)
     announcer.inherit()
     announcer.inherit_doubt(steward.catalogue_number)
@@ -88,7 +89,7 @@ async def run(config: Config, place: process.Place) -> None:
         terms = Terms.of(config)
         last = Forwarded(last, link, terms, meter, admission.has_room, clock.monotonic, clock.seconds)
     first = Cached(redis, shared, last, clock.monotonic, meter) if redis else last
-    registrar = Registrar(writers, lookup, announcer, reuse_deleted=config.reuse_deleted == "allow")
+    registrar = Registrar(writers, lookup, announcer, slices.each, reuse_deleted=config.reuse_deleted == "allow")
     batcher = Batcher(registrar, config.write_rows, clock.seconds)
     hot = Hot(shared, first, config.hot_entries, config.cache_seconds, clock.monotonic, clock.seconds, meter)
     house = House(
@@ -100,6 +101,7 @@ async def run(config: Config, place: process.Place) -> None:
         lookup=lookup,
         steward=steward,
         batcher=MeasuredBatcher(batcher, lookup, meter, clock.monotonic),
+        slices=slices,
         announcer=announcer,
         doorkeeper=Doorkeeper(
             lookup, steward, Vault(config.key()), partial(clock.today, config.zone), Brake(clock.monotonic)

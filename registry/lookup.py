@@ -32,6 +32,13 @@ class HistoryEntry:
     template: str | None
 
 
+def unpacked(stored: Stored, template: Template | None) -> Record:
+    """`stored`, which was kept under `template`, with its values."""
+    names = {item.index: item.name for item in template.items} if template else {}
+    values = unpack(stored.body, names, stored.updated)
+    return Record(stored.version, stored.live, stored.template, stored.updated, values)
+
+
 class Lookup:
     """Answers from PostgreSQL. Raises UnavailableError when it cannot be asked."""
 
@@ -64,9 +71,7 @@ class Lookup:
     async def record(self, stored: Stored) -> tuple[Record, Template | None]:
         """`stored` with its values, and its template."""
         template = await self.template(stored.template, stored.template_epoch) if stored.template else None
-        names = {item.index: item.name for item in template.items} if template else {}
-        values = unpack(stored.body, names, stored.updated)
-        return Record(stored.version, stored.live, stored.template, stored.updated, values), template
+        return unpacked(stored, template), template
 
     async def named_template(self, prefix: str, version: str) -> Template | None:
         """The template `version` of `prefix` as it is now."""

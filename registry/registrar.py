@@ -3,23 +3,24 @@
 Whoever keeps answers in caches is told before and after every commit (`Announcer`); this room knows no cache.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 import asyncpg
 
 from proto.chain import Kind, entry_digest
 from registry.account import Account
 from registry.errors import RegistryError, UnavailableError, UnknownOutcomeError
-from registry.lookup import Lookup
+from registry.lookup import Lookup, unpacked
 from registry.postgres import records
 from registry.postgres.connection import BROKEN, borrowed, cut
-from registry.postgres.records import Change, Ground
+from registry.postgres.records import Change, Ground, Stored
 from registry.prefix import PrefixState, RegisteredPrefix
 from registry.record import Record, pack
-from registry.rules import Accepted, Judgement, Refused, Request, Rule, Unchanged, judge
+from registry.rules import Accepted, Refused, Request, Rule, Unchanged, judge
 from registry.template import Template
 
 ROUNDS: Final = 3
@@ -34,8 +35,11 @@ _GIVEN_UP: Final = (asyncpg.QueryCanceledError, asyncpg.LockNotAvailableError)
 """The server itself says that it stopped waiting and rolled back: that is known, not unknown."""
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Job(NamedTuple):
     """One request and who asks."""
 
     request: Request
@@ -69,19 +73,28 @@ class Announcer(Protocol):
         """Nobody knows; the server process `backend` may still be committing."""
 
 
+class Each(Protocol):
+    """How something is done with each of many items without keeping others from their turn."""
+
+    async def __call__(self, do: Callable[[T], R], items: Sequence[T]) -> list[R]:
+        """What `do` makes of each item, in order."""
+
+
 CONTENDED: Final = Refused(Rule.CONTENDED, "handle", "系统繁忙", "others keep changing this identifier; try again")
 
 
 class Registrar:
     """Writes groups of requests, all under one prefix and no identifier twice.
 
-    `reuse_deleted`: whether a deleted identifier may be created again.
+    `each` says how the judging of many is spread over time; `reuse_deleted` whether a deleted identifier may be
+    created again.
     """
 
-    def __init__(self, pool: Any, lookup: Lookup, announcer: Announcer, *, reuse_deleted: bool) -> None:
+    def __init__(self, pool: Any, lookup: Lookup, announcer: Announcer, each: Each, *, reuse_deleted: bool) -> None:
         self._pool = pool
         self._lookup = lookup
         self._announcer = announcer
+        self._each = each
         self._reuse_deleted = reuse_deleted
 
     async def write(self, jobs: Sequence[Job], now: int) -> list[Outcome | RegistryError]:
@@ -106,16 +119,17 @@ class Registrar:
 
     async def _round(self, jobs: Sequence[Job], open_: list[int], outcomes: dict[int, Outcome], now: int) -> list[int]:
         """Judges and writes the `open_` jobs, notes their outcomes, and returns which must be judged again."""
-        judged = await self._judge([jobs[n] for n in open_], now)
-        accepted = []
-        for n, judgement in zip(open_, judged.judgements, strict=True):
-            if isinstance(judgement, Accepted):
-                accepted.append((n, judgement))
+        grounds = await self._load([jobs[n] for n in open_])
+        judged = await self._each(lambda n: self._judge(jobs[n], grounds, now), open_)
+        changes = []
+        for n, judgement in zip(open_, judged, strict=True):
+            if isinstance(judgement, Change):
+                changes.append((judgement, n))
             else:
                 outcomes[n] = judgement
-        return await self._commit(jobs, accepted, judged, outcomes, now)
+        return await self._commit(jobs, changes, grounds, outcomes, now)
 
-    async def _judge(self, jobs: Sequence[Job], now: int) -> "_Judged":
+    async def _load(self, jobs: Sequence[Job]) -> "_Grounds":
         prefix_key = jobs[0].request.identifier.prefix_key
         # PostgreSQL refuses a text with NUL, and the neighbours' with it; no template is called so.
         versions = sorted({job.request.template for job in jobs if "\0" not in job.request.template})
@@ -123,41 +137,41 @@ class Registrar:
             ground = await records.ground(
                 connection, prefix_key, versions, [job.request.identifier.suffix_key for job in jobs]
             )
-        prefix = _prefix(prefix_key, ground)
-        templates = {v: await self._lookup.template(*ground.templates[v]) for v in ground.templates}
-        names = {template.number: v for v, template in templates.items() if template}
-        judgements = []
-        bases = {}
-        for job in jobs:
-            request = job.request
-            stored = ground.records.get(request.identifier.suffix_key)
-            record, kept = await self._lookup.record(stored) if stored else (None, None)
-            if kept is not None:
-                names[kept.number] = kept.version
-            bases[request.identifier.key] = record.version if record else 0
-            template = templates.get(request.template)
-            judgements.append(judge(record, request, job.who, prefix, template, now, self._reuse_deleted))
-        return _Judged(prefix, templates, names, bases, judgements)
+        named = {v: await self._lookup.template(*ground.templates[v]) for v in ground.templates}
+        wanted = {(stored.template, stored.template_epoch) for stored in ground.records.values() if stored.template}
+        kept = {number: await self._lookup.template(number, epoch) for number, epoch in wanted}
+        names = {template.number: template.version for template in (*named.values(), *kept.values()) if template}
+        return _Grounds(_prefix(prefix_key, ground), named, kept, names, ground.records)
+
+    def _judge(self, job: Job, grounds: "_Grounds", now: int) -> Change | Unchanged | Refused:
+        """The change a job makes, ready to be written, or why it makes none."""
+        request = job.request
+        stored = grounds.records.get(request.identifier.suffix_key)
+        record = unpacked(stored, grounds.kept.get(stored.template)) if stored else None
+        template = grounds.named.get(request.template)
+        judgement = judge(record, request, job.who, grounds.prefix, template, now, self._reuse_deleted)
+        if not isinstance(judgement, Accepted):
+            return judgement
+        return _change(job, judgement, template, grounds.names)
 
     async def _commit(
         self,
         jobs: Sequence[Job],
-        accepted: list[tuple[int, Accepted]],
-        judged: "_Judged",
+        changes: list[tuple[Change, int]],
+        grounds: "_Grounds",
         outcomes: dict[int, Outcome],
         now: int,
     ) -> list[int]:
-        """Writes what was accepted, notes its outcomes, and returns which jobs must be judged again."""
-        if not accepted:
+        """Writes `changes`, each with its job's number, notes outcomes, and returns which must be judged again."""
+        if not changes:
             return []
-        assert judged.prefix is not None
-        accepted = sorted(accepted, key=lambda pair: jobs[pair[0]].request.identifier.suffix_key)
-        changes = [_change(jobs[n], a, judged) for n, a in accepted]
-        won = await self._send(judged.prefix, changes, [jobs[n].request.identifier.key for n, _ in accepted], now)
-        for position in won:
-            n, judgement = accepted[position]
-            outcomes[n] = Written(judgement.kind, judgement.record.version)
-        return [n for n, _ in accepted if n not in outcomes]
+        assert grounds.prefix is not None
+        changes.sort()
+        keys = [jobs[n].request.identifier.key for _, n in changes]
+        for position in await self._send(grounds.prefix, [change for change, _ in changes], keys, now):
+            change, n = changes[position]
+            outcomes[n] = _written(change.kind, change.base + 1)
+        return [n for _, n in changes if n not in outcomes]
 
     async def _send(
         self, prefix: RegisteredPrefix, changes: Sequence[Change], keys: Sequence[str], now: int
@@ -186,12 +200,22 @@ class Registrar:
 
 
 @dataclass(frozen=True, slots=True)
-class _Judged:
+class _Grounds:
+    """What jobs are judged on: `named` are the templates they name, `kept` those of what is registered, `names` the
+    version names of all of them by number.
+    """
+
     prefix: RegisteredPrefix | None
-    templates: dict[str, Template | None]
+    named: dict[str, Template | None]
+    kept: dict[int, Template | None]
     names: dict[int, str]
-    bases: dict[str, int]
-    judgements: list[Judgement]
+    records: dict[str, Stored]
+
+
+@lru_cache(maxsize=256)
+def _written(kind: int, version: int) -> Written:
+    """One for all that are alike: nearly every row of a batch is."""
+    return Written(Kind(kind), version)
 
 
 def _prefix(key: str, ground: Ground) -> RegisteredPrefix | None:
@@ -201,25 +225,19 @@ def _prefix(key: str, ground: Ground) -> RegisteredPrefix | None:
     return RegisteredPrefix(number, key, PrefixState(state), epoch, enterprise)
 
 
-def _change(job: Job, judgement: Accepted, judged: _Judged) -> Change:
+def _change(job: Job, judgement: Accepted, template: Template | None, names: Mapping[int, str]) -> Change:
     identifier, record = job.request.identifier, judgement.record
-    template = judged.templates.get(job.request.template)
     body = _body(record, template) if judgement.body is None else judgement.body
+    digest = sha256(body).digest()
     return Change(
         suffix=identifier.suffix_key,
-        base=judged.bases[identifier.key],
+        base=record.version - 1,
         kind=judgement.kind,
         template=record.template,
         actor=job.who.number,
         live=record.live,
         body=body,
-        entry=entry_digest(
-            identifier.key,
-            record.version,
-            judgement.kind,
-            judged.names.get(record.template, ""),
-            sha256(body).digest(),
-        ),
+        entry=entry_digest(identifier.key, record.version, judgement.kind, names.get(record.template, ""), digest),
     )
 
 

@@ -5,6 +5,7 @@ HTTP 200 with an envelope for every outcome, Chinese messages whatever is asked 
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -184,6 +185,14 @@ def _first_wins(rows: Sequence[Row]) -> list[Row | _Again]:
     return result
 
 
+def _spelled(row: Row | _Again, octets: msgspec.Raw) -> str:
+    """The handle a row names, as it names it."""
+    if isinstance(row, str):
+        return snms_words.spelled(octets)
+    request = row.request if isinstance(row, _Again) else row
+    return str(request.identifier)
+
+
 def _told_again(operation: Operation, again: _Again, rows: Sequence[Row | _Again], results: "list[Result]") -> "Result":
     """What a repeated row is told, once it is known what came of the first one."""
     n, outcome, first = again.first, results[again.first], rows[again.first]
@@ -199,7 +208,7 @@ def _batch(operation: Operation) -> Signed:
     async def handler(request: web.Request, account: Account) -> Answer:
         house = request.app[HOUSE]
         raw = snms_words.rows(await read_body(request))
-        rows = _first_wins([_readable(operation, row) for row in raw])
+        rows = _first_wins(await house.slices.each(partial(_readable, operation), raw))
         jobs = [Job(row, account) for row in rows if isinstance(row, Request)]
         outcomes = iter(await house.batcher.write(jobs))
         results: list[Result] = []
@@ -208,7 +217,7 @@ def _batch(operation: Operation) -> Signed:
                 results.append(_told_again(operation, row, rows, results))
             else:
                 results.append(next(outcomes) if isinstance(row, Request) else row)
-        handles = [snms_words.spelled(row) for row in raw]
+        handles = [_spelled(row, octets) for row, octets in zip(rows, raw, strict=True)]
         _raise_lost(results)
         await _recorded(house.steward, _record(operation, account, handles, results))
         return success([_ROW[operation](h, r) for h, r in zip(handles, results, strict=True)])

@@ -6,8 +6,7 @@ Judging and writing are the registrar's; here requests are only brought together
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from node.gather import BusyError
 from registry.errors import RegistryError
@@ -17,14 +16,32 @@ LANES: Final = 2
 """Transactions of one prefix under way at once in a worker: while one waits for the disk, the next one is judged."""
 
 
-@dataclass(slots=True)
-class _Waiting:
-    job: Job
-    future: "asyncio.Future[Outcome]"
+SECOND_LANE: Final = 200
+"""So many of a prefix must wait before a second transaction is opened beside the first: whoever comes one by one is
+better served by one that takes all, for each costs the disk's time and an entry in the stream."""
 
-    @property
-    def key(self) -> str:
-        return self.job.request.identifier.key
+
+class _Order:
+    """The jobs of one call, and what became of each; `done` is set when all are told."""
+
+    def __init__(self, count: int) -> None:
+        self.outcomes: list[Outcome | Exception | None] = [None] * count
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._left = count
+
+    def tell(self, place: int, outcome: Outcome | Exception) -> None:
+        """What became of the job at `place`."""
+        self.outcomes[place] = outcome
+        self._left -= 1
+        if not self._left and not self.done.done():
+            self.done.set_result(None)
+
+
+class _Waiting(NamedTuple):
+    job: Job
+    key: str
+    order: _Order
+    place: int
 
 
 class Batcher:
@@ -47,31 +64,41 @@ class Batcher:
         """
         if self._count and self._count + len(jobs) > self._most:
             raise BusyError
-        loop = asyncio.get_running_loop()
-        waiting = [_Waiting(job, loop.create_future()) for job in jobs]
-        self._count += len(waiting)
+        if not jobs:
+            return []
+        order = _Order(len(jobs))
+        self._count += len(jobs)
         try:
-            for each in waiting:
-                self._queues.setdefault(each.job.request.identifier.prefix_key, deque()).append(each)
-            for prefix in {each.job.request.identifier.prefix_key for each in waiting}:
+            for place, job in enumerate(jobs):
+                identifier = job.request.identifier
+                waiting = _Waiting(job, identifier.key, order, place)
+                self._queues.setdefault(identifier.prefix_key, deque()).append(waiting)
+            for prefix in {job.request.identifier.prefix_key for job in jobs}:
                 self._start(prefix)
-            results = await asyncio.gather(*(each.future for each in waiting), return_exceptions=True)
+            await order.done
         finally:
-            self._count -= len(waiting)
-        return [_expected(result) for result in results]
+            self._count -= len(jobs)
+        return [_expected(outcome) for outcome in order.outcomes]
 
     def _start(self, prefix: str) -> None:
-        if self._lanes.get(prefix, 0) < LANES:
-            self._lanes[prefix] = self._lanes.get(prefix, 0) + 1
-            task = asyncio.create_task(self._drain(prefix))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        """Opens a lane, or the second one when much waits."""
+        lanes = self._lanes.get(prefix, 0)
+        if lanes and (lanes == LANES or len(self._queues[prefix]) < SECOND_LANE):
+            return
+        self._lanes[prefix] = lanes + 1
+        task = asyncio.create_task(self._drain(prefix))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _drain(self, prefix: str) -> None:
         queue = self._queues[prefix]
         try:
             while group := _take(queue, self._written):
+                if queue:
+                    self._start(prefix)
                 await self._write(group)
+                if self._lanes[prefix] > 1 and len(queue) < SECOND_LANE:
+                    break
         finally:
             self._lanes[prefix] -= 1
             if not self._lanes[prefix]:
@@ -92,20 +119,17 @@ class Batcher:
             outcomes = await self._registrar.write([w.job for w in group], self._clock())
         except RegistryError as error:
             for waiting in group:
-                _tell(waiting.future, error)
+                waiting.order.tell(waiting.place, error)
         except Exception as error:  # noqa: BLE001 - parted until the culprit stands alone, and told to it
             if len(group) == 1:
-                _tell(group[0].future, error)
+                group[0].order.tell(group[0].place, error)
                 return
             half = len(group) // 2
             await self._commit(group[:half])
             await self._commit(group[half:])
         else:
             for waiting, outcome in zip(group, outcomes, strict=True):
-                if isinstance(outcome, RegistryError):
-                    _tell(waiting.future, outcome)
-                elif not waiting.future.done():
-                    waiting.future.set_result(outcome)
+                waiting.order.tell(waiting.place, outcome)
 
 
 def _take(queue: deque[_Waiting], written: set[str]) -> list[_Waiting]:
@@ -125,12 +149,8 @@ def _take(queue: deque[_Waiting], written: set[str]) -> list[_Waiting]:
     return list(group.values())
 
 
-def _tell(future: "asyncio.Future[Outcome]", error: Exception) -> None:
-    if not future.done():
-        future.set_exception(error)
-
-
-def _expected(result: Outcome | BaseException) -> Outcome | RegistryError:
-    if isinstance(result, BaseException) and not isinstance(result, RegistryError):
-        raise result
-    return result
+def _expected(outcome: Outcome | Exception | None) -> Outcome | RegistryError:
+    assert outcome is not None
+    if isinstance(outcome, Exception) and not isinstance(outcome, RegistryError):
+        raise outcome
+    return outcome

@@ -3,7 +3,7 @@
 It changes no outcome and no error, and judges nothing.
 """
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -75,11 +75,18 @@ class MeasuredBatcher:
         return outcomes
 
     async def _count(self, jobs: Sequence[Job], outcomes: Sequence[Outcome | Exception]) -> None:
+        alike: Counter[tuple[str, str, str]] = Counter()
+        known: dict[str, str] = {}
         for job, outcome in zip(jobs, outcomes, strict=True):
-            industry = await self._industry(job.request.identifier.prefix_key, outcome)
-            self._meter.count(REGISTRATIONS, industry, _operation(job, outcome), _name(outcome))
+            prefix = job.request.identifier.prefix_key
+            industry = known.get(prefix) or await self._industry(prefix, outcome)
+            if prefix in self._industries:
+                known[prefix] = industry
+            alike[industry, _operation(job, outcome), _name(outcome)] += 1
             if isinstance(outcome, Refused):
                 self._meter.count(REFUSALS, outcome.rule.value)
+        for labels, times in alike.items():
+            self._meter.count(REGISTRATIONS, *labels, by=times)
 
     async def _industry(self, prefix: str, outcome: Outcome | Exception) -> str:
         """The industry a prefix belongs to, asked of the registry once, and only when something of it was judged."""

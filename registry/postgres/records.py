@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from registry.postgres.connection import Connection
 
@@ -88,9 +88,11 @@ async def ground(connection: Connection, prefix: str, versions: list[str], suffi
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One judged change, ready to be written. `base` is the version judged (0 = none), `entry` its digest."""
+class Change(NamedTuple):
+    """One judged change, ready to be written; fields as `commit_changes` takes them, suffixes first.
+
+    `base` is the version judged (0 = none), `entry` its digest.
+    """
 
     suffix: str
     base: int
@@ -109,14 +111,7 @@ async def commit(connection: Connection, prefix: int, epoch: int, at: int, chang
         prefix,
         epoch,
         at,
-        [c.suffix for c in changes],
-        [c.base for c in changes],
-        [c.kind for c in changes],
-        [c.template for c in changes],
-        [c.actor for c in changes],
-        [c.live for c in changes],
-        [c.body for c in changes],
-        [c.entry for c in changes],
+        *map(list, zip(*changes, strict=True)),
     )
     return [n - 1 for n in won]
 

@@ -35,6 +35,7 @@ from node.resolve.forwarded import Forwarded, Terms
 from node.resolve.hot import Hot
 from node.resolve.measured import Measured
 from node.resolve.own import Own
+from node.slices import Slices
 from node.stamps import Shared
 from registry.account import Account, Vault, hash_password
 from registry.postgres.connection import backends_gone
@@ -113,7 +114,9 @@ async def node(url: str, redis_url: str = "", **settings: Any) -> AsyncIterator[
             terms = Terms.of(config)
             last = Forwarded(last, link, terms, counter, admission.has_room, clock.monotonic, clock.seconds)
         first = Cached(redis, shared, last, clock.monotonic, counter) if redis else last
-        registrar = Registrar(registry.pool, registry.lookup, announcer, reuse_deleted=config.reuse_deleted == "allow")
+        slices = Slices(clock.monotonic)
+        reuse = config.reuse_deleted == "allow"
+        registrar = Registrar(registry.pool, registry.lookup, announcer, slices.each, reuse_deleted=reuse)
         batcher = Batcher(registrar, config.write_rows, clock.seconds)
         hot = Hot(shared, first, config.hot_entries, config.cache_seconds, clock.monotonic, clock.seconds, counter)
         house = House(
@@ -125,6 +128,7 @@ async def node(url: str, redis_url: str = "", **settings: Any) -> AsyncIterator[
             lookup=registry.lookup,
             steward=registry.steward,
             batcher=MeasuredBatcher(batcher, registry.lookup, counter, clock.monotonic),
+            slices=slices,
             announcer=announcer,
             doorkeeper=Doorkeeper(
                 registry.lookup, registry.steward, Vault(config.key()), lambda: TODAY, Brake(clock.monotonic)

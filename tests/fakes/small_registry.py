@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from node import clock
+from node.slices import Slices
 from proto.identifier import Identifier
 from proto.value import Value
 from registry.account import Account
@@ -86,5 +88,10 @@ async def small_registry(url: str, announcer: Announcer | None = None) -> AsyncI
     if await lookup.prefix(PREFIX) is None:
         await steward.enrol("云岫皮具", "Yunxiu", "leather", PREFIX)
         await steward.add_template(template())
-    yield SmallRegistry(pool, lookup, steward, Registrar(pool, lookup, announcer or Deaf(), reuse_deleted=True))
+    yield SmallRegistry(
+        pool,
+        lookup,
+        steward,
+        Registrar(pool, lookup, announcer or Deaf(), Slices(clock.monotonic).each, reuse_deleted=True),
+    )
     await pool.close()

@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from node.gather import BusyError
-from node.register.batcher import LANES, Batcher
+from node.register import batcher as module
+from node.register.batcher import LANES, SECOND_LANE, Batcher
 from proto.chain import Kind
 from proto.identifier import Identifier
 from registry.account import Account
@@ -134,7 +135,30 @@ async def test_no_identifier_comes_twice_in_a_group_and_the_later_change_comes_l
     assert {text for group in registrar.groups for text in group if "#" not in text} == {f"{A}/{n}" for n in range(4)}
 
 
-async def test_a_later_change_of_an_identifier_is_not_begun_before_the_earlier_one_is_over() -> None:
+async def test_whoever_comes_one_by_one_gathers_in_one_lane_and_many_open_the_second() -> None:
+    registrar = Registrar()
+    registrar.hold()
+    writing = batcher(registrar)
+    first = asyncio.create_task(writing.write([job(f"{A}/first")]))
+    await settle()
+    few = [asyncio.create_task(writing.write([job(f"{A}/{n}")])) for n in range(SECOND_LANE - 1)]
+    await settle()
+    assert [len(group) for group in registrar.groups] == [1]
+    more = asyncio.create_task(writing.write([job(f"{A}/one-more")]))
+    await settle()
+    assert [len(group) for group in registrar.groups] == [1, SECOND_LANE]
+    late = asyncio.create_task(writing.write([job(f"{A}/late")]))
+    await settle()
+    assert len(registrar.groups) == 2
+    registrar.let()
+    await asyncio.gather(first, *few, more, late)
+    assert parted(registrar.groups[2]) == ["late"]
+
+
+async def test_a_later_change_of_an_identifier_is_not_begun_before_the_earlier_one_is_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "SECOND_LANE", 1)
     registrar = Registrar()
     registrar.hold()
     writing = batcher(registrar)
@@ -148,7 +172,8 @@ async def test_a_later_change_of_an_identifier_is_not_begun_before_the_earlier_o
     assert registrar.groups[2:] == [[f"{A}/x#2"]]
 
 
-async def test_a_lane_with_nothing_it_may_take_ends_and_nothing_is_forgotten() -> None:
+async def test_a_lane_with_nothing_it_may_take_ends_and_nothing_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SECOND_LANE", 1)
     registrar = Registrar()
     registrar.hold()
     writing = batcher(registrar)

@@ -1,0 +1,52 @@
+"""Long work on the loop, done in slices: whoever only wants an answer out of memory shall not wait for a batch.
+
+A slice is bounded in time, one slice runs at a time in a worker, and while others want the loop they get most of it.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Final, TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+SLICE_SECONDS: Final = 0.001
+"""After so long the loop is given back: nobody who reads notices a slice or two. One item is never cut: the largest
+row of the largest template takes less than half of it."""
+OTHERS_SHARE: Final = 4
+"""While others want the loop they get so many times what a slice took: four fifths of what they have without us."""
+IDLE_SECONDS: Final = 0.00002
+"""A turn of the loop shorter than this brought nobody anything: the loop is ours."""
+
+
+class Slices:
+    """Divides the long work of one worker. `clock` gives monotonic seconds."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._turn = asyncio.Lock()
+
+    async def each(self, do: Callable[[T], R], items: Sequence[T]) -> list[R]:
+        """What `do` makes of each item, in order. Works of several callers take turns, slice by slice."""
+        done: list[R] = []
+        while len(done) < len(items):
+            async with self._turn:
+                began = self._clock()
+                for item in items[len(done) :]:
+                    done.append(do(item))
+                    took = self._clock() - began
+                    if took >= SLICE_SECONDS:
+                        await self._rest(took)
+                        break
+        return done
+
+    async def _rest(self, took: float) -> None:
+        """Gives the loop back until others have had their share, or want nothing."""
+        owed = OTHERS_SHARE * took
+        while owed > 0:
+            before = self._clock()
+            await asyncio.sleep(0)
+            turn = self._clock() - before
+            if turn < IDLE_SECONDS:
+                return
+            owed -= turn
