@@ -25,6 +25,5 @@ def today(zone: ZoneInfo) -> date:
     return datetime.now(zone).date()
 
 
-def monotonic() -> float:
-    """Seconds that never go back, comparable between the processes of this machine."""
-    return time.monotonic()
+monotonic = time.monotonic
+"""Seconds that never go back, comparable between the processes of this machine. Asked several times an answer."""

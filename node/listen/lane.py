@@ -96,6 +96,7 @@ class Lane:
 
     def __init__(self, house: House, clock: Callable[[], float], now: Callable[[], int]) -> None:
         self._house = house
+        self._seconds = house.config.cache_seconds
         self._look = house.hot.look
         self._admit = house.admission.admit
         self._asker = house.config.proxies.asker
@@ -105,9 +106,8 @@ class Lane:
         self._blocks: dict[bytes, Block] = {}
         self._second = -1
         self._date = b""
-        self._count = {
-            status: house.meter.counter(HTTP_REQUESTS, "handle", f"{status // 100}xx") for status in range(200, 600)
-        }
+        self._found = house.meter.counter(HTTP_REQUESTS, "handle", "2xx")
+        self._absent = house.meter.counter(HTTP_REQUESTS, "handle", "4xx")
 
     def answer(self, octets: bytes, nearest: str | None, then: Callable[[bytes | Sign], None]) -> bytes | Sign:
         """The answer to `octets` sent from the address `nearest` (None: it is not its turn yet).
@@ -152,34 +152,38 @@ class Lane:
             then(OTHER)
 
     def _said(self, handle: bytes, found: Answer) -> bytes:
-        if found.outcome is Outcome.FOUND and found.prefix and found.shown != b"[]":
-            self._count[200]()
-            tag = found.version, found.epoch, found.template_epoch
-            most = found.life(self._house.config.cache_seconds, self._now())
-            length = _AROUND + len(handle) + len(found.shown)
-            return _FOUND % (*tag, most, length, self._dated(), handle, found.shown)
-        if found.outcome is Outcome.ABSENT:
-            self._count[404]()
+        outcome, shown = found.outcome, found.shown
+        if outcome is Outcome.FOUND and found.prefix and shown != b"[]":
+            self._found()
+            length = _AROUND + len(handle) + len(shown)
+            version, epoch, template_epoch = found.version, found.epoch, found.template_epoch
+            most = found.life(self._seconds, self._tick())
+            return _FOUND % (version, epoch, template_epoch, most, length, self._date, handle, shown)
+        if outcome is Outcome.ABSENT:
+            self._absent()
+            self._tick()
             body = replies.handle_body(handle.decode(), found)
-            return _ABSENT % (len(body), self._dated(), body)
+            return _ABSENT % (len(body), self._date, body)
         return self._rendered(handle_api.told(self._house, handle.decode(), found))
 
     def _rendered(self, response: web.Response) -> bytes:
         """What aiohttp and `node/listen/http.py` make of it."""
-        self._count[response.status]()
+        self._tick()
+        self._house.meter.count(HTTP_REQUESTS, "handle", f"{response.status // 100}xx")
         body = response.body
         assert isinstance(body, bytes)
         lines = [f"HTTP/1.1 {response.status} {response.reason}"]
         lines += [f"{name}: {value}" for name, value in response.headers.items() if name != "Content-Length"]
         head = "\r\n".join([*lines, f"Content-Length: {len(body)}", ""]).encode()
         kept = b"" if "Cache-Control" in response.headers else _PRIVATE
-        return head + _OPEN % self._dated() + kept + b"\r\n" + body
+        return head + _OPEN % self._date + kept + b"\r\n" + body
 
-    def _dated(self) -> bytes:
+    def _tick(self) -> int:
+        """The second it is, of which `_date` is the text."""
         now = self._now()
         if now != self._second:
             self._second, self._date = now, formatdate(now, usegmt=True).encode()
-        return self._date
+        return now
 
 
 def _identifier(handle: bytes) -> Identifier | None:
