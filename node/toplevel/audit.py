@@ -51,7 +51,7 @@ async def _until_next(office: Office) -> float:
 
 
 async def audit(pool: asyncpg.Pool, switches: Switches, now: int) -> int:
-    """Audits at most AUDITS_MOST filings that are due at `now`; how many there were."""
+    """Looks at no more than AUDITS_MOST filings that are due at `now`; how many there were."""
     async with borrowed(pool) as connection, connection.transaction():
         found = await books.due(connection, now, AUDITS_MOST)
         for each in found:
@@ -62,9 +62,10 @@ async def audit(pool: asyncpg.Pool, switches: Switches, now: int) -> int:
 async def _decide(connection: Connection, due: Due, refusal: tuple[str, str] | None, now: int) -> None:
     state = pb.PREFIX_STATE_REFUSED if refusal else pb.PREFIX_STATE_NORMAL
     zh, en = refusal or ("", "")
-    await books.set_state(connection, due.number, state, zh, en, now)
     result = pb.AuditResult(
         nonce=due.nonce, ent_id=due.ent_id, prefix=due.name, state=state, reason_zh=zh, reason_en=en
     )
-    await books.tell(connection, due.node, pb.Message(audit=result), now)
+    if not await books.tell(connection, due.node, pb.Message(audit=result), now):
+        return  # its queue has filled up just now: it stays pending until there is room to tell of it
+    await books.set_state(connection, due.number, state, zh, en, now)
     log.info("audited", prefix=due.name, refused=bool(refusal), reason=en)
