@@ -37,7 +37,7 @@ TROUBLES: Final = (SettingsError, TargetError, RegisteringError, CrowdError, Yar
 """What ends it with a sentence."""
 
 
-COMMANDS: Final = ("history", "reading", "writing", "soak")
+COMMANDS: Final = ("history", "reading", "writing", "soak", "compare")
 """Further commands, each a room of its own: `python -m loadtest reading …`."""
 
 

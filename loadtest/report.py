@@ -261,6 +261,7 @@ def document(told: Told) -> dict[str, Any]:
     settings, tally = told.settings, told.sum
     return {
         "schema": SCHEMA,
+        "kind": "load",
         "started": told.started,
         "run": told.run,
         "exit_code": told.exit_code,

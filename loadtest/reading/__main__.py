@@ -15,6 +15,7 @@ from typing import Final
 from loadtest.crowd import CrowdError
 from loadtest.nodes import NodeError, folder, up
 from loadtest.population import MOST, Population
+from loadtest.profile import ProfileError
 from loadtest.reading import report
 from loadtest.reading.measure import Measure, measured
 from loadtest.reading.report import Told
@@ -32,7 +33,7 @@ NUMBERS: Final[Mapping[str, Number]] = {
     "processes": Number(2, 1, 64, "开放到达的负载进程数", "processes of the crowd, for open arrivals"),
 }
 """The options that take a number; as they are, all scenarios take less than two minutes."""
-TROUBLES: Final = (NodeError, RegisteringError, CrowdError, YardstickError)
+TROUBLES: Final = (NodeError, RegisteringError, CrowdError, YardstickError, ProfileError)
 """What ends it with a sentence."""
 
 
@@ -62,7 +63,11 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     for name, number in NUMBERS.items():
         add_number(parser, name, number)
     add("--report", type=Path, metavar="FILE", help="结果写成JSON the result as JSON")
-    return parser.parse_args(arguments)
+    add("--profile", action="store_true", help="在报告旁画火焰图 flame graphs beside the report, by py-spy")
+    options = parser.parse_args(arguments)
+    if options.profile and not options.report:
+        parser.error("--profile需要--report --profile needs --report")
+    return options
 
 
 async def _told(options: argparse.Namespace, data: Path) -> Told:
@@ -77,12 +82,13 @@ async def _told(options: argparse.Namespace, data: Path) -> Told:
         await registrar.sign_in(home.ready["admin"]["username"], home.ready["admin"]["password"])
         await registrar.register(population, lambda _: None)
         say(f"标识已备 population ready: {population.size:,}")
-        measure = Measure(population, registrar.token, options.seconds, options.pairs, options.processes)
+        flames = options.report if options.profile else None
+        measure = Measure(population, registrar.token, options.seconds, options.pairs, options.processes, flames)
         results, failed = {}, {}
         for name in options.only:
             say(f"{name} …")
             try:
-                results[name] = await measured(home, SCENARIOS[name], measure)
+                results[name] = await measured(home, name, measure)
             except CrowdError as error:
                 failed[name] = str(error)
         return Told(started, {name: getattr(options, name) for name in NUMBERS}, versions(), results, failed)

@@ -18,7 +18,8 @@ from loadtest.mix import Ask, Place, World, wrong
 from loadtest.nodes import Home, serve
 from loadtest.population import Population
 from loadtest.processes import Run, ran
-from loadtest.reading.scenarios import KEPT, MIX, Scenario, absent_share, heads, requests
+from loadtest.profile import flame_graph
+from loadtest.reading.scenarios import KEPT, MIX, SCENARIOS, Scenario, absent_share, heads, requests
 from loadtest.response import Response
 from loadtest.tally import Tally
 from loadtest.target import Address
@@ -40,6 +41,8 @@ CHANCE: Final = 5
 """Standard deviations that chance is allowed."""
 OPEN_SECONDS: Final = 5.0
 """Seconds of open arrivals: 10,000 of them at the least rate worth a test, so that p99.9 rests on ten."""
+FLAME_SECONDS: Final = 4
+"""Seconds of a flame graph: some hundred looks at whatever takes a tenth of the time."""
 HOT_MOST: Final = 100_000
 """Most members open arrivals are for: each process of the crowd keeps a request of each."""
 
@@ -93,17 +96,25 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """How long and how often is measured, who is asked for, and the token of who is signed in."""
+    """How long and how often is measured, who is asked for, and the token of who is signed in.
+
+    A flame graph of each scenario lands in `flames`, unless that is None.
+    """
 
     population: Population
     token: str
     seconds: int
     pairs: int
     processes: int
+    flames: Path | None = None
 
 
-async def measured(home: Home, scenario: Scenario, measure: Measure) -> Result:
-    """One scenario, on a node and an nginx of its own. Raises CrowdError, NodeError or YardstickError."""
+async def measured(home: Home, name: str, measure: Measure) -> Result:
+    """The scenario of this name, on a node and an nginx of its own.
+
+    Raises CrowdError, NodeError, YardstickError or ProfileError.
+    """
+    scenario = SCENARIOS[name]
     async with AsyncExitStack() as stack:
         node = await stack.enter_async_context(serve(home, scenario.workers, scenario.variables))
         lines = requests(scenario, measure.population)
@@ -119,6 +130,8 @@ async def measured(home: Home, scenario: Scenario, measure: Measure) -> Result:
         for side in sides:
             await side.warmed()
         pairs = [await _pair(number, sides, measure.seconds) for number in range(measure.pairs)]
+        if measure.flames:
+            await sides[0].drawn(measure.flames.with_name(f"{measure.flames.stem}-{name}.svg"))
         return Result(scenario, octets, pairs, await _open(node.http, pairs, measure) if scenario.open else None)
 
 
@@ -179,6 +192,15 @@ class _Server:
         spent.subtract(before)
         return Side(counted, {role: most / counted.requests for role, most in spent.items()})
 
+    async def drawn(self, file: Path) -> None:
+        """Draws what one worker does while it is asked; that run does not count. Raises ProfileError."""
+        worker = next(pid for pid, command in below(self.roots["worker"]) if _is(command, "worker"))
+        asking = asyncio.create_task(self.run(FLAME_SECONDS))
+        try:
+            await flame_graph(worker, FLAME_SECONDS, file)
+        finally:
+            await asyncio.gather(asking, return_exceptions=True)
+
     def _right(self, counted: Counted) -> bool:
         if not counted.requests:
             return False
@@ -190,7 +212,11 @@ class _Server:
         return Counter({role: round(self._cpu(role, root) * 1e6) for role, root in self.roots.items()})
 
     def _cpu(self, role: str, root: int) -> float:
-        return cpu(pid for pid, command in below(root) if any(word in command for word in ROLES[role]))
+        return cpu(pid for pid, command in below(root) if _is(command, role))
+
+
+def _is(command: str, role: str) -> bool:
+    return any(word in command for word in ROLES[role])
 
 
 async def _looked_at(address: Address, lines: Sequence[Line]) -> int:

@@ -61,4 +61,4 @@ def document(parts: Sequence[Part], settings: Mapping[str, Any]) -> dict[str, An
         }
         for part in parts
     }
-    return {"schema": SCHEMA, "settings": dict(settings), "parts": told}
+    return {"schema": SCHEMA, "kind": "writing", "settings": dict(settings), "parts": told}
