@@ -175,7 +175,7 @@ class Registrar:
 
     async def _send(
         self, prefix: RegisteredPrefix, changes: Sequence[Change], keys: Sequence[str], now: int
-    ) -> list[int]:
+    ) -> Sequence[int]:
         async with borrowed(self._pool, "commit") as connection:
             backend = connection.get_server_pid()
             self._announcer.pending(keys)
@@ -235,8 +235,8 @@ def _change(job: Job, judgement: Accepted, template: Template | None, names: Map
         kind=judgement.kind,
         template=record.template,
         actor=job.who.number,
-        live=record.live,
-        body=body,
+        body=body if record.live else None,
+        digest=digest,
         entry=entry_digest(identifier.key, record.version, judgement.kind, names.get(record.template, ""), digest),
     )
 

@@ -91,7 +91,8 @@ async def ground(connection: Connection, prefix: str, versions: list[str], suffi
 class Change(NamedTuple):
     """One judged change, ready to be written; fields as `commit_changes` takes them, suffixes first.
 
-    `base` is the version judged (0 = none), `entry` its digest.
+    `base` is the version judged (0 = none), a `body` of None a deletion, `digest` that of the body, `entry` that of
+    the change.
     """
 
     suffix: str
@@ -99,21 +100,24 @@ class Change(NamedTuple):
     kind: int
     template: int
     actor: int
-    live: bool
-    body: bytes
+    body: bytes | None
+    digest: bytes
     entry: bytes
 
 
-async def commit(connection: Connection, prefix: int, epoch: int, at: int, changes: Sequence[Change]) -> list[int]:
+async def commit(connection: Connection, prefix: int, epoch: int, at: int, changes: Sequence[Change]) -> Sequence[int]:
     """Writes `changes` (suffixes ascending and distinct); returns the positions of those whose premise held."""
+    *columns, digests, entries = zip(*changes, strict=True)
     won = await connection.fetchval(
         "SELECT commit_changes($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
         prefix,
         epoch,
         at,
-        *map(list, zip(*changes, strict=True)),
+        *columns,
+        b"".join(entries),
+        b"".join(digests),
     )
-    return [n - 1 for n in won]
+    return range(len(changes)) if won is None else [n - 1 for n in won]
 
 
 async def versions(connection: Connection, prefix: str, suffix: str, most: int) -> list[Row]:

@@ -24,8 +24,9 @@ def change(world: World, suffix: str, base: int, *, template: int | None = None,
     kind = Kind.UPDATED if base else Kind.CREATED
     number = world.bag.number if template is None else template
     name = world.bag.version if number else ""
-    entry = entry_digest(key(suffix), base + 1, kind, name, sha256(body).digest())
-    return Change(suffix, base, kind, number, world.owner.number, True, body, entry)
+    digest = sha256(body).digest()
+    entry = entry_digest(key(suffix), base + 1, kind, name, digest)
+    return Change(suffix, base, kind, number, world.owner.number, body, digest, entry)
 
 
 async def committed(world: World, *changes: Change, epoch: int | None = None, at: int = NOW) -> list[int]:
@@ -33,7 +34,7 @@ async def committed(world: World, *changes: Change, epoch: int | None = None, at
     assert prefix is not None
     async with world.pool.acquire() as connection:
         given = prefix.epoch if epoch is None else epoch
-        return await records.commit(connection, prefix.number, given, at, changes)
+        return list(await records.commit(connection, prefix.number, given, at, changes))
 
 
 async def test_what_is_written_is_told_by_position(world: World):
