@@ -58,33 +58,31 @@ class Ground:
 
 _GROUND: Final = """
     SELECT p.number, p.state, p.epoch, p.enterprise_no,
-           ARRAY (SELECT ROW (t.version, t.number, t.epoch) FROM template t
-                  WHERE t.prefix_no = p.number AND t.version = ANY ($2)) AS templates
+        ARRAY (
+            SELECT ROW (t.version, t.number, t.epoch) FROM template t
+            WHERE t.prefix_no = p.number AND t.version = ANY ($2)
+        ),
+        ARRAY (
+            SELECT ROW (r.suffix, r.version, r.body IS NOT NULL, r.template_no, coalesce(t.epoch, 0),
+                r.updated + 2147483648, coalesce(r.body, ''::bytea))
+            FROM unnest($3::text[]) q(suffix)
+            CROSS JOIN LATERAL (SELECT * FROM record WHERE prefix_no = p.number AND suffix = q.suffix LIMIT 1) r
+            LEFT JOIN template t ON t.number = r.template_no
+        )
     FROM prefix p WHERE p.name = $1
-"""
-_CURRENT: Final = """
-    SELECT r.suffix, r.version, r.body IS NOT NULL, r.template_no, r.updated + 2147483648,
-        coalesce(r.body, ''::bytea), coalesce(t.epoch, 0)
-    FROM unnest($2::text[]) q(suffix)
-    CROSS JOIN LATERAL (SELECT * FROM record WHERE prefix_no = $1 AND suffix = q.suffix LIMIT 1) r
-    LEFT JOIN template t ON t.number = r.template_no
 """
 
 
 async def ground(connection: Connection, prefix: str, versions: list[str], suffixes: list[str]) -> Ground:
-    """What is registered of `prefix`, its templates named `versions` and its identifiers `suffixes`."""
-    head = await connection.fetchrow(_GROUND, prefix, versions)
-    if head is None:
+    """What is registered of `prefix`, its templates named `versions` and its identifiers `suffixes`, of one moment."""
+    found = await connection.fetchrow(_GROUND, prefix, versions, suffixes)
+    if found is None:
         return Ground(None, {}, {})
-    number, state, epoch, enterprise, templates = head
-    rows = await connection.fetch(_CURRENT, number, suffixes)
+    number, state, epoch, enterprise, templates, current = found
     return Ground(
         (number, state, epoch, enterprise),
         {version: (template, at) for version, template, at in templates},
-        {
-            suffix: Stored(number, state, epoch, version, live, template, template_epoch, updated, body)
-            for suffix, version, live, template, updated, body, template_epoch in rows
-        },
+        {suffix: Stored(number, state, epoch, *rest) for suffix, *rest in current},
     )
 
 
