@@ -16,23 +16,31 @@ CHUNK: Final = 1000
 TEMPLATE: Final = "loadtest-1"
 """The version name of our template under each prefix; its number grows with every change of ITEMS."""
 
-ITEMS: Final = (
-    Item(2000, "serialNo", "序列号", True, 64),
-    Item(2001, "productName", "产品名称", True, 64),
-    Item(2002, "model", "型号", True, 64, "partners"),
-    Item(2003, "producedOn", "生产日期", True, 10, "partners"),
-    Item(2004, "batchNo", "生产批号", False, 64, "partners"),
-    Item(2005, "colour", "颜色", False, 64, "partners"),
-    Item(2006, "material", "主要材料", False, 128, "partners"),
-    Item(2007, "size", "尺寸", False, 64, "partners"),
-    Item(2008, "weight", "重量", False, 32, "partners"),
-    Item(2009, "standardNo", "执行标准", False, 128, "partners"),
-    Item(2010, "inspectionResult", "检验结论", False, 64, "partners"),
-    Item(2011, "manufacturerName", "生产企业", False, 128, "internal"),
-    Item(2012, "plant", "生产车间", False, 64, "internal"),
-    Item(2013, "orderNo", "订单号", False, 64, "internal"),
-    Item(2014, "inspector", "检验员", False, 64, "internal"),
-)
+_ATTRIBUTES: Final = """
+serialNo 序列号 required 64 public
+productName 产品名称 required 64 public
+model 型号 required 64 partners
+producedOn 生产日期 required 10 partners
+batchNo 生产批号 optional 64 partners
+colour 颜色 optional 64 partners
+material 主要材料 optional 128 partners
+size 尺寸 optional 64 partners
+weight 重量 optional 32 partners
+standardNo 执行标准 optional 128 partners
+inspectionResult 检验结论 optional 64 partners
+manufacturerName 生产企业 optional 128 internal
+plant 生产车间 optional 64 internal
+orderNo 订单号 optional 64 internal
+inspector 检验员 optional 64 internal
+"""
+"""Name, in Chinese, whether it must be there, most characters, who may see it."""
+
+
+def _item(index: int, name: str, zh: str, need: str, most: str, access: str) -> Item:
+    return Item(index, name, zh, need == "required", int(most), access)
+
+
+ITEMS: Final = tuple(_item(2000 + place, *line.split()) for place, line in enumerate(_ATTRIBUTES.split("\n")[1:-1]))
 """Fifteen attributes, some 420 octets of text; two are public, which makes an answer of some 600 octets."""
 CHECKED: Final = "serialNo"
 """The attribute an answer is checked for: it tells each identifier from every other."""

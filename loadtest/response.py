@@ -4,8 +4,9 @@ It believes nothing: a server that says more, less or other than it announced is
 """
 
 import re
-from enum import Enum
 from typing import Final, NamedTuple
+
+from loadtest.bilingual import Bilingual
 
 HEAD_MOST: Final = 16 * 1024
 """Longest status line with headers, octets: what proxies and servers commonly allow."""
@@ -15,7 +16,7 @@ CHUNK_LINE_MOST: Final = 256
 """Longest line before a chunk, octets: its size in hexadecimal, and extensions nobody sends."""
 
 
-class Kind(Enum):
+class Kind(Bilingual):
     """Why there is no answer to a request, in Chinese and in English."""
 
     CLOSED = ("未答先断", "closed before the answer")
@@ -26,16 +27,6 @@ class Kind(Enum):
     OVERSIZE = ("回答过大", "answer too large")
     BUSY = ("繁忙429/503", "busy: 429, 503")
     FAILED = ("出错5xx", "failed: other 5xx")
-
-    @property
-    def zh(self) -> str:
-        """The kind in Chinese."""
-        return self.value[0]
-
-    @property
-    def en(self) -> str:
-        """The kind in English."""
-        return self.value[1]
 
 
 class WireError(Exception):

@@ -5,16 +5,16 @@ How each rule is checked is said in line.py, streams.py and judge.py.
 
 from collections import Counter
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import Final
 
+from loadtest.bilingual import Bilingual
 from loadtest.history.operation import Operation
 
 SHOWN_MOST: Final = 200
 """Violations kept with their operations; later ones are only counted: nobody reads more than these."""
 
 
-class Rule(Enum):
+class Rule(Bilingual):
     """What is promised, in Chinese and in English."""
 
     LOST = ("已确认的写入必须存在", "every acknowledged write is there")
@@ -34,16 +34,6 @@ class Rule(Enum):
     GAP = ("变更流没有缺号", "a stream has no gap")
     CHAIN = ("变更流的链完整", "the chain of a stream is whole")
     ACCOUNT = ("变更流与记录逐版本相符", "a stream accounts for exactly every version of every record")
-
-    @property
-    def zh(self) -> str:
-        """The rule in Chinese."""
-        return self.value[0]
-
-    @property
-    def en(self) -> str:
-        """The rule in English."""
-        return self.value[1]
 
 
 @dataclass(frozen=True, slots=True)

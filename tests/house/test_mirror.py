@@ -29,6 +29,7 @@ ELSEWHERE = {
     "loadtest/alarm.py": "tests/loadtest/test_crowd.py",
     "loadtest/target.py": "tests/loadtest/test_settings.py",
     "loadtest/said.py": "tests/loadtest/test_history_crowd.py",
+    "loadtest/bilingual.py": "tests/loadtest/test_response.py",
     "loadtest/nodes.py": "tests/whole/test_reading.py",
     "loadtest/telling.py": "tests/whole/test_reading.py",
     "loadtest/wire.py": "tests/loadtest/test_history_crowd.py",

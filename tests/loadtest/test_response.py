@@ -107,3 +107,8 @@ def test_many_small_chunks_are_bounded_together() -> None:
 
 def test_every_kind_has_two_names() -> None:
     assert len({kind.zh for kind in Kind}) == len({kind.en for kind in Kind}) == len(Kind)
+
+
+def test_kinds_are_bilingual() -> None:
+    assert len({kind.zh for kind in Kind}) == len({kind.en for kind in Kind}) == len(Kind)
+    assert (Kind.BUSY.zh, Kind.BUSY.en) == ("繁忙429/503", "busy: 429, 503")
