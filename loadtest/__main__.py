@@ -8,8 +8,8 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import import_module
@@ -18,11 +18,12 @@ from typing import Final
 from loadtest import counts, report
 from loadtest.crowd import CrowdError
 from loadtest.mix import Mix, Place, World
+from loadtest.nodes import NodeError, folder, up
 from loadtest.population import Population
 from loadtest.processes import Run, ran
 from loadtest.registering import RegisteringError, Registrar
 from loadtest.report import Told, Turn
-from loadtest.settings import OWN_NGINX, Settings, SettingsError, parse
+from loadtest.settings import OWN_NGINX, Settings, SettingsError, nameless, parse
 from loadtest.tally import Tally
 from loadtest.target import Address, TargetError
 from loadtest.telling import kept, say, versions
@@ -33,10 +34,12 @@ READING_SECONDS: Final = 10.0
 """How long the node may take to tell its metrics."""
 TOLD_EVERY: Final = 2.0
 """Seconds between two lines on how far the registration is."""
-TROUBLES: Final = (SettingsError, TargetError, RegisteringError, CrowdError, YardstickError)
+TROUBLES: Final = (SettingsError, TargetError, RegisteringError, CrowdError, YardstickError, NodeError)
 """What ends it with a sentence."""
 
 
+WORKERS: Final = 2
+"""Of a node of its own: as many as `idnode up` has."""
 COMMANDS: Final = ("history", "reading", "writing", "soak", "compare")
 """Further commands, each a room of its own: `python -m loadtest reading …`."""
 
@@ -46,8 +49,7 @@ def main() -> int:
     if sys.argv[1:] and sys.argv[1] in COMMANDS:
         return int(import_module(f"loadtest.{sys.argv[1]}.__main__").main(sys.argv[2:]))
     try:
-        settings = parse(sys.argv[1:], os.environ.get("IDNODE_PASSWORD", ""))
-        told = asyncio.run(_told(settings))
+        told = asyncio.run(_told(sys.argv[1:]))
     except TROUBLES as error:
         say(str(error))
         return 2
@@ -58,13 +60,24 @@ def main() -> int:
         say("已中止。 Stopped.")
         return 2
     print(report.table(told))
-    return told.exit_code if kept(settings.report, report.document(told), report.html(told)) else 2
+    return told.exit_code if kept(told.settings.report, report.document(told), report.html(told)) else 2
 
 
-async def _told(settings: Settings) -> Told:
+async def _told(arguments: Sequence[str]) -> Told:
+    """What was measured on the node that is named, or on one of its own. Raises TROUBLES."""
     task = asyncio.current_task()
     assert task is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    async with AsyncExitStack() as stack:
+        ready: list[str] = []
+        if nameless(arguments):
+            say("没有运行中的节点，自己启动一个 no node is running: starting one")
+            home = await stack.enter_async_context(up(stack.enter_context(folder()), WORKERS))
+            ready = ["--ready", str(home.data / "ready.json")]
+        return await _measured(parse([*arguments, *ready], os.environ.get("IDNODE_PASSWORD", "")))
+
+
+async def _measured(settings: Settings) -> Told:
     started = datetime.now(UTC)
     # Names of new registrations: no two commands share one.
     run = f"{int(started.timestamp()):x}{os.getpid():x}"

@@ -137,6 +137,8 @@ def _notes(told: Told) -> list[str]:
         *_compared_lines(told.turns),
         *_crowd_lines(told, tally),
         *(f"答错 wrong: {text}" for text in tally.examples),
+        "p99：99%的回答不慢于此，从请求应当开始的时刻算起。",
+        "p99: 99 % of the answers took no longer, counted from when their requests were due.",
     ]
 
 

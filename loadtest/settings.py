@@ -46,6 +46,8 @@ NUMBERS: Final[Mapping[str, Number]] = {
 }
 """The options that take a number, by name. Each process keeps the requests of the hot set, 400 octets each."""
 
+READY: Final = Path(".idnode/ready.json")
+"""Where `idnode up` writes how it is reached, unless told otherwise."""
 MIX: Final = "warm=70,cold=20,absent=10"
 
 
@@ -92,13 +94,24 @@ def parse(arguments: Sequence[str], password: str) -> Settings:
     return settings
 
 
+def nameless(arguments: Sequence[str]) -> bool:
+    """Whether no node is named on the command line, nor does one of this folder run. --help exits."""
+    given = _parser().parse_args(arguments)
+    return given.url is None and given.ready == READY and not READY.exists()
+
+
 def _parser() -> argparse.ArgumentParser:
     classes = "; ".join(f"{name} {kind.zh} {kind.en}" for name, kind in CLASSES.items())
     parser = argparse.ArgumentParser(
         prog=PROGRAM, description="向运行中的节点施加负载并测量。 Puts load on a running node and measures."
     )
     add = parser.add_argument
-    add("--ready", type=Path, default=Path(".idnode/ready.json"), help="就绪文件 what idnode up wrote (%(default)s)")
+    add(
+        "--ready",
+        type=Path,
+        default=READY,
+        help="就绪文件；没有时自己启动一个节点 what idnode up wrote; without it, a node of its own (%(default)s)",
+    )
     add("--url", help="节点地址，代替--ready the node, instead of --ready: http://host:port")
     add("--username", help="登录名（与--url合用） who signs in, with --url")
     add("--password", help="口令，或环境变量IDNODE_PASSWORD the password, or the variable IDNODE_PASSWORD")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from loadtest.settings import NUMBERS, SettingsError, parse
+from loadtest.settings import NUMBERS, SettingsError, nameless, parse
 from loadtest.target import Address, TargetError, from_ready
 
 READY = {
@@ -30,6 +30,19 @@ def test_ready_json_says_where_the_node_is(ready: str) -> None:
     assert target.operator == Address("127.0.0.1", 9600)
     assert (target.username, target.password) == ("admin", "p")
     assert target.prefixes == ("88.999.1001", "88.999.2001")
+
+
+def test_a_node_of_its_own_is_wanted_when_none_is_named(
+    ready: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert nameless([])
+    assert nameless(["--rate", "5"])
+    assert not nameless(["--ready", ready])
+    assert not nameless(["--url", "http://127.0.0.1:1"])
+    (tmp_path / ".idnode").mkdir()
+    (tmp_path / ".idnode" / "ready.json").write_text("{}")
+    assert not nameless([])
 
 
 def test_the_defaults_are_a_whole_command(ready: str) -> None:
