@@ -16,13 +16,8 @@ import structlog
 from node import clock
 from node.config import Config
 from node.process import Place, order
+from node.supervisor import RESTART_SECONDS, STOP_SECONDS, YOUNG_SECONDS
 
-PAUSES: Final = (0.0, 0.5, 1.0, 2.0, 5.0)
-"""Seconds before a process that died young is started again; the last one repeats."""
-YOUNG_SECONDS: Final = 10.0
-"""One that lived longer starts again without a pause."""
-STOP_SECONDS: Final = 15.0
-"""One that has not ended by then is killed."""
 LOOK_SECONDS: Final = 0.05
 """Pause between two questions whether it is ready."""
 ANSWER_SECONDS: Final = 5.0
@@ -44,7 +39,7 @@ class Keeper:
         young = 0
         try:
             while True:
-                await asyncio.sleep(PAUSES[min(young, len(PAUSES) - 1)])
+                await asyncio.sleep(RESTART_SECONDS[min(young, len(RESTART_SECONDS) - 1)])
                 born = clock.monotonic()
                 try:
                     await self._start()

@@ -39,7 +39,7 @@ async def test_one_that_cannot_be_started_is_tried_again(empty_database: str, mo
         raise OSError("no more processes")
 
     monkeypatch.setattr(keeper.asyncio, "create_subprocess_exec", no_process)
-    monkeypatch.setattr(keeper, "PAUSES", (0.0,))
+    monkeypatch.setattr(keeper, "RESTART_SECONDS", (0.0,))
     config = Config(database_url=empty_database, toplevel_port=free_port())
     with server.listening(config) as sock:
         keeping = asyncio.create_task(Keeper(config, sock).run())
