@@ -5,27 +5,34 @@ accept, with the same body: tests/registry/test_form.py compares the two. Rules 
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Final, overload
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final, NamedTuple, overload
 
 from proto.value import Value
 
 if TYPE_CHECKING:
     from registry.template import Item
 
-Text = tuple[int, str, str]
-"""Index, type and text of a value, within the bounds a `Value` has."""
+Shape = tuple[tuple[int, ...], tuple[str, ...]]
+"""Indexes and types of values, in order: nearly all rows of a batch share one."""
+SHAPES_MOST: Final = 256
+"""Shapes a form, or a face, remembers before it begins anew: the templates of a busy enterprise have some dozen."""
 
 
 class Texts(Sequence[Value]):
-    """Values of which only index, type and text are said; a `Value` is made of one when somebody looks at it."""
+    """Values of which only index, type and text are said, each within the bounds a `Value` has.
 
-    __slots__ = ("given",)
+    A `Value` is made of one when somebody looks at it.
+    """
 
-    def __init__(self, given: Sequence[Text]) -> None:
-        self.given: Final = given
+    __slots__ = ("shape", "texts")
+
+    def __init__(self, shape: Shape, texts: Sequence[str]) -> None:
+        self.shape: Final = shape
+        self.texts: Final = texts
 
     def __len__(self) -> int:
-        return len(self.given)
+        return len(self.texts)
 
     @overload
     def __getitem__(self, at: int) -> Value: ...
@@ -35,7 +42,7 @@ class Texts(Sequence[Value]):
         return tuple(self)[at]
 
     def __iter__(self) -> Iterator[Value]:
-        return (Value(index, type_, text.encode()) for index, type_, text in self.given)
+        return (Value(index, type_, text.encode()) for index, type_, text in zip(*self.shape, self.texts, strict=True))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sequence) and tuple(self) == tuple(other)
@@ -44,37 +51,55 @@ class Texts(Sequence[Value]):
         return hash(tuple(self))
 
     def __repr__(self) -> str:
-        return f"Texts({self.given!r})"
+        return f"Texts({self.shape!r}, {self.texts!r})"
+
+
+class Plan(NamedTuple):
+    """What a form says of a shape: for each text its bounds and, where it must be a number, the item; and which texts
+    must not be empty.
+    """
+
+    checks: "tuple[tuple[int, int, Item | None], ...]"
+    required: tuple[int, ...]
 
 
 class Form:
-    """A template's items, compiled: what each index takes."""
+    """A template's items, compiled: what each shape takes."""
 
-    __slots__ = ("_items", "_required")
+    __slots__ = ("_items", "_plans", "_required")
 
     def __init__(self, items: "Iterable[Item]") -> None:
-        enabled = [item for item in items if item.enabled]
-        self._items = {
-            item.index: (item.name, item.least, item.most, item.required, item if item.numeric else None)
-            for item in enabled
-        }
-        self._required = sum(item.required for item in enabled)
+        self._items = {item.index: item for item in items if item.enabled}
+        self._required = {item.index for item in self._items.values() if item.required}
+        self._plans: dict[Shape, Plan | None] = {}
 
-    def read(self, texts: Texts) -> list[tuple[int, bytes]] | None:
-        """Index and data of each value of a new record; None unless all are as the template says, indexes ascending."""
-        items, before, required = self._items, 0, 0
-        read = []
-        for index, type_, text in texts.given:
-            item = items.get(index)
-            if item is None or index <= before:
+    def read(self, given: Texts) -> list[bytes] | None:
+        """The data of each value of a new record; None unless all are as the template says, indexes ascending."""
+        shape, texts = given.shape, given.texts
+        plan = self._plans[shape] if shape in self._plans else self._planned(shape)
+        if plan is None:
+            return None
+        for (least, most, number), text in zip(plan.checks, texts, strict=True):
+            if not least <= len(text) <= most or (number is not None and text and not number.takes_number(text)):
                 return None
-            name, least, most, needed, number = item
-            if type_ != name or not least <= len(text) <= most:
-                return None
-            if number is not None and text and not number.takes_number(text):
-                return None
-            if needed and text:
-                required += 1
-            before = index
-            read.append((index, text.encode()))
-        return read if required == self._required else None
+        if not all([texts[at] for at in plan.required]):
+            return None
+        return [text.encode() for text in texts]
+
+    def _planned(self, shape: Shape) -> Plan | None:
+        if len(self._plans) >= SHAPES_MOST:
+            self._plans.clear()
+        plan = self._plans[shape] = self._compiled(*shape)
+        return plan
+
+    def _compiled(self, indexes: tuple[int, ...], types: tuple[str, ...]) -> Plan | None:
+        ascending = all(before < after for before, after in pairwise(indexes))
+        if not ascending or not self._required <= set(indexes) or not set(indexes) <= self._items.keys():
+            return None
+        items = [self._items[index] for index in indexes]
+        if any(item.name != type_ for item, type_ in zip(items, types, strict=True)):
+            return None
+        return Plan(
+            tuple((item.least, item.most, item if item.numeric else None) for item in items),
+            tuple(at for at, item in enumerate(items) if item.required),
+        )

@@ -151,30 +151,30 @@ def _list(values: Sequence[Value], names: Mapping[int, str], updated: int) -> by
     return b"".join(parts)
 
 
-def pack_plain(values: Sequence[tuple[int, bytes]]) -> bytes:
+def pack_plain(indexes: Sequence[int], data: Sequence[bytes]) -> bytes:
     """What `pack` makes of new values that have an index (ascending and distinct) and data, and else what is usual."""
-    row = bool(values) and values[0][0] >= ITEM_INDEX_FIRST and values[-1][0] <= ITEM_INDEX_FIRST + 2 * len(values)
-    return _plain_row(values) if row else _plain_list(values)
+    row = bool(data) and indexes[0] >= ITEM_INDEX_FIRST and indexes[-1] <= ITEM_INDEX_FIRST + 2 * len(data)
+    return _plain_row(indexes, data) if row else _plain_list(indexes, data)
 
 
-def _plain_row(values: Sequence[tuple[int, bytes]]) -> bytes:
+def _plain_row(indexes: Sequence[int], data: Sequence[bytes]) -> bytes:
     """`_row` of values without ages."""
     parts = [bytes((_ROW,))]
     due = ITEM_INDEX_FIRST
-    for index, data in values:
+    for index, octets in zip(indexes, data, strict=True):
         if index != due:
             parts.append(bytes(index - due))
         due = index + 1
-        parts += (_number(len(data) + 1), data)
+        parts += (_number(len(octets) + 1), octets)
     return b"".join(parts)
 
 
-def _plain_list(values: Sequence[tuple[int, bytes]]) -> bytes:
+def _plain_list(indexes: Sequence[int], data: Sequence[bytes]) -> bytes:
     """`_list` of values without extensions."""
     parts: list[bytes] = []
     before = 0
-    for index, data in values:
-        parts += (_number((index - before) << 1), _number(len(data)), data)
+    for index, octets in zip(indexes, data, strict=True):
+        parts += (_number((index - before) << 1), _number(len(octets)), octets)
         before = index
     return b"".join(parts)
 

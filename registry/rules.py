@@ -200,7 +200,8 @@ def _judge_values(record: Record | None, request: Request, template: Template, n
     if record is None and isinstance(request.values, Texts):
         read = template.form.read(request.values)
         if read is not None:
-            return Accepted(Kind.CREATED, Record(1, True, template.number, now, request.values), pack_plain(read))
+            body = pack_plain(request.values.shape[0], read)
+            return Accepted(Kind.CREATED, Record(1, True, template.number, now, request.values), body)
     seen: set[int] = set()
     for value in request.values:
         problem = _check(value, template.by_index.get(value.index), seen)

@@ -148,6 +148,8 @@ def _tail(reading: Reading, template: str) -> bytes:
 
 
 def _rehearse(reading: Reading, attributes: tuple[Attribute, ...]) -> str:
+    if not attributes:
+        return ""
     texts = dict(reading.values)
     for attribute in attributes:
         length = len(texts.get(attribute, ""))

@@ -14,7 +14,7 @@ from proto.errors import ProtoError
 from proto.identifier import Identifier
 from proto.limits import DATA_OCTETS, INDEX_LAST, TYPE_CHARACTERS
 from proto.value import Value
-from registry.form import Texts
+from registry.form import SHAPES_MOST, Shape, Texts
 from registry.rules import Operation, Request
 
 BATCH_MOST: Final = 2000
@@ -163,8 +163,20 @@ def request(operation: Operation, body: bytes | msgspec.Raw) -> Request:
         plain = _plain(body)
     except UNREADABLE:
         return _tolerated(operation, body)
-    texts = Texts([(value.index, value.type, value.data.value) for value in plain.value])
+    values = plain.value
+    shape = _shape((tuple([value.index for value in values]), tuple([value.type for value in values])))
+    texts = Texts(shape, [value.data.value for value in values])
     return Request(operation, identifier(plain.handle), plain.template_version, texts)
+
+
+_shapes: Final[dict[Shape, Shape]] = {}
+
+
+def _shape(read: Shape) -> Shape:
+    """`read`, or its equal of an earlier row: rows that wait in a batch then hold their texts and little else."""
+    if len(_shapes) >= SHAPES_MOST:
+        _shapes.clear()
+    return _shapes.setdefault(read, read)
 
 
 def _tolerated(operation: Operation, body: bytes | msgspec.Raw) -> Request:

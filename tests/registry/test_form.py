@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from proto.value import Value
 from registry.account import Account
-from registry.form import Form, Texts
+from registry.form import SHAPES_MOST, Form, Texts
 from registry.prefix import PrefixState, RegisteredPrefix
 from registry.record import Record, pack
 from registry.rules import Accepted, Refused, Request, judge
@@ -33,6 +33,11 @@ def template(*items: Item) -> Template:
 BAG = template()
 
 
+def texts_of(values: list[tuple[int, str, str]]) -> Texts:
+    indexes, types, texts = zip(*values, strict=True) if values else ((), (), ())
+    return Texts((indexes, types), texts)
+
+
 def judged(values, wanted: Template = BAG, record: Record | None = None):
     return judge(record, Request("create", identifier("A"), "bag", values), WHO, OURS, wanted, NOW)
 
@@ -56,7 +61,7 @@ likely = st.tuples(st.sampled_from(["包包", "挎包包", "", "包"]), st.sampl
 
 @given(texts | likely)
 def test_with_and_without_a_form_a_row_is_judged_alike(given_texts: list[tuple[int, str, str]]) -> None:
-    mine, theirs = judged(Texts(given_texts)), judged(tuple(Texts(given_texts)))
+    mine, theirs = judged(texts_of(given_texts)), judged(tuple(texts_of(given_texts)))
     if isinstance(theirs, Refused):
         assert mine == theirs
         return
@@ -74,9 +79,9 @@ def test_with_and_without_a_form_a_row_is_judged_alike(given_texts: list[tuple[i
 
 
 def test_the_everyday_row_is_taken() -> None:
-    read = BAG.form.read(Texts([(2000, "productName", "包包"), (2001, "weight", "5"), (2300, "note", "n")]))
-    assert read == [(2000, "包包".encode()), (2001, b"5"), (2300, b"n")]
-    accepted = judged(Texts([(2000, "productName", "包包")]))
+    read = BAG.form.read(texts_of([(2000, "productName", "包包"), (2001, "weight", "5"), (2300, "note", "n")]))
+    assert read == ["包包".encode(), b"5", b"n"]
+    accepted = judged(texts_of([(2000, "productName", "包包")]))
     assert isinstance(accepted, Accepted)
     assert accepted.body == pack((Value(2000, "productName", "包包".encode(), timestamp=NOW),), NAMES, NOW)
 
@@ -94,13 +99,13 @@ def test_what_a_form_does_not_take_is_left_to_judge() -> None:
         [(2000, "productName", "包")],
         [(2000, "productName", "包" * 7)],
     ):
-        assert BAG.form.read(Texts(left)) is None
-    assert Form(()).read(Texts([])) == []
+        assert BAG.form.read(texts_of(left)) is None
+    assert Form(()).read(texts_of([])) == []
 
 
 def test_a_revived_or_updated_record_is_judged_value_by_value() -> None:
     gone = Record(4, False, 7, NOW - 9, ())
-    accepted = judged(Texts([(2000, "productName", "包包")]), record=gone)
+    accepted = judged(texts_of([(2000, "productName", "包包")]), record=gone)
     assert isinstance(accepted, Accepted)
     assert (accepted.body, accepted.record.version) == (None, 5)
     assert accepted.record.values == (Value(2000, "productName", "包包".encode(), timestamp=NOW),)
@@ -109,12 +114,12 @@ def test_a_revived_or_updated_record_is_judged_value_by_value() -> None:
 def test_a_template_that_changed_has_another_form() -> None:
     first = template(Item(2000, "productName", "产品名称"))
     second = replace(first, items=(Item(2000, "name", "名称"),))
-    assert first.form.read(Texts([(2000, "productName", "x")])) == [(2000, b"x")]
-    assert second.form.read(Texts([(2000, "productName", "x")])) is None
+    assert first.form.read(texts_of([(2000, "productName", "x")])) == [b"x"]
+    assert second.form.read(texts_of([(2000, "productName", "x")])) is None
 
 
 def test_texts_are_the_values_they_say() -> None:
-    said = Texts([(2000, "a", "甲"), (2001, "b", "")])
+    said = texts_of([(2000, "a", "甲"), (2001, "b", "")])
     values = (Value(2000, "a", "甲".encode()), Value(2001, "b", b""))
     assert said == values
     assert values == said
@@ -122,4 +127,11 @@ def test_texts_are_the_values_they_say() -> None:
     assert (len(said), said[1], said[:1]) == (2, values[1], values[:1])
     assert hash(said) == hash(values)
     assert said != values[:1]
-    assert repr(said) == "Texts([(2000, 'a', '甲'), (2001, 'b', '')])"
+    assert repr(said) == "Texts(((2000, 2001), ('a', 'b')), ('甲', ''))"
+
+
+def test_only_so_many_shapes_are_remembered() -> None:
+    form = Form(Item(2000 + n, f"item{n}", "项") for n in range(SHAPES_MOST + 9))
+    for n in range(SHAPES_MOST + 9):
+        assert form.read(texts_of([(2000 + n, f"item{n}", "x")])) == [b"x"]
+        assert len(form._plans) <= SHAPES_MOST

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from node.listen import snms_words
 from node.listen.snms_words import BATCH_MOST, SnmsError
 from proto.value import Value
+from registry.form import SHAPES_MOST
 
 HANDLE = "88.999.1001/BAG-1"
 VALUE: dict[str, Any] = {"index": 2000, "type": "styleNo", "data": {"format": "string", "value": "S1"}}
@@ -262,3 +263,9 @@ def test_the_plain_decoder_reads_what_the_tolerant_one_reads(row: dict[str, Any]
 def test_the_usual_row_needs_no_tolerance(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(snms_words, "_tolerated")
     assert snms_words.request("create", body()).values == (Value(2000, "styleNo", b"S1"),)
+
+
+def test_only_so_many_shapes_are_remembered() -> None:
+    for index in range(1, 2 * SHAPES_MOST):
+        assert snms_words.request("create", valued(index=index)).values[0].index == index
+        assert len(snms_words._shapes) <= SHAPES_MOST
