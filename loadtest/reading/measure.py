@@ -31,7 +31,9 @@ LOOKED_AT: Final = 200
 """Answers of a scenario that are looked at before it is measured: is each what it must be, and how long are they?"""
 WARM_SECONDS: Final = 1
 """Seconds of a run that does not count."""
-WARM_RUNS: Final = 6
+WARM_EACH: Final = 3
+"""Uncounted requests for each identifier beyond which nothing becomes warmer."""
+WARM_RUNS: Final = 10
 """Most of them: a server so slow that it has not answered what it should by then is measured as it is."""
 CONNECTIONS: Final = 64
 ABSENT_OFF: Final = 0.005
@@ -163,10 +165,11 @@ class _Server:
 
     async def warmed(self) -> None:
         """Asks as much as shall not count."""
+        enough = min(self.asked.scenario.warm, WARM_EACH * self.asked.measure.population.size)
         count = 0
         for _ in range(WARM_RUNS):
             count += (await self.run(WARM_SECONDS)).counted.requests
-            if count >= self.asked.scenario.warm:
+            if count >= enough:
                 return
 
     async def run(self, seconds: int) -> Side:

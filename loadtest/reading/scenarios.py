@@ -31,7 +31,7 @@ class Scenario:
     """One comparison: the node's `workers` and settings (`variables`), and what is asked.
 
     `bar` is the ratio to nginx that is promised, `reach` the one that is striven for, None without one. `listed`
-    requests are drawn and then begin anew; `warm` are asked before anything counts. A client lets its connection go
+    requests are drawn and then begin anew; `warm` are asked before anything counts, or as many as are three for each identifier. A client lets its connection go
     after `kept` requests (0: never). `open` adds the latency at half of the rate, by open arrivals.
     """
 
@@ -109,7 +109,7 @@ def _mixed(population: Population, random: Random) -> Iterator[Line]:
 
 
 def _mix(zh: str, en: str, bar: float | None, reach: float | None, workers: int) -> Scenario:
-    return Scenario(zh, en, bar, reach, _mixed, LISTED, 5000, workers, {}, HEADS, KEPT, open=workers == 1)
+    return Scenario(zh, en, bar, reach, _mixed, LISTED, 30_000, workers, {}, HEADS, KEPT, open=workers == 1)
 
 
 _COLD: Final = {"IDNODE_HOT_ENTRIES": "0"}
