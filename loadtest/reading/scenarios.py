@@ -31,8 +31,9 @@ class Scenario:
     """One comparison: the node's `workers` and settings (`variables`), and what is asked.
 
     `bar` is the ratio to nginx that is promised, `reach` the one that is striven for, None without one. `listed`
-    requests are drawn and then begin anew; `warm` are asked before anything counts, or as many as are three for each identifier. A client lets its connection go
-    after `kept` requests (0: never). `open` adds the latency at half of the rate, by open arrivals.
+    requests are drawn and then begin anew; `warm` are asked before anything counts, or three for each identifier. A
+    client lets its connection go after `kept` requests (0: never). `open` adds the latency at half of the rate, by open
+    arrivals.
     """
 
     zh: str

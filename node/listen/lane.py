@@ -48,8 +48,9 @@ in the path or in JSON."""
 _HEADER: Final = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+): ?([!-~](?:[ -~]*[!-~])?)?\r\n")
 _FRAMING: Final = frozenset({b"content-length", b"transfer-encoding", b"trailer", b"te", b"expect", b"upgrade"})
 """Headers that say where a request ends, or what becomes of the connection after it."""
-_MEANT: Final = frozenset({b"connection", b"if-none-match", b"cdn-loop"})
-"""Headers by which the road answers otherwise."""
+_MEANT: Final = {b"connection": b"keep-alive", b"if-none-match": None, b"cdn-loop": None}
+"""Headers by which the road answers otherwise, but for the value by which it does not: many clients say what HTTP/1.1
+does anyway (RFC 9112 section 9.3)."""
 
 _OPEN: Final = (
     b"Date: %b\r\nServer: idnode\r\nAccess-Control-Allow-Origin: *\r\n"
@@ -83,8 +84,9 @@ class Block:
             name = header[1].lower()
             if name in _FRAMING:
                 return cls(whole=False)
-            meant = meant or name in lines or name in _MEANT
-            lines[name] = header[2] or b""
+            value = header[2] or b""
+            meant = meant or name in lines or (name in _MEANT and value.lower() != _MEANT[name])
+            lines[name] = value
             at = header.end()
         forwarded = lines.get(b"x-forwarded-for")
         meant = meant or b"host" not in lines

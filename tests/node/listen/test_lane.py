@@ -214,6 +214,13 @@ def head(target: str, *lines: str, method: str = "GET", version: str = "HTTP/1.1
 # -- the plain case
 
 
+@pytest.mark.parametrize("value", ["keep-alive", "Keep-Alive", "KEEP-ALIVE", "close", "Close", "keep-alive, close"])
+async def test_what_becomes_of_the_connection_is_told_and_done_alike(value: str) -> None:
+    sent = head("/api/handles/88.999.1001/BAG-1", f"Connection: {value}")
+    answered = await alike([sent, None, sent])
+    assert answered.count(b"HTTP/1.1 ") == (1 if "close" in value.lower() else 2)
+
+
 @pytest.mark.parametrize("text", KEPT | COLD)
 async def test_every_outcome_is_answered_alike(text: str) -> None:
     target = handle_api.PATH + (text if text.isascii() else quote(text))
@@ -231,6 +238,8 @@ async def test_the_plain_case_never_becomes_a_request(text: str) -> None:
             (),
             ("User-Agent: curl/8", "Accept: */*"),
             ("Accept-Encoding: gzip, br", "Authorization: Bearer a"),
+            ("Connection: keep-alive",),
+            ("connection:Keep-Alive", "Accept: */*"),
         ):
             answered, closed = await said(fast, [head(handle_api.PATH + text, *lines), None] * 3)
             assert (answered.count(b"HTTP/1.1 "), closed) == (3, False)
@@ -244,6 +253,8 @@ OTHERS = [
     head("/api/handles/88.999.1001/BAG-1", 'If-None-Match: "7.11.11"'),
     head("/api/handles/88.999.1001/BAG-1", "If-None-Match: *"),
     head("/api/handles/88.999.1001/BAG-1", "CDN-Loop: 88.997"),
+    head("/api/handles/88.999.1001/BAG-1", "Connection: keep-alive, x"),
+    head("/api/handles/88.999.1001/BAG-1", "Connection: keep-alive", "Connection: keep-alive"),
     head("/api/handles/88.999.1001/BAG-1", "Accept: a", "Accept: b"),
     head("/api/handles/88.999.1001/%42AG-1"),
     head("/api/handles/88.999.1001/" + "x" * 250),
