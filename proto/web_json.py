@@ -7,6 +7,7 @@ import base64
 import re
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any, Final
 
@@ -142,9 +143,15 @@ _SPECIAL: Final = {
 } | dict.fromkeys(("HS_SITE", "HS_SITE.6", "HS_SITE.PREFIX", "HS_NA_DELEGATE"), _site_to_json)
 
 
+@lru_cache(maxsize=1024)
+def _day(days: int) -> str:
+    return datetime.fromtimestamp(days * 86_400, UTC).strftime("%Y-%m-%d")
+
+
 def moment(seconds: int) -> str:
     """Seconds since 1970 as `2026-11-22T06:55:54Z`."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    days, rest = divmod(seconds, 86_400)
+    return f"{_day(days)}T{rest // 3600:02}:{rest // 60 % 60:02}:{rest % 60:02}Z"
 
 
 def value_to_json(value: Value) -> dict[str, Any]:
@@ -163,6 +170,28 @@ def value_to_json(value: Value) -> dict[str, Any]:
 def array(values: tuple[Value, ...]) -> bytes:
     """`values` as the array an answer shows: the part that is the same however the identifier was spelt."""
     return _encode([value_to_json(v) for v in values])
+
+
+def opening(index: int, type_: str) -> bytes | None:
+    """What stands before the `text` of a value; None for types that are shown in a form of their own."""
+    if fold(type_) in _SPECIAL:
+        return None
+    return b'{"index":%d,"type":%b,"data":{"format":"string","value":' % (index, _encode(type_))
+
+
+def text(data: bytes) -> bytes | None:
+    """`data` as JSON has it if that is plain, printable text; None for what must be looked at."""
+    try:
+        read = data.decode()
+    except UnicodeDecodeError:
+        return None
+    return _encode(read) if read.isprintable() else None
+
+
+def closing(timestamp: int) -> bytes:
+    """What stands behind the `text` of a value with the usual TTL and permissions."""
+    said = b',"timestamp":"%b"' % moment(timestamp).encode() if timestamp else b""
+    return b'},"ttl":%d%b}' % (TTL_DEFAULT, said)
 
 
 def found(handle: str, shown: bytes) -> bytes:

@@ -1,6 +1,6 @@
 """`Record`: what an identifier stands for at one version, and the compact form it is kept in. Pure.
 
-The compact form is read and written here only; every face renders from `Record.values`.
+The compact form is read and written here only; faces render from `Record.values`, the commonest one from `plain`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -215,13 +215,21 @@ def unpack(body: bytes, names: Mapping[int, str], updated: int) -> tuple[Value, 
     times = [updated]
     if reader.octet() == _ROW_OF_AGES:
         times += [updated - reader.number() for _ in range(reader.number())]
-    return _unpacked_row(body, reader.at, names, times)
+    cells = _cells(body, reader.at, len(times))
+    return tuple([Value(index, names[index], data, TTL_DEFAULT, times[which]) for index, data, which in cells])
 
 
-def _unpacked_row(body: bytes, at: int, names: Mapping[int, str], times: list[int]) -> tuple[Value, ...]:
-    """The values of a row from `at` on. Every cold answer comes through here: no call for an octet."""
-    values = []
-    radix, updated = len(times), times[0]
+def plain(body: bytes) -> list[tuple[int, bytes, int]] | None:
+    """Index and data (and 0) of each value kept in `body` if it is a row without ages, all else being usual: else None.
+
+    Every cold answer comes through here.
+    """
+    return _cells(body, 1, 1) if body and body[0] == _ROW else None
+
+
+def _cells(body: bytes, at: int, radix: int) -> list[tuple[int, bytes, int]]:
+    """What a row holds from `at` on: index, data, and which of `radix` times. No call for an octet."""
+    cells = []
     index, end = ITEM_INDEX_FIRST, len(body)
     while at < end:
         length = body[at]
@@ -236,16 +244,16 @@ def _unpacked_row(body: bytes, at: int, names: Mapping[int, str], times: list[in
             length |= body[at] << shift
             at += 1
         if length:
-            timestamp = updated
+            which = 0
             if radix == 1:
                 length -= 1
             else:
                 length, which = divmod(length - 1, radix)
-                timestamp = times[which]
-            values.append(Value(index, names[index], body[at : at + length], TTL_DEFAULT, timestamp))
+            begin = at
             at += length
+            cells.append((index, body[begin:at], which))
         index += 1
-    return tuple(values)
+    return cells
 
 
 def _unpacked_list(reader: _Unpacker, names: Mapping[int, str], updated: int) -> tuple[Value, ...]:

@@ -6,11 +6,11 @@ from typing import Final
 from node.gather import Gatherer
 from node.resolve.answer import Answer, Outcome, Question, Then
 from proto.value import TEMPLATE_ID_INDEX, TEMPLATE_INDEX, Value
-from proto.web_json import array
-from registry.lookup import Lookup
+from proto.web_json import array, closing, opening, text
+from registry.lookup import TEMPLATES_MOST, Lookup
 from registry.postgres.records import Stored
 from registry.prefix import PrefixState
-from registry.record import Record
+from registry.record import Record, plain
 from registry.template import Template
 
 QUERY_MOST: Final = 500
@@ -35,12 +35,39 @@ def public_values(record: Record, template: Template | None) -> tuple[Value, ...
     )
 
 
+class Face:
+    """How records of a template are shown to everybody: what all of them have in common, put together once."""
+
+    def __init__(self, template: Template) -> None:
+        self.template = template
+        self._openings = {i.index: opening(i.index, i.name) for i in template.items if i.access == "public"}
+        front = {TEMPLATE_ID_INDEX: ("TEMPLATE_ID", template.handle), TEMPLATE_INDEX: ("TEMPLATE", template.version)}
+        self._front = [_part(opening(n, type_), data.encode()) for n, (type_, data) in front.items()]
+
+    def shown(self, stored: Stored) -> bytes | None:
+        """The `array` of the public values; None if the record has something out of the common."""
+        cells = plain(stored.body)
+        if cells is None:
+            return None
+        openings = self._openings
+        parts = self._front + [_part(openings[index], data) for index, data, _ in cells if index in openings]
+        end = closing(stored.updated)
+        common = [part for part in parts if part is not None]
+        return b"[" + (end + b",").join(common) + end + b"]" if len(common) == len(parts) else None
+
+
+def _part(before: bytes | None, data: bytes) -> bytes | None:
+    said = text(data)
+    return None if before is None or said is None else before + said
+
+
 class Own:
     """Answers from the registry. Tells UnavailableError or BusyError."""
 
     def __init__(self, lookup: Lookup) -> None:
         self._lookup = lookup
         self._gather = Gatherer(self._many, lambda q: q.identifier.key, size=QUERY_MOST, lanes=2, most=WAITING_MOST)
+        self._faces: dict[int, Face] = {}
 
     def ask(self, question: Question, then: Then) -> None:
         """Tells `then` what PostgreSQL says, read after it was asked."""
@@ -48,23 +75,31 @@ class Own:
 
     async def _many(self, questions: Sequence[Question]) -> list[Answer]:
         found = await self._lookup.look([q.identifier for q in questions])
-        return [await self._answer(stored) for stored in found]
+        return [_unfound(stored) or await self._found(stored) for stored in found]
 
-    async def _answer(self, stored: Stored) -> Answer:
-        if not stored.prefix:
-            return Answer(Outcome.FOREIGN, 0, 0, stored.epoch)
-        if not PrefixState(stored.state).open:
-            return Answer(Outcome.STOPPED, stored.version, stored.prefix, stored.epoch)
-        if not stored.live:
-            outcome = Outcome.GONE if stored.version else Outcome.ABSENT
-            return Answer(outcome, stored.version, stored.prefix, stored.epoch)
-        record, template = await self._lookup.record(stored)
-        return Answer(
-            Outcome.FOUND,
-            stored.version,
-            stored.prefix,
-            stored.epoch,
-            stored.template,
-            template.epoch if template else 0,
-            array(public_values(record, template)),
-        )
+    async def _found(self, stored: Stored) -> Answer:
+        template = await self._lookup.template(stored.template, stored.template_epoch) if stored.template else None
+        shown = self._face(template).shown(stored) if template else None
+        if shown is None:
+            shown = array(public_values(*await self._lookup.record(stored)))
+        epoch = template.epoch if template else 0
+        return Answer(Outcome.FOUND, stored.version, stored.prefix, stored.epoch, stored.template, epoch, shown)
+
+    def _face(self, template: Template) -> Face:
+        face = self._faces.get(template.number)
+        if face is None or face.template is not template:
+            if len(self._faces) >= TEMPLATES_MOST:
+                self._faces.clear()
+            face = self._faces[template.number] = Face(template)
+        return face
+
+
+def _unfound(stored: Stored) -> Answer | None:
+    if not stored.prefix:
+        return Answer(Outcome.FOREIGN, 0, 0, stored.epoch)
+    if not PrefixState(stored.state).open:
+        return Answer(Outcome.STOPPED, stored.version, stored.prefix, stored.epoch)
+    if not stored.live:
+        outcome = Outcome.GONE if stored.version else Outcome.ABSENT
+        return Answer(outcome, stored.version, stored.prefix, stored.epoch)
+    return None

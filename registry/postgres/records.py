@@ -9,8 +9,7 @@ from registry.postgres.connection import Connection
 Row = Any
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(NamedTuple):
     """What stands behind one identifier, as one snapshot saw it.
 
     `prefix` 0: not ours; `epoch` is the catalogue's number then, else the prefix's. `version` 0: never registered.
@@ -44,7 +43,7 @@ _LOOK: Final = """
 
 async def look(connection: Connection, prefixes: list[str], suffixes: list[str]) -> list[Stored]:
     """What stands behind each identifier (given as prefix key and suffix key), all in one snapshot, in order."""
-    return [Stored(*row) for row in await connection.fetch(_LOOK, prefixes, suffixes)]
+    return list(map(Stored._make, await connection.fetch(_LOOK, prefixes, suffixes)))
 
 
 @dataclass(frozen=True, slots=True)

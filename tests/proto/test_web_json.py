@@ -24,14 +24,17 @@ from proto.values.public_key import PublicKey
 from proto.values.site import HashOption, Interface, Protocol, Server, Site
 from proto.web_json import (
     array,
+    closing,
     failed,
     found,
     looks_binary,
     moment,
+    opening,
     pretty,
     selected,
     site_from_json,
     site_to_json,
+    text,
     value_from_json,
     value_to_json,
 )
@@ -241,6 +244,26 @@ def test_pretty_changes_the_look_only():
     laid_out = pretty(answer).decode()
     assert laid_out.startswith('{\n  "responseCode": 1,\n  "handle": "88.100.1/abc",\n  "values": [\n    {\n')
     assert json.loads(laid_out) == json.loads(answer)
+
+
+@pytest.mark.parametrize("data", ["皮具 é 𠮷", 'say "no" \\', "", "a" * 300])
+@pytest.mark.parametrize("timestamp", [0, AT])
+def test_a_value_put_together_from_its_parts_is_the_same_octet_for_octet(data: str, timestamp: int):
+    before, said = opening(2000, '款"号'), text(data.encode())
+    assert before is not None
+    assert said is not None
+    value = Value(2000, '款"号', data.encode(), timestamp=timestamp)
+    assert b"[" + before + said + closing(timestamp) + b"]" == array((value,))
+
+
+@pytest.mark.parametrize("data", [b"\xff", b"\x00", b"\x7f", "\u3000".encode()])
+def test_what_must_be_looked_at_is_no_plain_text(data: bytes):
+    assert text(data) is None
+
+
+@pytest.mark.parametrize("type_", ["HS_ADMIN", "hs_site", "HS_PUBKEY", "HS_VLIST", "HS_SITE.6"])
+def test_types_with_a_form_of_their_own_have_no_opening(type_: str):
+    assert opening(1, type_) is None
 
 
 def test_moments():

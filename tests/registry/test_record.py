@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from proto.limits import INDEX_LAST, TTL_DEFAULT
 from proto.value import PERMISSIONS_DEFAULT, Reference, Value
-from registry.record import pack, unpack
+from registry.record import pack, plain, unpack
 
 NAMES = {2000: "productName", 2001: "weight"}
 NOW = 1_795_330_554
@@ -59,6 +59,14 @@ def test_values_come_back(made: tuple[tuple[Value, ...], int]):
     values, updated = made
     assert unpack(pack(values, NAMES, updated), NAMES, updated) == values
     assert unpack(pack(values, {}, updated), {}, updated) == values
+
+
+@given(_rows())
+def test_a_row_of_one_time_can_be_read_without_its_template(made: tuple[tuple[Value, ...], dict[int, str], int]):
+    values, names, updated = made
+    body = pack(values, names, updated)
+    common = body[:1] == b"\0" and all(v.timestamp == updated for v in values)
+    assert plain(body) == ([(v.index, v.data, 0) for v in values] if common else None)
 
 
 @given(_bodies(), st.dictionaries(st.integers(3000, 3010), st.text(max_size=5), max_size=3))

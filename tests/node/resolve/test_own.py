@@ -7,17 +7,21 @@ from functools import partial
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from node.gather import answered
 from node.resolve.answer import Answer, Outcome, Question
-from node.resolve.own import Own, public_values
+from node.resolve.own import Face, Own, public_values
 from proto.identifier import Identifier
 from proto.value import ADMIN_READ, ADMIN_WRITE, Value
+from proto.web_json import array, moment
 from registry.errors import UnavailableError
+from registry.postgres.records import Stored
 from registry.prefix import PrefixState
-from registry.record import Record
+from registry.record import Record, pack
 from registry.template import Item
-from tests.fakes.small_registry import ITEMS, PREFIX, TEMPLATE, small_registry, template
+from tests.fakes.small_registry import ITEMS, NOW, PREFIX, TEMPLATE, small_registry, template
 
 
 def question(text: str) -> Question:
@@ -118,3 +122,52 @@ async def test_a_database_that_is_away_is_said(database: str) -> None:
         await registry.pool.close()
         with pytest.raises(UnavailableError):
             await ask(own, question(f"{PREFIX}/a"))
+
+
+RECORDED = Stored(1, 1, 1, 3, True, 1, 1, NOW)
+TEXTS = st.one_of(
+    st.binary(max_size=9), st.text('a7é皮𠮷"\\/\t\x00\x7f\u00ad\u2028\u3000 ', max_size=9).map(str.encode)
+)
+
+
+@given(
+    st.dictionaries(st.sampled_from([2000, 2001, 2002]), TEXTS),
+    st.sampled_from([0, 1, NOW, 2**32 - 1]),
+    st.sampled_from([Item(2001, "colour", ""), Item(2001, "HS_ADMIN", ""), Item(2001, '颜"色', "")]),
+    st.booleans(),
+)
+def test_what_is_put_together_from_parts_is_what_the_values_say(
+    texts: dict[int, bytes], updated: int, item: Item, old: bool
+) -> None:
+    kept = template(items=(ITEMS[0], item, ITEMS[2]))
+    names = {each.index: each.name for each in kept.items}
+    values = tuple(Value(n, names[n], texts[n], timestamp=updated // 2 if old else updated) for n in sorted(texts))
+    stored = RECORDED._replace(updated=updated, body=pack(values, names, updated))
+    shown = Face(kept).shown(stored)
+    assert shown in (None, array(public_values(Record(3, True, 1, updated, values), kept)))
+
+
+@pytest.mark.parametrize(
+    ("body", "shown"),
+    [
+        (pack((Value(2000, "styleNo", "款 1".encode(), timestamp=NOW),), {2000: "styleNo"}, NOW), True),
+        (pack((Value(2000, "styleNo", b"S1", timestamp=NOW - 1),), {2000: "styleNo"}, NOW), False),
+        (pack((Value(2000, "styleNo", b"S1", 60, timestamp=NOW),), {2000: "styleNo"}, NOW), False),
+        (pack((Value(2000, "styleNo", b"\xff", timestamp=NOW),), {2000: "styleNo"}, NOW), False),
+        (pack((Value(2002, "costPrice", b"\xff", timestamp=NOW),), {2002: "costPrice"}, NOW), True),
+        (b"", False),
+    ],
+)
+def test_the_everyday_record_is_put_together_from_parts(body: bytes, shown: bool) -> None:
+    assert (Face(template()).shown(RECORDED._replace(body=body)) is not None) is shown
+
+
+async def test_a_record_out_of_the_common_is_shown_all_the_same(database: str) -> None:
+    async with small_registry(database) as registry:
+        await registry.write("create", "a", styleNo="S1", colour="\x01")
+        await registry.write("create", "b", styleNo="S1")
+        await registry.write("update", "b", colour="红")
+        own = Own(registry.lookup)
+        a, b = [json.loads((await ask(own, question(f"{PREFIX}/{n}"))).shown) for n in "ab"]
+        assert a[3]["data"] == {"format": "base64", "value": "AQ=="}
+        assert [each["timestamp"] for each in b[2:]] == [moment(NOW + 2), moment(NOW + 3)]
