@@ -187,5 +187,5 @@ def _read(held: bytes | None) -> Answer | None:
         return None
     try:
         return Answer.from_octets(held[1:])
-    except (ValueError, struct.error):
+    except (KeyError, struct.error):
         return _UNREADABLE

@@ -5,10 +5,9 @@ An answer here is the anonymous, public one; who may see more asks another way.
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from hashlib import sha256
-from typing import Final, Protocol, Self
+from typing import Final, NamedTuple, Protocol, Self
 
 from proto.identifier import Identifier
 
@@ -24,6 +23,9 @@ class Outcome(IntEnum):
     UNREACHABLE = 6
 
 
+_OUTCOMES: Final = {int(outcome): outcome for outcome in Outcome}
+
+
 class Where(StrEnum):
     """Which stage answered. Says how, never what: two answers that differ in it only are equal."""
 
@@ -37,8 +39,7 @@ _HEAD: Final = struct.Struct(">QQQBIIQ")
 """Version, prefix epoch, template epoch, outcome, prefix, template, until. The version stands first: Redis reads it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What stands behind an identifier for everybody, and under which epochs that holds.
 
     `shown` is the JSON array of its public values (FOUND only). `version` 0: never registered here.
@@ -53,7 +54,16 @@ class Answer:
     template_epoch: int = 0
     shown: bytes = b""
     until: int = 0
-    where: Where = field(default=Where.OWN, compare=False)
+    where: Where = Where.OWN
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Answer) and self[:-1] == other[:-1]
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash(self[:-1])
 
     def to_octets(self) -> bytes:
         """The answer as shared caches hold it."""
@@ -62,10 +72,10 @@ class Answer:
 
     @classmethod
     def from_octets(cls, octets: bytes) -> Self:
-        """The answer a shared cache held."""
+        """The answer a shared cache held. Raises KeyError or struct.error when it is none."""
         version, epoch, template_epoch, outcome, prefix, template, until = _HEAD.unpack_from(octets)
         shown = octets[_HEAD.size :]
-        return cls(Outcome(outcome), version, prefix, epoch, template, template_epoch, shown, until, Where.CACHED)
+        return cls(_OUTCOMES[outcome], version, prefix, epoch, template, template_epoch, shown, until, Where.CACHED)
 
     @property
     def elsewhere(self) -> bool:
@@ -89,8 +99,7 @@ class Answer:
         return f'"{self.version}.{self.epoch}.{self.template_epoch}"'
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(NamedTuple):
     """One identifier asked for, with the stamp of its slot taken when it was asked.
 
     `cacheable`: the stamp was quiet and caches are trusted, so what is answered may be kept under that stamp.

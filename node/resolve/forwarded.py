@@ -7,7 +7,7 @@ an answer too. Nothing is kept here but where prefixes live; answers are kept by
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from ipaddress import ip_address
 from typing import Final
@@ -168,7 +168,7 @@ class Forwarded:
             return
         self._meter.count(metrics.FORWARDS, outcome)
         self._meter.observe(metrics.FORWARD_SECONDS, self._clock() - began)
-        then(replace(heard, epoch=epoch))
+        then(heard._replace(epoch=epoch))
 
     def _failed(self, then: Then, error: Exception) -> None:
         if isinstance(error, BusyError):
@@ -188,7 +188,7 @@ class Forwarded:
             return self._answer(outcome, FAILED_SECONDS), failure.reason
         if isinstance(reply, Told):
             found = self._answer(Outcome.FOUND, max(0, reply.until(self._now()) - self._now()))
-            return replace(found, shown=array(reply.values)), metrics.FOUND
+            return found._replace(shown=array(reply.values)), metrics.FOUND
         if isinstance(reply, Missing):
             return self._answer(Outcome.ABSENT, ABSENT_SECONDS), metrics.ABSENT
         return self._answer(Outcome.FOREIGN, ABSENT_SECONDS), metrics.FOREIGN

@@ -6,7 +6,7 @@ has what other nodes say, so that none of them can push out what lives here.
 
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Final
 from zlib import crc32
@@ -64,7 +64,7 @@ class Hot:
         self._meter = meter
         self._shelves: dict[str, OrderedDict[str, _Entry]] = {name: OrderedDict() for name in SHARES}
         self._most = {name: max(1, entries // share) if entries else 0 for name, share in SHARES.items()}
-        self._flights: dict[tuple[str, bool], _Flight] = {}
+        self._flights: dict[bool, dict[str, _Flight]] = {True: {}, False: {}}
 
     def clear(self) -> None:
         """Forgets everything."""
@@ -113,9 +113,11 @@ class Hot:
             return
         if entry is not None:
             then = partial(self._or_kept, entry.answer, then)
-        if self._joinable(question) is not None:
-            then = partial(self._joined, question, then)
-        self._join(question, then)
+        flight = self._joinable(question)
+        if flight is not None:
+            flight.thens.append(partial(self._joined, question, then))
+        else:
+            self._depart(question, then)
 
     def _or_kept(self, kept: Answer, then: Then, answer: Answer | Exception) -> None:
         """A kept answer past its time is better than none."""
@@ -123,33 +125,33 @@ class Hot:
         then(kept if failed and kept.life(self._seconds, self._now()) else answer)
 
     def _joined(self, question: Question, then: Then, answer: Answer | Exception) -> None:
+        """What all get who ask the same at this moment."""
         if isinstance(answer, Exception) or self._current(answer):
             then(answer)
-        else:
-            # Read before a change of its prefix that is known by now: the next flight began after that.
-            self._join(question, then)
-
-    def _join(self, question: Question, then: Then) -> None:
-        """Waits for the answer all get who ask the same at this moment."""
+            return
+        # Read before a change of its prefix that is known by now: the next flight began after that.
         flight = self._joinable(question)
         if flight is not None:
             flight.thens.append(then)
-            return
-        flight = self._flights[question.identifier.key, question.onward] = _Flight(question, [then])
-        self._next.ask(question, partial(self._landed, flight))
+        else:
+            self._depart(question, then)
 
     def _joinable(self, question: Question) -> _Flight | None:
         """The flight under way, unless it may have read what was there before a change that is answered by now."""
-        flight = self._flights.get((question.identifier.key, question.onward))
+        flight = self._flights[question.onward].get(question.identifier.key)
         if flight is None or flight.question.stamp != question.stamp or flight.question.state != question.state:
             return None
         return flight
 
+    def _depart(self, question: Question, then: Then) -> None:
+        flight = self._flights[question.onward][question.identifier.key] = _Flight(question, [then])
+        self._next.ask(question, partial(self._landed, flight))
+
     def _landed(self, flight: _Flight, answer: Answer | Exception) -> None:
         question = flight.question
-        key = question.identifier.key, question.onward
-        if self._flights.get(key) is flight:
-            del self._flights[key]
+        flights, key = self._flights[question.onward], question.identifier.key
+        if flights.get(key) is flight:
+            del flights[key]
         if isinstance(answer, Answer):
             self._keep(question, answer)
         tell(flight.thens, answer)
@@ -174,7 +176,7 @@ class Hot:
     def _keep(self, question: Question, answer: Answer) -> None:
         life = answer.life(self._seconds, self._now())
         if life and self._most["found"] and len(answer.shown) <= SHOWN_MOST and self._may_keep(question, answer):
-            kept = replace(answer, where=Where.HOT)  # once here, so that a hit says so at no cost
+            kept = answer._replace(where=Where.HOT)  # once here, so that a hit says so at no cost
             self._shelve(question.identifier.key, _Entry(kept, question.stamp, self._clock() + life))
 
     def _may_keep(self, question: Question, answer: Answer) -> bool:

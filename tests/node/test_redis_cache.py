@@ -4,7 +4,6 @@ import asyncio
 import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -88,7 +87,7 @@ async def test_many_keys_in_one_round_trip_keep_their_order(cache: RedisCache) -
 async def test_an_answer_is_held_no_longer_than_it_may_be_given(cache: RedisCache, raw: redis.asyncio.Redis) -> None:
     lives = {"short": 5, "long": 10 * SECONDS, "over": 0}
     fills = [
-        Fill(key, await lease(cache, key), replace(answer(1), until=clock.seconds() + life))
+        Fill(key, await lease(cache, key), answer(1)._replace(until=clock.seconds() + life))
         for key, life in lives.items()
     ]
     await cache.fill(fills)

@@ -1,7 +1,5 @@
 """`Answer`: what shared caches hold is read back as it was, and Redis finds the version where it looks for it."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +9,9 @@ from proto.identifier import Identifier
 
 LONG = st.integers(0, 2**64 - 1)
 WORD = st.integers(0, 2**32 - 1)
-ANSWERS = st.builds(Answer, st.sampled_from(Outcome), LONG, WORD, LONG, WORD, LONG, st.binary(max_size=300), LONG)
+SHOWN = st.binary(max_size=300)
+OWN = st.just(Where.OWN)
+ANSWERS = st.builds(Answer, st.sampled_from(Outcome), LONG, WORD, LONG, WORD, LONG, SHOWN, LONG, where=OWN)
 
 
 @given(ANSWERS)
@@ -19,6 +19,16 @@ def test_octets_are_read_back(answer: Answer) -> None:
     again = Answer.from_octets(answer.to_octets())
     assert again == answer
     assert (answer.where, again.where) == (Where.OWN, Where.CACHED)
+
+
+def test_two_that_differ_in_where_they_come_from_only_are_equal() -> None:
+    one = Answer(Outcome.FOUND, 1, 2, 3)
+    other = one._replace(where=Where.HOT)
+    assert one == other
+    assert (one != other) is False
+    assert hash(one) == hash(other)
+    assert one != one._replace(version=2)
+    assert one != tuple(one)
 
 
 @pytest.mark.parametrize(("until", "life"), [(0, 60), (99, 0), (100, 0), (101, 1), (159, 59), (160, 60), (2**63, 60)])
@@ -64,7 +74,7 @@ def test_the_tag_changes_with_version_and_epochs_only() -> None:
 def test_the_tag_of_what_another_node_said_goes_by_what_it_said() -> None:
     one, other = (Answer(Outcome.FOUND, 0, 0, 11, shown=shown) for shown in (b"[1]", b"[2]"))
     assert one.tag != other.tag
-    assert replace(one, epoch=12, until=99).tag == one.tag
+    assert one._replace(epoch=12, until=99).tag == one.tag
     assert one.tag.startswith('"')
 
 

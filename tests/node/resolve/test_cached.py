@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -122,14 +121,14 @@ async def test_redis_is_not_asked_when_it_may_not_be(world: World, why: str) -> 
 async def test_an_answer_under_an_epoch_that_is_over_is_dropped_and_fetched_anew(world: World) -> None:
     await world.ask()
     world.follower.follow(EPOCH + 1, [(PREFIX, EPOCH + 1)], [])
-    world.next.answer = replace(found(1, b"[2]"), epoch=EPOCH + 1)
+    world.next.answer = found(1, b"[2]")._replace(epoch=EPOCH + 1)
     assert (await world.ask()).shown == b"[2]"
     assert (await world.ask()).shown == b"[2]"
     assert len(world.next.asked) == 2
 
 
 async def test_an_answer_under_an_epoch_not_followed_yet_is_never_given(world: World) -> None:
-    world.next.answer = replace(found(1), epoch=EPOCH + 1)
+    world.next.answer = found(1)._replace(epoch=EPOCH + 1)
     for _ in range(3):
         await world.ask()
     assert len(world.next.asked) == 3
@@ -192,7 +191,7 @@ class Haunted:
         self.filled: list[Fill] = []
 
     async def take(self, keys: Sequence[str]) -> list[Answer]:
-        return [replace(found(1, b"[1]"), epoch=EPOCH - 1)] * len(keys)
+        return [found(1, b"[1]")._replace(epoch=EPOCH - 1)] * len(keys)
 
     retake = take
 

@@ -6,7 +6,6 @@ The next stage is a fake whose answers the test gives when it likes; the shared 
 import asyncio
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 
 import pytest
 
@@ -114,7 +113,7 @@ async def test_another_spelling_of_an_identifier_is_the_same(world: World) -> No
 @pytest.mark.parametrize("outcome", list(Outcome))
 async def test_every_outcome_is_kept(world: World, outcome: Outcome) -> None:
     prefix, epoch = (0, EPOCH) if outcome is Outcome.FOREIGN else (PREFIX, EPOCH)
-    world.next.answer = replace(found(0, b"", outcome), prefix=prefix, epoch=epoch)
+    world.next.answer = found(0, b"", outcome)._replace(prefix=prefix, epoch=epoch)
     assert await world.hot.ask(BAG) == await world.hot.ask(BAG)
     assert world.asked == 1
 
@@ -392,17 +391,17 @@ async def test_an_error_nobody_waits_for_is_not_complained_of(world: World) -> N
 
 
 async def test_who_was_asked_is_told(world: World) -> None:
-    world.next.answer = replace(found(1), where=Where.FORWARDED)
+    world.next.answer = found(1)._replace(where=Where.FORWARDED)
     assert [(await world.hot.ask(BAG)).where for _ in range(3)] == [Where.FORWARDED, Where.HOT, Where.HOT]
 
 
 async def test_an_answer_is_kept_no_longer_than_it_may_be_given(world: World) -> None:
-    world.next.answer = replace(found(1), until=int(world.now) + 5)
+    world.next.answer = found(1)._replace(until=int(world.now) + 5)
     for seconds, asked in ((0, 1), (4.9, 1), (0.2, 2), (0.0, 3)):
         world.now += seconds
         await world.hot.ask(BAG)
         assert world.asked == asked
-    world.next.answer = replace(found(1), until=int(world.now) + 10 * SECONDS)
+    world.next.answer = found(1)._replace(until=int(world.now) + 10 * SECONDS)
     await world.hot.ask(OTHER)
     world.now += SECONDS + 1
     await world.hot.ask(OTHER)
@@ -410,7 +409,7 @@ async def test_an_answer_is_kept_no_longer_than_it_may_be_given(world: World) ->
 
 
 async def test_an_answer_that_may_not_be_given_is_no_help_when_nobody_else_answers(world: World) -> None:
-    world.next.answer = replace(found(1), until=int(world.now) + 5)
+    world.next.answer = found(1)._replace(until=int(world.now) + 5)
     await world.hot.ask(BAG)
     world.now += 6
     world.next.answer = UnavailableError("away")
@@ -456,7 +455,7 @@ async def test_a_changed_epoch_of_the_prefix_ends_every_answer_under_it(world: W
     await world.hot.ask(BAG)
     await world.hot.ask(OTHER)
     world.follower.follow(EPOCH + 1, [(PREFIX, EPOCH + 1)], [])
-    world.next.answer = replace(found(1, b"", Outcome.STOPPED), epoch=EPOCH + 1)
+    world.next.answer = found(1, b"", Outcome.STOPPED)._replace(epoch=EPOCH + 1)
     assert (await world.hot.ask(BAG)).outcome is Outcome.STOPPED
     assert (await world.hot.ask(OTHER)).outcome is Outcome.STOPPED
     assert (await world.hot.ask(BAG)).outcome is Outcome.STOPPED
@@ -464,19 +463,19 @@ async def test_a_changed_epoch_of_the_prefix_ends_every_answer_under_it(world: W
 
 
 async def test_a_changed_template_ends_the_answers_made_with_it(world: World) -> None:
-    world.next.answer = replace(found(1), template=5, template_epoch=EPOCH)
+    world.next.answer = found(1)._replace(template=5, template_epoch=EPOCH)
     await world.hot.ask(BAG)
     world.next.answer = found(1)
     await world.hot.ask(OTHER)
     world.follower.follow(EPOCH + 1, [], [(5, EPOCH + 1)])
     await world.hot.ask(OTHER)
     assert world.asked == 2, "it has no template"
-    world.next.answer = replace(found(1, b"[2]"), template=5, template_epoch=EPOCH + 1)
+    world.next.answer = found(1, b"[2]")._replace(template=5, template_epoch=EPOCH + 1)
     assert (await world.hot.ask(BAG)).shown == b"[2]"
 
 
 async def test_an_answer_made_under_an_epoch_not_followed_yet_is_not_given_twice(world: World) -> None:
-    world.next.answer = replace(found(1), epoch=EPOCH + 1)
+    world.next.answer = found(1)._replace(epoch=EPOCH + 1)
     await world.hot.ask(BAG)
     await world.hot.ask(BAG)
     assert world.asked == 2
