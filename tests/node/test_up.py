@@ -32,6 +32,7 @@ from registry.registrar import Job, Registrar
 from registry.rules import Operation, Request
 from registry.steward import Steward
 from tests.fakes.small_registry import ADMIN, NOW, Deaf
+from tests.registry.world import all_at_once
 from tests.waiting import until
 
 
@@ -156,7 +157,7 @@ async def test_only_what_was_never_registered_is_missing(database: str, tmp_path
     }
     pool = await open_pool(database, size=2, name="idnode-test")
     steward, lookup = Steward(pool), Lookup(pool)
-    registrar = Registrar(pool, lookup, Deaf(), reuse_deleted=True)
+    registrar = Registrar(pool, lookup, Deaf(), all_at_once, reuse_deleted=True)
     prefix = ENTERPRISES[0].prefix
 
     async def write(operation: Operation, *texts: str) -> None:
