@@ -12,8 +12,10 @@ from typing import Any
 import asyncpg
 import pytest
 
+from node import slices
 from node.gather import BusyError
 from node.listen import snms_api
+from registry import registrar
 from registry.errors import RegistryError, UnavailableError, UnknownOutcomeError
 from registry.registrar import CONTENDED, Job, Outcome
 from registry.rules import Request
@@ -101,6 +103,37 @@ async def test_a_batch_tells_each_row_its_fate(database: str) -> None:
         status, answer = await running.call("POST", f"{DATA}/batchCreate", [row("C")])
         assert answer["data"][0]["msg"] == "标识已存在", "repeated after 504: it is there, which is success"
         assert answer["data"][0]["differs"] == []
+
+
+async def test_a_batch_is_read_and_judged_in_slices(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every slice is over after one row here: no two rows may be read, or judged, in one turn of the loop."""
+    monkeypatch.setattr(slices, "SLICE_SECONDS", 0.0)
+    monkeypatch.setattr(slices, "IDLE_SECONDS", 0.0)
+    turns = 0
+
+    def turn() -> None:
+        nonlocal turns, handle
+        turns += 1
+        handle = asyncio.get_running_loop().call_soon(turn)
+
+    def noted(module: Any, name: str) -> list[int]:
+        real, seen = getattr(module, name), []
+
+        def noting(*given: Any) -> Any:
+            seen.append(turns)
+            return real(*given)
+
+        monkeypatch.setattr(module, name, noting)
+        return seen
+
+    async with node(database) as running:
+        noting = [noted(snms_api, "_readable"), noted(registrar, "judge")]
+        handle = asyncio.get_running_loop().call_soon(turn)
+        status, answer = await running.call("POST", f"{DATA}/batchCreate", [row(f"A{n}") for n in range(50)])
+        handle.cancel()
+    assert (status, {each["msg"] for each in answer["data"]}) == (200, {"success"})
+    for seen in noting:
+        assert len(seen) == len(set(seen)) == 50
 
 
 async def test_503_is_said_only_when_nothing_was_done(database: str) -> None:

@@ -112,6 +112,28 @@ async def test_no_prefix_waits_for_another() -> None:
     await asyncio.gather(*calls)
 
 
+async def test_a_prefix_with_much_to_write_keeps_no_other_from_the_connections() -> None:
+    """The registrar here has one connection, lent in the order asked for, as a pool lends its own."""
+    connection = asyncio.Lock()
+
+    class Pooled(Registrar):
+        async def write(self, jobs: Sequence[Job], now: int) -> list[Outcome]:
+            async with connection:
+                await asyncio.sleep(0)
+                return await super().write(jobs, now)
+
+    registrar = Pooled()
+    writing = batcher(registrar)
+    much = asyncio.create_task(writing.write([job(f"{A}/{n}") for n in range(9 * GROUP_MOST)]))
+    await settle()
+    before = len(registrar.groups)
+    await writing.write([job(f"{B}/1")])
+    assert len(registrar.groups) <= before + LANES + 1
+    assert registrar.groups[-1] == [f"{B}/1"]
+    await much
+    assert len(registrar.groups) == 10
+
+
 async def test_a_group_is_no_larger_than_a_transaction_may_be() -> None:
     registrar = Registrar()
     jobs = [job(f"{A}/{n}") for n in range(GROUP_MOST + 3)]
