@@ -8,6 +8,7 @@ import asyncio
 import signal
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -44,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _options(arguments)
     try:
-        with folder() as data:
+        with _data(options.data) as data:
             told = asyncio.run(_told(options, data))
     except TROUBLES as error:
         say(str(error))
@@ -62,12 +63,21 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--only", nargs="+", choices=SCENARIOS, default=list(SCENARIOS), help="只测这些 only these scenarios")
     for name, number in NUMBERS.items():
         add_number(parser, name, number)
+    add("--data", type=Path, metavar="DIR", help="留下的数据目录 a data folder that stays, population and all")
     add("--report", type=Path, metavar="FILE", help="结果写成JSON the result as JSON")
     add("--profile", action="store_true", help="在报告旁画火焰图 flame graphs beside the report, by py-spy")
     options = parser.parse_args(arguments)
     if options.profile and not options.report:
         parser.error("--profile需要--report --profile needs --report")
     return options
+
+
+def _data(given: Path | None) -> AbstractContextManager[Path]:
+    """The data folder of the node: the given one, which stays, or one that does not."""
+    if given is None:
+        return folder()
+    given.mkdir(parents=True, exist_ok=True)
+    return nullcontext(given)
 
 
 async def _told(options: argparse.Namespace, data: Path) -> Told:

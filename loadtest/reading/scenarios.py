@@ -16,6 +16,8 @@ SHARED: Final = 10_000
 """Identifiers asked for from Redis: so many that two of 64 connections seldom ask for one at once."""
 LISTED: Final = 200_000
 """Requests drawn at random before they begin anew: some 50 MB in wrk's memory."""
+RANKS_MOST: Final = 1_000_000
+"""Identifiers the mix asks for by Zipf's law; one beyond them would come once in fourteen million requests."""
 KEPT: Final = 100
 """Requests after which a client of the mix lets its connection go."""
 MIX: Final = Mix({"warm": 93.0, "absent": 5.0, "signed": 2.0})
@@ -99,7 +101,8 @@ def _absent(population: Population, _: Random) -> Iterator[Line]:
 
 def _mixed(population: Population, random: Random) -> Iterator[Line]:
     classes = drawn(random, list(MIX.shares), list(MIX.shares.values()))
-    ranks = drawn(random, range(population.size), zipf(population.size, 1.0))
+    count = min(RANKS_MOST, population.size)
+    ranks = drawn(random, range(count), zipf(count, 1.0))
     for name in classes:
         kind = random.randrange(len(HEADS))
         if name == "absent":

@@ -1,5 +1,6 @@
 """Proves loadtest/reading: what is asked comes from the seed, wrong answers are found, the table tells what is met."""
 
+import os
 import shutil
 from collections import Counter
 from collections.abc import Callable
@@ -67,7 +68,7 @@ async def test_answers_that_are_not_what_they_must_be_are_found_out(
     program: Callable[[str], str], need: Callable[[object, str], None], tmp_path: Path
 ) -> None:
     program("wrk")
-    need(shutil.which("nginx"), "nginx")
+    need(shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin"), "nginx")
     asked = _Asked(tmp_path / "requests", SCENARIOS["hot"], [Line(0, "/a")], Measure(POPULATION, "", 1, 1, 1))
     async with nginx(10, workers=1) as standing:
         server = _Server(asked, standing.address, {"worker": standing.pid}, absent=0.0)

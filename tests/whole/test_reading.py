@@ -3,6 +3,8 @@ and what it tells of it (loadtest/telling.py). Figures are not judged: nothing i
 """
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,12 +16,15 @@ PATIENCE_SECONDS = 120.0
 SMALL = ["--pairs", "1", "--population", "1000", "--processes", "1"]
 
 
-def test_one_command_without_anything_compares(program: Callable[[str], str], tmp_path: Path) -> None:
+def test_one_command_without_anything_compares(
+    program: Callable[[str], str], need: Callable[[object, str], None], folder: Path, tmp_path: Path
+) -> None:
     program("wrk")
-    program("nginx")
-    report = tmp_path / "reading.json"
+    need(shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin"), "nginx")
+    report, data = tmp_path / "reading.json", folder / "reading"
+    words = ["--only", "mix", *SMALL, "--report", str(report), "--data", str(data)]
     done = subprocess.run(
-        [sys.executable, "-m", "loadtest", "reading", "--only", "mix", *SMALL, "--report", str(report)],
+        [sys.executable, "-m", "loadtest", "reading", *words],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -40,6 +45,7 @@ def test_one_command_without_anything_compares(program: Callable[[str], str], tm
     assert mix["open"]["wrong_examples"] == []
     assert mix["open"]["latency_ms"]["p50"] > 0
     assert not told["failed"]
+    assert (data / "credentials.json").exists()  # for a second run to go on with
     page = report.with_suffix(".html").read_text()
     for part in ("side by side", "Latency: mix", "<svg"):
         assert part in page
