@@ -6,6 +6,7 @@ What a registrar makes of them is proven in test_registrar.py.
 import asyncio
 from collections.abc import Awaitable
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -18,6 +19,8 @@ from registry.prefix import PrefixState
 from tests.registry.world import NOW, OTHER, PREFIX, World, key, request, values
 
 MANY = 400
+CAPACITY = Path(__file__).parents[3].joinpath("docs/capacity.md").read_text(encoding="utf-8")
+PARTITIONS = CAPACITY.partition("```sql partitions\n")[2].partition("```")[0]
 
 
 def change(world: World, suffix: str, base: int, *, template: int | None = None, body: bytes = b"body") -> Change:
@@ -278,6 +281,42 @@ async def test_a_session_that_began_on_empty_tables_still_comes_by_the_whole_key
         assert await _fetched(connection, "record", looks) <= 2 * len(some)
         assert await _fetched(connection, "record", records.ground(connection, PREFIX, ["bag"], some)) <= 2 * len(some)
         assert await _fetched(connection, "record", commit(1, some)) <= 3 * len(some)
+
+
+async def test_a_life_goes_on_when_records_are_divided_as_the_manual_says(fresh_world: World):
+    """The SQL of docs/capacity.md: what was written is there, what comes is written, and by one partition alone."""
+    await fresh_world.write(request("create", "A"), request("create", "B"))
+    await fresh_world.pool.execute(PARTITIONS)
+    await fresh_world.write(request("delete", "A"), now=NOW + 1)
+    await fresh_world.write(request("create", "A", *values("新")), request("create", "C"), now=NOW + 2)
+    assert [(s.version, s.live) for s in await fresh_world.look("A", "B", "C", "D")] == [
+        (3, True),
+        (1, True),
+        (1, True),
+        (0, False),
+    ]
+    assert [r[0] for r in await fresh_world.ask("SELECT version FROM history ORDER BY 1")] == [1, 2]
+    assert len(await fresh_world.stream()) == 6
+    parts = await fresh_world.ask("SELECT tableoid::regclass::text, count(*) FROM record GROUP BY 1")
+    assert [count for _, count in parts] == [3]
+    where = "attname = 'body' AND attrelid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = 'record'::regclass)"
+    assert await fresh_world.one(f"SELECT bool_and(attstorage = 'm') FROM pg_attribute WHERE {where}")
+    suffixes = [f"S{n:03d}" for n in range(100)]
+    async with fresh_world.pool.acquire() as connection:
+        looked = records.look(connection, [PREFIX] * len(suffixes), suffixes)
+        assert await _scanned(connection, "record_%_pkey", looked) == len(suffixes)
+
+
+async def _scanned(connection: Any, like: str, doing: Awaitable[Any]) -> int:
+    """How many index scans of indexes named so there were while `doing`, inside one transaction."""
+    question = (
+        "SELECT coalesce(sum(pg_stat_get_xact_numscans(oid)), 0) FROM pg_class "
+        f"WHERE relname LIKE '{like}' AND relkind = 'i'"
+    )
+    async with connection.transaction():
+        before = await connection.fetchval(question)
+        await doing
+        return int(await connection.fetchval(question) - before)
 
 
 async def test_where_a_stream_stood_is_found_from_its_end(world: World):
