@@ -4,8 +4,7 @@ The compact form is read and written here only; faces render from `Record.values
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from proto.limits import TTL_DEFAULT
 from proto.value import PERMISSIONS_DEFAULT, Reference, Value
@@ -23,8 +22,7 @@ _ROW_OF_AGES: Final = 1
 """First octets of a row; a list never begins with them, for its first step of index is at least 1."""
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One version of an identifier. Versions count from 1 and only grow; a deletion is a version too.
 
     `template` is the number of its template (0 = none), `updated` seconds since 1970 UTC.
@@ -159,13 +157,15 @@ def pack_plain(indexes: Sequence[int], data: Sequence[bytes]) -> bytes:
 
 def _plain_row(indexes: Sequence[int], data: Sequence[bytes]) -> bytes:
     """`_row` of values without ages."""
-    parts = [bytes((_ROW,))]
+    heads = [_number(len(octets) + 1) for octets in data]
     due = ITEM_INDEX_FIRST
-    for index, octets in zip(indexes, data, strict=True):
-        if index != due:
-            parts.append(bytes(index - due))
-        due = index + 1
-        parts += (_number(len(octets) + 1), octets)
+    if indexes[-1] - due >= len(data):
+        for at, index in enumerate(indexes):
+            heads[at] = bytes(index - due) + heads[at]
+            due = index + 1
+    parts = [bytes((_ROW,))] * (2 * len(data) + 1)
+    parts[1::2] = heads
+    parts[2::2] = data
     return b"".join(parts)
 
 

@@ -6,7 +6,7 @@ No database, no clock: everything it looks at is an argument, everything it deci
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from proto.chain import Kind
 from proto.identifier import Identifier
@@ -40,8 +40,7 @@ class Rule(Enum):
     CONTENDED = "contended"
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """One change somebody wants. `template` is the version name it gives; values have index, type and data."""
 
     operation: Operation
@@ -50,8 +49,7 @@ class Request:
     values: Sequence[Value] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(NamedTuple):
     """It may be written: `record` as the version after the one judged, and `body`, its packed form, if that is known.
 
     Values of a record whose body is known may lack their timestamp: it is the record's.

@@ -64,10 +64,10 @@ def create(*values: Value, suffix: str = "BAG-000017") -> Request:
 
 
 def update(*values: Value) -> Request:
-    return replace(create(*values), operation="update")
+    return create(*values)._replace(operation="update")
 
 
-DELETE = replace(create(), operation="delete", template="")
+DELETE = create()._replace(operation="delete", template="")
 
 
 def judged(request: Request, record: Record | None = None, **given: object) -> Judgement:
@@ -257,7 +257,7 @@ REFUSALS = [
         Rule.INDEX,
         "templateVersion",
         update(value(2000, "包")),
-        replace(LIVE, values=(value(2000, "挎包"), value(2006, "x"))),
+        LIVE._replace(values=(value(2000, "挎包"), value(2006, "x"))),
         {"template": LOOSE},
         "已有的索引2006在模板loose中不存在",
         "index 2006, which the record has, does not exist in template loose",
@@ -266,7 +266,7 @@ REFUSALS = [
         Rule.INDEX,
         "templateVersion",
         update(NAME),
-        replace(LIVE, values=(NAME, value(2001, "1", type_="size"))),
+        LIVE._replace(values=(NAME, value(2001, "1", type_="size"))),
         {},
         "已有的索引2001在模板bag中不存在",
         "index 2001, which the record has",
@@ -366,7 +366,7 @@ REFUSALS = [
         Rule.REQUIRED,
         "productName",
         update(),
-        replace(LIVE, values=(value(2001, "1"),)),
+        LIVE._replace(values=(value(2001, "1"),)),
         {},
         "缺少必填属性产品名称",
         "productName is required",
@@ -428,11 +428,11 @@ def test_an_update_that_changes_nothing_makes_no_version(values: tuple[Value, ..
 
 def test_another_template_alone_is_a_change():
     made = judged(update(), LIVE, template=LOOSE)
-    assert made == Accepted(Kind.UPDATED, replace(LIVE, version=5, template=22, updated=NOW))
+    assert made == Accepted(Kind.UPDATED, LIVE._replace(version=5, template=22, updated=NOW))
 
 
 def test_an_optional_attribute_can_be_emptied_and_a_disabled_one_stays_as_it_is():
-    kept = replace(LIVE, values=(*LIVE.values, value(2002, "A1", BEFORE), value(2006, "擦", BEFORE)))
+    kept = LIVE._replace(values=(*LIVE.values, value(2002, "A1", BEFORE), value(2006, "擦", BEFORE)))
     made = judged(update(value(2006, "")), kept)
     assert isinstance(made, Accepted)
     assert made.record.values[2:] == (value(2002, "A1", BEFORE), value(2006, "", NOW))
@@ -448,7 +448,7 @@ def test_a_disabled_attribute_is_not_required():
 
 
 def test_an_update_of_a_suffix_made_before_the_rule_is_not_held_to_it():
-    request = replace(update(value(2001, "3")), identifier=create(suffix="旧-1").identifier)
+    request = update(value(2001, "3"))._replace(identifier=create(suffix="旧-1").identifier)
     assert isinstance(judged(request, LIVE), Accepted)
 
 
@@ -587,7 +587,7 @@ VALUES = st.lists(
 def test_whatever_is_asked_versions_grow_by_one_and_a_refusal_explains_itself(
     operation, values, record, who, prefix, template, reuse
 ):
-    request = replace(create(*values), operation=operation)
+    request = create(*values)._replace(operation=operation)
     judgement = judged(request, record, who=who, prefix=prefix, template=template, reuse_deleted=reuse)
     if isinstance(judgement, Refused):
         assert judgement.field
@@ -601,5 +601,5 @@ def test_whatever_is_asked_versions_grow_by_one_and_a_refusal_explains_itself(
         assert made.version == (record.version if record else 0) + 1
         assert made.live is (operation != "delete")
         assert [v.index for v in made.values] == sorted({v.index for v in made.values})
-        again = judged(replace(request, operation="update"), made, who=who, prefix=prefix, template=template)
+        again = judged(request._replace(operation="update"), made, who=who, prefix=prefix, template=template)
         assert again == Unchanged(made.version) or not made.live
