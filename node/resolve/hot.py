@@ -64,6 +64,7 @@ class Hot:
         self._meter = meter
         self._shelves: dict[str, OrderedDict[str, _Entry]] = {name: OrderedDict() for name in SHARES}
         self._most = {name: max(1, entries // share) if entries else 0 for name, share in SHARES.items()}
+        self._unwritten = bytes(len(shared.stamp(0)))
         self._flights: dict[bool, dict[str, _Flight]] = {True: {}, False: {}}
 
     def clear(self) -> None:
@@ -177,7 +178,9 @@ class Hot:
         life = answer.life(self._seconds, self._now())
         if life and self._most["found"] and len(answer.shown) <= SHOWN_MOST and self._may_keep(question, answer):
             kept = answer._replace(where=Where.HOT)  # once here, so that a hit says so at no cost
-            self._shelve(question.identifier.key, _Entry(kept, question.stamp, self._clock() + life))
+            # Most slots were never written to: one stamp for all of these spares 64 octets an entry.
+            stamp = self._unwritten if question.stamp == self._unwritten else question.stamp
+            self._shelve(question.identifier.key, _Entry(kept, stamp, self._clock() + life))
 
     def _may_keep(self, question: Question, answer: Answer) -> bool:
         """Whether the answer can ever be given to others; else it would only take a place."""
