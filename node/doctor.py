@@ -1,17 +1,16 @@
 """`doctor`: a check of everything a start needs, a line each with its mend. Changes nothing."""
 
 import asyncio
+import re
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-import redis.asyncio
-
 from node.config import Config
 from node.link import Link, LinkError
-from node.redis_wire import BROKEN
+from node.redis_wire import BROKEN, RedisWire
 from node.supervisor import PortTakenError, listening_socket
 from proto import web_reply
 from proto.errors import ProtoError
@@ -22,6 +21,7 @@ from registry.postgres.migrate import current, migrations
 
 OLDEST_POSTGRES: Final = 150_000
 OLDEST_REDIS: Final = 7
+_REDIS_VERSION: Final = re.compile(rb"redis_version:(\S+)")
 TOPLEVEL_SECONDS: Final = 3
 """Patience with the top-level node; the node itself has no more of it for a question."""
 _TOPLEVEL_MEND: Final = (
@@ -79,13 +79,16 @@ async def _schema(connection: Any) -> Finding:
 async def _redis(config: Config) -> Finding:
     if not config.redis_url:
         return Finding("redis", "不使用 not used")
-    client = redis.asyncio.from_url(config.redis_url, socket_timeout=2, socket_connect_timeout=2)
+    met: list[bytes] = []
+    wire = RedisWire(config.redis_url, met.append)
     try:
-        version = (await client.info("server"))["redis_version"]
+        await wire.ask([("PING",)])
     except BROKEN as error:
         return Finding("redis", str(error), "启动Redis或Valkey，或清空IDNODE_REDIS_URL  start it, or empty the setting")
     finally:
-        await client.aclose()
+        await wire.close()
+    told = _REDIS_VERSION.search(met[-1])
+    version = told[1].decode() if told else "0"
     old = int(version.partition(".")[0]) < OLDEST_REDIS
     return Finding("redis", version, "需要Redis 7或Valkey  Redis 7 or Valkey is needed" if old else "")
 

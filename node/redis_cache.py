@@ -15,11 +15,9 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final, Self
 
-from redis.exceptions import RedisError
-
 from node import clock
 from node.config import Config
-from node.redis_wire import BROKEN, RedisWire
+from node.redis_wire import BROKEN, RedisError, RedisWire
 from node.resolve.answer import Answer, Outcome
 from node.stamps import PREFIXES_MOST
 

@@ -1,7 +1,7 @@
 """`RedisWire`: one connection to Redis or Valkey, on which any number of questions are under way at once.
 
-Commands go out in RESP2, replies are read by hiredis and matched in order. Of redis-py only its reading of URLs is used
-(hosts, sockets, passwords, TLS). What keys and replies mean is said in `redis_cache.py`.
+Commands go out in RESP2, replies are read by hiredis and matched in order. Where the server is says `redis_address.py`;
+what keys and replies mean, `redis_cache.py`.
 """
 
 import asyncio
@@ -13,13 +13,18 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import hiredis
-import redis.asyncio
-from redis.exceptions import InvalidResponse, RedisError, ResponseError
+
+from node.redis_address import RedisAddress
 
 TIMEOUT_SECONDS: Final = 0.25
 """Patience with Redis: a hundred times its usual answer; after that it is bypassed and PostgreSQL asked."""
 CALLS_MOST: Final = 1000
 """Calls under way: two questions and a fill are usual, the rest are corrections; more are told that it is away."""
+
+
+class RedisError(Exception):
+    """Redis says that it will not, or what makes no sense."""
+
 
 BROKEN: Final = (RedisError, OSError, TimeoutError)
 """What is raised when it is away, too slow, or says what makes no sense."""
@@ -45,7 +50,7 @@ class _Link(asyncio.Protocol):
     def __init__(self, gone: Callable[["_Link"], None]) -> None:
         self._gone = gone
         self._loop = asyncio.get_running_loop()
-        self._reader = hiredis.Reader(protocolError=InvalidResponse, replyError=ResponseError)
+        self._reader = hiredis.Reader(protocolError=RedisError, replyError=RedisError)
         self._calls: deque[_Call] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._transport: asyncio.Transport
@@ -66,7 +71,7 @@ class _Link(asyncio.Protocol):
 
     def _take(self, reply: Any) -> None:
         if not self._calls:
-            raise InvalidResponse("a reply that nobody asked for")
+            raise RedisError("a reply that nobody asked for")
         call = self._calls[0]
         call.replies.append(reply)
         if len(call.replies) == call.count:
@@ -85,7 +90,7 @@ class _Link(asyncio.Protocol):
             self._timer = self._loop.call_at(call.until, self._check)
         replies = await call.future
         for reply in replies:
-            if isinstance(reply, ResponseError):
+            if isinstance(reply, RedisError):
                 raise reply
         return replies
 
@@ -116,8 +121,7 @@ class RedisWire:
     """
 
     def __init__(self, url: str, met: Callable[[bytes], None]) -> None:
-        pool: Any = redis.asyncio.ConnectionPool.from_url(url)
-        self._where = pool.make_connection()
+        self._address = RedisAddress.parse(url)
         self._met = met
         self._link: _Link | None = None
         self._linking: asyncio.Task[_Link] | None = None
@@ -141,12 +145,11 @@ class RedisWire:
             linking.exception()  # who wanted it may be gone
 
     async def _made(self) -> _Link:
-        where = self._where
-        tls = where.ssl_context.get() if isinstance(where, redis.asyncio.SSLConnection) else None  # takes its time once
+        tls = self._address.context  # outside the time: it reads files
         async with asyncio.timeout(TIMEOUT_SECONDS):
             link = await self._opened(tls)
             try:
-                *_, info = await link.ask([*_greeting(where), ("INFO", "server")])
+                *_, info = await link.ask([*_greeting(self._address), ("INFO", "server")])
                 self._met(info)
             except BaseException as error:
                 link.end(ConnectionError(f"Redis was not met: {error}"))
@@ -155,8 +158,8 @@ class RedisWire:
         return link
 
     async def _opened(self, tls: ssl.SSLContext | None) -> _Link:
-        loop, where = asyncio.get_running_loop(), self._where
-        if isinstance(where, redis.asyncio.UnixDomainSocketConnection):
+        loop, where = asyncio.get_running_loop(), self._address
+        if where.path:
             _, link = await loop.create_unix_connection(lambda: _Link(self._lost), where.path)
         else:
             _, link = await loop.create_connection(lambda: _Link(self._lost), where.host, where.port, ssl=tls)
@@ -177,11 +180,11 @@ class RedisWire:
             await asyncio.sleep(0)  # a transport closes in the next turn of the loop
 
 
-def _greeting(where: Any) -> list[Command]:
+def _greeting(where: RedisAddress) -> list[Command]:
     """What comes before all else on a connection that the URL says so much of."""
     greeting: list[Command] = []
     if where.password:
         greeting.append(("AUTH", where.username, where.password) if where.username else ("AUTH", where.password))
-    if where.db:
-        greeting.append(("SELECT", int(where.db)))
+    if where.database:
+        greeting.append(("SELECT", where.database))
     return greeting

@@ -12,7 +12,6 @@ from typing import Any
 import asyncpg
 import pytest
 import redis.asyncio
-from redis.exceptions import ConnectionError as RedisAway
 
 from node import clock
 from node import follower as following
@@ -44,13 +43,13 @@ class Redis(RedisCache):
 
     async def correct(self, keys: Sequence[str], versions: Sequence[int]) -> None:
         if self.away:
-            raise RedisAway("away")
+            raise ConnectionError("away")
         self.corrected.append(list(keys))
         await super().correct(keys, versions)
 
     async def ping(self) -> None:
         if self.away:
-            raise RedisAway("away")
+            raise ConnectionError("away")
         self.on_ping()
         await super().ping()
 
