@@ -6,7 +6,6 @@ The wiring and the command line; what each side does is said in files of its own
 import argparse
 import asyncio
 import json
-import re
 import secrets
 import sys
 import tempfile
@@ -26,8 +25,8 @@ from loadtest.population import Population
 from loadtest.processes import Run, ran
 from loadtest.registering import RegisteringError, Registrar
 from loadtest.tally import Tally
-from loadtest.target import Address, Target, TargetError, from_ready
-from loadtest.wire import Connection, LostError, RefusedError
+from loadtest.target import Target, TargetError, from_ready
+from loadtest.wire import LostError, RefusedError
 from loadtest.writing import report
 from loadtest.writing.bare import Bare, bare_table
 from loadtest.writing.batches import made, sent
@@ -44,7 +43,6 @@ RECEIPTS_MOST: Final = 120.0
 """Seconds the top-level node's receipts are waited for after an import."""
 GLANCE: Final = 0.25
 """Seconds between two looks at how many changes still wait for theirs."""
-_QUEUE: Final = re.compile(r"^idnode_uplink_queue_changes(?:\{[^}]*\})? ([0-9.e+]+)$", re.MULTILINE)
 TROUBLES: Final = (WritingError, NodeError, TargetError, RegisteringError, CrowdError, LostError, RefusedError)
 """What ends it with a sentence."""
 
@@ -220,7 +218,7 @@ async def _import(options: argparse.Namespace, place: Site, bare: Bare) -> Part:
         file = Path(folder) / "rows.csv"
         await asyncio.to_thread(write_file, file, rows)
         done = await imported(file, place.data, prefix, secrets.token_hex(4))
-    receipts = await _receipts(place)
+    receipts = await _receipts(bare)
     # The same number of rows such as these; all of them at once would not be flat in our own memory.
     batches = made((prefix,), secrets.token_hex(4), options.batches, options.rows)
     await sent(place.target.node, place.token, batches, options.connections)
@@ -231,25 +229,12 @@ async def _import(options: argparse.Namespace, place: Site, bare: Bare) -> Part:
     return Part("import", "导入÷COPY，行/秒", "idnode import by COPY, rows/s", [pair], notes)
 
 
-async def _receipts(place: Site) -> float:
-    """Seconds until no change waits for the top-level node any more; RECEIPTS_MOST when some still do."""
+async def _receipts(bare: Bare) -> float:
+    """Seconds until the top-level node has receipted every change; RECEIPTS_MOST when some still wait."""
     began = time.perf_counter()
-    while (passed := time.perf_counter() - began) < RECEIPTS_MOST:
-        found = _QUEUE.search(await _metrics(place.target.operator))
-        if found and float(found[1]) == 0:
-            return passed
+    while (passed := time.perf_counter() - began) < RECEIPTS_MOST and await bare.unreceipted():  # noqa: ASYNC110
         await asyncio.sleep(GLANCE)
-    return RECEIPTS_MOST
-
-
-async def _metrics(operator: Address | None) -> str:
-    if operator is None:
-        raise WritingError("不知道运维端口。 The operator port is not known.")
-    connection = await Connection.open(operator.port, operator.host)
-    try:
-        return (await connection.ask("GET", "/metrics", {})).body.decode(errors="replace")
-    finally:
-        await connection.close()
+    return min(passed, RECEIPTS_MOST)
 
 
 async def _storm(options: argparse.Namespace, place: Site, bare: Bare) -> Part:

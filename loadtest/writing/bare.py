@@ -26,6 +26,11 @@ _SHAPE: Final = """
     WHERE attrelid = 'record'::regclass AND attnum > 0 AND NOT attisdropped AND attgenerated = '' ORDER BY attnum
 """
 
+_UNRECEIPTED: Final = """
+    SELECT count(*) FROM stream s LEFT JOIN receipt r ON r.prefix_no = s.prefix_no AND r.sub = s.sub
+    WHERE s.number > coalesce(r.number, 0)
+"""
+
 Row = tuple[Any, ...]
 
 
@@ -67,6 +72,10 @@ class Bare:
             batch.serials[0],
         )
         return dict(row)
+
+    async def unreceipted(self) -> int:
+        """How many streams hold changes the top-level node has not receipted."""
+        return int(await self._connection.fetchval(_UNRECEIPTED))
 
     async def copied(self, groups: Sequence[Sequence[Row]], connections: int) -> float:
         """Seconds until every group of rows was copied by itself, over so many connections at once."""
