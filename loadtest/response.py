@@ -4,6 +4,7 @@ It believes nothing: a server that says more, less or other than it announced is
 """
 
 import re
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from loadtest.bilingual import Bilingual
@@ -14,6 +15,11 @@ BODY_MOST: Final = 8 * 1024 * 1024
 """Longest body read, octets: far above the answer to the largest batch, some 0.6 MB."""
 CHUNK_LINE_MOST: Final = 256
 """Longest line before a chunk, octets: its size in hexadecimal, and extensions nobody sends."""
+
+
+HEADS_MOST: Final = 1024
+"""Heads remembered with what they say: a server says few different ones in a second, and reading one takes longer than
+all the rest of an answer. 16 MB at worst."""
 
 
 class Kind(Bilingual):
@@ -122,6 +128,7 @@ class Reader:
         self._held = self._held[at:]
 
 
+@lru_cache(HEADS_MOST)
 def _head(octets: bytes) -> _Head:
     first, *lines = octets.split(b"\r\n")
     match = _STATUS.fullmatch(first)
