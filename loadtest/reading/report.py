@@ -45,7 +45,8 @@ class Told:
     @property
     def exit_code(self) -> int:
         """0 all was measured, 1 some answered wrongly."""
-        return 1 if self.failed else 0
+        opened = [result.open.tally.total for result in self.results.values() if result.open]
+        return 1 if self.failed or any(total.wrong for total in opened) else 0
 
 
 def comparison(told: Told) -> Table:
@@ -153,7 +154,7 @@ def _open_lines(open_: Open) -> list[str]:
             "警告：负载进程自己到了极限，这个延迟说的是它。 "
             "WARNING: the crowd was at its own limit: this is its own latency."
         )
-    return lines
+    return lines + [f"答错 wrong: {text}" for text in open_.tally.examples]
 
 
 def limited(open_: Open) -> bool:

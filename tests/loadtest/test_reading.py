@@ -106,6 +106,15 @@ def test_the_latency_is_told_with_its_trouble() -> None:
     assert report.document(told(0.8, open_=Open(500.0, tally)))["scenarios"]["hot"]["open"]["limited"] is True
 
 
+def test_wrong_answers_to_open_arrivals_count() -> None:
+    tally = Tally()
+    tally.line("warm").wrong = 1
+    tally.example("H: not found")
+    bad = told(0.8, open_=Open(500.0, tally))
+    assert bad.exit_code == 1
+    assert "H: not found" in report.table(bad)
+
+
 def test_the_page_draws_it() -> None:
     tally = Tally(seconds=2.5, cpu=[0.1], stalled=[0.0])
     tally.line("warm").latency.add(0.002)
