@@ -20,12 +20,14 @@ from typing import Any, Final
 from loadtest.crowd import CrowdError
 from loadtest.mix import Mix, Place
 from loadtest.mix import World as Asked
-from loadtest.nodes import NodeError, up
+from loadtest.nodes import NodeError, folder, up
 from loadtest.population import Population
 from loadtest.processes import Run, ran
 from loadtest.registering import RegisteringError, Registrar
+from loadtest.settings import Number, add_number
 from loadtest.tally import Tally
 from loadtest.target import Target, TargetError, from_ready
+from loadtest.telling import kept, say
 from loadtest.wire import LostError, RefusedError
 from loadtest.writing import report
 from loadtest.writing.bare import Bare, bare_table
@@ -58,26 +60,16 @@ class Site:
     token: str
 
 
-@dataclass(frozen=True, slots=True)
-class Number:
-    """An option that takes a number: its default and bounds, and what it is."""
-
-    default: float
-    least: float
-    most: float
-    about: str
-
-
-NUMBERS: Final = {
-    "pairs": Number(3, 1, 100, "轮数 turns of both sides"),
-    "connections": Number(4, 1, 64, "批量写入的连接数 connections that send batches, or COPY"),
-    "batches": Number(40, 1, 10_000, "每轮的批数 batches of a turn"),
-    "rows": Number(1000, 1, 2000, "每批的行数 rows of a batch"),
-    "clients": Number(64, 1, 90, "逐个注册的客户数 clients that register one at a time"),
-    "seconds": Number(6.0, 1.0, 3600.0, "逐个注册与风暴每轮的秒数 seconds of a turn of singles or a storm"),
-    "import-rows": Number(50_000, 1000, 20_000_000, "导入的行数 rows of an import"),
-    "storm": Number(4, 1, 64, "风暴的连接数 connections of a storm"),
-    "workers": Number(2, 1, 64, "自己启动的节点的工作进程数 workers of a node of its own"),
+NUMBERS: Final[Mapping[str, Number]] = {
+    "pairs": Number(3, 1, 100, "轮数", "turns of both sides"),
+    "connections": Number(4, 1, 64, "批量写入的连接数", "connections that send batches, or COPY"),
+    "batches": Number(40, 1, 10_000, "每轮的批数", "batches of a turn"),
+    "rows": Number(1000, 1, 2000, "每批的行数", "rows of a batch"),
+    "clients": Number(64, 1, 90, "逐个注册的客户数", "clients that register one at a time"),
+    "seconds": Number(6.0, 1.0, 3600.0, "逐个注册与风暴每轮的秒数", "seconds of a turn of singles or a storm"),
+    "import-rows": Number(50_000, 1000, 20_000_000, "导入的行数", "rows of an import"),
+    "storm": Number(4, 1, 64, "风暴的连接数", "connections of a storm"),
+    "workers": Number(2, 1, 64, "自己启动的节点的工作进程数", "workers of a node of its own"),
 }
 """The options that take a number."""
 
@@ -97,16 +89,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("已中止。 Stopped.", file=sys.stderr)
         return 2
     print(report.table(parts))
-    if options.report:
-        settings = {name: value for name, value in vars(options).items() if name not in {"report", "data"}}
-        text = json.dumps(report.document(parts, settings), ensure_ascii=False, indent=1)
-        options.report.write_text(text + "\n", encoding="utf-8")
-    return 0
-
-
-def say(text: str) -> None:
-    """A line on how far it is, apart from the result."""
-    print(time.strftime("%T"), text, file=sys.stderr, flush=True)
+    settings = {name: value for name, value in vars(options).items() if name not in {"report", "data"}}
+    return 0 if kept(options.report, report.document(parts, settings), report.html(parts, settings)) else 2
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -117,12 +101,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--parts", default=",".join(PARTS), help="比较什么 what is compared (%(default)s)")
     add("--report", type=Path, metavar="FILE", help="结果写成JSON the result as JSON")
     for name, number in NUMBERS.items():
-        about = f"{number.about} ({number.default:g}; {number.least:g}…{number.most:g})"
-        add(f"--{name}", type=type(number.default), default=number.default, metavar="N", help=about)
+        add_number(parser, name, number)
     given = parser.parse_args(arguments)
-    for name, number in NUMBERS.items():
-        if not number.least <= getattr(given, name.replace("-", "_")) <= number.most:
-            parser.error(f"--{name}: {number.least:g}…{number.most:g}")
     if unknown := set(given.parts.split(",")) - PARTS.keys():
         parser.error(f"--parts: {', '.join(unknown)}")
     return given
@@ -143,18 +123,9 @@ async def _node(options: argparse.Namespace) -> AsyncIterator[Site]:
     if options.data:
         yield await _place(options.data)
         return
-    with tempfile.TemporaryDirectory(prefix="idnode-writing-") as name:
-        data = _passable(Path(name))
+    with folder() as data:
         async with up(data, options.workers):
             yield await _place(data)
-
-
-def _passable(folder: Path) -> Path:
-    """The data folder in `folder`. Embedded servers may run as another user, who must be able to pass."""
-    folder.chmod(0o755)
-    data = folder / "data"
-    data.mkdir(mode=0o755)
-    return data
 
 
 async def _place(data: Path) -> Site:
@@ -214,8 +185,8 @@ async def _singles(options: argparse.Namespace, place: Site, bare: Bare) -> Part
 
 async def _import(options: argparse.Namespace, place: Site, bare: Bare) -> Part:
     rows, prefix = options.import_rows, place.target.prefixes[0]
-    with tempfile.TemporaryDirectory(prefix="idnode-import-") as folder:
-        file = Path(folder) / "rows.csv"
+    with tempfile.TemporaryDirectory(prefix="idnode-import-") as name:
+        file = Path(name) / "rows.csv"
         await asyncio.to_thread(write_file, file, rows)
         done = await imported(file, place.data, prefix, secrets.token_hex(4))
     receipts = await _receipts(bare)

@@ -5,8 +5,24 @@ from dataclasses import asdict, dataclass, field
 from statistics import median
 from typing import Any, Final
 
+from loadtest.page import Section, page
+from loadtest.plot import Bar, Bars
+from loadtest.table import Table
+
 SCHEMA: Final = 1
 """Number of the JSON's form; it grows when a reader would have to change."""
+
+PROMISED: Final = {"batches": 0.25, "singles": 0.5, "import": 0.2, "storm": 0.8}
+"""The ratios that are promised, by the names of the parts."""
+_COLUMNS: Final = (
+    ("部分", "part"),
+    ("比较什么", "what is compared"),
+    ("比值", "ratio"),
+    ("最小…最大", "least…most"),
+    ("我们", "ours"),
+    ("对方", "theirs"),
+)
+_NOTED: Final = (("部分", "part"), ("数字", "figure"), ("值", "value"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +65,26 @@ def table(parts: Sequence[Part]) -> str:
         lines.append(f"{'':8} {ours:,.0f} : {theirs:,.0f}")
         lines += [f"{'':8} {name}: {value:,.1f}" for name, value in part.notes.items()]
     return "\n".join(lines)
+
+
+def html(parts: Sequence[Part], settings: Mapping[str, Any]) -> str:
+    """The page."""
+    bars = [Bar(part.name, *part.ratios, PROMISED.get(part.name)) for part in parts]
+    about = " · ".join(f"{name} {value}" for name, value in settings.items())
+    marked = "竖线：承诺的比值；横线：各次的范围。 Upright: the promised ratio; thin line: the range of the turns."
+    rows = [[part.name, f"{part.zh} {part.en}", *_figures(part)] for part in parts]
+    notes = [[part.name, name, f"{value:,.1f}"] for part in parts for name, value in part.notes.items()]
+    sections = [
+        Section("比值", "Ratios", [], [Table(_COLUMNS, rows, names=2), Bars("比值", "Ratios", bars, 1.0, marked)]),
+        Section("另外", "Besides", [], [Table(_NOTED, notes, names=2)]),
+    ]
+    return page("与PostgreSQL自己的并排写入", "Writing, side by side with PostgreSQL's own", about, sections)
+
+
+def _figures(part: Part) -> list[str]:
+    ours, theirs = (median(getattr(pair, side) for pair in part.pairs) for side in ("ours", "theirs"))
+    middle, least, most = part.ratios
+    return [f"{middle:.2f}", f"{least:.2f}…{most:.2f}", f"{ours:,.0f}", f"{theirs:,.0f}"]
 
 
 def document(parts: Sequence[Part], settings: Mapping[str, Any]) -> dict[str, Any]:

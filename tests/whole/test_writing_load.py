@@ -48,6 +48,8 @@ async def test_every_part_is_measured_and_the_bare_table_goes(world: Any, tmp_pa
         assert name in done.stdout
     assert told["parts"]["batches"]["notes"]["CPU µs 工作进程 workers"] > 0
     assert told["parts"]["import"]["notes"]["MB max"] > 0
+    page = file.with_suffix(".html").read_text("utf-8")
+    assert all(part in page for part in ("side by side", "singles", "<svg", "MB max"))
     servers = json.loads((world.data / "servers.json").read_text("utf-8"))
     connection = await asyncpg.connect(servers["database_url"])
     assert await connection.fetchval("SELECT to_regclass($1)", TABLE) is None
