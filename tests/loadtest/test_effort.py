@@ -36,6 +36,11 @@ def test_memory_is_told() -> None:
     mine = resident(os.getpid())
     assert mine is not None
     assert 5_000_000 < mine < 5_000_000_000
+    held = bytearray(b"x" * 60_000_000)
+    more = resident(os.getpid())
+    assert more is not None
+    assert 40_000_000 < more - mine < 200_000_000
+    assert len(held) == 60_000_000
 
 
 def test_who_is_gone_uses_nothing() -> None:
