@@ -72,6 +72,8 @@ class Shared:
         self._count = 0
         self._pending: dict[int, int] = {}
         self._stamp_octets = self.layout.columns * _WORD
+        # Little-endian machines only, as x86-64 and aarch64 are.
+        self._odd = sum(1 << 8 * _WORD * column for column in range(self.layout.columns))
         self._stamps_at = self.layout.stamps * _WORD
         self._state = slice(0, self.layout.state_end * _WORD)
         self._distrust = slice(self.layout.distrust * _WORD, self.layout.absolved * _WORD)
@@ -95,7 +97,7 @@ class Shared:
 
     def is_pending(self, stamp: bytes) -> bool:
         """Whether a commit is under way in the slot the stamp was taken of."""
-        return any(stamp[at] & 1 for at in _LOW_OCTETS[: self.layout.columns])
+        return int.from_bytes(stamp, "little") & self._odd != 0
 
     def _store(self, slot: int, word: int) -> None:
         self._words[self.layout.stamps + slot * self.layout.columns + self.column] = word
@@ -240,7 +242,3 @@ class Shared:
         """Lets the memory go."""
         self._words.release()
         self._memory.close()
-
-
-_LOW_OCTETS: Final = tuple(range(0, 8 * 128, 8))
-"""Offsets of the lowest octet of each word (little-endian machines only, as x86-64 and aarch64 are)."""

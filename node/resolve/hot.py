@@ -22,8 +22,8 @@ from registry.errors import UnavailableError
 SHARES: Final = {"found": 1, "absent": 8, "elsewhere": 8}
 """What each shelf holds: all `entries`, or an eighth of them."""
 SHOWN_MOST: Final = 16_384
-"""Largest answer kept, in octets: 100,000 usual ones take 75 MB, ones of this size would take 1.6 GB, an eighth of that
-if they are a stranger's."""
+"""Largest answer kept, in octets: 100,000 usual ones take 115 MB, ones of this size would take 1.6 GB, an eighth of
+that if they are a stranger's."""
 
 
 @dataclass(slots=True)
