@@ -155,6 +155,8 @@ def test_the_largest_is_compared_with_the_smallest():
         "read_p50": pytest.approx([1.2] * 3),
         "read_rate": pytest.approx([1 / 1.2] * 3),
         "batch_rate": pytest.approx([0.8] * 3),
+        "read_cpu": pytest.approx([1.0] * 3),
+        "batch_cpu": pytest.approx([1.0] * 3),
     }
     said = table(TOLD)
     assert "read_p50: 1.20 (1.20 … 1.20) ≤ 1.5" in said
