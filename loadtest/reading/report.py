@@ -20,6 +20,7 @@ _COLUMNS: Final = (
     ("问什么", "what is asked"),
     ("节点÷nginx", "node ÷ nginx"),
     ("最小…最大", "least…most"),
+    ("按CPU", "by CPU"),
     ("承诺", "promised"),
     ("力求", "aim"),
     ("节点每秒", "node /s"),
@@ -64,6 +65,8 @@ def explanation(told: Told) -> list[str]:
         "identifiers, 64 connections.",
         "比值1.000表示与nginx的“return 200”一样快；取各次的中位数。✓达到，✗未达到。",
         "A ratio of 1.000 is as fast as nginx's “return 200”; it is the median of the turns. ✓ met, ✗ not met.",
+        "“按CPU”是nginx与节点的µs之比：机器忙时，它更接近空闲时的比值。",
+        "“By CPU” is nginx's µs by the node's: on a busy machine it is nearer to the ratio of a quiet one.",
         "µs是工作进程用于一个回答的CPU微秒，“+”后是PostgreSQL与Redis的；别的负载对它影响最小。",
         "µs are microseconds of CPU of the worker processes for an answer, after “+” those of PostgreSQL and Redis; "
         "other load on the machine shakes them least.",
@@ -111,6 +114,7 @@ def _row(name: str, result: Result) -> list[str]:
         f"{scenario.zh} {scenario.en}",
         f"{middle:.3f}",
         f"{min(ratios):.3f}…{max(ratios):.3f}",
+        f"{_by_cpu(nodes, yardsticks):.3f}",
         _judged(middle, scenario.bar),
         _judged(middle, scenario.reach),
         f"{_rate(nodes):,.0f}",
@@ -131,6 +135,12 @@ def _rate(sides: Sequence[Side]) -> float:
 def effort(sides: Sequence[Side]) -> dict[str, float]:
     """Microseconds of CPU for an answer, by role; the median of the runs."""
     return {role: median(side.effort[role] for side in sides) for role in sides[0].effort}
+
+
+def _by_cpu(nodes: Sequence[Side], yardsticks: Sequence[Side]) -> float:
+    """The ratio that the workers' CPU time alone would come to; 0 where none was seen."""
+    worker = effort(nodes)["worker"]
+    return effort(yardsticks)["worker"] / worker if worker else 0.0
 
 
 def _efforts(sides: Sequence[Side]) -> str:
@@ -193,11 +203,13 @@ def document(told: Told) -> dict[str, Any]:
 
 def _result(result: Result) -> dict[str, Any]:
     ratios = result.ratios
+    nodes, yardsticks = [pair.node for pair in result.pairs], [pair.yardstick for pair in result.pairs]
     return {
         "promised": result.scenario.bar,
         "aim": result.scenario.reach,
         "octets": result.octets,
         "ratio": {"median": round(median(ratios), 4), "least": round(min(ratios), 4), "most": round(max(ratios), 4)},
+        "ratio_by_cpu": round(_by_cpu(nodes, yardsticks), 4),
         "pairs": [{"node": _side(pair.node), "nginx": _side(pair.yardstick)} for pair in result.pairs],
         "open": _opened(result.open),
     }

@@ -95,6 +95,8 @@ def test_the_table_says_what_is_met() -> None:
     for part in ("0.850", "0.700…0.900", "0.80 ✓", "0.90 ✗", "850", "1,000", "10.0+2.0"):
         assert part in row
     assert "+0.1" not in row
+    assert "1.000" in row  # by CPU: both took 10 µs
+    assert report.document(told(0.7))["scenarios"]["hot"]["ratio_by_cpu"] == 1.0
 
 
 def test_the_latency_is_told_with_its_trouble() -> None:
