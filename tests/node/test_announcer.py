@@ -11,8 +11,10 @@ import asyncpg
 import pytest
 
 from node import announcer as announcing
+from node import clock
 from node.announcer import Announcer
 from node.redis_wire import BROKEN
+from node.slices import Slices
 from node.stamps import Shared
 from registry.errors import UnavailableError, UnknownOutcomeError
 from registry.postgres.connection import backends_gone, open_pool
@@ -378,7 +380,7 @@ async def test_the_slots_of_a_commit_that_failed_come_back(
             pool,
             registry.lookup,
             registry.steward,
-            Registrar(pool, registry.lookup, world.announcer, reuse_deleted=True),
+            Registrar(pool, registry.lookup, world.announcer, Slices(clock.monotonic).each, reuse_deleted=True),
         )
         other = await asyncpg.connect(database)
         holding = other.transaction()

@@ -340,6 +340,7 @@ async def test_an_answer_that_is_asked_for_goes_out_before_the_end() -> None:
         await settled(wire)
         connection.data_received(head("/api/handles/88.999.1001/COLD"))
         connection.data_received(PLAIN)
+        fast.server.pre_shutdown()
         await fast.server.shutdown(PATIENCE)
         await settled(wire)
         assert (statuses_of(bytes(wire.out)), wire.closed) == ([200], True)
