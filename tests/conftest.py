@@ -1,9 +1,15 @@
 """What all tests share: real servers out of the wheels, a fresh database for each test, what may be missing by name."""
 
 import asyncio
+import gc
+import locale
+import logging
 import os
+import resource
 import secrets
 import shutil
+import signal
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -50,10 +56,28 @@ def program(need: Callable[[object, str], None]) -> Callable[[str], str]:
 
 
 @pytest.fixture(autouse=True)
-def journal_closed() -> Iterator[None]:
-    """The journal is the process's: one test's command line opens it for no other test."""
+def left_as_found() -> Iterator[None]:
+    """What is the whole process's is after a test as it was before: none hangs on which ones ran earlier. The journal,
+    which every command line opens, is closed for them."""
+    found = _of_the_process()
     yield
     structlog.reset_defaults()
+    left = _of_the_process()
+    assert {name: value for name, value in left.items() if value != found[name]} == {}
+
+
+def _of_the_process() -> dict[str, object]:
+    return {
+        "environment": {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"},
+        "working folder": os.getcwd(),
+        "import path": tuple(sys.path),
+        "signals": {number: signal.getsignal(number) for number in signal.valid_signals()},
+        "locale": locale.setlocale(locale.LC_ALL),
+        "log level": (logging.root.level, logging.root.manager.disable),
+        "cycle collector": (gc.isenabled(), gc.get_threshold()),
+        "limits": (sys.getrecursionlimit(), sys.get_int_max_str_digits(), resource.getrlimit(resource.RLIMIT_NOFILE)),
+        "blocked signals": signal.pthread_sigmask(signal.SIG_BLOCK, ()),
+    }
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
