@@ -81,8 +81,10 @@ def _of_the_process() -> dict[str, object]:
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """What `-n auto` means, our default: everything goes over PROCESSES, what was named begins at once in this one."""
-    return PROCESSES if config.args_source is pytest.Config.ArgsSource.TESTPATHS else 0
+    """What `-n auto` means, our default: everything goes over PROCESSES; what was named begins at once in this one, and
+    so does what shall be watched (-s)."""
+    everything = config.args_source is pytest.Config.ArgsSource.TESTPATHS
+    return PROCESSES if everything and config.option.capture != "no" else 0
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
