@@ -90,7 +90,10 @@ def idnode(data: Path, *words: str, typed: str = "") -> str:
 def children(pid: int, word: str = "") -> list[int]:
     """The children of a process, those whose command line holds `word`."""
     found = []
-    of_each_thread = (path.read_text().split() for path in Path(f"/proc/{pid}/task").glob("*/children"))
+    try:
+        of_each_thread = [path.read_text().split() for path in Path(f"/proc/{pid}/task").glob("*/children")]
+    except (FileNotFoundError, ProcessLookupError):
+        return children(pid, word)  # a thread has ended since, and its children are another's now
     for child in chain.from_iterable(of_each_thread):
         try:
             if word.encode() in Path(f"/proc/{child}/cmdline").read_bytes():
