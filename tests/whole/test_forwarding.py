@@ -79,7 +79,7 @@ class Nation:
     second: Place
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def top() -> Iterator[OtherNode]:
     """A top-level node in a thread of its own."""
     loop = asyncio.new_event_loop()
@@ -122,7 +122,7 @@ def _place(stack: ExitStack, servers: Servers, folder: Path, prefix: str, top: O
     return Place(prefix, anyone, operator, anyone.signed("AK-a", secret))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def running(servers: Servers, folder: Path, top: OtherNode) -> Iterator[Nation]:
     with ExitStack() as stack:
         made = Nation(top, *(_place(stack, servers, folder, prefix, top) for prefix in ("88.999", "88.777")))

@@ -76,7 +76,7 @@ PLAIN = {name: text for name, text in os.environ.items() if not name.startswith(
 CHINESE = PLAIN | {"LC_ALL": "zh_CN.UTF-8", "PYTHONUTF8": "1"}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def world(folder: Path, start_world: Callable[..., Any]) -> Iterator[World]:
     """A world of our own: here workers are killed and a prefix is stopped."""
     started = start_world(folder / "import", "--no-samples", "--workers", "2")

@@ -16,7 +16,7 @@ WORKERS_MET = 8
 _numbers = itertools.count(1)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def admin(world: Any) -> Caller:
     known = world.ready["admin"]
     return Caller(world.http).signed(known["username"], known["password"])
@@ -28,7 +28,7 @@ def mine(world: Any) -> Caller:
     return Caller(world.http).signed(known["access_key"], known["secret_key"])
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def template(admin: Caller) -> str:
     body = {"prefix": PREFIX, "version": "own", "type": 2, "industryCategory": "C", "industrySpecific": "36"}
     body |= {"industryTrade": "367", "industrySubclass": "3670", "items": [{"name": "件号", "idType": "partNo"}]}

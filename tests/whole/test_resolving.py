@@ -25,18 +25,18 @@ NDJSON = "application/x-ndjson"
 _numbers = itertools.count(1)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def anyone(world: Any) -> Caller:
     return Caller(world.http)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def mine(world: Any) -> Caller:
     known = world.ready["enterprises"][0]
     return Caller(world.http).signed(known["access_key"], known["secret_key"])
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def free(mine: Caller) -> str:
     """A template that admits any suffix, with attributes of every class of sensitivity."""
     metadata = {"type": "string", "minLength": 0, "maxLength": 4096}

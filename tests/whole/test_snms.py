@@ -44,7 +44,7 @@ def approved(listed: str) -> bool:
     return any(line.startswith(f"{PREFIX} ") and "approved" in line for line in listed.splitlines())
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def secret(world: Any) -> str:
     """A firm with a prefix and a program of its own in the world, made as an administrator makes them."""
     code = "91440114MA5TE8T01" + check_character("91440114MA5TE8T01")
@@ -55,19 +55,19 @@ def secret(world: Any) -> str:
     return said.split()[-1]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def mine(world: Any, secret: str) -> Caller:
     """The firm's program, signed in."""
     return Caller(world.http).signed(MINE[1], secret)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def admin(world: Any) -> Caller:
     known = world.ready["admin"]
     return Caller(world.http).signed(known["username"], known["password"])
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def stranger(world: Any) -> Caller:
     """A person of another firm."""
     known = world.ready["enterprises"][1]
@@ -91,7 +91,7 @@ def template(version: str, **changes: Any) -> dict[str, Any]:
     return BAG_TEMPLATE | {"prefix": PREFIX, "version": version, "items": ITEMS} | changes
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def bag(mine: Caller) -> str:
     """The version of a template made through the OpenAPI."""
     assert done(mine.call("POST", V5, template("bag")).json)

@@ -20,7 +20,7 @@ from tests.whole.calls import ROOT, Caller, children, free_port, kill_children, 
 SAMPLE = "88.999.1001/BAG-2026-000017"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def mine(folder: Path, start_world: Callable[..., Any]) -> Iterator[Any]:
     """A world of this module's own, with samples, whose processes may be killed."""
     world = start_world(folder / "up")
