@@ -9,12 +9,13 @@ from loadtest.effort import below, cpu, resident
 from tests.waiting import wait_until
 
 PARENT = (
-    "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(600)', 'grandchild (1)'])"
+    "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import sys; sys.stdin.read()', 'grandchild (1)'])"
 )
+"""Both live until they are killed, or until nobody is left who could write to them."""
 
 
 def test_descendants_are_found_with_their_words() -> None:
-    with subprocess.Popen([sys.executable, "-c", PARENT, "child"]) as child:
+    with subprocess.Popen([sys.executable, "-c", PARENT, "child"], stdin=subprocess.PIPE) as child:
         try:
             wait_until(lambda: any("grandchild (1)" in command for _, command in below(child.pid)), "it is there")
             assert len(below(child.pid)) == 1
