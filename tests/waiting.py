@@ -19,8 +19,7 @@ def wait_until(happened: Callable[[], object], what: str = "what was waited for"
     deadline = time.monotonic() + PATIENCE
     while not happened():
         assert time.monotonic() < deadline, f"in vain: {what}"
-        # Another process tells nobody; the outcome hangs on `happened` alone, the pause only leaves it the core.
-        time.sleep(GLANCE)
+        time.sleep(GLANCE)  # another process tells nobody: the pause leaves it the core, and decides nothing
 
 
 async def until(happened: Callable[[], object | Awaitable[object]], what: str = "what was waited for") -> None:
