@@ -18,6 +18,8 @@ COLOURS: Final = 6
 """Colours the page knows, as --c1 … --c6; later lines begin anew."""
 TICKS: Final = 5
 """About how many ticks an axis has."""
+FLAT: Final = 1.05
+"""How many times the least the most is at least; closer ones are one value, with room about it."""
 DOTS_MOST: Final = 60
 """Points of a line up to which each is a dot one can point at."""
 BAR: Final = 34
@@ -137,11 +139,14 @@ def _nice(least: float, most: float) -> list[float]:
 
 
 def _decades(least: float, most: float) -> list[float]:
-    """Powers of ten from `least` to `most`, and twice and five times of each while these are few."""
+    """Powers of ten from `least` to `most`, and twice and five times of each while these are few.
+
+    Where not two of them lie so close together, round values as on a linear axis."""
     powers = range(floor(log10(least)), ceil(log10(most)) + 1)
     factors = (1, 2, 5) if len(powers) <= TICKS - 1 else (1,)
     ticks = [factor * 10.0**power for power in powers for factor in factors]
-    return [tick for tick in ticks if least * 0.999 <= tick <= most * 1.001]
+    within = [tick for tick in ticks if least <= tick <= most]
+    return within if len(within) > 1 else _nice(least, most)
 
 
 def _nines(least: float, most: float) -> list[float]:
@@ -176,7 +181,7 @@ class _Placed:
     @classmethod
     def of(cls, axis: Axis, values: Sequence[float], begin: float, end: float) -> "_Placed":
         least, most = (min(values), max(values)) if axis.scale == "log" else (0.0, max(values))
-        if most <= least:
+        if most <= least * FLAT:
             least, most = (least / 2, most * 2) if axis.scale == "log" else (least, least + 1.0)
         return cls(axis, least, most, begin, end)
 

@@ -4,7 +4,7 @@ import re
 from xml.etree import ElementTree
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from loadtest.plot import (
@@ -64,6 +64,22 @@ def test_a_logarithmic_axis_has_as_much_room_for_each_power() -> None:
     assert len(wide.ticks) == 6
 
 
+@pytest.mark.parametrize(
+    ("values", "ticks"),
+    [
+        ([0.20014928969852425], ["0.2", "0.3", "0.4"]),
+        ([0.1001, 0.2002], ["0.12", "0.14", "0.16", "0.18", "0.2"]),
+        ([0.10005, 0.10006], ["0.1", "0.2"]),
+        ([0.101, 0.107], ["0.102", "0.104", "0.106"]),
+    ],
+)
+def test_a_logarithmic_axis_has_ticks_within_it_however_short_it_is(values: list[float], ticks: list[str]) -> None:
+    axis = _Placed.of(Axis("", "", scale="log"), values, 0, 200)
+    assert all(0 <= axis(value) <= 200 for value in axis.ticks)
+    assert [axis.told(tick) for tick in axis.ticks] == ticks
+
+
+@example("log", [0.20014928969852425])
 @given(
     st.sampled_from(sorted(SCALES)),
     st.lists(st.floats(1e-6, 0.999999), min_size=1, max_size=20),
