@@ -223,12 +223,14 @@ def application(house: House) -> web.Application:
 
 
 RESOLVE: Final = "/api/v1/resolve"
-_CORS: Final = {
+CORS: Final = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Expose-Headers": "Content-Length, ETag, Retry-After",
 }
 """Lets pages of any origin read what anybody may read (Fetch §3.2). The same whoever asks, so no cache needs to tell
 origins apart; no answer goes by cookies, so none is lent to a page."""
+PRIVATE: Final = "private, no-store"
+"""Cache-Control of what no face calls public."""
 _OPEN: Final = frozenset({"handle", "page"})
 _CLASSES: Final = {status: f"{status // 100}xx" for status in range(200, 600)}
 
@@ -241,9 +243,9 @@ def _signing(meter: Meter) -> Callable[[web.Request, web.StreamResponse], Awaita
         asked = face(path)
         meter.count(HTTP_REQUESTS, asked, _CLASSES[response.status])
         if asked in _OPEN or path == RESOLVE:
-            headers.extend(_CORS)
+            headers.extend(CORS)
         request[BEGUN] = True
         headers[SERVER] = "idnode"
-        headers.setdefault(CACHE_CONTROL, "private, no-store")
+        headers.setdefault(CACHE_CONTROL, PRIVATE)
 
     return signing

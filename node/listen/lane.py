@@ -52,11 +52,8 @@ _MEANT: Final = {b"connection": b"keep-alive", b"if-none-match": None, b"cdn-loo
 """Headers by which the road answers otherwise, but for the value by which it does not: many clients say what HTTP/1.1
 does anyway (RFC 9112 section 9.3)."""
 
-_OPEN: Final = (
-    b"Date: %b\r\nServer: idnode\r\nAccess-Control-Allow-Origin: *\r\n"
-    b"Access-Control-Expose-Headers: Content-Length, ETag, Retry-After\r\n"
-)
-_PRIVATE: Final = b"Cache-Control: private, no-store\r\n"
+_OPEN: Final = b"Date: %b\r\nServer: idnode\r\n" + "".join(f"{n}: {v}\r\n" for n, v in http.CORS.items()).encode()
+_PRIVATE: Final = f"Cache-Control: {http.PRIVATE}\r\n".encode()
 _TYPE: Final = b"Content-Type: " + replies.JSON_TYPE.encode() + b"\r\n"
 _FOUND: Final = (
     b"HTTP/1.1 200 OK\r\n" + _TYPE + b'ETag: "%d.%d.%d"\r\nCache-Control: public, max-age=%d\r\nContent-Length: %d\r\n'
