@@ -364,7 +364,10 @@ async def test_a_successor_ends_the_doubt_its_predecessor_left(world: World) -> 
 
 
 # The server process of ours that waits for a lock.
-WAITING_FOR_LOCK = "SELECT pid FROM pg_stat_activity WHERE application_name = 'mine' AND wait_event_type = 'Lock'"
+WAITING_FOR_LOCK = (
+    "SELECT pid FROM pg_stat_activity "
+    "WHERE application_name = 'mine' AND wait_event_type = 'Lock' AND datname = current_database()"
+)
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,10 @@ async def test_a_bell_wakes_it_and_it_listens_again_after_its_connection_is_lost
         return bell.is_set()
 
     await until(rung, "somebody listens")
-    lost = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'idnode-bell'"
+    lost = (
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+        "WHERE application_name = 'idnode-bell' AND datname = current_database()"
+    )
     assert await ringing.fetchval(lost) == 1
     bell.clear()
     await until(rung, "it listens again")

@@ -114,7 +114,9 @@ async def test_what_is_in_hand_at_a_stop_is_finished(database: str, descriptor: 
         reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
         body = json.dumps({"username": "chief", "password": "long enough"}).encode()
         writer.write(b"POST /identity/token HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
-        waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+        waiting = (
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        )
         await until(lambda: watching.fetchval(waiting), "the request comes so far")
         task.cancel()
         await asyncio.sleep(0)

@@ -12,7 +12,7 @@ from registry.filing import Filing, Told
 from registry.postgres import uplink
 from registry.postgres.connection import BROKEN, connect, open_pool
 from registry.prefix import PrefixState
-from tests.registry.world import LOCKED, OTHER, PARTICULARS, PATIENCE, PREFIX, World, eventually, request
+from tests.registry.world import LOCKED, NO_VOICE, OTHER, PARTICULARS, PATIENCE, PREFIX, World, eventually, request
 
 WINDOW = 300
 
@@ -86,7 +86,7 @@ async def test_a_long_transaction_costs_nobody_the_office_and_nobody_is_elected_
         assert await uplink.hold_fence(connection, fence)
         assert await asyncio.wait_for(uplink.renew(voice, fence), PATIENCE)
         voice.terminate()
-        await eventually(world.pool, "SELECT count(*) = 0 FROM pg_locks WHERE locktype = 'advisory'")
+        await eventually(world.pool, NO_VOICE)
         electing = asyncio.ensure_future(uplink.claim(other, "b"))
         await eventually(world.pool, LOCKED, 1)
         assert not electing.done()

@@ -204,6 +204,11 @@ async def eventually(pool: asyncpg.Pool, question: str, *given: Any) -> None:
 WAITING = "pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 LOCKED = f"SELECT count(*) >= $1 FROM {WAITING}"
 """Whether that many wait for a lock."""
+NO_VOICE = """
+SELECT count(*) = 0 FROM pg_locks l JOIN pg_database d ON d.oid = l.database
+WHERE locktype = 'advisory' AND datname = current_database()
+"""
+"""Whether nobody holds the office of this database; other tests have voices in theirs."""
 
 
 @asynccontextmanager

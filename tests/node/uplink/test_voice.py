@@ -81,7 +81,8 @@ async def test_a_lost_session_ends_the_tenure_at_once(database: str, descriptor:
         await until(lambda: one.fence)
         before = one.fence
         await other.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'idnode-one'"
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE application_name = 'idnode-one' AND datname = current_database()"
         )
         await until(lambda: one.fence > before)
     await other.close()
