@@ -30,7 +30,18 @@ def test_work_is_counted() -> None:
     before, begun = cpu([os.getpid()]), time.process_time()
     while time.process_time() - begun < 0.05:
         sum(range(1000))
-    assert cpu([os.getpid()]) - before >= 0.03
+    assert 0.05 <= cpu([os.getpid()]) - before <= time.process_time() - begun + 0.01
+
+
+def test_work_of_another_process_is_counted_however_little() -> None:
+    with subprocess.Popen([sys.executable, "-c", PARENT, "child"], stdin=subprocess.PIPE) as child:
+        try:
+            wait_until(lambda: below(child.pid), "it is there")
+            assert 0 < cpu([child.pid]) < cpu([child.pid, *(pid for pid, _ in below(child.pid))])
+        finally:
+            for pid, _ in below(child.pid):
+                os.kill(pid, 9)
+            child.kill()
 
 
 def test_memory_is_told() -> None:
