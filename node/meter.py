@@ -40,12 +40,6 @@ _PREFIXES_AT: Final = -(-_SERIES_WORDS * _WORD // _PAGE) * _PAGE // _WORD
 _COLUMN: Final = _PREFIXES_AT + 2 * PREFIXES_COUNTED
 
 
-def _outcomes(where: Where) -> tuple[int, ...]:
-    """Where the outcomes of resolutions answered there are counted, at the place of each outcome's number."""
-    at = {int(outcome): _AT[RESOLUTIONS.name, (where.value, outcome.name.lower())] for outcome in Outcome}
-    return tuple(at.get(number, -1) for number in range(max(at) + 1))
-
-
 _SECONDS: Final = RESOLUTION_SECONDS.bounds
 _SECONDS_SUM: Final = len(_SECONDS) + 1
 
@@ -76,7 +70,7 @@ class Meter:
         self._memory = mmap.mmap(descriptor, octets, offset=column * octets)
         view = memoryview(self._memory)
         self._words, self._reals = view.cast("Q"), view.cast("d")
-        self._roads = {where: (_outcomes(where), _AT[RESOLUTION_SECONDS.name, (where.value,)]) for where in Where}
+        self._roads = {(where, outcome): self._road(where, outcome) for where in Where for outcome in Outcome}
 
     def count(self, metric: Metric, *labels: str, by: int = 1) -> None:
         """It happened, `by` times. The metric is a counter."""
@@ -103,14 +97,26 @@ class Meter:
 
     def resolved(self, answer: Answer, seconds: float) -> None:
         """An identifier was asked for and answered, after so many seconds."""
-        words, outcome = self._words, answer.outcome
-        counts, at = self._roads[answer.where]
-        words[counts[outcome]] += 1
-        words[at + bisect_left(_SECONDS, seconds)] += 1
-        self._reals[at + _SECONDS_SUM] += seconds
-        if answer.prefix:
-            number = answer.prefix if answer.prefix < PREFIXES_COUNTED else 0
-            words[_PREFIXES_AT + 2 * number + (outcome is not Outcome.FOUND)] += 1
+        self._roads[answer.where, answer.outcome](answer.prefix, seconds)
+
+    def road(self, where: Where, outcome: Outcome) -> Callable[[int, float], None]:
+        """`resolved` of the answers of one road and outcome, given their prefix and seconds."""
+        return self._roads[where, outcome]
+
+    def _road(self, where: Where, outcome: Outcome) -> Callable[[int, float], None]:
+        words, reals = self._words, self._reals
+        counted = _AT[RESOLUTIONS.name, (where.value, outcome.name.lower())]
+        timed = _AT[RESOLUTION_SECONDS.name, (where.value,)]
+        of_prefixes = _PREFIXES_AT + (outcome is not Outcome.FOUND)
+
+        def resolved(prefix: int, seconds: float) -> None:
+            words[counted] += 1
+            words[timed + bisect_left(_SECONDS, seconds)] += 1
+            reals[timed + _SECONDS_SUM] += seconds
+            if prefix:
+                words[of_prefixes + (2 * prefix if prefix < PREFIXES_COUNTED else 0)] += 1
+
+        return resolved
 
     def close(self) -> None:
         """Lets the memory go."""

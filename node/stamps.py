@@ -8,6 +8,8 @@ locks, increments a shared word, or asks a database.
   was read under a stamp (all columns) may be answered as long as the stamp is the same; while one is odd, nobody
   caches and everybody asks PostgreSQL.
 * Epochs. The number under which a prefix or template last changed, as the follower knows it.
+* News. Each process counts its changes of stamps and epochs: while neither this nor the state has changed, what held
+  a moment ago still holds, and nothing else needs to be read.
 * State. The follower's generation (0: caches may not be used), and for each worker a word that is odd while a
   change of prefixes or templates is in doubt.
 * Trust. A worker that could not correct Redis stores a new word of distrust; the follower copies it into the word
@@ -39,7 +41,9 @@ class Layout:
         self.generation = 0
         self.doubt = 1
         self.state_end = self.doubt + workers
-        self.followed = self.state_end
+        self.news = self.state_end
+        self.news_end = self.news + self.columns
+        self.followed = self.news_end
         self.distrust = self.followed + 1
         self.absolved = self.distrust + self.columns
         self.beat = self.absolved + self.columns
@@ -76,6 +80,7 @@ class Shared:
         self._odd = sum(1 << 8 * _WORD * column for column in range(self.layout.columns))
         self._stamps_at = self.layout.stamps * _WORD
         self._state = slice(0, self.layout.state_end * _WORD)
+        self._news = slice(0, self.layout.news_end * _WORD)
         self._distrust = slice(self.layout.distrust * _WORD, self.layout.absolved * _WORD)
         self._absolved = slice(self.layout.absolved * _WORD, self.layout.beat * _WORD)
         self._good = b""
@@ -83,6 +88,16 @@ class Shared:
     def _new(self) -> int:
         self._count += 2
         return self._base | self._count
+
+    # -- news
+
+    def news(self) -> bytes:
+        """Octets that are others whenever a stamp, an epoch or the state has changed in between."""
+        return self._memory[self._news]
+
+    def _tell(self) -> None:
+        """Before anybody hears of a change by another way."""
+        self._words[self.layout.news + self.column] = self._new()
 
     # -- stamps
 
@@ -107,6 +122,7 @@ class Shared:
         for slot in slots:
             self._pending[slot] = self._pending.get(slot, 0) + 1
             self._store(slot, self._new() | 1)
+        self._tell()
 
     def end(self, slots: Iterable[int]) -> None:
         """That commit is over. A slot stays pending while another commit of this process is under way in it."""
@@ -115,11 +131,13 @@ class Shared:
             if left:
                 self._pending[slot] = left
             self._store(slot, self._new() | (1 if left else 0))
+        self._tell()
 
     def touch(self, slots: Iterable[int]) -> None:
         """Something in these slots changed elsewhere: what was read before is not to be answered any more."""
         for slot in slots:
             self._store(slot, self._new())
+        self._tell()
 
     def inherit(self) -> list[int]:
         """The slots a dead predecessor in this column left pending; they stay so until `end` is told of them."""
@@ -185,6 +203,7 @@ class Shared:
             if number < TEMPLATES_MOST:
                 self._words[self.layout.templates + number] = epoch
         self._words[self.layout.prefixes] = catalogue
+        self._tell()
         self._words[self.layout.followed] = catalogue
 
     @property

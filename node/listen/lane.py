@@ -19,12 +19,15 @@ from aiohttp import web
 from node.house import House
 from node.listen import handle_api, http, replies
 from node.metrics import HTTP_REQUESTS
-from node.resolve.answer import Answer, Outcome
+from node.resolve.answer import Answer, Outcome, Where
+from node.resolve.shelf import Kept
 from proto.errors import ProtoError
 from proto.identifier import Identifier
 
 OCTETS_MOST: Final = 8000
 """Longest request looked at here: less than the line aiohttp takes (8190); usual ones have some 500."""
+TICK_SECONDS: Final = 0.1
+"""So old may the Date of an answer be that is kept here."""
 BLOCKS_MOST: Final = 1024
 """Blocks of headers remembered, 8 MB at worst: clients of one make send the same one every time. Who sends ever new
 ones pays for each look and drives out the oldest."""
@@ -40,11 +43,12 @@ class Sign(Enum):
 
 OTHER, LEFT, ASKED = Sign
 
-_LINE: Final = re.compile(
-    rb"(?:GET /api/handles/((?!0\.)[0-9.]+/[A-Za-z0-9._~!$'()*+,;=:@/-]+)|(?:GET|HEAD|OPTIONS) /[!-~]*) HTTP/1\.1\r\n"
-)
-"""Request lines behind which no body comes. Looked up here is only what is spelt as it is kept, with nothing to encode
-in the path or in JSON."""
+_GET: Final = b"GET /api/handles/"
+_VERSION: Final = b" HTTP/1.1\r\n"
+_HANDLE: Final = re.compile(rb"(?!0\.)[0-9.]+/[A-Za-z0-9._~!$'()*+,;=:@/-]+")
+"""What is spelt as it is kept, with nothing to encode in the path or in JSON."""
+_LINE: Final = re.compile(rb"(?:GET /api/handles/(" + _HANDLE.pattern + rb")|(?:GET|HEAD|OPTIONS) /[!-~]*)" + _VERSION)
+"""Request lines behind which no body comes."""
 _HEADER: Final = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+): ?([!-~](?:[ -~]*[!-~])?)?\r\n")
 _FRAMING: Final = frozenset({b"content-length", b"transfer-encoding", b"trailer", b"te", b"expect", b"upgrade"})
 """Headers that say where a request ends, or what becomes of the connection after it."""
@@ -55,39 +59,39 @@ does anyway (RFC 9112 section 9.3)."""
 _OPEN: Final = b"Date: %b\r\nServer: idnode\r\n" + "".join(f"{n}: {v}\r\n" for n, v in http.CORS.items()).encode()
 _PRIVATE: Final = f"Cache-Control: {http.PRIVATE}\r\n".encode()
 _TYPE: Final = b"Content-Type: " + replies.JSON_TYPE.encode() + b"\r\n"
-_FOUND: Final = (
-    b"HTTP/1.1 200 OK\r\n" + _TYPE + b'ETag: "%d.%d.%d"\r\nCache-Control: public, max-age=%d\r\nContent-Length: %d\r\n'
-) + (_OPEN + b'\r\n{"responseCode":1,"handle":"%b","values":%b}')
-_AROUND: Final = len('{"responseCode":1,"handle":"","values":}')
-_ABSENT: Final = b"HTTP/1.1 404 Not Found\r\n" + _TYPE + b"Content-Length: %d\r\n" + _OPEN + _PRIVATE + b"\r\n%b"
+_FOUND: Final = b"HTTP/1.1 200 OK\r\n" + _TYPE
+_HEAD: Final = b'ETag: "%d.%d.%d"\r\nCache-Control: public, max-age=%d\r\nContent-Length: %d\r\n'
+_BODY: Final = b'\r\n{"responseCode":1,"handle":"', b'","values":', b"}"
+_AROUND: Final = len(b"".join(_BODY)) - len(b"\r\n")
+_ABSENT: Final = b"HTTP/1.1 404 Not Found\r\n" + _TYPE + b"Content-Length: %d\r\n%b" + _PRIVATE + b"\r\n%b"
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
     """What stands behind a request line. `whole`: headers and the end of the request, and nothing but these.
 
-    `meant`: the road must read them. `forwarded`: the lines of X-Forwarded-For.
+    `plain`: the road need not read them. `forwarded`: the lines of X-Forwarded-For.
     """
 
     whole: bool
-    meant: bool = False
+    plain: bool = False
     forwarded: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, octets: bytes) -> "Block":
         """From what was sent. Whatever is spelt in no everyday way is not whole."""
-        at, lines, meant = 0, dict[bytes, bytes](), False
+        at, lines, plain = 0, dict[bytes, bytes](), True
         while header := _HEADER.match(octets, at):
             name = header[1].lower()
             if name in _FRAMING:
                 return cls(whole=False)
             value = header[2] or b""
-            meant = meant or name in lines or (name in _MEANT and value.lower() != _MEANT[name])
+            plain = plain and name not in lines and (name not in _MEANT or value.lower() == _MEANT[name])
             lines[name] = value
             at = header.end()
         forwarded = lines.get(b"x-forwarded-for")
-        meant = meant or b"host" not in lines
-        return cls(octets[at:] == b"\r\n", meant, (forwarded.decode(),) if forwarded else ())
+        whole = octets[at:] == b"\r\n"
+        return cls(whole, whole and plain and b"host" in lines, (forwarded.decode(),) if forwarded else ())
 
 
 class Lane:
@@ -95,18 +99,17 @@ class Lane:
 
     def __init__(self, house: House, clock: Callable[[], float], now: Callable[[], int]) -> None:
         self._house = house
-        self._seconds = house.config.cache_seconds
         self._look = house.hot.look
         self._admit = house.admission.admit
         self._asker = house.config.proxies.asker
-        self._resolved = house.meter.resolved
+        self._hit = house.meter.road(Where.HOT, Outcome.FOUND)
+        self._told = house.meter.counter(HTTP_REQUESTS, "handle", "2xx")
         self._clock = clock
         self._now = now
         self._blocks: dict[bytes, Block] = {}
         self._second = -1
-        self._date = b""
-        self._found = house.meter.counter(HTTP_REQUESTS, "handle", "2xx")
-        self._absent = house.meter.counter(HTTP_REQUESTS, "handle", "4xx")
+        self._stale = 0.0  # from then on it may be another second
+        self._open = b""
 
     def answer(self, octets: bytes, nearest: str | None, then: Callable[[bytes | Sign], None]) -> bytes | Sign:
         """The answer to `octets` sent from the address `nearest` (None: it is not its turn yet).
@@ -114,35 +117,49 @@ class Lane:
         ASKED: `then` is given it, or OTHER, later or even before this returns.
         """
         began = self._clock()
+        end = octets.find(_VERSION)
+        block = self._blocks.get(octets[end:])
+        if block is None:
+            if len(octets) > OCTETS_MOST or _LINE.match(octets) is None:
+                return LEFT
+            block = self._read(octets[end:])
+        if block.plain and nearest is not None and octets.startswith(_GET):
+            handle = octets[len(_GET) : end]
+            kept = self._look(handle, began)
+            if kept is not None and (kept.head or self._headed(handle, kept)) and not self._refused(nearest, block):
+                if began >= self._stale:
+                    self._tick()
+                said = self._found(kept.head, handle, kept.answer.shown)
+                self._hit(kept.answer.prefix, self._clock() - began)
+                return said
+        return self._otherwise(octets, block, nearest, then)
+
+    def _otherwise(
+        self, octets: bytes, block: Block, nearest: str | None, then: Callable[[bytes | Sign], None]
+    ) -> bytes | Sign:
+        """What is not kept here, or nothing for the lane."""
         line = _LINE.match(octets)
-        if line is None or len(octets) > OCTETS_MOST:
+        if line is None or not block.whole:
             return LEFT
-        rest = octets[line.end() :]
-        block = self._blocks.get(rest) or self._read(rest)
-        if not block.whole:
-            return LEFT
-        handle = line[1]
-        if handle is None or nearest is None or block.meant:
-            return OTHER
-        found = self._look(handle) or _identifier(handle)
-        if found is None or self._admit(self._asker(nearest, block.forwarded) if block.forwarded else nearest):
+        identifier = _identifier(line[1]) if line[1] and nearest is not None and block.plain else None
+        if nearest is None or identifier is None or self._refused(nearest, block):
             return OTHER  # the door says why not
-        if isinstance(found, Identifier):
-            self._house.admission.in_hand += 1
-            self._house.road.fetch(found, partial(self._fetched, handle, then))
-            return ASKED
-        said = self._said(handle, found)
-        self._resolved(found, self._clock() - began)
-        return said
+        self._house.admission.in_hand += 1
+        self._house.road.fetch(identifier, partial(self._fetched, line[1], then))
+        return ASKED
 
     def _read(self, rest: bytes) -> Block:
         if len(self._blocks) >= BLOCKS_MOST:
             del self._blocks[next(iter(self._blocks))]
-        self._blocks[rest] = block = Block.read(rest)
+        self._blocks[rest] = block = Block.read(rest[len(_VERSION) :])
         return block
+
+    def _refused(self, nearest: str, block: Block) -> int:
+        return self._admit(self._asker(nearest, block.forwarded) if block.forwarded else nearest)
 
     def _fetched(self, handle: bytes, then: Callable[[bytes | Sign], None], found: Answer | Exception) -> None:
         self._house.admission.in_hand -= 1
+        self._tick()
         if isinstance(found, Answer):
             then(self._said(handle, found))
         elif type(found) in http.TROUBLES:
@@ -151,23 +168,33 @@ class Lane:
             then(OTHER)
 
     def _said(self, handle: bytes, found: Answer) -> bytes:
-        outcome, shown = found.outcome, found.shown
-        if outcome is Outcome.FOUND and found.prefix and shown != b"[]":
-            self._found()
-            length = _AROUND + len(handle) + len(shown)
-            version, epoch, template_epoch = found.version, found.epoch, found.template_epoch
-            most = found.life(self._seconds, self._tick())
-            return _FOUND % (version, epoch, template_epoch, most, length, self._date, handle, shown)
-        if outcome is Outcome.ABSENT:
-            self._absent()
-            self._tick()
+        if head := self._head(handle, found):
+            return self._found(head, handle, found.shown)
+        if found.outcome is Outcome.ABSENT:
+            self._house.meter.count(HTTP_REQUESTS, "handle", "4xx")
             body = replies.handle_body(handle.decode(), found)
-            return _ABSENT % (len(body), self._date, body)
+            return _ABSENT % (len(body), self._open, body)
         return self._rendered(handle_api.told(self._house, handle.decode(), found))
+
+    def _headed(self, handle: bytes, kept: Kept) -> bytes:
+        if _HANDLE.fullmatch(handle):
+            kept.head = self._head(handle, kept.answer)
+        return kept.head
+
+    def _head(self, handle: bytes, found: Answer) -> bytes:
+        """The lines that no other answer has; none where the answer is out of the common."""
+        if found.outcome is not Outcome.FOUND or not found.prefix or found.until or found.shown == b"[]":
+            return b""
+        length = _AROUND + len(handle) + len(found.shown)
+        return _HEAD % (found.version, found.epoch, found.template_epoch, self._house.config.cache_seconds, length)
+
+    def _found(self, head: bytes, handle: bytes, shown: bytes) -> bytes:
+        self._told()
+        before, between, after = _BODY
+        return b"".join((_FOUND, head, self._open, before, handle, between, shown, after))
 
     def _rendered(self, response: web.Response) -> bytes:
         """What aiohttp and `node/listen/http.py` make of it."""
-        self._tick()
         self._house.meter.count(HTTP_REQUESTS, "handle", f"{response.status // 100}xx")
         body = response.body
         assert isinstance(body, bytes)
@@ -175,14 +202,14 @@ class Lane:
         lines += [f"{name}: {value}" for name, value in response.headers.items() if name != "Content-Length"]
         head = "\r\n".join([*lines, f"Content-Length: {len(body)}", ""]).encode()
         kept = b"" if "Cache-Control" in response.headers else _PRIVATE
-        return head + _OPEN % self._date + kept + b"\r\n" + body
+        return head + self._open + kept + b"\r\n" + body
 
-    def _tick(self) -> int:
-        """The second it is, of which `_date` is the text."""
+    def _tick(self) -> None:
+        """Sees to it that answers say what time it is."""
+        self._stale = self._clock() + TICK_SECONDS
         now = self._now()
         if now != self._second:
-            self._second, self._date = now, formatdate(now, usegmt=True).encode()
-        return now
+            self._second, self._open = now, _OPEN % formatdate(now, usegmt=True).encode()
 
 
 def _identifier(handle: bytes) -> Identifier | None:

@@ -4,18 +4,17 @@ Absent answers have a shelf of their own, so that a flood of unknown identifiers
 has what other nodes say, so that none of them can push out what lives here.
 """
 
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
-from zlib import crc32
 
 from node.gather import BusyError, answered, tell
 from node.meter import Meter
 from node.metrics import HOT_ENTRIES, HOT_EVICTIONS
 from node.resolve.answer import Answer, Outcome, Question, Stage, Then, Where
-from node.stamps import SLOTS, Shared
+from node.resolve.shelf import Kept, Shelf
+from node.stamps import Shared
 from proto.identifier import Identifier
 from registry.errors import UnavailableError
 
@@ -24,13 +23,6 @@ SHARES: Final = {"found": 1, "absent": 8, "elsewhere": 8}
 SHOWN_MOST: Final = 16_384
 """Largest answer kept, in octets: 100,000 usual ones take 115 MB, ones of this size would take 1.6 GB, an eighth of
 that if they are a stranger's."""
-
-
-@dataclass(slots=True)
-class _Entry:
-    answer: Answer
-    stamp: bytes
-    expires: float
 
 
 @dataclass(slots=True)
@@ -62,8 +54,11 @@ class Hot:
         self._clock = clock
         self._now = now
         self._meter = meter
-        self._shelves: dict[str, OrderedDict[str, _Entry]] = {name: OrderedDict() for name in SHARES}
-        self._most = {name: max(1, entries // share) if entries else 0 for name, share in SHARES.items()}
+        self._shelves = {name: Shelf(max(1, entries // share)) for name, share in SHARES.items()}
+        self._entries = [shelf.entries for shelf in self._shelves.values()]
+        self._keeps = entries > 0
+        self._news = b""
+        self._state: bytes | None = None
         self._unwritten = bytes(len(shared.stamp(0)))
         self._flights: dict[bool, dict[str, _Flight]] = {True: {}, False: {}}
 
@@ -75,15 +70,12 @@ class Hot:
     def show(self) -> None:
         """Sets the gauges to how many answers are kept now."""
         for name, shelf in self._shelves.items():
-            self._meter.set(HOT_ENTRIES, len(shelf), name)
+            self._meter.set(HOT_ENTRIES, len(shelf.entries), name)
 
-    def look(self, key: bytes) -> Answer | None:
-        """What is kept under this key and may be given now. Asks nobody and waits for nothing."""
-        shared = self._shared
-        if shared.trusted(self.clear) is None:
-            return None
-        entry = self._kept(key.decode(), shared.stamp(crc32(key) & (SLOTS - 1)))
-        return entry.answer if entry is not None and self._clock() < entry.expires else None
+    def look(self, key: bytes, now: float) -> Kept | None:
+        """What is kept under this key and may be given at `now`. Asks nobody and waits for nothing."""
+        kept = self._holding(key)
+        return kept if kept is not None and now < kept.expires else None
 
     async def ask(self, identifier: Identifier, *, onward: bool = True) -> Answer:
         """What stands behind `identifier`: as new as the newest write answered before this call, on this machine.
@@ -98,22 +90,19 @@ class Hot:
         """`ask` for who waits with a callback."""
         if not onward:
             then = partial(_at_home, then)
-        key = identifier.key
-        shared = self._shared
-        slot = shared.slot(key)
-        stamp = shared.stamp(slot)
-        state = shared.trusted(self.clear)
-        entry = self._kept(key, stamp) if state is not None else None
-        if entry is not None and self._clock() < entry.expires:
-            then(entry.answer)
+        kept = self._holding(identifier.key.encode())
+        if kept is not None and self._clock() < kept.expires:
+            then(kept.answer)
             return
-        cacheable = state is not None and not shared.is_pending(stamp)
-        question = Question(identifier, slot, stamp, state, cacheable, onward)
+        slot = self._shared.slot(identifier.key)
+        stamp = self._shared.stamp(slot)
+        cacheable = self._state is not None and not self._shared.is_pending(stamp)
+        question = Question(identifier, slot, stamp, self._state, cacheable, onward)
         if not cacheable:
             self._next.ask(question, then)
             return
-        if entry is not None:
-            then = partial(self._or_kept, entry.answer, then)
+        if kept is not None:
+            then = partial(self._or_kept, kept.answer, then)
         flight = self._joinable(question)
         if flight is not None:
             flight.thens.append(partial(self._joined, question, then))
@@ -160,27 +149,35 @@ class Hot:
     def _current(self, answer: Answer) -> bool:
         return self._shared.current(answer.prefix, answer.epoch, answer.template, answer.template_epoch)
 
-    def _kept(self, key: str, stamp: bytes) -> _Entry | None:
+    def _holding(self, key: bytes) -> Kept | None:
         """The entry under `key` if its stamp and epochs still hold, however old it is."""
-        for shelf in self._shelves.values():
-            entry = shelf.get(key)
-            if entry is not None:
+        news = self._shared.news()
+        if news != self._news:
+            self._state = self._shared.trusted(self.clear)
+            self._news = news
+        if self._state is None:
+            return None
+        for entries in self._entries:
+            kept = entries.get(key)
+            if kept is not None:
                 break
         else:
             return None
-        if entry.stamp == stamp and self._current(entry.answer):
-            shelf.move_to_end(key)
-            return entry
-        del shelf[key]
-        return None
+        if kept.news is not self._news:
+            stamp = self._shared.stamp(self._shared.slot(key.decode()))
+            if kept.stamp != stamp or not self._current(kept.answer):
+                return None
+            kept.news = self._news
+        kept.asked = True
+        return kept
 
     def _keep(self, question: Question, answer: Answer) -> None:
         life = answer.life(self._seconds, self._now())
-        if life and self._most["found"] and len(answer.shown) <= SHOWN_MOST and self._may_keep(question, answer):
-            kept = answer._replace(where=Where.HOT)  # once here, so that a hit says so at no cost
+        if life and self._keeps and len(answer.shown) <= SHOWN_MOST and self._may_keep(question, answer):
+            answer = answer._replace(where=Where.HOT)  # once here, so that a hit says so at no cost
             # Most slots were never written to: one stamp for all of these spares 64 octets an entry.
             stamp = self._unwritten if question.stamp == self._unwritten else question.stamp
-            self._shelve(question.identifier.key, _Entry(kept, stamp, self._clock() + life))
+            self._shelve(question.identifier.key.encode(), Kept(answer, stamp, self._clock() + life, b""))
 
     def _may_keep(self, question: Question, answer: Answer) -> bool:
         """Whether the answer can ever be given to others; else it would only take a place."""
@@ -188,14 +185,11 @@ class Hot:
             return False
         return self._shared.state() == question.state and self._shared.stamp(question.slot) == question.stamp
 
-    def _shelve(self, key: str, entry: _Entry) -> None:
-        name = _shelf(entry.answer)
+    def _shelve(self, key: bytes, kept: Kept) -> None:
+        name = _shelf(kept.answer)
         for other in self._shelves.values():
-            other.pop(key, None)
-        shelf = self._shelves[name]
-        shelf[key] = entry
-        while len(shelf) > self._most[name]:
-            shelf.popitem(last=False)
+            other.drop(key)
+        if self._shelves[name].put(key, kept):
             self._meter.count(HOT_EVICTIONS, name)
 
 

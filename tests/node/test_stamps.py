@@ -54,6 +54,7 @@ def test_no_two_kinds_of_words_overlap(workers: int) -> None:
     starts = [
         (layout.generation, 1),
         (layout.doubt, workers),
+        (layout.news, workers + 1),
         (layout.followed, 1),
         (layout.distrust, workers + 1),
         (layout.absolved, workers + 1),
@@ -214,6 +215,63 @@ def test_a_successor_stores_no_word_its_predecessor_stored(view: View) -> None:
     first, second = words(view(0)), words(view(0))
     assert len(first) == len(second) == 40
     assert not first & second
+
+
+# -- news
+
+
+CHANGES: dict[str, Callable[[Shared], object]] = {
+    "a commit begins": lambda shared: shared.begin([7]),
+    "and ends": lambda shared: shared.end([7]),
+    "touched": lambda shared: shared.touch([7]),
+    "an epoch": lambda shared: shared.follow(5, [(3, 5)], []),
+    "a doubt": Shared.begin_doubt,
+    "no doubt any more": Shared.end_doubt,
+    "a generation": Shared.set_generation,
+    "no generation": Shared.clear_generation,
+}
+
+
+@pytest.mark.parametrize("column", [0, 1, FOLLOWER])
+def test_every_change_by_anybody_is_news_and_nothing_else_is(view: View, column: int) -> None:
+    reader, writer = view(0), view(column)
+    for change in CHANGES.values():
+        before = reader.news()
+        change(writer)
+        assert reader.news() != before
+    before = reader.news()
+    writer.beat(12.0)
+    writer.distrust()
+    writer.absolve(writer.distrusts())
+    writer.inherit()
+    assert reader.news() == before
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_whoever_sees_a_change_sees_the_news_of_it(view: View, change: str) -> None:
+    """News come after what they are of, and before the word others wait for."""
+    writer = view(FOLLOWER)
+    writer.begin([7])
+    words = writer._words
+    stored: list[int] = []
+
+    class Told:
+        def __setitem__(self, at: int, word: int) -> None:
+            stored.append(at)
+            words[at] = word
+
+        def __getitem__(self, at: int) -> int:
+            return words[at]
+
+    writer._words = Told()  # type: ignore[assignment]
+    CHANGES[change](writer)
+    writer._words = words
+    layout = writer.layout
+    news = range(layout.generation, layout.news_end)
+    if stored[-1] == layout.followed:
+        stored.pop()
+    assert stored[-1] in news
+    assert not set(stored[:-1]) & set(news)
 
 
 # -- state: generation and doubt

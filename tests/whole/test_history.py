@@ -79,8 +79,8 @@ MUTANTS = {
     "no stamp compared in the hot cache": Mutant(
         Edit(
             "node/resolve/hot.py",
-            "        if entry.stamp == stamp and self._current(entry.answer):\n",
-            "        if self._current(entry.answer):\n",
+            "            if kept.stamp != stamp or not self._current(kept.answer):\n",
+            "            if not self._current(kept.answer):\n",
         ),
         STALE,
     ),

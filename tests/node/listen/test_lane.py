@@ -516,11 +516,11 @@ def test_blocks_are_bounded() -> None:
 
 
 def test_a_block_is_whole_when_it_is_headers_and_the_empty_line() -> None:
-    assert Block.read(b"\r\n") == Block(whole=True, meant=True)
-    assert Block.read(b"Host: b\r\n\r\n") == Block(whole=True)
-    assert Block.read(b"a: b\r\nA: c\r\n\r\n") == Block(whole=True, meant=True)
+    assert Block.read(b"\r\n") == Block(whole=True)
+    assert Block.read(b"Host: b\r\n\r\n") == Block(whole=True, plain=True)
+    assert Block.read(b"a: b\r\nA: c\r\n\r\n") == Block(whole=True)
     forwarded = b"Host: b\r\nX-forwarded-FOR: 192.0.2.1\r\n\r\n"
-    assert Block.read(forwarded) == Block(whole=True, forwarded=("192.0.2.1",))
+    assert Block.read(forwarded) == Block(whole=True, plain=True, forwarded=("192.0.2.1",))
     for broken in (
         b"",
         b"\r\n\r\n",

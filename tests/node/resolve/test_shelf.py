@@ -1,0 +1,102 @@
+"""What stays on a shelf and what goes: never more than it holds, and what is asked for before what is not."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from node.resolve.answer import Answer, Outcome
+from node.resolve.shelf import CHANCES, Kept, Shelf
+
+
+def kept() -> Kept:
+    return Kept(Answer(Outcome.FOUND, 1, 1, 1), b"", 1.0, b"")
+
+
+def shelf_of(most: int, *keys: bytes) -> Shelf:
+    shelf = Shelf(most)
+    for key in keys:
+        shelf.put(key, kept())
+    return shelf
+
+
+def test_what_came_first_goes_first() -> None:
+    shelf = shelf_of(3, b"a", b"b", b"c")
+    assert shelf.put(b"d", kept()) == 1
+    assert list(shelf.entries) == [b"b", b"c", b"d"]
+
+
+def test_what_was_asked_for_is_spared_once() -> None:
+    shelf = shelf_of(3, b"a", b"b", b"c")
+    a = shelf.entries[b"a"]
+    assert a is not None
+    a.asked = True
+    shelf.put(b"d", kept())
+    assert set(shelf.entries) == {b"a", b"c", b"d"}
+    shelf.put(b"e", kept())
+    shelf.put(b"f", kept())
+    assert set(shelf.entries) == {b"d", b"e", b"f"}, "nobody asked for it again"
+
+
+def test_nobody_waits_while_all_that_was_asked_for_is_spared() -> None:
+    keys = [b"%d" % number for number in range(3 * CHANCES)]
+    shelf = shelf_of(len(keys), *keys)
+    for entry in shelf.entries.values():
+        assert entry is not None
+        entry.asked = True
+    shelf.put(b"new", kept())
+    assert set(keys) - set(shelf.entries) == {keys[CHANCES]}
+    assert sum(entry is not None and entry.asked for entry in shelf.entries.values()) == len(keys) - CHANCES - 1
+
+
+def test_another_answer_under_a_key_takes_the_place_of_the_first() -> None:
+    shelf, new = shelf_of(2, b"a", b"b"), kept()
+    assert shelf.put(b"a", new) == 0
+    assert shelf.entries[b"a"] is new
+    assert len(shelf.entries) == 2
+
+
+def test_what_is_dropped_is_gone_and_may_come_back() -> None:
+    shelf = shelf_of(2, b"a", b"b")
+    shelf.drop(b"a")
+    shelf.drop(b"nothing")
+    assert shelf.entries.get(b"a") is None
+    assert shelf.put(b"a", kept()) == 0
+    assert shelf.entries[b"a"] is not None
+    shelf.drop(b"b")
+    shelf.put(b"c", kept())
+    shelf.put(b"d", kept())
+    assert set(shelf.entries) == {b"c", b"d"}
+
+
+def test_a_cleared_shelf_is_a_new_one() -> None:
+    shelf = shelf_of(2, b"a", b"b")
+    entries = shelf.entries
+    shelf.clear()
+    assert shelf.entries == {}
+    assert shelf.put(b"c", kept()) == 0
+    assert shelf.entries is entries, "who looks things up keeps hold of it"
+
+
+@given(
+    st.integers(1, 6),
+    st.lists(st.tuples(st.sampled_from(["put", "drop", "ask", "clear"]), st.integers(0, 12)), max_size=200),
+)
+def test_it_never_holds_more_and_forgets_nothing_but_for_want_of_room(most: int, steps: list[tuple[str, int]]) -> None:
+    shelf, there, gone = Shelf(most), dict[bytes, Kept](), 0
+    for step, number in steps:
+        key = b"%d" % number
+        if step == "put":
+            there[key] = kept()
+            gone += shelf.put(key, there[key])
+        elif step == "drop":
+            shelf.drop(key)
+            there.pop(key, None)
+        elif step == "clear":
+            shelf.clear()
+            there.clear()
+            gone = 0
+        elif (entry := shelf.entries.get(key)) is not None:
+            entry.asked = True
+        assert len(shelf.entries) <= most
+        held = {key: entry for key, entry in shelf.entries.items() if entry is not None}
+        assert all(there[key] is entry for key, entry in held.items())
+        assert len(held) >= len(there) - gone
