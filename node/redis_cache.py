@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import count
 from typing import Final, Self
 
 from node import clock
@@ -90,6 +91,8 @@ class RedisCache:
         self._wire = RedisWire(url, self._met)
         self._namespace = namespace
         self._run = b""
+        self._mine = _LEASE + secrets.token_bytes(12)
+        self._leases = count(1)
         self._seconds = seconds
         self._now = now
 
@@ -135,7 +138,7 @@ class RedisCache:
         """A fresh lease for each name under which there was nothing, or what has come there meanwhile."""
         if not names:
             return []
-        leases = [_LEASE + secrets.token_bytes(12) for _ in names]
+        leases = [b"%b%d" % (self._mine, next(self._leases)) for _ in names]
         commands = [
             ("SET", name, lease, "NX", "GET", "PX", LEASE_MILLISECONDS)
             for name, lease in zip(names.values(), leases, strict=True)
@@ -184,6 +187,6 @@ def _read(held: bytes | None) -> Answer | None:
     if held is None or not held.startswith(_ENTRY):
         return None
     try:
-        return Answer.from_octets(held[1:])
+        return Answer.from_octets(held, len(_ENTRY))
     except (KeyError, struct.error):
         return _UNREADABLE

@@ -14,7 +14,7 @@ from proto.limits import IDENTIFIER_CHARACTERS, PREFIX_CHARACTERS
 _FOLD: Final = {code: code - 32 for code in range(ord("a"), ord("z") + 1)}
 """ASCII letters only: the deployed servers never fold others (handle reference §1.1)."""
 
-_PLAIN: Final = re.compile(r"[0-9][0-9.]*/[!-~]+", re.ASCII)
+_PLAIN: Final = re.compile(r"(?!0\.)([0-9][0-9.]{,63})/([!-~]+)", re.ASCII)
 """The everyday spelling, `88.999.1001/BAG-2026-000017`: nothing in it needs a closer look but its length."""
 
 _ALLOCATED: Final = re.compile(r"[0-9]{2}(\.[0-9]{1,16}){1,2}", re.ASCII)
@@ -75,6 +75,9 @@ class Identifier:
     @classmethod
     def parse(cls, text: str) -> Self:
         """The identifier spelt `text`. Raises ProtoError with one sentence naming the rule."""
+        plain = _PLAIN.fullmatch(text)
+        if plain is not None and len(text) <= IDENTIFIER_CHARACTERS:
+            return cls(plain[1], plain[2], text)
         if len(text) > IDENTIFIER_CHARACTERS:
             raise ProtoError(
                 "handle",
@@ -96,8 +99,6 @@ class Identifier:
                 f"标识的前缀不能超过{PREFIX_CHARACTERS}个字符",
                 f"the prefix of an identifier has at most {PREFIX_CHARACTERS} characters",
             )
-        if _PLAIN.fullmatch(text) and not text.startswith("0."):
-            return cls(prefix, suffix, text)
         _check_characters("handle", text)
         if any(c.isspace() for c in prefix) or suffix[0].isspace() or suffix[-1].isspace():
             raise ProtoError(

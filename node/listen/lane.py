@@ -132,10 +132,10 @@ class Lane:
                 said = self._found(kept.head, handle, kept.answer.shown)
                 self._hit(kept.answer.prefix, self._clock() - began)
                 return said
-        return self._otherwise(octets, block, nearest, then)
+        return self._otherwise(octets, block, nearest, began, then)
 
     def _otherwise(
-        self, octets: bytes, block: Block, nearest: str | None, then: Callable[[bytes | Sign], None]
+        self, octets: bytes, block: Block, nearest: str | None, began: float, then: Callable[[bytes | Sign], None]
     ) -> bytes | Sign:
         """What is not kept here, or nothing for the lane."""
         line = _LINE.match(octets)
@@ -145,7 +145,7 @@ class Lane:
         if nearest is None or identifier is None or self._refused(nearest, block):
             return OTHER  # the door says why not
         self._house.admission.in_hand += 1
-        self._house.road.fetch(identifier, partial(self._fetched, line[1], then))
+        self._house.hot.fetch(identifier, partial(self._fetched, line[1], began, then))
         return ASKED
 
     def _read(self, rest: bytes) -> Block:
@@ -157,8 +157,11 @@ class Lane:
     def _refused(self, nearest: str, block: Block) -> int:
         return self._admit(self._asker(nearest, block.forwarded) if block.forwarded else nearest)
 
-    def _fetched(self, handle: bytes, then: Callable[[bytes | Sign], None], found: Answer | Exception) -> None:
+    def _fetched(
+        self, handle: bytes, began: float, then: Callable[[bytes | Sign], None], found: Answer | Exception
+    ) -> None:
         self._house.admission.in_hand -= 1
+        self._house.road.count(found, began)
         self._tick()
         if isinstance(found, Answer):
             then(self._said(handle, found))

@@ -71,10 +71,10 @@ class Answer(NamedTuple):
         return _HEAD.pack(*epochs, self.outcome, self.prefix, self.template, self.until) + self.shown
 
     @classmethod
-    def from_octets(cls, octets: bytes) -> Self:
-        """The answer a shared cache held. Raises KeyError or struct.error when it is none."""
-        version, epoch, template_epoch, outcome, prefix, template, until = _HEAD.unpack_from(octets)
-        shown = octets[_HEAD.size :]
+    def from_octets(cls, octets: bytes, at: int = 0) -> Self:
+        """The answer a shared cache held, from `at` on. Raises KeyError or struct.error when it is none."""
+        version, epoch, template_epoch, outcome, prefix, template, until = _HEAD.unpack_from(octets, at)
+        shown = octets[at + _HEAD.size :]
         return cls(_OUTCOMES[outcome], version, prefix, epoch, template, template_epoch, shown, until, Where.CACHED)
 
     @property

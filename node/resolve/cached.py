@@ -43,15 +43,13 @@ class Cached:
 
     def ask(self, question: Question, then: Then) -> None:
         """From Redis if it may be used for this question and has it, else from the next stage."""
-        trust = self._shared.trust()
-        if question.cacheable and trust is not None and not self._resting:
-            self._gather.ask(question, partial(self._looked, question, trust, then))
+        if question.cacheable and self._shared.redis_trusted and not self._resting:
+            self._gather.ask(question, partial(self._looked, question, then))
         else:
             self._next.ask(question, then)
 
-    def _looked(self, question: Question, trust: bytes, then: Then, held: Answer | bytes | Exception | None) -> None:
-        # An answer while trust was lost is none: found restarted, Redis may hold what was corrected before.
-        if isinstance(held, Answer) and self._shared.trust() == trust:
+    def _looked(self, question: Question, then: Then, held: Answer | bytes | Exception | None) -> None:
+        if isinstance(held, Answer):
             then(held)
         elif isinstance(held, bytes):
             self._next.ask(question, partial(self._fetched, question, held, then))
@@ -69,14 +67,19 @@ class Cached:
         return self._clock() < self._resting_until
 
     async def _take(self, questions: Sequence[Question]) -> list[Answer | bytes | None]:
-        if self._resting:  # what waited while the question before was not answered
-            raise TimeoutError("Redis did not answer a moment ago")
+        trust = self._shared.trust()
+        if trust is None or self._resting:  # what waited while the question before was not answered
+            raise TimeoutError("Redis is not asked now")
         try:
-            return await self._taken(questions)
+            held = await self._taken(questions)
         except BROKEN as error:
             self._resting_until = self._clock() + REST_SECONDS
             log.debug("redis_unreachable", error=str(error))
             raise
+        if self._shared.trust() == trust:
+            return held
+        # An answer while trust was lost is none: found restarted, Redis may hold what was corrected before.
+        return [None if isinstance(each, Answer) else each for each in held]
 
     async def _taken(self, questions: Sequence[Question]) -> list[Answer | bytes | None]:
         keys = [q.identifier.key for q in questions]

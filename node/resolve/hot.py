@@ -172,8 +172,9 @@ class Hot:
         return kept
 
     def _keep(self, question: Question, answer: Answer) -> None:
-        life = answer.life(self._seconds, self._now())
-        if life and self._keeps and len(answer.shown) <= SHOWN_MOST and self._may_keep(question, answer):
+        if not self._keeps or len(answer.shown) > SHOWN_MOST or not self._may_keep(question, answer):
+            return
+        if life := answer.life(self._seconds, self._now()):
             answer = answer._replace(where=Where.HOT)  # once here, so that a hit says so at no cost
             # Most slots were never written to: one stamp for all of these spares 64 octets an entry.
             stamp = self._unwritten if question.stamp == self._unwritten else question.stamp

@@ -9,7 +9,7 @@ from typing import Final
 from node import metrics
 from node.gather import BusyError
 from node.meter import Meter
-from node.resolve.answer import Answer, Then
+from node.resolve.answer import Answer
 from node.resolve.hot import Hot
 from proto.identifier import Identifier
 from registry.errors import UnavailableError
@@ -31,22 +31,13 @@ class Measured:
         try:
             answer = await self._next.ask(identifier, onward=onward)
         except Exception as error:
-            self._count(error, began)
+            self.count(error, began)
             raise
-        self._count(answer, began)
+        self.count(answer, began)
         return answer
 
-    def fetch(self, identifier: Identifier, then: Then, onward: bool = True) -> None:
-        """`ask` for who waits with a callback."""
-        began = self._clock()
-
-        def told(answer: Answer | Exception) -> None:
-            self._count(answer, began)
-            then(answer)
-
-        self._next.fetch(identifier, told, onward)
-
-    def _count(self, answer: Answer | Exception, began: float) -> None:
+    def count(self, answer: Answer | Exception, began: float) -> None:
+        """A question asked of the next stage at `began` has this answer, or none because of this."""
         seconds = self._clock() - began
         if not isinstance(answer, Exception):
             self._meter.resolved(answer, seconds)

@@ -1,12 +1,10 @@
 """The stage that counts: it changes nothing, and misses nothing."""
 
-from functools import partial
-
 import pytest
 
 from node import metrics
-from node.gather import BusyError, answered
-from node.resolve.answer import Answer, Outcome, Then, Where
+from node.gather import BusyError
+from node.resolve.answer import Answer, Outcome, Where
 from node.resolve.measured import Measured
 from proto.identifier import Identifier
 from registry.errors import UnavailableError
@@ -32,13 +30,6 @@ class Road:
             raise self.end
         return self.end
 
-    def fetch(self, identifier: Identifier, then: Then, onward: bool) -> None:
-        assert identifier is BAG
-        self.onward = onward
-        self.now += self.seconds
-        assert isinstance(self.end, Answer | Exception)
-        then(self.end)
-
 
 class World:
     def __init__(self) -> None:
@@ -46,12 +37,6 @@ class World:
         self.counting = Counting()
         self.told, self.totals = self.counting.told, self.counting.totals
         self.measured = Measured(self.road, self.counting.meter, lambda: self.road.now)  # type: ignore[arg-type]
-
-    async def ask(self, by: str) -> Answer:
-        """One question, the way `by`: `ask` or `fetch`."""
-        if by == "ask":
-            return await self.measured.ask(BAG)
-        return await answered(partial(self.measured.fetch, BAG))
 
 
 @pytest.fixture
@@ -65,19 +50,12 @@ async def test_whether_other_nodes_may_be_asked_is_handed_on(world: World) -> No
         assert world.road.onward is onward
     await world.measured.ask(BAG)
     assert world.road.onward
-    for onward in (True, False):
-        world.measured.fetch(BAG, lambda _: None, onward)
-        assert world.road.onward is onward
 
 
-WAYS = ["ask", "fetch"]
-
-
-@pytest.mark.parametrize("by", WAYS)
-async def test_an_answer_is_handed_on_and_counted(world: World, by: str) -> None:
+async def test_an_answer_is_handed_on_and_counted(world: World) -> None:
     world.road.seconds = 0.25
     for _ in range(2):
-        assert await world.ask(by) is world.road.end
+        assert await world.measured.ask(BAG) is world.road.end
     assert world.told(metrics.RESOLUTIONS) == {("cached", "found"): 2}
     assert world.told(metrics.RESOLUTION_SECONDS) == {("cached",): 0.5}
     assert world.totals.prefix_counts() == {7: (2, 0)}
@@ -87,13 +65,10 @@ async def test_an_answer_is_handed_on_and_counted(world: World, by: str) -> None
     ("error", "outcome"),
     [(UnavailableError("away"), "unavailable"), (BusyError(), "busy"), (ZeroDivisionError(), "failed")],
 )
-@pytest.mark.parametrize("by", WAYS)
-async def test_what_could_not_be_answered_is_counted_and_raised(
-    world: World, error: Exception, outcome: str, by: str
-) -> None:
+async def test_what_could_not_be_answered_is_counted_and_raised(world: World, error: Exception, outcome: str) -> None:
     world.road.end, world.road.seconds = error, 5.0
     with pytest.raises(type(error)):
-        await world.ask(by)
+        await world.measured.ask(BAG)
     assert world.told(metrics.RESOLUTIONS) == {("none", outcome): 1}
     assert world.told(metrics.RESOLUTION_SECONDS) == {("none",): 5.0}
 
