@@ -5,6 +5,7 @@ Which HTTP status goes with it is a door's business. Keys other than RSA and DSA
 
 import base64
 import re
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -179,13 +180,18 @@ def opening(index: int, type_: str) -> bytes | None:
     return b'{"index":%d,"type":%b,"data":{"format":"string","value":' % (index, _encode(type_))
 
 
-def text(data: bytes) -> bytes | None:
-    """`data` as JSON has it if that is plain, printable text; None for what must be looked at."""
+def texts(datas: Sequence[bytes]) -> list[bytes] | None:
+    """Each of `datas` as JSON has it if all are plain, printable text; None for what must be looked at."""
     try:
-        read = data.decode()
+        # One look for all of them; apart, so that what is torn in one is not made whole by the next.
+        read = b" ".join(datas).decode()
+        if not read.isprintable():
+            return None
+        if '"' in read or "\\" in read:
+            return [_encode(data.decode()) for data in datas]
     except UnicodeDecodeError:
         return None
-    return _encode(read) if read.isprintable() else None
+    return [b'"%b"' % data for data in datas]
 
 
 def closing(timestamp: int) -> bytes:

@@ -6,7 +6,7 @@ from typing import Final
 from node.gather import Gatherer
 from node.resolve.answer import Answer, Outcome, Question, Then
 from proto.value import TEMPLATE_ID_INDEX, TEMPLATE_INDEX, Value
-from proto.web_json import array, closing, opening, text
+from proto.web_json import array, closing, opening, texts
 from registry.lookup import TEMPLATES_MOST, Lookup
 from registry.postgres.records import Stored
 from registry.prefix import PrefixState
@@ -42,7 +42,8 @@ class Face:
         self.template = template
         self._openings = {i.index: opening(i.index, i.name) for i in template.items if i.access == "public"}
         front = {TEMPLATE_ID_INDEX: ("TEMPLATE_ID", template.handle), TEMPLATE_INDEX: ("TEMPLATE", template.version)}
-        self._front = [_part(opening(n, type_), data.encode()) for n, (type_, data) in front.items()]
+        self._front = [(opening(index, type_), data.encode()) for index, (type_, data) in front.items()]
+        self._end = 0, closing(0)
 
     def shown(self, stored: Stored) -> bytes | None:
         """The `array` of the public values; None if the record has something out of the common."""
@@ -50,15 +51,15 @@ class Face:
         if cells is None:
             return None
         openings = self._openings
-        parts = self._front + [_part(openings[index], data) for index, data, _ in cells if index in openings]
-        end = closing(stored.updated)
-        common = [part for part in parts if part is not None]
-        return b"[" + (end + b",").join(common) + end + b"]" if len(common) == len(parts) else None
-
-
-def _part(before: bytes | None, data: bytes) -> bytes | None:
-    said = text(data)
-    return None if before is None or said is None else before + said
+        common = self._front + [(openings[index], data) for index, data, _ in cells if index in openings]
+        said = texts([data for _, data in common])
+        if said is None:
+            return None
+        if self._end[0] != stored.updated:  # neighbours were registered together
+            self._end = stored.updated, closing(stored.updated)
+        end = self._end[1]
+        parts = [before + text for (before, _), text in zip(common, said, strict=True) if before is not None]
+        return b"[" + (end + b",").join(parts) + end + b"]" if len(parts) == len(common) else None
 
 
 class Own:
