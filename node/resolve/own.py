@@ -62,6 +62,9 @@ class Face:
         return b"[" + (end + b",").join(parts) + end + b"]" if len(parts) == len(common) else None
 
 
+_OPEN: Final = frozenset(int(state) for state in PrefixState if state.open)
+
+
 class Own:
     """Answers from the registry. Tells UnavailableError or BusyError."""
 
@@ -76,29 +79,35 @@ class Own:
 
     async def _many(self, questions: Sequence[Question]) -> list[Answer]:
         found = await self._lookup.look([q.identifier for q in questions])
-        return [_unfound(stored) or await self._found(stored) for stored in found]
+        return [_unfound(stored) or self._common(stored) or await self._found(stored) for stored in found]
+
+    def _common(self, stored: Stored) -> Answer | None:
+        """The answer, if the record has nothing out of the common and its template was met before."""
+        face = self._faces.get(stored.template)
+        if face is None or face.template.epoch < stored.template_epoch:
+            return None
+        shown = face.shown(stored)
+        return None if shown is None else _answer(stored, face.template, shown)
 
     async def _found(self, stored: Stored) -> Answer:
-        template = await self._lookup.template(stored.template, stored.template_epoch) if stored.template else None
-        shown = self._face(template).shown(stored) if template else None
-        if shown is None:
-            shown = array(public_values(*await self._lookup.record(stored)))
-        epoch = template.epoch if template else 0
-        return Answer(Outcome.FOUND, stored.version, stored.prefix, stored.epoch, stored.template, epoch, shown)
-
-    def _face(self, template: Template) -> Face:
-        face = self._faces.get(template.number)
-        if face is None or face.template is not template:
+        record, template = await self._lookup.record(stored)
+        face = self._faces.get(stored.template)
+        if template is not None and (face is None or face.template is not template):
             if len(self._faces) >= TEMPLATES_MOST:
                 self._faces.clear()
-            face = self._faces[template.number] = Face(template)
-        return face
+            self._faces[template.number] = Face(template)
+        return _answer(stored, template, array(public_values(record, template)))
+
+
+def _answer(stored: Stored, template: Template | None, shown: bytes) -> Answer:
+    epoch = template.epoch if template else 0
+    return Answer(Outcome.FOUND, stored.version, stored.prefix, stored.epoch, stored.template, epoch, shown)
 
 
 def _unfound(stored: Stored) -> Answer | None:
     if not stored.prefix:
         return Answer(Outcome.FOREIGN, 0, 0, stored.epoch)
-    if not PrefixState(stored.state).open:
+    if stored.state not in _OPEN:
         return Answer(Outcome.STOPPED, stored.version, stored.prefix, stored.epoch)
     if not stored.live:
         outcome = Outcome.GONE if stored.version else Outcome.ABSENT
