@@ -515,6 +515,14 @@ async def test_after_a_rest_a_mended_neighbour_is_asked_as_before(world: World) 
     assert {answer.outcome for answer in answers} == {Outcome.FOUND}
 
 
+@pytest.fixture
+def without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who never answers is waited for until the test is over, however slow the machine: others get theirs beside it."""
+    monkeypatch.setattr(forwarded, "QUESTION_SECONDS", PATIENCE)
+    monkeypatch.setattr(forwarded, "FORWARD_SECONDS", PATIENCE)
+
+
+@pytest.mark.usefixtures("without_end")
 async def test_one_who_hangs_keeps_nobody_from_others(world: World) -> None:
     slow, quick = await world.node(hangs), await world.node(knows())
     sites = {"88.1": slow.site, "88.2": quick.site}
@@ -540,7 +548,9 @@ async def test_one_who_hangs_keeps_nobody_from_others(world: World) -> None:
     answers = await asyncio.gather(*(world.ask(f"88.2/{n}") for n in range(300)))
     assert {answer.outcome for answer in answers} == {Outcome.FOUND}
     assert not any(task.done() for task in waiting)
-    assert {answer.outcome for answer in await asyncio.gather(*waiting)} == {Outcome.UNREACHABLE}
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
 
 
 async def test_large_answers_of_one_neighbour_leave_time_for_others(
@@ -581,6 +591,7 @@ def dead_ends() -> Iterator[list[int]]:
         yield [each.getsockname()[1] for each in sockets]
 
 
+@pytest.mark.usefixtures("without_end")
 async def test_who_names_dead_ends_without_end_takes_no_place_from_others(world: World, dead_ends: list[int]) -> None:
     numbers = itertools.count()
 
