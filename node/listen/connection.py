@@ -145,17 +145,18 @@ class Connection(web.RequestHandler):
             self._stay()
             return True
         self._asked = None
+        if isinstance(said, bytes) and self.transport is not None:
+            self.transport.write(said)
+            self._stay()
+            return True
         if said is LEFT:
             self._lane = None
-        if isinstance(said, Sign) or self.transport is None:
-            return False
-        self.transport.write(said)
-        self._stay()
-        return True
+        return False
 
     def _stay(self) -> None:
         """A whole request has come: from now on the connection may be idle for KEEPALIVE_SECONDS."""
-        self._head_came()
+        if self._deadline is not None:
+            self._head_came()
         self._next_keepalive_close_time = self._loop.time() + KEEPALIVE_SECONDS
 
     def _lane_said(self, said: bytes | Sign) -> None:

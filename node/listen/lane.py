@@ -61,8 +61,9 @@ _PRIVATE: Final = f"Cache-Control: {http.PRIVATE}\r\n".encode()
 _TYPE: Final = b"Content-Type: " + replies.JSON_TYPE.encode() + b"\r\n"
 _FOUND: Final = b"HTTP/1.1 200 OK\r\n" + _TYPE
 _HEAD: Final = b'ETag: "%d.%d.%d"\r\nCache-Control: public, max-age=%d\r\nContent-Length: %d\r\n'
-_BODY: Final = b'\r\n{"responseCode":1,"handle":"', b'","values":', b"}"
-_AROUND: Final = len(b"".join(_BODY)) - len(b"\r\n")
+_BEFORE: Final = b'\r\n{"responseCode":1,"handle":"'
+_BETWEEN: Final = b'","values":'
+_AROUND: Final = len(_BEFORE) - len(b"\r\n") + len(_BETWEEN) + len(b"}")
 _ABSENT: Final = b"HTTP/1.1 404 Not Found\r\n" + _TYPE + b"Content-Length: %d\r\n%b" + _PRIVATE + b"\r\n%b"
 
 
@@ -99,7 +100,7 @@ class Lane:
 
     def __init__(self, house: House, clock: Callable[[], float], now: Callable[[], int]) -> None:
         self._house = house
-        self._look = house.hot.look
+        self._holding = house.hot.holding
         self._admit = house.admission.admit
         self._asker = house.config.proxies.asker
         self._hit = house.meter.road(Where.HOT, Outcome.FOUND)
@@ -125,8 +126,13 @@ class Lane:
             block = self._read(octets[end:])
         if block.plain and nearest is not None and octets.startswith(_GET):
             handle = octets[len(_GET) : end]
-            kept = self._look(handle, began)
-            if kept is not None and (kept.head or self._headed(handle, kept)) and not self._refused(nearest, block):
+            kept = self._holding(handle)
+            if (
+                kept is not None
+                and began < kept.expires
+                and (kept.head or self._headed(handle, kept))
+                and not self._admit(self._asker(nearest, block.forwarded) if block.forwarded else nearest)
+            ):
                 if began >= self._stale:
                     self._tick()
                 said = self._found(kept.head, handle, kept.answer.shown)
@@ -142,7 +148,9 @@ class Lane:
         if line is None or not block.whole:
             return LEFT
         identifier = _identifier(line[1]) if line[1] and nearest is not None and block.plain else None
-        if nearest is None or identifier is None or self._refused(nearest, block):
+        if nearest is None or identifier is None:
+            return OTHER
+        if self._admit(self._asker(nearest, block.forwarded) if block.forwarded else nearest):
             return OTHER  # the door says why not
         self._house.admission.in_hand += 1
         self._house.hot.fetch(identifier, partial(self._fetched, line[1], began, then))
@@ -153,9 +161,6 @@ class Lane:
             del self._blocks[next(iter(self._blocks))]
         self._blocks[rest] = block = Block.read(rest[len(_VERSION) :])
         return block
-
-    def _refused(self, nearest: str, block: Block) -> int:
-        return self._admit(self._asker(nearest, block.forwarded) if block.forwarded else nearest)
 
     def _fetched(
         self, handle: bytes, began: float, then: Callable[[bytes | Sign], None], found: Answer | Exception
@@ -193,8 +198,7 @@ class Lane:
 
     def _found(self, head: bytes, handle: bytes, shown: bytes) -> bytes:
         self._told()
-        before, between, after = _BODY
-        return b"".join((_FOUND, head, self._open, before, handle, between, shown, after))
+        return b"".join((_FOUND, head, self._open, _BEFORE, handle, _BETWEEN, shown, b"}"))
 
     def _rendered(self, response: web.Response) -> bytes:
         """What aiohttp and `node/listen/http.py` make of it."""

@@ -55,7 +55,7 @@ class Hot:
         self._now = now
         self._meter = meter
         self._shelves = {name: Shelf(max(1, entries // share)) for name, share in SHARES.items()}
-        self._entries = [shelf.entries for shelf in self._shelves.values()]
+        self._found, self._absent, self._elsewhere = (shelf.entries for shelf in self._shelves.values())
         self._keeps = entries > 0
         self._news = b""
         self._state: bytes | None = None
@@ -72,11 +72,6 @@ class Hot:
         for name, shelf in self._shelves.items():
             self._meter.set(HOT_ENTRIES, len(shelf.entries), name)
 
-    def look(self, key: bytes, now: float) -> Kept | None:
-        """What is kept under this key and may be given at `now`. Asks nobody and waits for nothing."""
-        kept = self._holding(key)
-        return kept if kept is not None and now < kept.expires else None
-
     async def ask(self, identifier: Identifier, *, onward: bool = True) -> Answer:
         """What stands behind `identifier`: as new as the newest write answered before this call, on this machine.
 
@@ -90,7 +85,7 @@ class Hot:
         """`ask` for who waits with a callback."""
         if not onward:
             then = partial(_at_home, then)
-        kept = self._holding(identifier.key.encode())
+        kept = self.holding(identifier.key.encode())
         if kept is not None and self._clock() < kept.expires:
             then(kept.answer)
             return
@@ -149,19 +144,16 @@ class Hot:
     def _current(self, answer: Answer) -> bool:
         return self._shared.current(answer.prefix, answer.epoch, answer.template, answer.template_epoch)
 
-    def _holding(self, key: bytes) -> Kept | None:
-        """The entry under `key` if its stamp and epochs still hold, however old it is."""
+    def holding(self, key: bytes) -> Kept | None:
+        """What is kept under this key if stamp and epochs still hold, however old it is. Waits for nothing."""
         news = self._shared.news()
         if news != self._news:
             self._state = self._shared.trusted(self.clear)
             self._news = news
         if self._state is None:
             return None
-        for entries in self._entries:
-            kept = entries.get(key)
-            if kept is not None:
-                break
-        else:
+        kept = self._found.get(key) or self._absent.get(key) or self._elsewhere.get(key)
+        if kept is None:
             return None
         if kept.news is not self._news:
             stamp = self._shared.stamp(self._shared.slot(key.decode()))
