@@ -135,8 +135,8 @@ class Lane:
             ):
                 if began >= self._stale:
                     self._tick()
-                said = self._found(kept.head, handle, kept.answer.shown)
-                self._hit(kept.answer.prefix, self._clock() - began)
+                said = self._found(kept.head, handle, kept.shown)
+                self._hit(kept.terms.prefix, self._clock() - began)
                 return said
         return self._otherwise(octets, block, nearest, began, then)
 

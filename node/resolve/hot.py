@@ -12,8 +12,8 @@ from typing import Final
 from node.gather import BusyError, answered, tell
 from node.meter import Meter
 from node.metrics import HOT_ENTRIES, HOT_EVICTIONS
-from node.resolve.answer import Answer, Outcome, Question, Stage, Then, Where
-from node.resolve.shelf import Kept, Shelf
+from node.resolve.answer import Answer, Outcome, Question, Stage, Then
+from node.resolve.shelf import Kept, Shelf, Terms
 from node.stamps import Shared
 from proto.identifier import Identifier
 from registry.errors import UnavailableError
@@ -23,6 +23,10 @@ SHARES: Final = {"found": 1, "absent": 8, "elsewhere": 8}
 SHOWN_MOST: Final = 16_384
 """Largest answer kept, in octets: 100,000 usual ones take 115 MB, ones of this size would take 1.6 GB, an eighth of
 that if they are a stranger's."""
+
+
+TERMS_MOST: Final = 65_536
+"""Different terms known at once: some for each prefix, fewer than there are answers."""
 
 
 @dataclass(slots=True)
@@ -56,6 +60,7 @@ class Hot:
         self._meter = meter
         self._shelves = {name: Shelf(max(1, entries // share)) for name, share in SHARES.items()}
         self._found, self._absent, self._elsewhere = (shelf.entries for shelf in self._shelves.values())
+        self._terms: dict[Terms, Terms] = {}
         self._keeps = entries > 0
         self._news = b""
         self._state: bytes | None = None
@@ -157,7 +162,7 @@ class Hot:
             return None
         if kept.news is not self._news:
             stamp = self._shared.stamp(self._shared.slot(key.decode()))
-            if kept.stamp != stamp or not self._current(kept.answer):
+            if kept.stamp != stamp or not self._shared.current(*kept.terms):
                 return None
             kept.news = self._news
         kept.asked = True
@@ -167,10 +172,14 @@ class Hot:
         if not self._keeps or len(answer.shown) > SHOWN_MOST or not self._may_keep(question, answer):
             return
         if life := answer.life(self._seconds, self._now()):
-            answer = answer._replace(where=Where.HOT)  # once here, so that a hit says so at no cost
+            terms = Terms(answer.prefix, answer.epoch, answer.template, answer.template_epoch)
+            if len(self._terms) >= TERMS_MOST:
+                self._terms.clear()
+            terms = self._terms.setdefault(terms, terms)
             # Most slots were never written to: one stamp for all of these spares 64 octets an entry.
             stamp = self._unwritten if question.stamp == self._unwritten else question.stamp
-            self._shelve(question.identifier.key.encode(), Kept(answer, stamp, self._clock() + life, b""))
+            said = answer.outcome, answer.version, terms, answer.shown, answer.until
+            self._shelve(question.identifier.key.encode(), Kept(*said, stamp, self._clock() + life, b""))
 
     def _may_keep(self, question: Question, answer: Answer) -> bool:
         """Whether the answer can ever be given to others; else it would only take a place."""
@@ -179,7 +188,7 @@ class Hot:
         return self._shared.state() == question.state and self._shared.stamp(question.slot) == question.stamp
 
     def _shelve(self, key: bytes, kept: Kept) -> None:
-        name = _shelf(kept.answer)
+        name = _shelf(kept)
         for other in self._shelves.values():
             other.drop(key)
         if self._shelves[name].put(key, kept):
@@ -190,7 +199,7 @@ def _at_home(then: Then, answer: Answer | Exception) -> None:
     then(answer.at_home if isinstance(answer, Answer) else answer)
 
 
-def _shelf(answer: Answer) -> str:
-    if answer.outcome is not Outcome.FOUND:
+def _shelf(kept: Kept) -> str:
+    if kept.outcome is not Outcome.FOUND:
         return "absent"
-    return "elsewhere" if answer.elsewhere else "found"
+    return "found" if kept.terms.prefix else "elsewhere"

@@ -79,8 +79,8 @@ MUTANTS = {
     "no stamp compared in the hot cache": Mutant(
         Edit(
             "node/resolve/hot.py",
-            "            if kept.stamp != stamp or not self._current(kept.answer):\n",
-            "            if not self._current(kept.answer):\n",
+            "            if kept.stamp != stamp or not self._shared.current(*kept.terms):\n",
+            "            if not self._shared.current(*kept.terms):\n",
         ),
         STALE,
     ),

@@ -3,12 +3,18 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.resolve.answer import Answer, Outcome
-from node.resolve.shelf import CHANCES, Kept, Shelf
+from node.resolve.answer import Answer, Outcome, Where
+from node.resolve.shelf import CHANCES, Kept, Shelf, Terms
 
 
 def kept() -> Kept:
-    return Kept(Answer(Outcome.FOUND, 1, 1, 1), b"", 1.0, b"")
+    return Kept(Outcome.FOUND, 4, Terms(3, 11, 5, 12), b"[1]", 99, b"", 1.0, b"")
+
+
+def test_what_is_kept_is_an_answer() -> None:
+    said = Answer(Outcome.FOUND, 4, 3, 11, template=5, template_epoch=12, shown=b"[1]", until=99)
+    assert kept().answer == said
+    assert kept().answer.where is Where.HOT
 
 
 def shelf_of(most: int, *keys: bytes) -> Shelf:
