@@ -11,7 +11,9 @@ import zlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from email.utils import formatdate
 from itertools import pairwise
+from math import ceil
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
@@ -31,7 +33,7 @@ from node.listen import handle_api, http, lane
 from node.listen.connection import KEEPALIVE_SECONDS, Connection
 from node.listen.lane import BLOCKS_MOST, Block, Lane
 from node.meter import Meter, Totals
-from node.metrics import COUNTED
+from node.metrics import COUNTED, RESOLUTIONS
 from node.resolve.answer import Answer, Outcome, Question, Then
 from node.resolve.hot import Hot
 from node.resolve.measured import Measured
@@ -116,9 +118,18 @@ class Wire(asyncio.Transport):
 
 
 @dataclass
+class Time:
+    """What the clocks show: monotonic seconds, and those since 1970 UTC."""
+
+    passed: float = 1000.0
+    now: int = NOW
+
+
+@dataclass
 class World:
     """A door, and what it has counted."""
 
+    time: Time
     server: web.Server
     house: House
     lane: Lane | None
@@ -146,7 +157,8 @@ async def world(*, with_lane: bool, **given: Any) -> AsyncIterator[World]:
     follower.follow(EPOCH, [(PREFIX, EPOCH)], [(5, EPOCH)])
     follower.set_generation()
     counting = Meter(counts, 1, 0)
-    clock, now = (lambda: 1000.0), (lambda: NOW)
+    time = Time()
+    clock, now = (lambda: time.passed), (lambda: time.now)
     hot = Hot(shared, Next(), 100, 60, clock, now, counting)
     for text in KEPT:
         await hot.ask(Identifier.parse(text))
@@ -159,7 +171,7 @@ async def world(*, with_lane: bool, **given: Any) -> AsyncIterator[World]:
     await runner.setup()
     assert runner.server is not None
     with patch.object(web_response, "rfc822_formatted_time", lambda: DATE):
-        yield World(runner.server, house, Lane(house, clock, now) if with_lane else None, Totals(counts, 1))
+        yield World(time, runner.server, house, Lane(house, clock, now) if with_lane else None, Totals(counts, 1))
     await runner.cleanup()
     os.close(words)
     os.close(counts)
@@ -502,6 +514,19 @@ def test_whatever_is_sent_is_answered_and_counted_alike(sent: list[bytes | None]
 
 
 # -- what is kept of connections and headers
+
+
+async def test_an_answer_says_what_time_it_is_and_is_given_no_longer_than_it_may_be() -> None:
+    async with world(with_lane=True) as fast:
+        told = [await said(fast, [PLAIN])]
+        for seconds in (lane.TICK_SECONDS / 2, lane.TICK_SECONDS, 58.0, 60.0):
+            fast.time.passed, fast.time.now = 1000.0 + seconds, NOW + ceil(seconds)
+            told.append(await said(fast, [PLAIN]))
+        dates = [re.findall(rb"Date: (.*?)\r\n", answered)[0].decode() for answered, _ in told]
+        assert dates == [formatdate(NOW + later, usegmt=True) for later in (0, 0, 1, 58, 60)]
+        assert len({re.sub(rb"Date: .*?\r\n", b"", answered) for answered, _ in told}) == 1
+        counted = {labels: value for name, labels, value in fast.counted() if name == RESOLUTIONS.name and value}
+        assert counted == {("hot", "found"): 4, ("own", "found"): 1}, "past its time it was asked anew"
 
 
 def test_blocks_are_bounded() -> None:
