@@ -1,7 +1,8 @@
 """What the processes of one machine share, so that no cache lies: stamps, epochs, trust. Every word has one writer.
 
 The memory is a table of 8-byte words, each written by one process in one store and read by all. Nothing here
-locks, increments a shared word, or asks a database.
+locks, increments a shared word, or asks a database. Others are to see stores in the order they were made:
+x86-64 promises that, aarch64 would need a barrier between a stamp and its news.
 
 * Stamps. Identifiers fall into SLOTS slots; a slot has a word (a column) for each worker and one for the follower.
   A writer stores an odd word before its COMMIT and an even one after any outcome, values never used before. What
@@ -167,11 +168,13 @@ class Shared:
         return state
 
     def begin_doubt(self) -> None:
-        """A change of prefixes or templates is about to be sent: no cache is used until it is followed."""
+        """A change of prefixes or templates is about to be sent: no cache is used until it is followed. For workers."""
+        assert self.column < self.layout.columns - 1
         self._words[self.layout.doubt + self.column] = self._new() | 1
 
     def end_doubt(self) -> None:
         """It is followed, or did not happen."""
+        assert self.column < self.layout.columns - 1
         self._words[self.layout.doubt + self.column] = self._new()
 
     @property

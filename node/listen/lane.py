@@ -52,6 +52,10 @@ _LINE: Final = re.compile(rb"(?:GET /api/handles/(" + _HANDLE.pattern + rb")|(?:
 _HEADER: Final = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+): ?([!-~](?:[ -~]*[!-~])?)?\r\n")
 _FRAMING: Final = frozenset({b"content-length", b"transfer-encoding", b"trailer", b"te", b"expect", b"upgrade"})
 """Headers that say where a request ends, or what becomes of the connection after it."""
+_REFUSED: Final = frozenset({b"sec-websocket-key1"})
+"""Headers that aiohttp takes no request with."""
+HEADERS_MOST: Final = 128
+"""Lines of headers that aiohttp takes."""
 _MEANT: Final = {b"connection": b"keep-alive", b"if-none-match": None, b"cdn-loop": None}
 """Headers by which the road answers otherwise, but for the value by which it does not: many clients say what HTTP/1.1
 does anyway (RFC 9112 section 9.3)."""
@@ -81,10 +85,11 @@ class Block:
     @classmethod
     def read(cls, octets: bytes) -> "Block":
         """From what was sent. Whatever is spelt in no everyday way is not whole."""
-        at, lines, plain = 0, dict[bytes, bytes](), True
+        at, count, lines, plain = 0, 0, dict[bytes, bytes](), True
         while header := _HEADER.match(octets, at):
             name = header[1].lower()
-            if name in _FRAMING:
+            count += 1
+            if name in _FRAMING or name in _REFUSED or count > HEADERS_MOST:
                 return cls(whole=False)
             value = header[2] or b""
             plain = plain and name not in lines and (name not in _MEANT or value.lower() == _MEANT[name])
@@ -127,12 +132,9 @@ class Lane:
         if block.plain and nearest is not None and octets.startswith(_GET):
             handle = octets[len(_GET) : end]
             kept = self._holding(handle)
-            if (
-                kept is not None
-                and began < kept.expires
-                and (kept.head or self._headed(handle, kept))
-                and not self._admit(self._asker(nearest, block.forwarded) if block.forwarded else nearest)
-            ):
+            if kept is not None and began < kept.expires and (kept.head or self._headed(handle, kept)):
+                if self._admit(self._asker(nearest, block.forwarded) if block.forwarded else nearest):
+                    return OTHER  # the door says why not
                 if began >= self._stale:
                     self._tick()
                 said = self._found(kept.head, handle, kept.shown)

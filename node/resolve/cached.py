@@ -54,7 +54,7 @@ class Cached:
         elif isinstance(held, bytes):
             self._next.ask(question, partial(self._fetched, question, held, then))
         else:
-            # Reading needs no distrust: nothing of ours is left uncorrected, Redis is only slower than PostgreSQL now.
+            # It is not asked now, or did not answer. That is no reason to distrust it: nothing of ours is uncorrected.
             self._next.ask(question, then)
 
     def _fetched(self, question: Question, lease: bytes, then: Then, answer: Answer | Exception) -> None:

@@ -63,6 +63,7 @@ class Hot:
         self._terms: dict[Terms, Terms] = {}
         self._keeps = entries > 0
         self._news = b""
+        self._heard = 0
         self._state: bytes | None = None
         self._unwritten = bytes(len(shared.stamp(0)))
         self._flights: dict[bool, dict[str, _Flight]] = {True: {}, False: {}}
@@ -75,7 +76,7 @@ class Hot:
     def show(self) -> None:
         """Sets the gauges to how many answers are kept now."""
         for name, shelf in self._shelves.items():
-            self._meter.set(HOT_ENTRIES, len(shelf.entries), name)
+            self._meter.set(HOT_ENTRIES, len(shelf), name)
 
     async def ask(self, identifier: Identifier, *, onward: bool = True) -> Answer:
         """What stands behind `identifier`: as new as the newest write answered before this call, on this machine.
@@ -153,18 +154,20 @@ class Hot:
         """What is kept under this key if stamp and epochs still hold, however old it is. Waits for nothing."""
         news = self._shared.news()
         if news != self._news:
-            self._state = self._shared.trusted(self.clear)
-            self._news = news
+            self._state = state = self._shared.trusted(self.clear)
+            # It is read a moment later: news of another state are no news of this one.
+            self._news = news if state is not None and news.startswith(state) else b""
+            self._heard += 1
         if self._state is None:
             return None
         kept = self._found.get(key) or self._absent.get(key) or self._elsewhere.get(key)
         if kept is None:
             return None
-        if kept.news is not self._news:
+        if kept.heard != self._heard:
             stamp = self._shared.stamp(self._shared.slot(key.decode()))
             if kept.stamp != stamp or not self._shared.current(*kept.terms):
                 return None
-            kept.news = self._news
+            kept.heard = self._heard
         kept.asked = True
         return kept
 
@@ -179,7 +182,7 @@ class Hot:
             # Most slots were never written to: one stamp for all of these spares 64 octets an entry.
             stamp = self._unwritten if question.stamp == self._unwritten else question.stamp
             said = answer.outcome, answer.version, terms, answer.shown, answer.until
-            self._shelve(question.identifier.key.encode(), Kept(*said, stamp, self._clock() + life, b""))
+            self._shelve(question.identifier.key.encode(), Kept(*said, stamp, self._clock() + life))
 
     def _may_keep(self, question: Question, answer: Answer) -> bool:
         """Whether the answer can ever be given to others; else it would only take a place."""

@@ -22,7 +22,7 @@ class Terms(NamedTuple):
 
 @dataclass(slots=True)
 class Kept:
-    """An answer kept here until `expires`, read under `stamp`, found to hold under the news `news`.
+    """An answer kept here until `expires`, read under `stamp`, last found to hold when news were `heard` (0: never).
 
     What it says stands here apart, `terms` being one object for all that share them: there are 100,000 of these.
     `head` belongs to the lane: what it made of the answer, once for all to whom it is given.
@@ -35,7 +35,7 @@ class Kept:
     until: int
     stamp: bytes
     expires: float
-    news: bytes
+    heard: int = 0
     head: bytes = b""
     asked: bool = False
 
@@ -46,39 +46,52 @@ class Kept:
 
 
 class Shelf:
-    """At most `most` entries. What was not asked for since it came, or since it was spared, goes first."""
+    """At most `most` entries. What was not asked for since it came, or since it was spared, goes first.
+
+    What holds no longer stays, and counts, until it is asked for and read anew or its turn comes.
+    """
 
     def __init__(self, most: int) -> None:
         self.entries: dict[bytes, Kept | None] = {}  # None: what stood there stands on another shelf now
         self._order: deque[bytes] = deque()
         self._most = most
+        self._free = 0
 
-    def put(self, key: bytes, kept: Kept) -> int:
-        """How many had to go for it."""
-        gone = 0
+    def __len__(self) -> int:
+        """Answers kept here."""
+        return len(self._order) - self._free
+
+    def put(self, key: bytes, kept: Kept) -> bool:
+        """Whether an answer had to go for it."""
+        gone = False
         if key not in self.entries:
             if len(self._order) >= self._most:
-                self._evict()
-                gone = 1
+                gone = self._evict()
             self._order.append(key)
+        elif self.entries[key] is None:
+            self._free -= 1
         self.entries[key] = kept
         return gone
 
-    def _evict(self) -> None:
+    def _evict(self) -> bool:
         for _ in range(CHANCES):
             kept = self.entries[self._order[0]]
             if kept is None or not kept.asked:
                 break
             kept.asked = False
             self._order.rotate(-1)
-        del self.entries[self._order.popleft()]
+        gone = self.entries.pop(self._order.popleft()) is not None
+        self._free -= not gone
+        return gone
 
     def drop(self, key: bytes) -> None:
         """Forgets what is kept under `key`; its place is free when its turn comes."""
-        if key in self.entries:
+        if self.entries.get(key) is not None:
             self.entries[key] = None
+            self._free += 1
 
     def clear(self) -> None:
         """Forgets everything."""
         self.entries.clear()
         self._order.clear()
+        self._free = 0

@@ -31,7 +31,7 @@ from node.gather import BusyError
 from node.house import House
 from node.listen import handle_api, http, lane
 from node.listen.connection import KEEPALIVE_SECONDS, Connection
-from node.listen.lane import BLOCKS_MOST, Block, Lane
+from node.listen.lane import BLOCKS_MOST, HEADERS_MOST, Block, Lane
 from node.meter import Meter, Totals
 from node.metrics import COUNTED, RESOLUTIONS
 from node.resolve.answer import Answer, Outcome, Question, Then
@@ -437,6 +437,7 @@ NAMES = [
     "Upgrade",
     "Cookie",
     "Origin",
+    "Sec-WebSocket-Key1",
     "TE",
     "Bad Name",
     "",
@@ -538,6 +539,21 @@ def test_blocks_are_bounded() -> None:
             return len(fast.lane._blocks)
 
     assert asyncio.run(asked()) == BLOCKS_MOST
+
+
+@pytest.mark.parametrize("lines", [HEADERS_MOST - 2, HEADERS_MOST - 1, HEADERS_MOST, HEADERS_MOST + 1])
+async def test_as_many_headers_as_aiohttp_takes_and_no_more(lines: int) -> None:
+    """Host is one of them."""
+    answered = await alike([head("/api/handles/88.999.1001/BAG-1", *(f"X-{n}: 1" for n in range(lines))), None, PLAIN])
+    if lines < HEADERS_MOST:
+        assert statuses_of(answered) == [200, 200]
+    else:
+        assert answered.startswith(b"HTTP/1.0 400 ")
+
+
+async def test_a_header_aiohttp_takes_no_request_with_is_none_for_the_lane() -> None:
+    answered = await alike([head("/api/handles/88.999.1001/BAG-1", "sec-WebSocket-Key1: 1"), None, PLAIN])
+    assert answered.startswith(b"HTTP/1.0 400 ")
 
 
 def test_a_block_is_whole_when_it_is_headers_and_the_empty_line() -> None:

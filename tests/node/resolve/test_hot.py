@@ -520,6 +520,27 @@ async def test_without_a_follower_nothing_is_kept_and_the_next_one_empties_the_s
     assert world.asked == 4
 
 
+async def test_a_generation_between_two_looks_is_not_taken_for_the_one_before(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """News and state are read one after the other, and `no generation` is the same word each time."""
+    world.follower.clear_generation()
+    news = world.mine.news
+
+    def then_a_follower_comes() -> bytes:
+        monkeypatch.undo()
+        read = news()
+        world.follower.set_generation()
+        return read
+
+    monkeypatch.setattr(world.mine, "news", then_a_follower_comes)
+    await world.hot.ask(BAG)
+    world.follower.clear_generation()
+    world.next.answer = found(2)
+    assert await world.hot.ask(BAG) == found(2)
+    assert not world.next.questions[-1].cacheable
+
+
 def doubt(world: World) -> None:
     world.other.begin_doubt()
     world.other.end_doubt()

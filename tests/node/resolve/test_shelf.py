@@ -8,7 +8,7 @@ from node.resolve.shelf import CHANCES, Kept, Shelf, Terms
 
 
 def kept() -> Kept:
-    return Kept(Outcome.FOUND, 4, Terms(3, 11, 5, 12), b"[1]", 99, b"", 1.0, b"")
+    return Kept(Outcome.FOUND, 4, Terms(3, 11, 5, 12), b"[1]", 99, b"", 1.0)
 
 
 def test_what_is_kept_is_an_answer() -> None:
@@ -26,7 +26,7 @@ def shelf_of(most: int, *keys: bytes) -> Shelf:
 
 def test_what_came_first_goes_first() -> None:
     shelf = shelf_of(3, b"a", b"b", b"c")
-    assert shelf.put(b"d", kept()) == 1
+    assert shelf.put(b"d", kept())
     assert list(shelf.entries) == [b"b", b"c", b"d"]
 
 
@@ -55,9 +55,9 @@ def test_nobody_waits_while_all_that_was_asked_for_is_spared() -> None:
 
 def test_another_answer_under_a_key_takes_the_place_of_the_first() -> None:
     shelf, new = shelf_of(2, b"a", b"b"), kept()
-    assert shelf.put(b"a", new) == 0
+    assert not shelf.put(b"a", new)
     assert shelf.entries[b"a"] is new
-    assert len(shelf.entries) == 2
+    assert len(shelf) == len(shelf.entries) == 2
 
 
 def test_what_is_dropped_is_gone_and_may_come_back() -> None:
@@ -65,11 +65,13 @@ def test_what_is_dropped_is_gone_and_may_come_back() -> None:
     shelf.drop(b"a")
     shelf.drop(b"nothing")
     assert shelf.entries.get(b"a") is None
-    assert shelf.put(b"a", kept()) == 0
+    assert len(shelf) == 1
+    assert not shelf.put(b"a", kept())
     assert shelf.entries[b"a"] is not None
+    assert len(shelf) == 2
     shelf.drop(b"b")
-    shelf.put(b"c", kept())
-    shelf.put(b"d", kept())
+    assert shelf.put(b"c", kept()), "a went, whose turn it was"
+    assert not shelf.put(b"d", kept()), "no answer had to go, b had gone before"
     assert set(shelf.entries) == {b"c", b"d"}
 
 
@@ -78,7 +80,8 @@ def test_a_cleared_shelf_is_a_new_one() -> None:
     entries = shelf.entries
     shelf.clear()
     assert shelf.entries == {}
-    assert shelf.put(b"c", kept()) == 0
+    assert len(shelf) == 0
+    assert not shelf.put(b"c", kept())
     assert shelf.entries is entries, "who looks things up keeps hold of it"
 
 
@@ -87,22 +90,24 @@ def test_a_cleared_shelf_is_a_new_one() -> None:
     st.lists(st.tuples(st.sampled_from(["put", "drop", "ask", "clear"]), st.integers(0, 12)), max_size=200),
 )
 def test_it_never_holds_more_and_forgets_nothing_but_for_want_of_room(most: int, steps: list[tuple[str, int]]) -> None:
-    shelf, there, gone = Shelf(most), dict[bytes, Kept](), 0
+    shelf, there = Shelf(most), dict[bytes, Kept]()
     for step, number in steps:
         key = b"%d" % number
         if step == "put":
             there[key] = kept()
-            gone += shelf.put(key, there[key])
+            gone = shelf.put(key, there[key])
+            evicted = {other for other in there if shelf.entries.get(other) is None}
+            assert len(evicted) == gone
+            for other in evicted:
+                del there[other]
         elif step == "drop":
             shelf.drop(key)
             there.pop(key, None)
         elif step == "clear":
             shelf.clear()
             there.clear()
-            gone = 0
         elif (entry := shelf.entries.get(key)) is not None:
             entry.asked = True
         assert len(shelf.entries) <= most
-        held = {key: entry for key, entry in shelf.entries.items() if entry is not None}
-        assert all(there[key] is entry for key, entry in held.items())
-        assert len(held) >= len(there) - gone
+        assert {key: entry for key, entry in shelf.entries.items() if entry is not None} == there
+        assert len(shelf) == len(there)
