@@ -5,7 +5,6 @@ Which HTTP status goes with it is a door's business. Keys other than RSA and DSA
 
 import base64
 import re
-from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -174,30 +173,21 @@ def array(values: tuple[Value, ...]) -> bytes:
 
 
 def opening(index: int, type_: str) -> bytes | None:
-    """What stands before the `text` of a value; None for types that are shown in a form of their own."""
+    """What stands before the text of a value; None for types that are shown in a form of their own."""
     if fold(type_) in _SPECIAL:
         return None
-    return b'{"index":%d,"type":%b,"data":{"format":"string","value":' % (index, _encode(type_))
+    return b'{"index":%d,"type":%b,"data":{"format":"string","value":"' % (index, _encode(type_))
 
 
-def texts(datas: Sequence[bytes]) -> list[bytes] | None:
-    """Each of `datas` as JSON has it if all are plain, printable text; None for what must be looked at."""
-    try:
-        # One look for all of them; apart, so that what is torn in one is not made whole by the next.
-        read = b" ".join(datas).decode()
-        if not read.isprintable():
-            return None
-        if '"' in read or "\\" in read:
-            return [_encode(data.decode()) for data in datas]
-    except UnicodeDecodeError:
-        return None
-    return [b'"%b"' % data for data in datas]
+def inside(text: str) -> bytes | None:
+    """`text` as it stands between `opening` and `closing`; None for what is shown in a form of its own."""
+    return None if looks_binary(text.encode()) else _encode(text)[1:-1]
 
 
 def closing(timestamp: int) -> bytes:
-    """What stands behind the `text` of a value with the usual TTL and permissions."""
+    """What stands behind the text of a value with the usual TTL and permissions."""
     said = b',"timestamp":"%b"' % moment(timestamp).encode() if timestamp else b""
-    return b'},"ttl":%d%b}' % (TTL_DEFAULT, said)
+    return b'"},"ttl":%d%b}' % (TTL_DEFAULT, said)
 
 
 def found(handle: str, shown: bytes) -> bytes:

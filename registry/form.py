@@ -73,18 +73,16 @@ class Form:
         self._required = {item.index for item in self._items.values() if item.required}
         self._plans: dict[Shape, Plan | None] = {}
 
-    def read(self, given: Texts) -> list[bytes] | None:
-        """The data of each value of a new record; None unless all are as the template says, indexes ascending."""
+    def takes(self, given: Texts) -> bool:
+        """Whether all values of a new record are as the template says, indexes ascending."""
         shape, texts = given.shape, given.texts
         plan = self._plans[shape] if shape in self._plans else self._planned(shape)
         if plan is None:
-            return None
+            return False
         for (least, most, number), text in zip(plan.checks, texts, strict=True):
             if not least <= len(text) <= most or (number is not None and text and not number.takes_number(text)):
-                return None
-        if not all([texts[at] for at in plan.required]):
-            return None
-        return [text.encode() for text in texts]
+                return False
+        return all([texts[at] for at in plan.required])
 
     def _planned(self, shape: Shape) -> Plan | None:
         if len(self._plans) >= SHAPES_MOST:

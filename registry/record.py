@@ -1,6 +1,6 @@
 """`Record`: what an identifier stands for at one version, and the compact form it is kept in. Pure.
 
-The compact form is read and written here only; faces render from `Record.values`, the commonest one from `plain`.
+The compact form is read and written here only; faces render from `Record.values`, the commonest one from `texts`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from proto.limits import TTL_DEFAULT
 from proto.value import PERMISSIONS_DEFAULT, Reference, Value
-from registry.template import ITEM_INDEX_FIRST
+from registry.template import ITEM_INDEX_FIRST, ITEMS_MOST
 
 _TYPE: Final = 0x01
 _TTL: Final = 0x02
@@ -19,7 +19,16 @@ _REFERENCES: Final = 0x20
 
 _ROW: Final = 0
 _ROW_OF_AGES: Final = 1
-"""First octets of a row; a list never begins with them, for its first step of index is at least 1."""
+_LINE: Final = 2
+"""First octets of a row and of a line. A list never begins with them: its first step of index is at least 1, and one
+that no extension follows leads to an index of a template.
+"""
+_SEPARATOR: Final = "\x1f"
+"""Between the texts of a line: nothing printable."""
+ROW_INDEX_LAST: Final = ITEM_INDEX_FIRST + 2 * ITEMS_MOST
+"""No index of a row or a line is greater."""
+_LINE_OCTET: Final = bytes((_LINE,))
+_SEPARATOR_OCTET: Final = _SEPARATOR.encode()
 
 
 class Record(NamedTuple):
@@ -84,19 +93,22 @@ def _extension(value: Value, flags: int) -> bytes:
 
 
 def pack(values: Sequence[Value], names: Mapping[int, str], updated: int) -> bytes:
-    """`values` (indexes ascending and distinct) in the compact form: a row where it can be, else a list.
+    """`values` (indexes ascending and distinct) in the compact form: a line or a row where it can be, else a list.
 
     What the template says (`names`: index to type) and what is usual (ttl, permissions, a timestamp equal to
     `updated`) is left out.
     """
     ages = _ages(values, names, updated)
-    return _list(values, names, updated) if ages is None else _row(values, updated, ages)
+    if ages is None:
+        return _list(values, names, updated)
+    line = None if ages else _line_of([value.index for value in values], [value.data for value in values])
+    return _row(values, updated, ages) if line is None else line
 
 
 def _ages(values: Sequence[Value], names: Mapping[int, str], updated: int) -> list[int] | None:
-    """Of values a row can keep: by how many seconds some are older than `updated`, ascending. None for others.
+    """Of values of a row or line: by how many seconds some are older than `updated`, ascending. None for others.
 
-    A row has an octet for each index it skips: it is for values that have few gaps, as those of a template do.
+    They have an octet for each index they skip: they are for values that have few gaps, as those of a template do.
     """
     if not values or values[0].index < ITEM_INDEX_FIRST or values[-1].index > ITEM_INDEX_FIRST + 2 * len(values):
         return None
@@ -149,9 +161,34 @@ def _list(values: Sequence[Value], names: Mapping[int, str], updated: int) -> by
     return b"".join(parts)
 
 
-def pack_plain(indexes: Sequence[int], data: Sequence[bytes]) -> bytes:
-    """What `pack` makes of new values that have an index (ascending and distinct) and data, and else what is usual."""
-    row = bool(data) and indexes[0] >= ITEM_INDEX_FIRST and indexes[-1] <= ITEM_INDEX_FIRST + 2 * len(data)
+def _line_of(indexes: Sequence[int], data: Sequence[bytes]) -> bytes | None:
+    """`_line` of octets, if they are text."""
+    try:
+        return _line(indexes, [octets.decode() for octets in data])
+    except UnicodeDecodeError:
+        return None
+
+
+def _line(indexes: Sequence[int], texts: Sequence[str]) -> bytes | None:
+    """The texts index by index, from the first a template may have; none where there is no value.
+
+    Only of texts that are not empty and are in JSON what they are: who reads them need not look at them.
+    """
+    read = "".join(texts)
+    if "" in texts or not read.isprintable() or '"' in read or "\\" in read:
+        return None
+    if indexes[-1] - ITEM_INDEX_FIRST >= len(texts):
+        at = dict(zip(indexes, texts, strict=True))
+        texts = [at.get(index, "") for index in range(ITEM_INDEX_FIRST, indexes[-1] + 1)]
+    return _LINE_OCTET + _SEPARATOR.join(texts).encode()
+
+
+def pack_plain(indexes: Sequence[int], texts: Sequence[str]) -> bytes:
+    """What `pack` makes of new values that have an index (ascending and distinct) and text, and else what is usual."""
+    row = bool(texts) and indexes[0] >= ITEM_INDEX_FIRST and indexes[-1] <= ITEM_INDEX_FIRST + 2 * len(texts)
+    if row and (line := _line(indexes, texts)) is not None:
+        return line
+    data = [text.encode() for text in texts]
     return _plain_row(indexes, data) if row else _plain_list(indexes, data)
 
 
@@ -209,8 +246,11 @@ class _Unpacker:
 
 def unpack(body: bytes, names: Mapping[int, str], updated: int) -> tuple[Value, ...]:
     """The values kept in `body`; the inverse of `pack` given the same `names` and `updated`."""
+    if (said := texts(body)) is not None:
+        values = ((index, data) for index, data in enumerate(said, ITEM_INDEX_FIRST) if data)
+        return tuple([Value(index, names[index], data, timestamp=updated) for index, data in values])
     reader = _Unpacker(body)
-    if not body or body[0] > _ROW_OF_AGES:
+    if not body or body[0] > _LINE:
         return _unpacked_list(reader, names, updated)
     times = [updated]
     if reader.octet() == _ROW_OF_AGES:
@@ -219,12 +259,12 @@ def unpack(body: bytes, names: Mapping[int, str], updated: int) -> tuple[Value, 
     return tuple([Value(index, names[index], data, TTL_DEFAULT, times[which]) for index, data, which in cells])
 
 
-def plain(body: bytes) -> list[tuple[int, bytes, int]] | None:
-    """Index and data (and 0) of each value kept in `body` if it is a row without ages, all else being usual: else None.
+def texts(body: bytes) -> list[bytes] | None:
+    """What a line holds from index ITEM_INDEX_FIRST on, empty where there is no value; None for another form.
 
-    Every cold answer comes through here.
+    Each is in JSON what it is, all else of its value is usual. Every cold answer comes through here.
     """
-    return _cells(body, 1, 1) if body and body[0] == _ROW else None
+    return body[1:].split(_SEPARATOR_OCTET) if body[:1] == _LINE_OCTET else None
 
 
 def _cells(body: bytes, at: int, radix: int) -> list[tuple[int, bytes, int]]:

@@ -195,11 +195,9 @@ def _judge_values(record: Record | None, request: Request, template: Template, n
             f"后缀{request.identifier.suffix}不符合模板{template.version}的编码规则{zh}",
             f"suffix {request.identifier.suffix} is not made as template {template.version} says: {en}",
         )
-    if record is None and isinstance(request.values, Texts):
-        read = template.form.read(request.values)
-        if read is not None:
-            body = pack_plain(request.values.shape[0], read)
-            return Accepted(Kind.CREATED, Record(1, True, template.number, now, request.values), body)
+    if record is None and isinstance(request.values, Texts) and template.form.takes(request.values):
+        body = pack_plain(request.values.shape[0], request.values.texts)
+        return Accepted(Kind.CREATED, Record(1, True, template.number, now, request.values), body)
     seen: set[int] = set()
     for value in request.values:
         problem = _check(value, template.by_index.get(value.index), seen)

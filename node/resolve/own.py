@@ -6,12 +6,12 @@ from typing import Final
 from node.gather import Gatherer
 from node.resolve.answer import Answer, Outcome, Question, Then
 from proto.value import TEMPLATE_ID_INDEX, TEMPLATE_INDEX, Value
-from proto.web_json import array, closing, opening, texts
+from proto.web_json import array, closing, inside, opening
 from registry.lookup import TEMPLATES_MOST, Lookup
 from registry.postgres.records import Stored
 from registry.prefix import PrefixState
-from registry.record import Record, plain
-from registry.template import Template
+from registry.record import ROW_INDEX_LAST, Record, texts
+from registry.template import ITEM_INDEX_FIRST, Template
 
 QUERY_MOST: Final = 500
 """Identifiers in one query: more make the first wait for the last without saving a round trip."""
@@ -40,26 +40,25 @@ class Face:
 
     def __init__(self, template: Template) -> None:
         self.template = template
-        self._openings = {i.index: opening(i.index, i.name) for i in template.items if i.access == "public"}
+        public = {i.index: opening(i.index, i.name) for i in template.items if i.access == "public"}
+        last = min(max(public, default=0), ROW_INDEX_LAST)
+        self._openings = [public.get(index, b"") for index in range(ITEM_INDEX_FIRST, last + 1)]
         front = {TEMPLATE_ID_INDEX: ("TEMPLATE_ID", template.handle), TEMPLATE_INDEX: ("TEMPLATE", template.version)}
-        self._front = [(opening(index, type_), data.encode()) for index, (type_, data) in front.items()]
+        said = [(opening(index, type_), inside(text)) for index, (type_, text) in front.items()]
+        self._front = [before + text for before, text in said if before is not None and text is not None]
+        self._usual = None not in public.values() and len(self._front) == len(front)
         self._end = 0, closing(0)
 
     def shown(self, stored: Stored) -> bytes | None:
         """The `array` of the public values; None if the record has something out of the common."""
-        cells = plain(stored.body)
-        if cells is None:
-            return None
-        openings = self._openings
-        common = self._front + [(openings[index], data) for index, data, _ in cells if index in openings]
-        said = texts([data for _, data in common])
-        if said is None:
+        said = texts(stored.body)
+        if said is None or not self._usual:
             return None
         if self._end[0] != stored.updated:  # neighbours were registered together
             self._end = stored.updated, closing(stored.updated)
         end = self._end[1]
-        parts = [before + text for (before, _), text in zip(common, said, strict=True) if before is not None]
-        return b"[" + (end + b",").join(parts) + end + b"]" if len(parts) == len(common) else None
+        parts = [before + text for before, text in zip(self._openings, said, strict=False) if before and text]
+        return b"[" + (end + b",").join([*self._front, *parts]) + end + b"]"
 
 
 _OPEN: Final = frozenset(int(state) for state in PrefixState if state.open)

@@ -27,6 +27,7 @@ from proto.web_json import (
     closing,
     failed,
     found,
+    inside,
     looks_binary,
     moment,
     opening,
@@ -34,7 +35,6 @@ from proto.web_json import (
     selected,
     site_from_json,
     site_to_json,
-    texts,
     value_from_json,
     value_to_json,
 )
@@ -246,47 +246,19 @@ def test_pretty_changes_the_look_only():
     assert json.loads(laid_out) == json.loads(answer)
 
 
-@pytest.mark.parametrize("data", ["皮具 é 𠮷", 'say "no" \\', "", "a" * 300])
+@pytest.mark.parametrize("data", ["皮具 é 𠮷", 'say "no" \\', "", "a" * 300, "a\tb", "\u3000"])
 @pytest.mark.parametrize("timestamp", [0, AT])
 def test_a_value_put_together_from_its_parts_is_the_same_octet_for_octet(data: str, timestamp: int):
-    before, said = opening(2000, '款"号'), texts([data.encode()])
+    before, said = opening(2000, '款"号'), inside(data)
     assert before is not None
     assert said is not None
     value = Value(2000, '款"号', data.encode(), timestamp=timestamp)
-    assert b"[" + before + said[0] + closing(timestamp) + b"]" == array((value,))
+    assert b"[" + before + said + closing(timestamp) + b"]" == array((value,))
 
 
-@pytest.mark.parametrize("data", [b"\xff", b"\x00", b"\x7f", "\u3000".encode()])
-def test_what_must_be_looked_at_is_no_plain_text(data: bytes):
-    assert texts([data]) is None
-    assert texts([b"a", data]) is None
-
-
-@pytest.mark.parametrize(
-    ("datas", "said"),
-    [
-        ([], []),
-        ([b""], [b'""']),
-        (["皮 具".encode(), b"", b" a"], ['"皮 具"'.encode(), b'""', b'" a"']),
-        ([b'say "no"', b"a\\b", b"c"], [rb'"say \"no\""', rb'"a\\b"', b'"c"']),
-        ([b"\xe7", b"\x9a\xae"], None),
-        ([b"\xe7\x9a\xae", b"\xe7"], None),
-    ],
-)
-def test_plain_texts_are_looked_at_together(datas: list[bytes], said: list[bytes] | None):
-    assert texts(datas) == said
-
-
-@given(
-    st.lists(
-        st.one_of(st.binary(max_size=6), st.text('a皮"\\ \t\u2028\U0001f45c', max_size=4).map(str.encode)), max_size=5
-    )
-)
-def test_what_is_said_of_texts_together_is_what_each_is(datas: list[bytes]):
-    said = texts(datas)
-    if said is not None:
-        assert [msgspec.json.decode(each) for each in said] == [data.decode() for data in datas]
-        assert said == [msgspec.json.encode(data.decode()) for data in datas]
+def test_what_is_shown_in_a_form_of_its_own_has_no_inside():
+    assert inside("\x00") is None
+    assert inside("\x7f") is None
 
 
 @pytest.mark.parametrize("type_", ["HS_ADMIN", "hs_site", "HS_PUBKEY", "HS_VLIST", "HS_SITE.6"])

@@ -1,5 +1,6 @@
 """Proves registry/record.py: the compact form gives back what was put in, and leaves out what is known anyway."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -8,11 +9,12 @@ from hypothesis import strategies as st
 
 from proto.limits import INDEX_LAST, TTL_DEFAULT
 from proto.value import PERMISSIONS_DEFAULT, Reference, Value
-from registry.record import pack, plain, unpack
+from registry.record import pack, pack_plain, texts, unpack
 
 NAMES = {2000: "productName", 2001: "weight"}
 NOW = 1_795_330_554
 U32 = st.integers(0, 2**32 - 1)
+TEXTS = st.text("ab 9.é皮𠮷", min_size=1, max_size=5) | st.text('a皮"\\\t\x1f\u2028', max_size=3)
 
 
 @st.composite
@@ -61,12 +63,29 @@ def test_values_come_back(made: tuple[tuple[Value, ...], int]):
     assert unpack(pack(values, {}, updated), {}, updated) == values
 
 
+@given(st.dictionaries(st.integers(2000, 2012), TEXTS))
+def test_a_line_is_of_text_that_json_shows_as_it_is(given: dict[int, str]):
+    names = {2000 + n: f"name{n}" for n in range(40)}
+    indexes = sorted(given)
+    values = tuple(Value(index, names[index], given[index].encode(), timestamp=NOW) for index in indexes)
+    body = pack(values, names, NOW)
+    assert unpack(body, names, NOW) == values
+    assert pack_plain(indexes, [given[index] for index in indexes]) == body
+    said = texts(body)
+    if said is not None:
+        assert {2000 + n: text.decode() for n, text in enumerate(said) if text} == given
+        assert all(json.dumps(text.decode(), ensure_ascii=False) == f'"{text.decode()}"' for text in said)
+    else:
+        dense = bool(given) and indexes[-1] <= 2000 + 2 * len(given)
+        assert not dense or not all(
+            text and text.isprintable() and not set(text) & {'"', "\\"} for text in given.values()
+        )
+
+
 @given(_rows())
-def test_a_row_of_one_time_can_be_read_without_its_template(made: tuple[tuple[Value, ...], dict[int, str], int]):
+def test_what_is_of_several_times_is_no_line(made: tuple[tuple[Value, ...], dict[int, str], int]):
     values, names, updated = made
-    body = pack(values, names, updated)
-    common = body[:1] == b"\0" and all(v.timestamp == updated for v in values)
-    assert plain(body) == ([(v.index, v.data, 0) for v in values] if common else None)
+    assert texts(pack(values, names, updated)) is None or all(v.timestamp == updated for v in values)
 
 
 @given(_bodies(), st.dictionaries(st.integers(3000, 3010), st.text(max_size=5), max_size=3))
@@ -79,14 +98,18 @@ def test_a_template_that_grew_still_reads_what_was_written_before(made, more: di
     ("values", "octets"),
     [
         ((), ""),
-        # a row: length and one, data
-        ((Value(2000, "productName", b"bag", timestamp=NOW),), "00 04 626167"),
+        # a line: texts, 1f between them, nothing where there is no value
+        ((Value(2000, "productName", b"bag", timestamp=NOW),), "02 626167"),
+        ((Value(2000, "productName", b"b", timestamp=NOW), Value(2001, "weight", b"5", timestamp=NOW)), "02 62 1f 35"),
+        ((Value(2001, "weight", "é".encode(), timestamp=NOW),), "02 1f c3a9"),
+        # a row: length and one, data; for what JSON shows otherwise
+        ((Value(2000, "productName", b'b"g', timestamp=NOW),), "00 04 622267"),
         # one without data, one that is not there at all, a length of two octets
         (
             (Value(2000, "productName", b"", timestamp=NOW), Value(2001, "weight", b"1" * 127, timestamp=NOW)),
             "00 01 8001" + "31" * 127,
         ),
-        ((Value(2001, "weight", b"1.5", timestamp=NOW),), "00 00 04 312e35"),
+        ((Value(2001, "weight", b"1\\5", timestamp=NOW),), "00 00 04 315c35"),
         # a row of one age, 256 seconds: length times two, plus one for what is that old, and one
         (
             (Value(2000, "productName", b"bag", timestamp=NOW - 256), Value(2001, "weight", b"1", timestamp=NOW)),
@@ -115,14 +138,16 @@ def test_the_form_octet_for_octet(values: tuple[Value, ...], octets: str):
     ("values", "octets"),
     [
         ((Value(2000, "productName", b"bag", timestamp=NOW),), "a01f 03 626167"),
+        ((Value(2000, "productName", b"bag", timestamp=NOW),), "00 04 626167"),
+        ((Value(2001, "weight", b"1.5", timestamp=NOW),), "00 00 04 312e35"),
         (
             (Value(2000, "productName", b"", timestamp=NOW - 5), Value(2001, "weight", b"1.5", timestamp=NOW)),
             "a11f 04 f5a38ad806 00  02 03 312e35",
         ),
     ],
 )
-def test_lists_of_what_is_now_a_row_are_read_for_ever(values: tuple[Value, ...], octets: str):
-    """Schema steps 1 to 3 had nothing but lists, and the digests of the streams are of these octets."""
+def test_what_is_now_of_another_form_is_read_for_ever(values: tuple[Value, ...], octets: str):
+    """Steps 1 to 3 of the schema had lists only, then came rows; the digests of the streams are of these octets."""
     assert unpack(bytes.fromhex(octets), NAMES, NOW) == values
     assert pack(values, NAMES, NOW) != bytes.fromhex(octets)
 
@@ -130,7 +155,7 @@ def test_lists_of_what_is_now_a_row_are_read_for_ever(values: tuple[Value, ...],
 def test_a_usual_value_costs_one_octet_beside_its_data_and_an_older_one_no_more():
     names = {2000 + n: f"name{n}" for n in range(30)}
     values = [Value(index, name, b"x" * 30, timestamp=NOW) for index, name in names.items()]
-    assert len(pack(tuple(values), names, NOW)) == 30 * 31 + 1
+    assert len(pack(tuple(values), names, NOW)) == 30 * 31
     values[7] = replace(values[7], timestamp=NOW + 86_400)
     assert len(pack(tuple(values), names, NOW + 86_400)) == 30 * 31 + 1 + 4
 

@@ -154,7 +154,8 @@ def test_what_is_put_together_from_parts_is_what_the_values_say(
         (pack((Value(2000, "styleNo", b"S1", timestamp=NOW - 1),), {2000: "styleNo"}, NOW), False),
         (pack((Value(2000, "styleNo", b"S1", 60, timestamp=NOW),), {2000: "styleNo"}, NOW), False),
         (pack((Value(2000, "styleNo", b"\xff", timestamp=NOW),), {2000: "styleNo"}, NOW), False),
-        (pack((Value(2002, "costPrice", b"\xff", timestamp=NOW),), {2002: "costPrice"}, NOW), True),
+        (pack((Value(2002, "costPrice", b"\xff", timestamp=NOW),), {2002: "costPrice"}, NOW), False),
+        (pack((Value(2002, "costPrice", b"9", timestamp=NOW),), {2002: "costPrice"}, NOW), True),
         (b"", False),
     ],
 )
