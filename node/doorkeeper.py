@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from datetime import date
-from functools import partial
 from typing import Final
 
 from node.brake import Brake
@@ -40,14 +39,16 @@ class Doorkeeper:
         self._waiting = 0
 
         async def holders(digests: Sequence[bytes]) -> list[Account | None]:
-            found = await lookup.holders(list(digests))
+            found = await lookup.holders(list(set(digests)))
             return [found.get(digest) for digest in digests]
 
-        self._gather = Gatherer(holders, lambda digest: digest, size=500, lanes=2, most=20_000)
+        self._gather = Gatherer(holders, size=500, lanes=2, most=20_000)
 
     async def account(self, token: str) -> Account | None:
         """Whose live token this is, asked of PostgreSQL each time: a revoked one is worthless at once."""
-        return await answered(partial(self._gather.ask, token_digest(token))) if token else None
+        if not token:
+            return None
+        return await answered(lambda then: self._gather.ask([token_digest(token)], lambda _, found: then(found)))
 
     async def sign_in(self, username: str, secret: str, peer: str) -> str | None:
         """A fresh token for who, at the address `peer`, knows the password or secret; None otherwise.

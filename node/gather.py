@@ -1,11 +1,11 @@
-"""`Gatherer`: many questions of one moment become one call. Used for PostgreSQL, Redis and tokens alike.
+"""`Gatherer`: many questions of one moment become one call. Used for PostgreSQL and tokens alike.
 
 It knows nothing of what it gathers.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
-from itertools import islice
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from itertools import repeat
 from typing import Generic, TypeVar
 
 import structlog
@@ -48,39 +48,27 @@ async def answered(ask: Callable[[Callable[[A | Exception], None]], None]) -> A:
 class Gatherer(Generic[Q, A]):
     """Asks `call` with what waits: at most `size` questions a call, `lanes` calls at once, `most` waiting.
 
-    A lane that is free takes what the present turn of the loop brings. Questions with the same `key` that still wait
-    share one answer: it is fetched after all of them were asked.
+    A lane that is free takes what the present turn of the loop brings.
     """
 
     def __init__(
-        self,
-        call: Callable[[Sequence[Q]], Awaitable[Sequence[A]]],
-        key: Callable[[Q], Hashable],
-        *,
-        size: int,
-        lanes: int,
-        most: int,
+        self, call: Callable[[Sequence[Q]], Awaitable[Sequence[A]]], *, size: int, lanes: int, most: int
     ) -> None:
         self._call = call
-        self._key = key
         self._size = size
         self._lanes = lanes
         self._most = most
-        self._waiting: dict[Hashable, tuple[Q, list[Callable[[A | Exception], None]]]] = {}
+        self._waiting: list[tuple[Q, Callable[[Q, A | Exception], None]]] = []
         self._busy: set[asyncio.Task[None]] = set()
         self._starting = False
 
-    def ask(self, question: Q, then: Callable[[A | Exception], None]) -> None:
-        """Gives the answer to `question` to `then`, or what the call raised; BusyError, at once, if too many wait."""
-        key = self._key(question)
-        waiting = self._waiting.get(key)
-        if waiting is not None:
-            waiting[1].append(then)
-        elif len(self._waiting) >= self._most:
-            then(BusyError())
-        else:
-            self._waiting[key] = question, [then]
-            self._start()
+    def ask(self, questions: Sequence[Q], told: Callable[[Q, A | Exception], None]) -> None:
+        """Tells the answer to each of `questions`, or what the call raised; BusyError, at once, if too many wait."""
+        room = max(0, self._most - len(self._waiting))
+        self._waiting += zip(questions[:room], repeat(told))
+        for question in questions[room:]:
+            told(question, BusyError())
+        self._start()
 
     def _start(self) -> None:
         if self._waiting and not self._starting and len(self._busy) < self._lanes:
@@ -91,26 +79,21 @@ class Gatherer(Generic[Q, A]):
         self._starting = False
         try:
             while self._waiting:
-                taken = self._taken()
+                taken, self._waiting = self._waiting[: self._size], self._waiting[self._size :]
                 self._start()
                 await self._asked(taken)
         finally:
             # Not when the task is called done: who asks in between would find the lane taken and wait for ever.
             self._busy.discard(asyncio.current_task())
 
-    def _taken(self) -> list[tuple[Q, list[Callable[[A | Exception], None]]]]:
-        if len(self._waiting) <= self._size:
-            taken = list(self._waiting.values())
-            self._waiting = {}
-            return taken
-        return [self._waiting.pop(key) for key in list(islice(self._waiting, self._size))]
-
-    async def _asked(self, taken: Sequence[tuple[Q, list[Callable[[A | Exception], None]]]]) -> None:
+    async def _asked(self, taken: Sequence[tuple[Q, Callable[[Q, A | Exception], None]]]) -> None:
+        answers: Iterable[A | Exception]
         try:
             answers = await self._call([question for question, _ in taken])
         except Exception as error:  # noqa: BLE001 - handed to everyone who asked
-            for _, thens in taken:
-                tell(thens, error)
-            return
-        for (_, thens), answer in zip(taken, answers, strict=True):
-            tell(thens, answer)
+            answers = repeat(error, len(taken))
+        for (question, told), answer in zip(taken, answers, strict=True):
+            try:
+                told(question, answer)
+            except Exception:  # a mistake of ours, and not theirs who wait beside it
+                log.exception("told_in_vain")

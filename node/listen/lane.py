@@ -47,7 +47,7 @@ _GET: Final = b"GET /api/handles/"
 _VERSION: Final = b" HTTP/1.1\r\n"
 _HANDLE: Final = re.compile(rb"(?!0\.)[0-9.]+/[A-Za-z0-9._~!$'()*+,;=:@/-]+")
 """What is spelt as it is kept, with nothing to encode in the path or in JSON."""
-_LINE: Final = re.compile(rb"(?:GET /api/handles/(" + _HANDLE.pattern + rb")|(?:GET|HEAD|OPTIONS) /[!-~]*)" + _VERSION)
+_LINE: Final = re.compile(rb"(?:GET|HEAD|OPTIONS) /[!-~]*" + _VERSION)
 """Request lines behind which no body comes."""
 _HEADER: Final = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+): ?([!-~](?:[ -~]*[!-~])?)?\r\n")
 _FRAMING: Final = frozenset({b"content-length", b"transfer-encoding", b"trailer", b"te", b"expect", b"upgrade"})
@@ -106,6 +106,8 @@ class Lane:
     def __init__(self, house: House, clock: Callable[[], float], now: Callable[[], int]) -> None:
         self._house = house
         self._holding = house.hot.holding
+        self._fetch = house.hot.fetch_held
+        self._count = house.road.count
         self._admit = house.admission.admit
         self._asker = house.config.proxies.asker
         self._hit = house.meter.road(Where.HOT, Outcome.FOUND)
@@ -140,23 +142,13 @@ class Lane:
                 said = self._found(kept.head, handle, kept.shown)
                 self._hit(kept.terms.prefix, self._clock() - began)
                 return said
-        return self._otherwise(octets, block, nearest, began, then)
-
-    def _otherwise(
-        self, octets: bytes, block: Block, nearest: str | None, began: float, then: Callable[[bytes | Sign], None]
-    ) -> bytes | Sign:
-        """What is not kept here, or nothing for the lane."""
-        line = _LINE.match(octets)
-        if line is None or not block.whole:
-            return LEFT
-        identifier = _identifier(line[1]) if line[1] and nearest is not None and block.plain else None
-        if nearest is None or identifier is None:
-            return OTHER
-        if self._admit(self._asker(nearest, block.forwarded) if block.forwarded else nearest):
-            return OTHER  # the door says why not
-        self._house.admission.in_hand += 1
-        self._house.hot.fetch(identifier, partial(self._fetched, line[1], began, then))
-        return ASKED
+            if (identifier := _identifier(handle)) is not None:
+                if self._admit(self._asker(nearest, block.forwarded) if block.forwarded else nearest):
+                    return OTHER
+                self._house.admission.in_hand += 1
+                self._fetch(identifier, kept, partial(self._fetched, handle, began, then))
+                return ASKED
+        return OTHER if block.whole and _LINE.match(octets) else LEFT
 
     def _read(self, rest: bytes) -> Block:
         if len(self._blocks) >= BLOCKS_MOST:
@@ -168,8 +160,9 @@ class Lane:
         self, handle: bytes, began: float, then: Callable[[bytes | Sign], None], found: Answer | Exception
     ) -> None:
         self._house.admission.in_hand -= 1
-        self._house.road.count(found, began)
-        self._tick()
+        self._count(found, began)
+        if self._clock() >= self._stale:
+            self._tick()
         if isinstance(found, Answer):
             then(self._said(handle, found))
         elif type(found) in http.TROUBLES:
@@ -222,7 +215,8 @@ class Lane:
 
 
 def _identifier(handle: bytes) -> Identifier | None:
+    """The identifier `handle` is the key of; None if it is spelt in no everyday way."""
     try:
-        return Identifier.parse(handle.decode())
+        return Identifier.parse(handle.decode()) if _HANDLE.fullmatch(handle) else None
     except ProtoError:
         return None

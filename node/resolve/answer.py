@@ -4,7 +4,7 @@ An answer here is the anonymous, public one; who may see more asks another way.
 """
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import IntEnum, StrEnum
 from hashlib import sha256
 from typing import Final, NamedTuple, Protocol, Self
@@ -99,19 +99,27 @@ class Answer(NamedTuple):
         return f'"{self.version}.{self.epoch}.{self.template_epoch}"'
 
 
-class Question(NamedTuple):
+class Question:
     """One identifier asked for, with the stamp of its slot taken when it was asked.
 
     `cacheable`: the stamp was quiet and caches are trusted, so what is answered may be kept under that stamp.
     `onward`: other nodes may be asked, for it is not itself another node's question.
+    `thens` are the first stage's: who waits for the answer. `lease` is the one that shares': what it may fill with.
     """
 
-    identifier: Identifier
-    slot: int
-    stamp: bytes
-    state: bytes | None
-    cacheable: bool
-    onward: bool = True
+    __slots__ = ("cacheable", "identifier", "lease", "onward", "slot", "stamp", "state", "thens")
+
+    def __init__(
+        self, identifier: Identifier, slot: int, stamp: bytes, state: bytes | None, cacheable: bool, onward: bool = True
+    ) -> None:
+        self.identifier = identifier
+        self.slot = slot
+        self.stamp = stamp
+        self.state = state
+        self.cacheable = cacheable
+        self.onward = onward
+        self.thens: list[Then] = []
+        self.lease: bytes | None = None
 
     def may_keep(self, answer: Answer) -> bool:
         """Whether the answer is the same for everybody: who may not ask onward is told less of other prefixes."""
@@ -122,8 +130,12 @@ Then = Callable[[Answer | Exception], None]
 """Who waits for an answer: told once, of it or of why there is none. Raises nothing."""
 
 
-class Stage(Protocol):
-    """A stage of the resolving road."""
+Tell = Callable[[Question, Answer | Exception], None]
+"""The stage before: told the answer to each of its questions once, or why there is none. Raises nothing."""
 
-    def ask(self, question: Question, then: Then) -> None:
-        """Tells `then` the answer to a question, at once or later. Raises nothing."""
+
+class Stage(Protocol):
+    """A stage of the resolving road. The questions of one turn of the loop go through it together."""
+
+    def ask(self, questions: Sequence[Question], told: Tell) -> None:
+        """Tells the answer to each of `questions`, at once or later, in any order. Raises nothing."""

@@ -7,12 +7,11 @@ from typing import Final
 
 import structlog
 
-from node.gather import Gatherer
 from node.meter import Meter
 from node.metrics import REDIS_FILLS
 from node.redis_cache import Fill, RedisCache
 from node.redis_wire import BROKEN
-from node.resolve.answer import Answer, Question, Stage, Then
+from node.resolve.answer import Answer, Question, Stage, Tell
 from node.stamps import Shared
 
 PIPELINE_MOST: Final = 200
@@ -37,58 +36,71 @@ class Cached:
         self._clock = clock
         self._meter = meter
         self._resting_until = 0.0
-        self._gather = Gatherer(self._take, lambda q: q.identifier.key, size=PIPELINE_MOST, lanes=2, most=20_000)
+        self._taking: set[asyncio.Task[None]] = set()
         self._fills: list[Fill] = []
         self._filling: asyncio.Task[None] | None = None
 
-    def ask(self, question: Question, then: Then) -> None:
-        """From Redis if it may be used for this question and has it, else from the next stage."""
-        if question.cacheable and self._shared.redis_trusted and not self._resting:
-            self._gather.ask(question, partial(self._looked, question, then))
-        else:
-            self._next.ask(question, then)
+    def ask(self, questions: Sequence[Question], told: Tell) -> None:
+        """From Redis what may be answered from it and is there, all else from the next stage."""
+        askable = [question for question in questions if question.cacheable]
+        if not askable or self._resting or not self._shared.redis_trusted:
+            self._next.ask(questions, told)
+            return
+        for at in range(0, len(askable), PIPELINE_MOST):
+            taking = asyncio.create_task(self._take(askable[at : at + PIPELINE_MOST], told))
+            self._taking.add(taking)
+            taking.add_done_callback(self._taking.discard)
+        if len(askable) < len(questions):
+            self._next.ask([question for question in questions if not question.cacheable], told)
 
-    def _looked(self, question: Question, then: Then, held: Answer | bytes | Exception | None) -> None:
-        if isinstance(held, Answer):
-            then(held)
-        elif isinstance(held, bytes):
-            self._next.ask(question, partial(self._fetched, question, held, then))
-        else:
-            # It is not asked now, or did not answer. That is no reason to distrust it: nothing of ours is uncorrected.
-            self._next.ask(question, then)
+    async def _take(self, questions: Sequence[Question], told: Tell) -> None:
+        if self._resting:  # since this turn began
+            self._next.ask(questions, told)
+            return
+        try:
+            held = await self._held(questions)
+        except BROKEN as error:
+            # No reason to distrust it: nothing of ours is uncorrected.
+            self._resting_until = self._clock() + REST_SECONDS
+            log.debug("redis_unreachable", error=str(error))
+            self._next.ask(questions, told)
+            return
+        except Exception as error:  # noqa: BLE001 - handed to everyone who asked
+            for question in questions:
+                told(question, error)
+            return
+        missed = []
+        for question, found in zip(questions, held, strict=True):
+            if isinstance(found, Answer):
+                told(question, found)
+            else:
+                question.lease = found
+                missed.append(question)
+        if missed:
+            self._next.ask(missed, partial(self._fetched, told))
 
-    def _fetched(self, question: Question, lease: bytes, then: Then, answer: Answer | Exception) -> None:
-        if isinstance(answer, Answer) and question.may_keep(answer):
-            self._store(Fill(question.identifier.key, lease, answer))
-        then(answer)
+    def _fetched(self, told: Tell, question: Question, answer: Answer | Exception) -> None:
+        if question.lease is not None and isinstance(answer, Answer) and question.may_keep(answer):
+            self._store(Fill(question.identifier.key, question.lease, answer))
+        told(question, answer)
 
     @property
     def _resting(self) -> bool:
         return self._clock() < self._resting_until
 
-    async def _take(self, questions: Sequence[Question]) -> list[Answer | bytes | None]:
+    async def _held(self, questions: Sequence[Question]) -> list[Answer | bytes | None]:
+        """For each the answer that may be given, or a lease, or nothing. Raises one of BROKEN."""
         trust = self._shared.trust()
-        if trust is None or self._resting:  # what waited while the question before was not answered
-            raise TimeoutError("Redis is not asked now")
-        try:
-            held = await self._taken(questions)
-        except BROKEN as error:
-            self._resting_until = self._clock() + REST_SECONDS
-            log.debug("redis_unreachable", error=str(error))
-            raise
-        if self._shared.trust() == trust:
-            return held
-        # An answer while trust was lost is none: found restarted, Redis may hold what was corrected before.
-        return [None if isinstance(each, Answer) else each for each in held]
-
-    async def _taken(self, questions: Sequence[Question]) -> list[Answer | bytes | None]:
         keys = [q.identifier.key for q in questions]
         held = await self._redis.take(keys)
         stale = [n for n, answer in enumerate(held) if isinstance(answer, Answer) and not self._current(answer)]
         if stale:
             for n, again in zip(stale, await self._redis.retake([keys[n] for n in stale]), strict=True):
                 held[n] = again if not isinstance(again, Answer) or self._current(again) else None
-        return held
+        if trust is not None and self._shared.trust() == trust:
+            return held
+        # An answer while trust was lost is none: found restarted, Redis may hold what was corrected before.
+        return [None if isinstance(each, Answer) else each for each in held]
 
     def _current(self, answer: Answer) -> bool:
         return self._shared.current(answer.prefix, answer.epoch, answer.template, answer.template_epoch)

@@ -20,7 +20,7 @@ from node.config import Config
 from node.gather import BusyError
 from node.link import Link, LinkError
 from node.meter import Meter
-from node.resolve.answer import Answer, Outcome, Question, Stage, Then, Where
+from node.resolve.answer import Answer, Outcome, Question, Stage, Tell, Where
 from node.resolve.neighbours import Neighbours, Network, RestingError, acceptable
 from node.resolve.referrals import Referrals
 from proto import web_reply
@@ -144,36 +144,35 @@ class Forwarded:
         self._under_way: set[asyncio.Task[None]] = set()
         self._pointing: dict[str, asyncio.Future[Referral | _Failed | None]] = {}
 
-    def ask(self, question: Question, then: Then) -> None:
-        """Tells the answer, FORWARDED if from elsewhere; BusyError when there is no room to forward."""
-        self._next.ask(question, partial(self._own_said, question, then))
+    def ask(self, questions: Sequence[Question], told: Tell) -> None:
+        """Tells the answers, FORWARDED if from elsewhere; BusyError when there is no room to forward."""
+        self._next.ask(questions, partial(self._own_said, told))
 
-    def _own_said(self, question: Question, then: Then, answer: Answer | Exception) -> None:
+    def _own_said(self, told: Tell, question: Question, answer: Answer | Exception) -> None:
         if isinstance(answer, Exception) or answer.outcome is not Outcome.FOREIGN or not question.onward:
-            then(answer)
+            told(question, answer)
         elif len(self._under_way) >= FORWARDS_MOST or not self._room(len(self._under_way)):
-            self._failed(then, BusyError())
+            self._failed(told, question, BusyError())
         else:
-            task = asyncio.create_task(self._told(question.identifier, answer.epoch, then))
+            task = asyncio.create_task(self._ask_on(told, question, answer.epoch))
             self._under_way.add(task)
             task.add_done_callback(self._under_way.discard)
 
-    async def _told(self, identifier: Identifier, epoch: int, then: Then) -> None:
+    async def _ask_on(self, told: Tell, question: Question, epoch: int) -> None:
         began = self._clock()
-        heard: Answer | Exception
         try:
-            heard, outcome = await self._forward(identifier)
+            heard, outcome = await self._forward(question.identifier)
         except Exception as error:  # noqa: BLE001 - handed to who asked
-            self._failed(then, error)
+            self._failed(told, question, error)
             return
         self._meter.count(metrics.FORWARDS, outcome)
         self._meter.observe(metrics.FORWARD_SECONDS, self._clock() - began)
-        then(heard._replace(epoch=epoch))
+        told(question, heard._replace(epoch=epoch))
 
-    def _failed(self, then: Then, error: Exception) -> None:
+    def _failed(self, told: Tell, question: Question, error: Exception) -> None:
         if isinstance(error, BusyError):
             self._meter.count(metrics.FORWARDS, metrics.BUSY)
-        then(error)
+        told(question, error)
 
     async def _forward(self, identifier: Identifier) -> tuple[Answer, str]:
         """An answer without epoch, and what it is counted as."""

@@ -4,8 +4,8 @@ Absent answers have a shelf of their own, so that a flood of unknown identifiers
 has what other nodes say, so that none of them can push out what lives here.
 """
 
+import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
@@ -27,12 +27,6 @@ that if they are a stranger's."""
 
 TERMS_MOST: Final = 65_536
 """Different terms known at once: some for each prefix, fewer than there are answers."""
-
-
-@dataclass(slots=True)
-class _Flight:
-    question: Question
-    thens: list[Then]
 
 
 class Hot:
@@ -66,7 +60,8 @@ class Hot:
         self._heard = 0
         self._state: bytes | None = None
         self._unwritten = bytes(len(shared.stamp(0)))
-        self._flights: dict[bool, dict[str, _Flight]] = {True: {}, False: {}}
+        self._flights: dict[bool, dict[str, Question]] = {True: {}, False: {}}
+        self._leaving: list[Question] = []
 
     def clear(self) -> None:
         """Forgets everything."""
@@ -91,16 +86,19 @@ class Hot:
         """`ask` for who waits with a callback."""
         if not onward:
             then = partial(_at_home, then)
-        kept = self.holding(identifier.key.encode())
+        self.fetch_held(identifier, self.holding(identifier.key.encode()), then, onward)
+
+    def fetch_held(self, identifier: Identifier, kept: Kept | None, then: Then, onward: bool = True) -> None:
+        """`fetch` for who has just asked `holding` what is `kept` under this key."""
         if kept is not None and self._clock() < kept.expires:
             then(kept.answer)
             return
         slot = self._shared.slot(identifier.key)
         stamp = self._shared.stamp(slot)
-        cacheable = self._state is not None and not self._shared.is_pending(stamp)
+        cacheable = self._state is not None and (stamp == self._unwritten or not self._shared.is_pending(stamp))
         question = Question(identifier, slot, stamp, self._state, cacheable, onward)
         if not cacheable:
-            self._next.ask(question, then)
+            self._depart(question, then)
             return
         if kept is not None:
             then = partial(self._or_kept, kept.answer, then)
@@ -127,25 +125,34 @@ class Hot:
         else:
             self._depart(question, then)
 
-    def _joinable(self, question: Question) -> _Flight | None:
-        """The flight under way, unless it may have read what was there before a change that is answered by now."""
+    def _joinable(self, question: Question) -> Question | None:
+        """What is asked already, unless it may have read what was there before a change that is answered by now."""
         flight = self._flights[question.onward].get(question.identifier.key)
-        if flight is None or flight.question.stamp != question.stamp or flight.question.state != question.state:
+        if flight is None or flight.stamp != question.stamp or flight.state != question.state:
             return None
         return flight
 
     def _depart(self, question: Question, then: Then) -> None:
-        flight = self._flights[question.onward][question.identifier.key] = _Flight(question, [then])
-        self._next.ask(question, partial(self._landed, flight))
+        """With all that this turn of the loop brings."""
+        question.thens.append(then)
+        if question.cacheable:
+            self._flights[question.onward][question.identifier.key] = question
+        if not self._leaving:
+            asyncio.get_running_loop().call_soon(self._departed)
+        self._leaving.append(question)
 
-    def _landed(self, flight: _Flight, answer: Answer | Exception) -> None:
-        question = flight.question
-        flights, key = self._flights[question.onward], question.identifier.key
-        if flights.get(key) is flight:
-            del flights[key]
-        if isinstance(answer, Answer):
-            self._keep(question, answer)
-        tell(flight.thens, answer)
+    def _departed(self) -> None:
+        questions, self._leaving = self._leaving, []
+        self._next.ask(questions, self._landed)
+
+    def _landed(self, question: Question, answer: Answer | Exception) -> None:
+        if question.cacheable:
+            flights, key = self._flights[question.onward], question.identifier.key
+            if flights.get(key) is question:
+                del flights[key]
+            if self._keeps and not isinstance(answer, Exception):
+                self._keep(question, answer)
+        tell(question.thens, answer)
 
     def _current(self, answer: Answer) -> bool:
         return self._shared.current(answer.prefix, answer.epoch, answer.template, answer.template_epoch)
@@ -172,7 +179,7 @@ class Hot:
         return kept
 
     def _keep(self, question: Question, answer: Answer) -> None:
-        if not self._keeps or len(answer.shown) > SHOWN_MOST or not self._may_keep(question, answer):
+        if len(answer.shown) > SHOWN_MOST or not self._may_keep(question, answer):
             return
         if life := answer.life(self._seconds, self._now()):
             terms = Terms(answer.prefix, answer.epoch, answer.template, answer.template_epoch)

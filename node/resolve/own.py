@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from node.gather import Gatherer
-from node.resolve.answer import Answer, Outcome, Question, Then
+from node.resolve.answer import Answer, Outcome, Question, Tell
 from proto.value import TEMPLATE_ID_INDEX, TEMPLATE_INDEX, Value
 from proto.web_json import array, closing, inside, opening
 from registry.lookup import TEMPLATES_MOST, Lookup
@@ -69,12 +69,12 @@ class Own:
 
     def __init__(self, lookup: Lookup) -> None:
         self._lookup = lookup
-        self._gather = Gatherer(self._many, lambda q: q.identifier.key, size=QUERY_MOST, lanes=2, most=WAITING_MOST)
+        self._gather = Gatherer(self._many, size=QUERY_MOST, lanes=2, most=WAITING_MOST)
         self._faces: dict[int, Face] = {}
 
-    def ask(self, question: Question, then: Then) -> None:
-        """Tells `then` what PostgreSQL says, read after it was asked."""
-        self._gather.ask(question, then)
+    def ask(self, questions: Sequence[Question], told: Tell) -> None:
+        """Tells what PostgreSQL says, read after it was asked."""
+        self._gather.ask(questions, told)
 
     async def _many(self, questions: Sequence[Question]) -> list[Answer]:
         found = await self._lookup.look([q.identifier for q in questions])

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from functools import partial
 
 import pytest
 
@@ -39,11 +38,11 @@ class Called:
 
 
 def gatherer(called: Called, *, size: int = 10, lanes: int = 1, most: int = 100) -> Gatherer[str, str]:
-    return Gatherer(called, lambda question: question.upper(), size=size, lanes=lanes, most=most)
+    return Gatherer(called, size=size, lanes=lanes, most=most)
 
 
 async def ask(gather: Gatherer[str, str], question: str) -> str:
-    return await answered(partial(gather.ask, question))
+    return await answered(lambda then: gather.ask([question], lambda _, answer: then(answer)))
 
 
 async def test_what_is_asked_while_a_call_is_under_way_goes_into_one_call() -> None:
@@ -85,16 +84,6 @@ async def test_so_many_calls_at_once_as_there_are_lanes() -> None:
     assert await asyncio.gather(*asked) == ["a by call 1", "b by call 2", "c by call 3"]
 
 
-async def test_the_same_question_waiting_twice_is_asked_once() -> None:
-    called = Called()
-    gather = gatherer(called)
-    asked = [asyncio.create_task(ask(gather, each)) for each in ("x", "X", "y")]
-    await called.asked(1)
-    called.answer(1)
-    assert await asyncio.gather(*asked) == ["x by call 1", "x by call 1", "y by call 1"]
-    assert called.calls == [["x", "y"]]
-
-
 async def test_a_question_does_not_join_a_call_that_has_begun() -> None:
     called = Called()
     gather = gatherer(called, lanes=2)
@@ -117,13 +106,11 @@ async def test_beyond_the_bound_one_is_told_so_and_nothing_is_asked() -> None:
     await asyncio.sleep(0)
     with pytest.raises(BusyError):
         await ask(gather, "d")
-    joined = asyncio.create_task(ask(gather, "c"))
     called.answer(1)
     await called.asked(2)
     called.answer(2)
     assert await first == "a by call 1"
     assert await asyncio.gather(*waiting) == ["b by call 2", "c by call 2"]
-    assert await joined == "c by call 2", "a question that waits already costs no place"
     assert await asyncio.gather(asyncio.create_task(ask(gather, "d")), _let(called, 3)) == ["d by call 3", None]
 
 
@@ -188,8 +175,8 @@ async def test_what_one_turn_of_the_loop_brings_goes_into_one_call_though_more_l
     called = Called()
     gather = gatherer(called, lanes=3)
     told: list[object] = []
-    for each in "abcd":
-        gather.ask(each, told.append)
+    gather.ask("ab", lambda _, answer: told.append(answer))
+    gather.ask("cd", lambda _, answer: told.append(answer))
     await called.asked(1)
     assert called.calls == [["a", "b", "c", "d"]]
     called.answer(1)
@@ -203,15 +190,15 @@ async def test_what_one_turn_of_the_loop_brings_goes_into_one_call_though_more_l
 
 async def test_each_is_told_once_at_once_when_too_many_wait() -> None:
     called = Called()
-    gather = gatherer(called, most=1)
+    gather = gatherer(called, most=2)
     told: list[object] = []
-    gather.ask("a", told.append)
-    gather.ask("b", told.append)
-    assert [type(each) for each in told] == [BusyError]
+    gather.ask("z", lambda _, answer: told.append(answer))
+    gather.ask("abc", lambda question, answer: told.append((question, type(answer))))
+    assert told == [("b", BusyError), ("c", BusyError)]
     await called.asked(1)
     called.answer(1)
     assert await ask_next(called, gather) == "c by call 2"
-    assert told[1:] == ["a by call 1"]
+    assert told[2:] == ["z by call 1", ("a", str)]
 
 
 async def ask_next(called: Called, gather: Gatherer[str, str]) -> str:
@@ -226,13 +213,12 @@ async def test_one_that_raises_when_told_takes_the_answer_from_nobody() -> None:
     gather = gatherer(called)
     told: list[object] = []
 
-    def raises(answer: object) -> None:
+    def raises(_: str, answer: object) -> None:
         told.append(answer)
         raise ZeroDivisionError
 
-    for then in (raises, told.append):
-        gather.ask("x", then)
-    gather.ask("y", told.append)
+    gather.ask("xx", raises)
+    gather.ask("y", lambda _, answer: told.append(answer))
     await called.asked(1)
     called.answer(1)
     assert await ask_next(called, gather) == "c by call 2"

@@ -34,7 +34,7 @@ from node.listen.connection import KEEPALIVE_SECONDS, Connection
 from node.listen.lane import BLOCKS_MOST, HEADERS_MOST, Block, Lane
 from node.meter import Meter, Totals
 from node.metrics import COUNTED, RESOLUTIONS
-from node.resolve.answer import Answer, Outcome, Question, Then
+from node.resolve.answer import Answer, Outcome, Question, Tell
 from node.resolve.hot import Hot
 from node.resolve.measured import Measured
 from node.stamps import Shared
@@ -74,9 +74,11 @@ COLD = {
 class Next:
     """The stage behind the hot one: knows KEPT and COLD, and that all else is absent. Answers some turns later."""
 
-    def ask(self, question: Question, then: Then) -> None:
-        told = (KEPT | COLD).get(question.identifier.key, Answer(Outcome.ABSENT, 0, PREFIX, EPOCH))
-        asyncio.get_running_loop().call_soon(asyncio.get_running_loop().call_soon, then, told)
+    def ask(self, questions: Sequence[Question], told: Tell) -> None:
+        loop = asyncio.get_running_loop()
+        for question in questions:
+            answer = (KEPT | COLD).get(question.identifier.key, Answer(Outcome.ABSENT, 0, PREFIX, EPOCH))
+            loop.call_soon(loop.call_soon, told, question, answer)
 
 
 def nobody(said: bytes | lane.Sign) -> None:
@@ -360,7 +362,7 @@ async def test_an_answer_that_is_asked_for_goes_out_before_the_end() -> None:
 
 async def test_a_failure_of_ours_is_told_by_the_door() -> None:
     async with world(with_lane=True) as fast:
-        with patch.object(Next, "ask", lambda self, question, then: then(ZeroDivisionError())):
+        with patch.object(Next, "ask", lambda self, questions, told: told(questions[0], ZeroDivisionError())):
             answered, _ = await said(fast, [head("/api/handles/88.999.1001/COLD")])
         assert statuses_of(answered) == [500]
 

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from functools import partial
 from typing import Any
 
 import pytest
@@ -10,13 +9,13 @@ import redis.asyncio
 
 from node import clock
 from node.embedded import Servers
-from node.gather import answered
 from node.metrics import REDIS_FILLS
 from node.redis_cache import Fill
-from node.resolve.answer import Answer, Outcome, Question, Then
+from node.resolve.answer import Answer, Outcome, Question, Tell
 from node.resolve.cached import FILLS_MOST, PIPELINE_MOST, REST_SECONDS, Cached
 from node.stamps import Shared
 from proto.identifier import Identifier
+from tests.fakes.asking import asked_of
 from tests.fakes.counting import Counting
 from tests.fakes.valkey import met_cache
 
@@ -38,18 +37,20 @@ class Next:
         self.gate.set()
         self.reached = asyncio.Event()
 
-    def ask(self, question: Question, then: Then) -> None:
-        self.asked.append(question.identifier.key)
+    def ask(self, questions: Sequence[Question], told: Tell) -> None:
+        self.asked += [question.identifier.key for question in questions]
         self.reached.set()
         answer = self.answer  # as one snapshot saw it
         if self.gate.is_set():
-            then(answer)
+            for question in questions:
+                told(question, answer)
         else:
-            self._waiting = asyncio.create_task(self._later(answer, then))
+            self._waiting = asyncio.create_task(self._later(answer, questions, told))
 
-    async def _later(self, answer: Answer, then: Then) -> None:
+    async def _later(self, answer: Answer, questions: Sequence[Question], told: Tell) -> None:
         await self.gate.wait()
-        then(answer)
+        for question in questions:
+            told(question, answer)
 
 
 class World:
@@ -65,7 +66,7 @@ class World:
         self.stage = Cached(redis_cache, self.worker, self.next, lambda: self.now, self.counting.meter)  # type: ignore[arg-type]
 
     async def ask(self, identifier: Identifier = BAG, cacheable: bool = True) -> Answer:
-        answer = await answered(partial(self.stage.ask, Question(identifier, 0, b"", b"", cacheable)))
+        answer = await asked_of(self.stage, Question(identifier, 0, b"", b"", cacheable))
         await self.filled()
         return answer
 
@@ -100,7 +101,7 @@ async def test_absent_answers_are_shared_too(world: World) -> None:
 
 async def test_what_another_node_was_told_is_not_shared(world: World) -> None:
     world.next.answer = Answer(Outcome.FOREIGN, 0, 0, EPOCH)
-    await answered(partial(world.stage.ask, Question(BAG, 0, b"", b"", cacheable=True, onward=False)))
+    await asked_of(world.stage, Question(BAG, 0, b"", b"", cacheable=True, onward=False))
     await world.filled()
     world.next.answer = Answer(Outcome.FOUND, 0, 0, EPOCH, shown=b"[1]", until=clock.seconds() + 30)
     assert await world.ask() == world.next.answer
@@ -262,7 +263,7 @@ async def test_answers_that_cannot_be_stored_are_let_go(descriptor: int) -> None
 
     async def ask(n: int) -> None:
         question = Question(Identifier.parse(f"88.999.1001/{n}"), 0, b"", b"", cacheable=True)
-        await answered(partial(world.stage.ask, question))
+        await asked_of(world.stage, question)
 
     await asyncio.gather(*(ask(n) for n in range(FILLS_MOST + 1000)))
     assert len(world.stage._fills) <= FILLS_MOST

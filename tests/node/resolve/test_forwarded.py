@@ -9,9 +9,8 @@ import itertools
 import json
 import os
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, ExitStack
-from functools import partial
 from ipaddress import ip_address as at
 from ipaddress import ip_network
 from pathlib import Path
@@ -21,11 +20,11 @@ import pytest
 
 from node import meter, metrics
 from node.config import Config
-from node.gather import BusyError, answered
+from node.gather import BusyError
 from node.link import BODY_MOST, Link
 from node.meter import Meter, Totals
 from node.resolve import forwarded
-from node.resolve.answer import Answer, Outcome, Question, Then, Where
+from node.resolve.answer import Answer, Outcome, Question, Tell, Where
 from node.resolve.forwarded import (
     ABSENT_SECONDS,
     DEPTH_MOST,
@@ -41,6 +40,7 @@ from proto.identifier import Identifier
 from proto.values.site import Protocol
 from proto.web_json import site_from_json
 from proto.web_reply import Reply
+from tests.fakes.asking import asked_of
 from tests.fakes.certificate import own_certificate
 from tests.fakes.other_node import (
     OtherNode,
@@ -75,8 +75,9 @@ class Next:
     def __init__(self) -> None:
         self.answer = Answer(Outcome.FOREIGN, 0, 0, EPOCH)
 
-    def ask(self, _: Question, then: Then) -> None:
-        then(self.answer)
+    def ask(self, questions: Sequence[Question], told: Tell) -> None:
+        for question in questions:
+            told(question, self.answer)
 
 
 class World:
@@ -109,7 +110,7 @@ class World:
         return await self.answer(question(name))
 
     async def answer(self, asked: Question) -> Answer:
-        return await answered(partial(self.stage.ask, asked))
+        return await asked_of(self.stage, asked)
 
     async def left(self) -> None:
         """Ends what is under way, waited for by nobody any more."""

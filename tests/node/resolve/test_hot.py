@@ -5,13 +5,14 @@ The next stage is a fake whose answers the test gives when it likes; the shared 
 
 import asyncio
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import pytest
 
 from node import stamps
 from node.metrics import HOT_ENTRIES, HOT_EVICTIONS
-from node.resolve.answer import Answer, Outcome, Question, Then, Where
+from node.resolve.answer import Answer, Outcome, Question, Tell, Where
 from node.resolve.hot import SHOWN_MOST, Hot
 from node.stamps import Shared
 from proto.identifier import Identifier
@@ -34,7 +35,7 @@ class Next:
     def __init__(self) -> None:
         self.questions: list[Question] = []
         self.answer: Answer | Exception = found(1)
-        self._open: list[Then] | None = None
+        self._open: list[Callable[[Answer | Exception], None]] | None = None
 
     def hold(self) -> None:
         self._open = []
@@ -43,12 +44,13 @@ class Next:
         assert self._open is not None
         self._open[question](answer)
 
-    def ask(self, question: Question, then: Then) -> None:
-        self.questions.append(question)
-        if self._open is not None:
-            self._open.append(then)
-        else:
-            then(self.answer)
+    def ask(self, questions: Sequence[Question], told: Tell) -> None:
+        for question in questions:
+            self.questions.append(question)
+            if self._open is not None:
+                self._open.append(partial(told, question))
+            else:
+                told(question, self.answer)
 
 
 class World:
@@ -328,6 +330,7 @@ async def test_who_waits_with_a_callback_is_told_once_as_all_others(world: World
     for onward in (True, True, False):
         world.hot.fetch(BAG, told.append, onward)
     assert told == []
+    await settle()
     assert world.asked == 2
     elsewhere = Answer(Outcome.FOUND, 0, 0, EPOCH, shown=b"[1]")
     world.next.let(0, elsewhere)
@@ -336,6 +339,7 @@ async def test_who_waits_with_a_callback_is_told_once_as_all_others(world: World
     world.hot.fetch(BAG, told.append)
     assert told[3:] == [elsewhere], "at once, out of what is kept"
     world.hot.fetch(OTHER, told.append)
+    await settle()
     world.next.let(2, UnavailableError("away"))
     assert isinstance(told[-1], UnavailableError)
     assert len(told) == 5
@@ -350,8 +354,24 @@ async def test_one_that_raises_when_told_takes_the_answer_from_nobody(world: Wor
 
     for then in (told.append, raises, told.append):
         world.hot.fetch(BAG, then)
+    await settle()
     world.next.let(0, found(1))
     assert told == [found(1), found(1)]
+
+
+async def test_what_one_turn_of_the_loop_brings_goes_on_together(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    ask = world.next.ask
+
+    def counted(questions: Sequence[Question], told: Tell) -> None:
+        asked.append(len(questions))
+        ask(questions, told)
+
+    monkeypatch.setattr(world.next, "ask", counted)
+    bags = [Identifier.parse(f"88.999.1001/{n}") for n in range(30)]
+    answers = await asyncio.gather(*(world.hot.ask(bag) for bag in [*bags, *bags]))
+    assert answers == [found(1)] * 60
+    assert asked == [30]
 
 
 async def test_who_goes_away_takes_the_answer_from_nobody(world: World) -> None:

@@ -3,14 +3,12 @@
 import asyncio
 import json
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.gather import answered
 from node.resolve.answer import Answer, Outcome, Question
 from node.resolve.own import Face, Own, public_values
 from proto.identifier import Identifier
@@ -21,6 +19,7 @@ from registry.postgres.records import Stored
 from registry.prefix import PrefixState
 from registry.record import Record, pack
 from registry.template import Item
+from tests.fakes.asking import asked_of
 from tests.fakes.small_registry import ITEMS, NOW, PREFIX, TEMPLATE, small_registry, template
 
 
@@ -29,7 +28,7 @@ def question(text: str) -> Question:
 
 
 async def ask(own: Own, asked: Question) -> Answer:
-    return await answered(partial(own.ask, asked))
+    return await asked_of(own, asked)
 
 
 def shown(answer: Answer) -> dict[str, Any]:
