@@ -1,5 +1,6 @@
 """Pools of connections, and what a broken one means. No statement of any table lives here."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
 from typing import Any, Final, Literal, Protocol, get_args
@@ -15,6 +16,8 @@ STATEMENT_SECONDS: Final = 30.0
 CONNECT_SECONDS: Final = 5.0
 CONNECTION_QUERIES: Final = 50_000
 """A connection is replaced after so many: what a server process gathers in its caches is let go."""
+BORROWED_MOST: Final = 1000
+"""Once in so many times a connection goes back to asyncpg's pool, which replaces it when its time has come."""
 
 BROKEN: Final = (
     OSError,
@@ -94,9 +97,59 @@ class Unwatched:
 
 
 class Pool(asyncpg.Pool):  # type: ignore[misc] # asyncpg ships no types
-    """A pool of asyncpg whose use is seen by `watch`."""
+    """A pool of asyncpg whose use is seen by `watch`.
+
+    A connection that nobody else waits for stays at hand for who borrows next: giving it to the pool and taking it out
+    again costs two tasks.
+    """
 
     watch: Watch
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self._at_hand: list[Connection] = []
+        self._borrowed = 0
+        self._waiting = 0
+
+    async def borrow(self) -> Connection:
+        """A connection, within ACQUIRE_SECONDS."""
+        while self._at_hand:
+            connection = self._at_hand.pop()
+            with suppress(asyncpg.InterfaceError):  # the pool has taken it back already when it broke by itself
+                if not connection.is_closed():
+                    return connection
+                await self.release(connection)
+        self._waiting += 1
+        try:
+            return await super().acquire(timeout=ACQUIRE_SECONDS)
+        finally:
+            self._waiting -= 1
+
+    async def give_back(self, connection: Connection, *, clean: bool) -> None:
+        """Lets a borrowed connection go; `clean`: whoever had it ended in peace."""
+        self._borrowed += 1
+        usable = clean and not connection.is_closed() and not connection.is_in_transaction()
+        if usable and not self._waiting and self._borrowed % BORROWED_MOST:
+            self._at_hand.append(connection)
+        else:
+            await self.release(connection)
+
+    def get_idle_size(self) -> int:
+        """Connections nobody uses."""
+        return min(int(super().get_idle_size()) + len(self._at_hand), int(self.get_size()))
+
+    def acquire(self, *, timeout: float | None = None) -> Any:
+        """A connection as asyncpg lends it, one at hand too."""
+        for connection in self._at_hand:
+            self._loop.call_soon(asyncio.ensure_future, self.release(connection))
+        self._at_hand.clear()
+        return super().acquire(timeout=timeout)
+
+    async def close(self) -> None:
+        """Closes all connections once they are given back."""
+        while self._at_hand:
+            await self.release(self._at_hand.pop())
+        await super().close()
 
 
 async def _as_it_is(_: Connection) -> None:
@@ -132,17 +185,19 @@ async def borrowed(pool: Pool, purpose: Purpose = "other") -> AsyncIterator[Conn
     """A connection for questions. Raises UnavailableError when the database cannot be asked."""
     try:
         with pool.watch.waiting():
-            connection = await pool.acquire(timeout=ACQUIRE_SECONDS)
+            connection = await pool.borrow()
     except (*BROKEN, asyncpg.PostgresError) as error:  # whatever it says: a database that lets nobody in is away
         raise UnavailableError(f"{type(error).__name__}: {error}") from error
+    clean = False
     try:
         try:
             with pool.watch.using(purpose):
                 yield connection
+            clean = True
         finally:
             # What was asked is answered, a commit above all: breaking while it is put back changes nothing of that.
             with suppress(*BROKEN):
-                await pool.release(connection)
+                await pool.give_back(connection, clean=clean)
     except (*BROKEN, READ_ONLY) as error:
         raise UnavailableError(f"{type(error).__name__}: {error}") from error
 

@@ -17,6 +17,7 @@ from proto.value import Value
 from registry.account import Account
 from registry.filing import Particulars
 from registry.lookup import Lookup
+from registry.postgres.connection import Pool
 from registry.postgres.records import Stored
 from registry.registrar import Job, Outcome, Registrar
 from registry.rules import Operation, Request
@@ -98,22 +99,22 @@ async def all_at_once(do: Callable[[Any], Any], items: Sequence[Any]) -> list[An
 class Interrupted:
     """A pool for a registrar: it borrows one connection to load and one to commit, and `then` happens in between."""
 
-    def __init__(self, pool: asyncpg.Pool, then: Callable[[], Awaitable[object]], *, rounds: int = 1) -> None:
+    def __init__(self, pool: Pool, then: Callable[[], Awaitable[object]], *, rounds: int = 1) -> None:
         self._pool = pool
         self._then = then
         self._left = rounds
         self._committing = False
         self.watch = pool.watch
 
-    async def acquire(self, *, timeout: float) -> Any:  # noqa: ASYNC109 - asyncpg's signature
+    async def borrow(self) -> Any:
         if self._committing and self._left:
             self._left -= 1
             await self._then()
         self._committing = not self._committing
-        return await self._pool.acquire(timeout=timeout)
+        return await self._pool.borrow()
 
-    async def release(self, connection: Any) -> None:
-        await self._pool.release(connection)
+    async def give_back(self, connection: Any, *, clean: bool) -> None:
+        await self._pool.give_back(connection, clean=clean)
 
 
 @dataclass

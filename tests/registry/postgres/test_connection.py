@@ -18,6 +18,7 @@ from registry.postgres.connection import (
     is_read_only,
     open_pool,
 )
+from tests.waiting import PATIENCE, until
 
 
 async def test_a_session_of_a_pool_is_set_up(pool: asyncpg.Pool):
@@ -39,6 +40,67 @@ async def test_putting_a_connection_back_asks_the_server_nothing_but_to_end_a_tr
     async with borrowed(pool) as connection:
         assert not connection.is_in_transaction()
     assert asked == ["SELECT 1", "SELECT 2", "BEGIN", "ROLLBACK"]
+    pool.terminate()
+
+
+async def test_a_connection_nobody_waits_for_stays_at_hand(emptied: str):
+    pool = await open_pool(emptied, size=2, name="idnode-test")
+    async with borrowed(pool) as connection:
+        backend = await connection.fetchval("SELECT pg_backend_pid()")
+        assert (pool.get_size(), pool.get_idle_size()) == (1, 0)
+    assert (pool.get_size(), pool.get_idle_size()) == (1, 1)
+    async with borrowed(pool) as again, borrowed(pool) as other:
+        assert again is connection, "it was not given to asyncpg's pool and taken out again"
+        assert await again.fetchval("SELECT pg_backend_pid()") == backend
+        assert await other.fetchval("SELECT 1") == 1
+    pool.terminate()
+
+
+async def test_who_waits_gets_the_connection_that_is_given_back(emptied: str):
+    pool = await open_pool(emptied, size=1, name="idnode-test")
+
+    async def asked() -> int:
+        async with borrowed(pool) as connection:
+            return int(await connection.fetchval("SELECT 1"))
+
+    for _ in range(3):
+        assert await asyncio.gather(*(asked() for _ in range(20))) == [1] * 20
+    pool.terminate()
+
+
+async def test_one_at_hand_is_asyncpg_s_to_lend_and_to_close(emptied: str):
+    pool = await open_pool(emptied, size=1, name="idnode-test")
+    async with borrowed(pool) as connection:
+        await connection.fetchval("SELECT 1")
+    async with pool.acquire() as connection:
+        assert await connection.fetchval("SELECT 1") == 1
+    async with borrowed(pool) as connection:
+        await connection.fetchval("SELECT 1")
+    async with asyncio.timeout(PATIENCE):
+        await pool.close()
+
+
+async def test_one_that_broke_at_hand_is_not_lent(emptied: str):
+    pool = await open_pool(emptied, size=1, name="idnode-test")
+    async with borrowed(pool) as connection:
+        backend = await connection.fetchval("SELECT pg_backend_pid()")
+    async with connected(emptied, "idnode-killer") as killer:
+        await killer.fetchval("SELECT pg_terminate_backend($1)", backend)
+        await until(lambda: not pool.get_size(), "the end is heard of")
+    async with borrowed(pool) as connection:
+        assert await connection.fetchval("SELECT pg_backend_pid()") != backend
+    pool.terminate()
+
+
+async def test_now_and_then_one_goes_back_to_the_pool(emptied: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(module, "BORROWED_MOST", 3)
+    monkeypatch.setattr(module, "CONNECTION_QUERIES", 1)
+    pool = await open_pool(emptied, size=1, name="idnode-test")
+    backends = set()
+    for _ in range(9):
+        async with borrowed(pool) as connection:
+            backends.add(await connection.fetchval("SELECT pg_backend_pid()"))
+    assert len(backends) == 3, "it was replaced each time"
     pool.terminate()
 
 
