@@ -6,9 +6,14 @@ It knows nothing of what it gathers.
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from itertools import repeat
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 import structlog
+
+WORTHWHILE: Final = 64
+"""Questions that are worth a further lane at once: fewer go together more cheaply when the call before has ended."""
+PATIENCE_SECONDS: Final = 0.005
+"""They wait no longer than this for it: some ten times a usual call."""
 
 Q = TypeVar("Q")
 A = TypeVar("A")
@@ -48,7 +53,8 @@ async def answered(ask: Callable[[Callable[[A | Exception], None]], None]) -> A:
 class Gatherer(Generic[Q, A]):
     """Asks `call` with what waits: at most `size` questions a call, `lanes` calls at once, `most` waiting.
 
-    A lane that is free takes what the present turn of the loop brings.
+    A lane takes what the present turn of the loop brings, or what came while it was busy. A further one opens when
+    many wait, or when some have waited for PATIENCE_SECONDS.
     """
 
     def __init__(
@@ -61,6 +67,7 @@ class Gatherer(Generic[Q, A]):
         self._waiting: list[tuple[Q, Callable[[Q, A | Exception], None]]] = []
         self._busy: set[asyncio.Task[None]] = set()
         self._starting = False
+        self._impatient: asyncio.TimerHandle | None = None
 
     def ask(self, questions: Sequence[Q], told: Callable[[Q, A | Exception], None]) -> None:
         """Tells the answer to each of `questions`, or what the call raised; BusyError, at once, if too many wait."""
@@ -71,15 +78,30 @@ class Gatherer(Generic[Q, A]):
         self._start()
 
     def _start(self) -> None:
+        if not self._waiting or self._starting or len(self._busy) >= self._lanes:
+            return
+        if not self._busy or len(self._waiting) >= min(WORTHWHILE, self._size):
+            self._open()
+        elif self._impatient is None:
+            self._impatient = asyncio.get_running_loop().call_later(PATIENCE_SECONDS, self._waited)
+
+    def _open(self) -> None:
+        self._starting = True
+        self._busy.add(asyncio.create_task(self._run()))
+
+    def _waited(self) -> None:
+        self._impatient = None
         if self._waiting and not self._starting and len(self._busy) < self._lanes:
-            self._starting = True
-            self._busy.add(asyncio.create_task(self._run()))
+            self._open()
 
     async def _run(self) -> None:
         self._starting = False
         try:
             while self._waiting:
                 taken, self._waiting = self._waiting[: self._size], self._waiting[self._size :]
+                if self._impatient is not None:
+                    self._impatient.cancel()
+                    self._impatient = None
                 self._start()
                 await self._asked(taken)
         finally:

@@ -5,7 +5,9 @@ from collections.abc import Sequence
 
 import pytest
 
+from node import gather as gather_module
 from node.gather import BusyError, Gatherer, answered
+from tests.waiting import PATIENCE
 
 
 class Called:
@@ -82,6 +84,44 @@ async def test_so_many_calls_at_once_as_there_are_lanes() -> None:
     called.answer(1)
     called.answer(3)
     assert await asyncio.gather(*asked) == ["a by call 1", "b by call 2", "c by call 3"]
+
+
+async def test_a_further_lane_opens_for_many_or_for_those_who_have_waited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gather_module, "WORTHWHILE", 3)
+    monkeypatch.setattr(gather_module, "PATIENCE_SECONDS", PATIENCE)
+    called = Called()
+    gather = gatherer(called, lanes=3)
+    asked = [asyncio.create_task(ask(gather, "a"))]
+    await called.asked(1)
+    asked += [asyncio.create_task(ask(gather, each)) for each in "bc"]
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert called.calls == [["a"]], "two are not worth a call of their own"
+    asked.append(asyncio.create_task(ask(gather, "d")))
+    await called.asked(2)
+    assert called.calls[1] == ["b", "c", "d"]
+    monkeypatch.setattr(gather_module, "PATIENCE_SECONDS", 0)
+    asked.append(asyncio.create_task(ask(gather, "e")))
+    await called.asked(3)
+    for call in (1, 2, 3):
+        called.answer(call)
+    await asyncio.gather(*asked)
+    assert called.calls[2:] == [["e"]]
+
+
+async def test_who_is_taken_by_a_lane_that_came_free_opens_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    called = Called()
+    gather = gatherer(called, lanes=2)
+    asked = [asyncio.create_task(ask(gather, "a"))]
+    await called.asked(1)
+    asked.append(asyncio.create_task(ask(gather, "b")))
+    await asyncio.sleep(0)
+    assert gather._impatient is not None
+    called.answer(1)
+    await called.asked(2)
+    assert gather._impatient is None
+    called.answer(2)
+    await asyncio.gather(*asked)
 
 
 async def test_a_question_does_not_join_a_call_that_has_begun() -> None:
