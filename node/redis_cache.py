@@ -123,34 +123,29 @@ class RedisCache:
     def _name(self, key: str) -> str:
         return f"{self._namespace}:{key}"
 
-    async def take(self, keys: Sequence[str]) -> list[Answer | bytes | None]:
-        """For each key the answer held, or a fresh lease for who shall fetch it, or None (somebody else holds one)."""
-        names = [self._name(key) for key in keys]
+    async def look(self, keys: Sequence[str]) -> list[Answer | None]:
+        """For each of `keys` (at least one) the answer held."""
         with self._told("read"):
-            (held,) = await self._wire.ask([("MGET", *names)])
-            taken: list[Answer | bytes | None] = [_read(was) for was in held]
-            # Looked for before it is taken: one command finds all that is there, and that is most.
-            for n, lease in await self._begun({n: names[n] for n, was in enumerate(held) if was is None}):
-                taken[n] = lease
-        return taken
+            (held,) = await self._wire.ask([("MGET", *map(self._name, keys))])
+        return [_read(was) for was in held]
 
-    async def _begun(self, names: dict[int, str]) -> list[tuple[int, Answer | bytes | None]]:
-        """A fresh lease for each name under which there was nothing, or what has come there meanwhile."""
-        if not names:
-            return []
-        leases = [b"%b%d" % (self._mine, next(self._leases)) for _ in names]
+    async def lease(self, keys: Sequence[str]) -> list[Answer | bytes | None]:
+        """For each of `keys` (at least one) a fresh lease for who shall fetch it, or what is held, or None: somebody
+        else has one.
+        """
+        leases = [b"%b%d" % (self._mine, next(self._leases)) for _ in keys]
         commands = [
-            ("SET", name, lease, "NX", "GET", "PX", LEASE_MILLISECONDS)
-            for name, lease in zip(names.values(), leases, strict=True)
+            ("SET", self._name(key), lease, "NX", "GET", "PX", LEASE_MILLISECONDS)
+            for key, lease in zip(keys, leases, strict=True)
         ]
-        held = await self._wire.ask(commands)
-        return [(n, lease if was is None else _read(was)) for n, lease, was in zip(names, leases, held, strict=True)]
+        with self._told("read"):
+            held = await self._wire.ask(commands)
+        return [lease if was is None else _read(was) for lease, was in zip(leases, held, strict=True)]
 
-    async def retake(self, keys: Sequence[str]) -> list[Answer | bytes | None]:
-        """`take` after dropping what is held: it was made under an epoch that is over."""
+    async def drop(self, keys: Sequence[str]) -> None:
+        """Removes what is held under `keys` (at least one), leases included."""
         with self._told("read"):
             await self._wire.ask([("DEL", *map(self._name, keys))])
-        return await self.take(keys)
 
     async def fill(self, fills: Sequence[Fill]) -> None:
         """Stores answers whose lease still stands, each for as long as it may be given."""

@@ -17,6 +17,9 @@ _FOLD: Final = {code: code - 32 for code in range(ord("a"), ord("z") + 1)}
 _PLAIN: Final = re.compile(r"(?!0\.)([0-9][0-9.]{,63})/([!-~]+)", re.ASCII)
 """The everyday spelling, `88.999.1001/BAG-2026-000017`: nothing in it needs a closer look but its length."""
 
+_EVERYDAY: Final = re.compile(rb"(?!0\.)([0-9][0-9.]{,63})/[A-Za-z0-9._~!$'()*+,;=:@/-]+")
+"""Such spellings that have nothing to encode in a path (RFC 3986 section 3.3) or in JSON either."""
+
 _ALLOCATED: Final = re.compile(r"[0-9]{2}(\.[0-9]{1,16}){1,2}", re.ASCII)
 """`88.118` (secondary node) or `88.118.8` (enterprise). Labels are digit strings: leading zeros occur."""
 
@@ -109,6 +112,15 @@ class Identifier:
         if prefix.startswith("0."):
             return cls(prefix, suffix, fold(text))
         return cls(prefix, suffix, f"{fold(prefix)}/{suffix}")
+
+    @classmethod
+    def everyday(cls, octets: bytes) -> Self | None:
+        """The identifier whose key is spelt `octets`, if nothing of that needs encoding in a path or in JSON."""
+        said = _EVERYDAY.fullmatch(octets)
+        if said is None or len(octets) > IDENTIFIER_CHARACTERS:
+            return None
+        text, slash = octets.decode(), said.end(1)
+        return cls(text[:slash], text[slash + 1 :], text)
 
     @property
     def prefix_key(self) -> str:

@@ -184,6 +184,7 @@ def inside(text: str) -> bytes | None:
     return None if looks_binary(text.encode()) else _encode(text)[1:-1]
 
 
+@lru_cache(maxsize=4096)
 def closing(timestamp: int) -> bytes:
     """What stands behind the text of a value with the usual TTL and permissions."""
     said = b',"timestamp":"%b"' % moment(timestamp).encode() if timestamp else b""

@@ -21,7 +21,6 @@ from node.listen import handle_api, http, replies
 from node.metrics import HTTP_REQUESTS
 from node.resolve.answer import Answer, Outcome, Where
 from node.resolve.shelf import Kept
-from proto.errors import ProtoError
 from proto.identifier import Identifier
 
 OCTETS_MOST: Final = 8000
@@ -45,8 +44,6 @@ OTHER, LEFT, ASKED = Sign
 
 _GET: Final = b"GET /api/handles/"
 _VERSION: Final = b" HTTP/1.1\r\n"
-_HANDLE: Final = re.compile(rb"(?!0\.)[0-9.]+/[A-Za-z0-9._~!$'()*+,;=:@/-]+")
-"""What is spelt as it is kept, with nothing to encode in the path or in JSON."""
 _LINE: Final = re.compile(rb"(?:GET|HEAD|OPTIONS) /[!-~]*" + _VERSION)
 """Request lines behind which no body comes."""
 _HEADER: Final = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+): ?([!-~](?:[ -~]*[!-~])?)?\r\n")
@@ -68,7 +65,8 @@ _HEAD: Final = b'ETag: "%d.%d.%d"\r\nCache-Control: public, max-age=%d\r\nConten
 _BEFORE: Final = b'\r\n{"responseCode":1,"handle":"'
 _BETWEEN: Final = b'","values":'
 _AROUND: Final = len(_BEFORE) - len(b"\r\n") + len(_BETWEEN) + len(b"}")
-_ABSENT: Final = b"HTTP/1.1 404 Not Found\r\n" + _TYPE + b"Content-Length: %d\r\n%b" + _PRIVATE + b"\r\n%b"
+_ABSENT: Final = b"HTTP/1.1 404 Not Found\r\n" + _TYPE + b"Content-Length: %d\r\n%b" + _PRIVATE + b"\r\n%b%b%b"
+_ABSENT_BEFORE, _ABSENT_BEHIND = replies.handle_body("/", Answer(Outcome.ABSENT, 0, 0, 0)).split(b"/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +105,7 @@ class Lane:
         self._house = house
         self._holding = house.hot.holding
         self._fetch = house.hot.fetch_held
-        self._count = house.road.count
+        self._resolved = house.meter.resolved
         self._admit = house.admission.admit
         self._asker = house.config.proxies.asker
         self._hit = house.meter.road(Where.HOT, Outcome.FOUND)
@@ -142,7 +140,7 @@ class Lane:
                 said = self._found(kept.head, handle, kept.shown)
                 self._hit(kept.terms.prefix, self._clock() - began)
                 return said
-            if (identifier := _identifier(handle)) is not None:
+            if (identifier := Identifier.everyday(handle)) is not None:
                 if self._admit(self._asker(nearest, block.forwarded) if block.forwarded else nearest):
                     return OTHER
                 self._house.admission.in_hand += 1
@@ -160,12 +158,14 @@ class Lane:
         self, handle: bytes, began: float, then: Callable[[bytes | Sign], None], found: Answer | Exception
     ) -> None:
         self._house.admission.in_hand -= 1
-        self._count(found, began)
-        if self._clock() >= self._stale:
+        if (now := self._clock()) >= self._stale:
             self._tick()
         if isinstance(found, Answer):
+            self._resolved(found, now - began)
             then(self._said(handle, found))
-        elif type(found) in http.TROUBLES:
+            return
+        self._house.road.count(found, began)
+        if type(found) in http.TROUBLES:
             then(self._rendered(http.troubled(handle_api.PATH + handle.decode(), found)))
         else:
             then(OTHER)
@@ -175,12 +175,12 @@ class Lane:
             return self._found(head, handle, found.shown)
         if found.outcome is Outcome.ABSENT:
             self._house.meter.count(HTTP_REQUESTS, "handle", "4xx")
-            body = replies.handle_body(handle.decode(), found)
-            return _ABSENT % (len(body), self._open, body)
+            length = len(_ABSENT_BEFORE) + len(handle) + len(_ABSENT_BEHIND)
+            return _ABSENT % (length, self._open, _ABSENT_BEFORE, handle, _ABSENT_BEHIND)
         return self._rendered(handle_api.told(self._house, handle.decode(), found))
 
     def _headed(self, handle: bytes, kept: Kept) -> bytes:
-        if _HANDLE.fullmatch(handle):
+        if Identifier.everyday(handle):
             kept.head = self._head(handle, kept.answer)
         return kept.head
 
@@ -212,11 +212,3 @@ class Lane:
         now = self._now()
         if now != self._second:
             self._second, self._open = now, _OPEN % formatdate(now, usegmt=True).encode()
-
-
-def _identifier(handle: bytes) -> Identifier | None:
-    """The identifier `handle` is the key of; None if it is spelt in no everyday way."""
-    try:
-        return Identifier.parse(handle.decode()) if _HANDLE.fullmatch(handle) else None
-    except ProtoError:
-        return None

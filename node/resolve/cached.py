@@ -12,6 +12,7 @@ from node.metrics import REDIS_FILLS
 from node.redis_cache import Fill, RedisCache
 from node.redis_wire import BROKEN
 from node.resolve.answer import Answer, Question, Stage, Tell
+from node.resolve.known import Known
 from node.stamps import Shared
 
 PIPELINE_MOST: Final = 200
@@ -25,7 +26,11 @@ log = structlog.get_logger("cached")
 
 
 class Cached:
-    """Asks Redis first, then `next_`; stores what that said. `clock` gives monotonic seconds."""
+    """Asks Redis first, then `next_`; stores what that says of what is asked for again.
+
+    What is asked for once, absent identifiers by the million above all, takes no place in Redis and costs no lease.
+    `clock` gives monotonic seconds.
+    """
 
     def __init__(
         self, redis: RedisCache, shared: Shared, next_: Stage, clock: Callable[[], float], meter: Meter
@@ -35,6 +40,7 @@ class Cached:
         self._next = next_
         self._clock = clock
         self._meter = meter
+        self._known = Known()
         self._resting_until = 0.0
         self._taking: set[asyncio.Task[None]] = set()
         self._fills: list[Fill] = []
@@ -69,15 +75,16 @@ class Cached:
             for question in questions:
                 told(question, error)
             return
-        missed = []
+        missed, leased = [], False
         for question, found in zip(questions, held, strict=True):
             if isinstance(found, Answer):
                 told(question, found)
-            else:
-                question.lease = found
-                missed.append(question)
+                continue
+            missed.append(question)
+            if found is not None:
+                question.lease, leased = found, True
         if missed:
-            self._next.ask(missed, partial(self._fetched, told))
+            self._next.ask(missed, partial(self._fetched, told) if leased else told)
 
     def _fetched(self, told: Tell, question: Question, answer: Answer | Exception) -> None:
         if question.lease is not None and isinstance(answer, Answer) and question.may_keep(answer):
@@ -92,11 +99,14 @@ class Cached:
         """For each the answer that may be given, or a lease, or nothing. Raises one of BROKEN."""
         trust = self._shared.trust()
         keys = [q.identifier.key for q in questions]
-        held = await self._redis.take(keys)
-        stale = [n for n, answer in enumerate(held) if isinstance(answer, Answer) and not self._current(answer)]
+        held: list[Answer | bytes | None] = list(await self._redis.look(keys))
+        stale = [n for n, found in enumerate(held) if isinstance(found, Answer) and not self._current(found)]
         if stale:
-            for n, again in zip(stale, await self._redis.retake([keys[n] for n in stale]), strict=True):
-                held[n] = again if not isinstance(again, Answer) or self._current(again) else None
+            await self._redis.drop([keys[n] for n in stale])
+        missed = stale + [n for n, found in enumerate(held) if found is None and self._known.seen(questions[n].slot)]
+        if missed:
+            for n, lease in zip(missed, await self._redis.lease([keys[n] for n in missed]), strict=True):
+                held[n] = lease if not isinstance(lease, Answer) or self._current(lease) else None
         if trust is not None and self._shared.trust() == trust:
             return held
         # An answer while trust was lost is none: found restarted, Redis may hold what was corrected before.

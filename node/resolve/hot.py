@@ -1,7 +1,7 @@
 """The stage in this process: answers kept under the stamp they were read under. Never waits, never lies.
 
-Absent answers have a shelf of their own, so that a flood of unknown identifiers pushes no useful answer out; and so
-has what other nodes say, so that none of them can push out what lives here.
+Absent answers have a shelf of their own, so that a flood of unknown identifiers pushes no useful answer out, and are
+kept once they are asked for again; and so has what other nodes say, so that none of them can push out what lives here.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ from node.gather import BusyError, answered, tell
 from node.meter import Meter
 from node.metrics import HOT_ENTRIES, HOT_EVICTIONS
 from node.resolve.answer import Answer, Outcome, Question, Stage, Then
+from node.resolve.known import Known
 from node.resolve.shelf import Kept, Shelf, Terms
 from node.stamps import Shared
 from proto.identifier import Identifier
@@ -54,6 +55,7 @@ class Hot:
         self._meter = meter
         self._shelves = {name: Shelf(max(1, entries // share)) for name, share in SHARES.items()}
         self._found, self._absent, self._elsewhere = (shelf.entries for shelf in self._shelves.values())
+        self._known = Known()
         self._terms: dict[Terms, Terms] = {}
         self._keeps = entries > 0
         self._news = b""
@@ -150,7 +152,7 @@ class Hot:
             flights, key = self._flights[question.onward], question.identifier.key
             if flights.get(key) is question:
                 del flights[key]
-            if self._keeps and not isinstance(answer, Exception):
+            if self._keeps and not isinstance(answer, Exception) and self._worth(question, answer):
                 self._keep(question, answer)
         tell(question.thens, answer)
 
@@ -177,6 +179,10 @@ class Hot:
             kept.heard = self._heard
         kept.asked = True
         return kept
+
+    def _worth(self, question: Question, answer: Answer) -> bool:
+        """Whether it is likely to be asked for again: unknown identifiers come by the million, each once."""
+        return answer.outcome is not Outcome.ABSENT or self._known.seen(question.slot)
 
     def _keep(self, question: Question, answer: Answer) -> None:
         if len(answer.shown) > SHOWN_MOST or not self._may_keep(question, answer):

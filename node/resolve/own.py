@@ -47,16 +47,13 @@ class Face:
         said = [(opening(index, type_), inside(text)) for index, (type_, text) in front.items()]
         self._front = [before + text for before, text in said if before is not None and text is not None]
         self._usual = None not in public.values() and len(self._front) == len(front)
-        self._end = 0, closing(0)
 
-    def shown(self, stored: Stored) -> bytes | None:
+    def shown(self, body: bytes, updated: int) -> bytes | None:
         """The `array` of the public values; None if the record has something out of the common."""
-        said = texts(stored.body)
+        said = texts(body)
         if said is None or not self._usual:
             return None
-        if self._end[0] != stored.updated:  # neighbours were registered together
-            self._end = stored.updated, closing(stored.updated)
-        end = self._end[1]
+        end = closing(updated)
         parts = [before + text for before, text in zip(self._openings, said, strict=False) if before and text]
         return b"[" + (end + b",").join([*self._front, *parts]) + end + b"]"
 
@@ -78,15 +75,24 @@ class Own:
 
     async def _many(self, questions: Sequence[Question]) -> list[Answer]:
         found = await self._lookup.look([q.identifier for q in questions])
-        return [_unfound(stored) or self._common(stored) or await self._found(stored) for stored in found]
+        return [self._said(stored) or await self._found(stored) for stored in found]
 
-    def _common(self, stored: Stored) -> Answer | None:
-        """The answer, if the record has nothing out of the common and its template was met before."""
-        face = self._faces.get(stored.template)
-        if face is None or face.template.epoch < stored.template_epoch:
-            return None
-        shown = face.shown(stored)
-        return None if shown is None else _answer(stored, face.template, shown)
+    def _said(self, stored: Stored) -> Answer | None:
+        """The answer, unless the record has something out of the common or its template was not met before."""
+        prefix, state, epoch, version, live, number, template_epoch, updated, body = stored
+        if live and state in _OPEN:
+            face = self._faces.get(number)
+            if face is None or face.template.epoch < template_epoch:
+                return None
+            shown = face.shown(body, updated)
+            if shown is None:
+                return None
+            return Answer(Outcome.FOUND, version, prefix, epoch, number, face.template.epoch, shown)
+        if not prefix:
+            return Answer(Outcome.FOREIGN, 0, 0, epoch)
+        if state not in _OPEN:
+            return Answer(Outcome.STOPPED, version, prefix, epoch)
+        return Answer(Outcome.GONE if version else Outcome.ABSENT, version, prefix, epoch)
 
     async def _found(self, stored: Stored) -> Answer:
         record, template = await self._lookup.record(stored)
@@ -95,20 +101,5 @@ class Own:
             if len(self._faces) >= TEMPLATES_MOST:
                 self._faces.clear()
             self._faces[template.number] = Face(template)
-        return _answer(stored, template, array(public_values(record, template)))
-
-
-def _answer(stored: Stored, template: Template | None, shown: bytes) -> Answer:
-    epoch = template.epoch if template else 0
-    return Answer(Outcome.FOUND, stored.version, stored.prefix, stored.epoch, stored.template, epoch, shown)
-
-
-def _unfound(stored: Stored) -> Answer | None:
-    if not stored.prefix:
-        return Answer(Outcome.FOREIGN, 0, 0, stored.epoch)
-    if stored.state not in _OPEN:
-        return Answer(Outcome.STOPPED, stored.version, stored.prefix, stored.epoch)
-    if not stored.live:
-        outcome = Outcome.GONE if stored.version else Outcome.ABSENT
-        return Answer(outcome, stored.version, stored.prefix, stored.epoch)
-    return None
+        epoch, shown = template.epoch if template else 0, array(public_values(record, template))
+        return Answer(Outcome.FOUND, stored.version, stored.prefix, stored.epoch, stored.template, epoch, shown)

@@ -1,7 +1,8 @@
 """Records, history, changes and streams in the database: every statement over them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from registry.postgres.connection import Connection
@@ -26,6 +27,9 @@ class Stored(NamedTuple):
     body: bytes = b""
 
 
+_stored: Final[Callable[[Row], Stored]] = partial(tuple.__new__, Stored)
+"""`Stored._make`, without a call in Python for each row."""
+
 # Times are kept less 2^31 (migrations/0004_room.sql), and a deleted record has no body.
 # LIMIT 1 keeps the planner to the whole key: the plan is made while tables may still look empty, and a join could then
 # be answered by reading all of a prefix for every identifier.
@@ -43,7 +47,7 @@ _LOOK: Final = """
 
 async def look(connection: Connection, prefixes: list[str], suffixes: list[str]) -> list[Stored]:
     """What stands behind each identifier (given as prefix key and suffix key), all in one snapshot, in order."""
-    return list(map(Stored._make, await connection.fetch(_LOOK, prefixes, suffixes)))
+    return list(map(_stored, await connection.fetch(_LOOK, prefixes, suffixes)))
 
 
 @dataclass(frozen=True, slots=True)

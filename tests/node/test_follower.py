@@ -75,14 +75,14 @@ class Machine:
         """An answer of that version in Redis."""
         assert self.redis is not None
         key = f"{PREFIX}/{suffix}"
-        (lease,) = await self.redis.take([key])
+        (lease,) = await self.redis.lease([key])
         assert isinstance(lease, bytes)
         await self.redis.fill([Fill(key, lease, Answer(Outcome.FOUND, version, 1, 1))])
 
     async def shelved(self, suffix: str) -> int | None:
         """The version in Redis."""
         assert self.redis is not None
-        (held,) = await self.redis.take([f"{PREFIX}/{suffix}"])
+        (held,) = await self.redis.look([f"{PREFIX}/{suffix}"])
         return held.version if isinstance(held, Answer) else None
 
 

@@ -3,8 +3,10 @@
 No registration is tried here: which prefixes are ours is registry's.
 """
 
+import json
 import unicodedata
 from dataclasses import FrozenInstanceError
+from urllib.parse import quote
 
 import pytest
 from hypothesis import example, given
@@ -198,3 +200,27 @@ def test_another_is_none(name: str):
 
 def test_parents():
     assert (Prefix("88.999.1001").parent, Prefix("88.999").parent) == ("88.999", "88")
+
+
+@given(
+    st.from_regex(r"\A[0-9.]{1,5}/[!-~]{0,6}\Z")
+    | st.text('0.19/aZ%?#"\\é -_~', max_size=9)
+    | st.builds(lambda n: "88.1/" + "x" * n, st.integers(245, 255))
+)
+def test_an_everyday_spelling_is_one_that_needs_no_encoding(text: str):
+    everyday = Identifier.everyday(text.encode())
+    if everyday is not None:
+        assert everyday == Identifier.parse(text)
+        assert (str(everyday), everyday.key) == (text, text)
+        assert quote(text, safe="/!$'()*+,;=:@") == text
+        assert json.dumps(text) == f'"{text}"'
+
+
+@pytest.mark.parametrize("text", ["88.999.1001/BAG-2026-000017", "0/x", "88./~!$'()*+,;=:@/-._", "88.1/" + "x" * 250])
+def test_the_usual_spellings_are_everyday_ones(text: str):
+    assert Identifier.everyday(text.encode()) == Identifier.parse(text)
+
+
+@pytest.mark.parametrize("text", ["0.NA/88.1", "88.ab/x", "88.1/%41", "88.1/é", '88.1/"', "88.1/", "88.1/" + "x" * 251])
+def test_what_must_be_looked_at_is_none(text: str):
+    assert Identifier.everyday(text.encode()) is None

@@ -21,6 +21,8 @@ from tests.fakes.valkey import met_cache
 
 PREFIX, EPOCH = 3, 11
 BAG = Identifier.parse("88.999.1001/BAG-1")
+KNOWN = 0
+"""The slot of what was asked for before."""
 
 
 def found(version: int, shown: bytes = b"[]") -> Answer:
@@ -63,10 +65,11 @@ class World:
         self.next = Next()
         self.now = 1000.0
         self.counting = Counting()
-        self.stage = Cached(redis_cache, self.worker, self.next, lambda: self.now, self.counting.meter)  # type: ignore[arg-type]
+        self.stage = Cached(redis_cache, self.worker, self.next, lambda: self.now, self.counting.meter)
+        self.stage._known.seen(KNOWN)
 
-    async def ask(self, identifier: Identifier = BAG, cacheable: bool = True) -> Answer:
-        answer = await asked_of(self.stage, Question(identifier, 0, b"", b"", cacheable))
+    async def ask(self, identifier: Identifier = BAG, cacheable: bool = True, slot: int = KNOWN) -> Answer:
+        answer = await asked_of(self.stage, Question(identifier, slot, b"", b"", cacheable))
         await self.filled()
         return answer
 
@@ -90,6 +93,20 @@ async def test_what_the_next_stage_said_is_shared(world: World, descriptor: int)
     assert await other.ask() == found(1)
     assert world.next.asked == [BAG.key]
     assert other.next.asked == []
+
+
+async def test_what_is_asked_for_once_takes_no_place_in_redis(world: World, servers: Servers, descriptor: int) -> None:
+    async with redis.asyncio.from_url(servers.redis_url) as raw:
+        for slot in range(1, 31):
+            await world.ask(Identifier.parse(f"88.999.1001/{slot}"), slot=slot)
+        assert await raw.dbsize() == 0, "not even a lease"
+        await world.ask(Identifier.parse("88.999.1001/7"), slot=7)
+        assert await raw.dbsize() == 1
+    assert world.next.asked[30:] == ["88.999.1001/7"]
+    await world.ask(Identifier.parse("88.999.1001/7"), slot=7)
+    other = World(world.redis, descriptor)
+    await other.ask(Identifier.parse("88.999.1001/7"), slot=7)
+    assert (world.next.asked[31:], other.next.asked) == ([], []), "it is shared from then on"
 
 
 async def test_absent_answers_are_shared_too(world: World) -> None:
@@ -174,7 +191,7 @@ async def test_many_questions_of_a_moment_go_together(world: World) -> None:
 async def test_what_redis_said_while_it_came_to_be_distrusted_is_not_given(descriptor: int, absolved: bool) -> None:
     # Found restarted on another connection: what this one read may come from an old dump, from before answered writes.
     class Restarted:
-        async def take(self, keys: Sequence[str]) -> list[Answer]:
+        async def look(self, keys: Sequence[str]) -> list[Answer]:
             world.worker.distrust()
             if absolved:
                 world.follower.absolve(world.follower.distrusts())
@@ -191,10 +208,13 @@ class Haunted:
     def __init__(self) -> None:
         self.filled: list[Fill] = []
 
-    async def take(self, keys: Sequence[str]) -> list[Answer]:
+    async def look(self, keys: Sequence[str]) -> list[Answer]:
         return [found(1, b"[1]")._replace(epoch=EPOCH - 1)] * len(keys)
 
-    retake = take
+    lease = look
+
+    async def drop(self, _: Sequence[str]) -> None:
+        pass
 
     async def fill(self, fills: Sequence[Fill]) -> None:
         self.filled += fills
@@ -209,18 +229,21 @@ async def test_an_answer_that_comes_back_under_an_epoch_that_is_over_is_not_give
 
 
 class Broken:
-    """A Redis that does not answer, until it is mended; `takes` counts how often it was asked."""
+    """A Redis that does not answer, until it is mended; `looks` counts how often it was asked."""
 
     def __init__(self) -> None:
-        self.takes = 0
+        self.looks = 0
         self.fills: list[int] = []
         self.mended = False
         self.gate = asyncio.Event()
 
-    async def take(self, keys: Sequence[str]) -> list[bytes | None]:
-        self.takes += 1
+    async def look(self, keys: Sequence[str]) -> list[None]:
+        self.looks += 1
         if not self.mended:
             raise TimeoutError("frozen")
+        return [None] * len(keys)
+
+    async def lease(self, keys: Sequence[str]) -> list[bytes]:
         return [b"Lease"] * len(keys)
 
     async def fill(self, fills: Sequence[Fill]) -> None:
@@ -235,16 +258,16 @@ async def test_a_redis_that_does_not_answer_is_passed_over_and_left_alone_for_a_
     world = World(broken, descriptor)
     for n in range(50):
         assert await world.ask(Identifier.parse(f"88.999.1001/{n}")) == found(1)
-    assert broken.takes == 1, "one question pays for finding out, not each"
+    assert broken.looks == 1, "one question pays for finding out, not each"
     world.now += REST_SECONDS
     await world.ask()
-    assert broken.takes == 2
+    assert broken.looks == 2
     world.now += REST_SECONDS
     broken.mended = True
     broken.gate.set()
     await world.ask()
     await world.ask()
-    assert broken.takes == 4
+    assert broken.looks == 4
 
 
 async def test_a_moment_of_many_questions_does_not_wait_for_each_of_them(descriptor: int) -> None:
@@ -253,7 +276,7 @@ async def test_a_moment_of_many_questions_does_not_wait_for_each_of_them(descrip
     bags = [Identifier.parse(f"88.999.1001/{n}") for n in range(3000)]
     answers = await asyncio.gather(*(world.ask(bag) for bag in bags))
     assert answers == [found(1)] * 3000
-    assert broken.takes <= 2, "what waited behind the first two calls went past"
+    assert broken.looks <= 2, "what waited behind the first two calls went past"
 
 
 async def test_answers_that_cannot_be_stored_are_let_go(descriptor: int) -> None:

@@ -15,7 +15,6 @@ from proto.identifier import Identifier
 from proto.value import ADMIN_READ, ADMIN_WRITE, Value
 from proto.web_json import array, moment
 from registry.errors import UnavailableError
-from registry.postgres.records import Stored
 from registry.prefix import PrefixState
 from registry.record import Record, pack
 from registry.template import Item
@@ -123,7 +122,6 @@ async def test_a_database_that_is_away_is_said(database: str) -> None:
             await ask(own, question(f"{PREFIX}/a"))
 
 
-RECORDED = Stored(1, 1, 1, 3, True, 1, 1, NOW)
 TEXTS = st.one_of(
     st.binary(max_size=9), st.text('a7é皮𠮷"\\/\t\x00\x7f\u00ad\u2028\u3000 ', max_size=9).map(str.encode)
 )
@@ -141,8 +139,7 @@ def test_what_is_put_together_from_parts_is_what_the_values_say(
     kept = template(items=(ITEMS[0], item, ITEMS[2]))
     names = {each.index: each.name for each in kept.items}
     values = tuple(Value(n, names[n], texts[n], timestamp=updated // 2 if old else updated) for n in sorted(texts))
-    stored = RECORDED._replace(updated=updated, body=pack(values, names, updated))
-    shown = Face(kept).shown(stored)
+    shown = Face(kept).shown(pack(values, names, updated), updated)
     assert shown in (None, array(public_values(Record(3, True, 1, updated, values), kept)))
 
 
@@ -159,7 +156,7 @@ def test_what_is_put_together_from_parts_is_what_the_values_say(
     ],
 )
 def test_the_everyday_record_is_put_together_from_parts(body: bytes, shown: bool) -> None:
-    assert (Face(template()).shown(RECORDED._replace(body=body)) is not None) is shown
+    assert (Face(template()).shown(body, NOW) is not None) is shown
 
 
 async def test_a_record_out_of_the_common_is_shown_all_the_same(database: str) -> None:

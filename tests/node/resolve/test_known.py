@@ -1,0 +1,14 @@
+"""What was asked for before is known, in so many slots; then all is new."""
+
+import pytest
+
+from node.resolve import known as known_module
+from node.resolve.known import Known
+from node.stamps import SLOTS
+
+
+def test_so_many_slots_are_known_and_then_all_is_new(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(known_module, "SLOTS_KNOWN", 3)
+    known = Known()
+    assert [known.seen(slot) for slot in (5, 6, 5, SLOTS - 1, 6)] == [False, False, True, False, True]
+    assert [known.seen(slot) for slot in (7, 5, 7)] == [False, False, True]
