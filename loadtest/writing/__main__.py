@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,12 +32,13 @@ from loadtest.telling import kept, say
 from loadtest.wire import LostError, RefusedError
 from loadtest.writing import report
 from loadtest.writing.bare import Bare, bare_table
-from loadtest.writing.batches import made, sent
+from loadtest.writing.batches import endless, made, sent, stormed
 from loadtest.writing.importing import imported, write_file
 from loadtest.writing.pgbench import inserted
 from loadtest.writing.problem import WritingError
 from loadtest.writing.report import Pair, Part
 from loadtest.writing.shares import a_row, spent
+from loadtest.wrk import Line, listed, wrk
 
 COLD: Final = 50.0
 """Cold reads a second beside a storm: enough for a p99 of some seconds, too few to be a load of their own."""
@@ -211,21 +213,31 @@ async def _receipts(bare: Bare) -> float:
 async def _storm(options: argparse.Namespace, place: Site, bare: Bare) -> Part:
     """Hot reads beside a storm of batches, by hot reads alone; cold ones come at their own times beside it."""
     pairs, cold, rows, seconds = [], Tally(), 0, 0.0
-    hot = _run(options, place, {"warm": 1.0}, options.clients)
-    _check(await ran(replace(hot, seconds=1.0), 1))
-    for turn in range(options.pairs):
-        quiet = await ran(hot, 1)
-        stormy, others, batches = await asyncio.gather(
-            ran(hot, 1),
-            ran(replace(_run(options, place, {"cold": 1.0}, 16), rate=COLD, place=_stand(turn, cold.cold_reached)), 1),
-            ran(_run(options, place, {"batch": 1.0}, options.storm), 1),
-        )
-        for tally in (quiet, stormy, others, batches):
-            _check(tally)
-        pairs.append(Pair(stormy.total.answered / stormy.seconds, quiet.total.answered / quiet.seconds))
-        say(f"{pairs[-1].ours:,.0f} : {pairs[-1].theirs:,.0f}")
-        cold.merge(others)
-        rows, seconds = rows + batches.total.answered * options.rows, seconds + batches.seconds
+    node = place.target.node
+    batches = endless(place.target.prefixes, options.rows)
+    with tempfile.TemporaryDirectory(prefix="idnode-storm-") as name:
+        file = Path(name) / "requests"
+        population = Population(place.target.prefixes, 0, 1000 * len(place.target.prefixes))
+        handles = [f"{population.prefix(each)}/{population.serial(each)}" for each in range(HOT)]
+        lines = [Line(0, f"/api/handles/{handle}") for handle in handles]
+        await asyncio.to_thread(file.write_text, listed([f"Host: {node}\r\n"], lines), encoding="utf-8")
+        hot = partial(wrk, node, file, seconds=round(options.seconds), threads=1, connections=options.clients)
+        await hot()
+        for turn in range(options.pairs):
+            quiet = await hot()
+            cold_run = replace(_run(options, place, {"cold": 1.0}, 16), rate=COLD)
+            stormy, others, (registered, took) = await asyncio.gather(
+                hot(),
+                ran(replace(cold_run, place=_stand(turn, cold.cold_reached)), 1),
+                stormed(node, place.token, batches, options.storm, options.seconds),
+            )
+            _check(others)
+            if quiet.statuses or stormy.statuses:
+                raise WritingError(f"答错 wrong: {quiet.statuses}, {stormy.statuses}")
+            pairs.append(Pair(stormy.rate, quiet.rate))
+            say(f"{pairs[-1].ours:,.0f} : {pairs[-1].theirs:,.0f}")
+            cold.merge(others)
+            rows, seconds = rows + registered, seconds + took
     notes = {f"ms cold p{s * 100:g}": (cold.total.latency.percentile(s) or 0.0) * 1000 for s in (0.5, 0.99)}
     notes["行/秒 rows/s"] = rows / seconds
     return Part("storm", "热读，风暴中÷平静时", "hot reads in a storm by quiet ones", pairs, notes)

@@ -4,16 +4,21 @@ Bodies are made before the clock starts: on a small machine, who makes them woul
 """
 
 import asyncio
+import secrets
 import time
-from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import cycle, takewhile
+from typing import Final
 
 from loadtest.mix import Ask, rows_body, wrong
 from loadtest.response import Response
 from loadtest.target import Address
-from loadtest.wire import Connection, LostError, RefusedError
+from loadtest.wire import Connection, LostError, RefusedError, Reply
 from loadtest.writing.problem import WritingError
+
+MARK_OCTETS: Final = 4
+"""Drawn for the mark of a batch: no two batches of a run get the same one but by a chance in a million."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,28 +46,66 @@ def made(prefixes: Sequence[str], mark: str, count: int, rows: int) -> list[Batc
     return batches
 
 
+def endless(prefixes: Sequence[str], rows: int) -> Iterator[Batch]:
+    """Batches of `rows` identifiers nobody registered before, without end, the prefixes in turn.
+
+    Each is the first one of its prefix under another mark, which costs hardly more than copying it.
+    """
+    mark = secrets.token_hex(MARK_OCTETS)
+    firsts = made(prefixes, mark, len(prefixes), rows)
+    for first in cycle(firsts):
+        other = secrets.token_hex(MARK_OCTETS)
+        serials = tuple(serial.replace(mark, other) for serial in first.serials)
+        yield Batch(first.prefix, serials, first.body.replace(mark.encode(), other.encode()))
+
+
+async def stormed(
+    node: Address, token: str, batches: Iterator[Batch], connections: int, seconds: float
+) -> tuple[int, float]:
+    """Sends `batches` for so many seconds, as many as are answered: rows registered, and seconds until the last answer.
+
+    Judged when all is over. Raises WritingError.
+    """
+    began = time.perf_counter()
+    until = began + seconds
+    replies = await _sent(node, token, takewhile(lambda _: time.perf_counter() < until, batches), connections)
+    took = time.perf_counter() - began
+    _judge(replies)
+    return sum(len(batch.serials) for batch, _ in replies), took
+
+
 async def sent(node: Address, token: str, batches: Sequence[Batch], connections: int) -> float:
     """Seconds until the last of `batches` was answered, every row with success. Raises WritingError."""
-    waiting = deque(batches)
+    began = time.perf_counter()
+    replies = await _sent(node, token, iter(batches), connections)
+    took = time.perf_counter() - began
+    _judge(replies)
+    return took
+
+
+def _judge(replies: Sequence[tuple[Batch, Reply]]) -> None:
+    for batch, reply in replies:
+        if said := wrong(Ask("batch", b"", batch.handles), Response(reply.status, reply.body, closing=False)):
+            raise WritingError(said)
+
+
+async def _sent(node: Address, token: str, waiting: Iterator[Batch], connections: int) -> list[tuple[Batch, Reply]]:
+    """What each of the batches was answered. Raises WritingError."""
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    replies: list[tuple[Batch, Reply]] = []
 
     async def some(connection: Connection) -> None:
-        while waiting:
-            batch = waiting.popleft()
-            reply = await connection.ask("POST", "/identityv2/data/batchCreate", headers, batch.body)
-            judged = Ask("batch", b"", batch.handles)
-            if said := wrong(judged, Response(reply.status, reply.body, False)):
-                raise WritingError(said)
+        for batch in waiting:
+            replies.append((batch, await connection.ask("POST", "/identityv2/data/batchCreate", headers, batch.body)))
 
     opened: list[Connection] = []
     try:
         for _ in range(connections):
             opened.append(await Connection.open(node.port, node.host))
-        began = time.perf_counter()
         async with asyncio.TaskGroup() as group:
             for connection in opened:
                 group.create_task(some(connection))
-        return time.perf_counter() - began
+        return replies
     except* (RefusedError, LostError) as group:
         raise WritingError(f"{node}: {group.exceptions[0]}") from None
     finally:
