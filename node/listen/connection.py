@@ -122,8 +122,11 @@ class Connection(web.RequestHandler):
             if not rest:
                 return
             data = rest
-        if self._lane is not None and self._answered(data, self._lane):
-            return
+        if self._lane is None or not self._answered(data, self._lane):
+            self._pass_on(data)
+
+    def _pass_on(self, data: bytes) -> None:
+        """To aiohttp."""
         super().data_received(data)
         if self._waiter is None or self._waiter.done():
             self._head_came()
@@ -137,9 +140,12 @@ class Connection(web.RequestHandler):
                 self.transport.pause_reading()
             self._held += data
             return True
-        waiter = self._waiter
-        idle = waiter is not None and not waiter.done() and not self.writing_paused
         self._asked = data
+        idle = self._idle
+        if not idle and self._current_request is None and not self._messages:
+            # aiohttp's task for this connection runs later in this turn of the loop, and will wait for a request.
+            self._loop.call_soon(self._answer_now, lane)
+            return True
         said = lane.answer(data, self._source if idle else None, self._lane_said)
         if said is ASKED:
             self._stay()
@@ -152,6 +158,23 @@ class Connection(web.RequestHandler):
         if said is LEFT:
             self._lane = None
         return False
+
+    @property
+    def _idle(self) -> bool:
+        """Whether aiohttp waits for a request, and the client reads."""
+        waiter = self._waiter
+        return waiter is not None and not waiter.done() and not self.writing_paused
+
+    def _answer_now(self, lane: Lane) -> None:
+        """What came a moment too early."""
+        assert self._asked is not None
+        said = lane.answer(self._asked, self._source if self._idle else None, self._lane_said)
+        if said is LEFT:
+            self._lane = None
+        elif not isinstance(said, Sign) or said is ASKED:
+            self._stay()
+        if said is not ASKED:
+            self._lane_said(said)
 
     def _stay(self) -> None:
         """A whole request has come: from now on the connection may be idle for KEEPALIVE_SECONDS."""
@@ -170,7 +193,7 @@ class Connection(web.RequestHandler):
         if isinstance(said, bytes):
             self.transport.write(said)
         else:
-            super().data_received(data)
+            self._pass_on(data)
         if held and self._last is None:
             self.transport.resume_reading()
             self.data_received(held)

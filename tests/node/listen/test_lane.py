@@ -336,6 +336,38 @@ async def test_what_comes_while_an_answer_is_asked_for_waits_its_turn() -> None:
         assert answered.index(b"COLD") < max(answered.find(b"BAG-1"), answered.find(b"HTTP/1.0 400"))
 
 
+async def test_who_asks_before_aiohttp_waits_for_him_is_in_the_lane_all_the_same() -> None:
+    """Between two turns of the loop: on a new connection, and behind an answer of aiohttp's. Else few come back."""
+    async with world(with_lane=True) as fast:
+        connection, wire = fast.open()
+        connection.data_received(PLAIN)
+        await settled(wire)
+        assert (statuses_of(bytes(wire.out)), fast.server.requests_count) == ([200], 0)
+        before = len(wire.out)
+        connection.data_received(head("/api/nothing"))
+        while len(wire.out) == before:  # noqa: ASYNC110 - in the very turn
+            await asyncio.sleep(0)
+        connection.data_received(PLAIN)
+        await settled(wire)
+        assert (statuses_of(bytes(wire.out)), fast.server.requests_count) == ([200, 404, 200], 1)
+        connection.data_received(PLAIN[:20])
+        await settled(wire)
+        connection.data_received(PLAIN[20:])
+        await settled(wire)
+        assert (statuses_of(bytes(wire.out)), fast.server.requests_count) == ([200, 404, 200, 200], 2)
+        wire.close()
+        await settled(wire)
+
+
+async def test_who_leaves_in_between_is_not_answered() -> None:
+    async with world(with_lane=True) as fast:
+        connection, wire = fast.open()
+        connection.data_received(PLAIN)
+        wire.close()
+        await settled(wire)
+        assert wire.out == b""
+
+
 async def test_who_leaves_before_the_answer_costs_nothing() -> None:
     async with world(with_lane=True) as fast:
         connection, wire = fast.open()
