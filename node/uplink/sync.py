@@ -16,7 +16,7 @@ from node.uplink.client import AwayError
 from node.uplink.filings import Filings
 from node.uplink.messages import Messages
 from node.uplink.reports import Reports
-from node.uplink.streams import Streams
+from node.uplink.streams import GATHER_SECONDS, Streams
 from node.uplink.tenure import Tenure
 from registry.errors import UnavailableError
 
@@ -43,11 +43,14 @@ def backoff(failures: int, chance: random.Random) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing the voice does over and over. `work` returns the seconds until it is done again; `bell` shortens."""
+    """One thing the voice does over and over. `work` returns the seconds until it is done again; `bell` shortens that,
+    but is not heard in the first `deaf` ones.
+    """
 
     name: str
     work: Callable[[], Awaitable[float]]
     bell: asyncio.Event = field(default_factory=asyncio.Event)
+    deaf: float = 0.0
 
 
 class Sync:
@@ -70,7 +73,7 @@ class Sync:
         """Enrols, then does every step for ever."""
         await self._repeat(Step("enrol", self._enrol), until=lambda: self._node.public_key is not None)
         steps = (
-            Step("changes", self._streams.changes, self._around.changed),
+            Step("changes", self._streams.changes, self._around.changed, GATHER_SECONDS),
             Step("filing", self._filings.file),
             Step("poll", self._messages.poll, self._mail),
             Step("routes", self._reports.routes),
@@ -108,7 +111,9 @@ class Sync:
             if failures:
                 await asyncio.sleep(pause)
             elif pause:
-                await _rest(step.bell, pause)
+                deaf = min(pause, step.deaf)
+                await asyncio.sleep(deaf)
+                await _rest(step.bell, pause - deaf)
 
     def _reached(self) -> None:
         if self._away:

@@ -1,5 +1,6 @@
 """Proves node/uplink/sync.py and __main__.py where no other side is needed; the rest in tests/whole/test_uplink.py."""
 
+import asyncio
 import random
 
 import pytest
@@ -10,6 +11,7 @@ from node.uplink import sync
 from node.uplink.__main__ import route_address
 from node.uplink.client import AwayError
 from tests.node.uplink.side import Side
+from tests.waiting import PATIENCE
 
 
 def test_pauses_double_and_are_bounded_and_spread():
@@ -59,3 +61,23 @@ async def test_old_changes_are_bound_until_none_are_left_and_then_once_an_hour(
 
     monkeypatch.setattr(side.sync._clerk, "bind_old", bind_old)
     assert [await side.sync.bind() for _ in range(3)] == [0.0, 0.0, sync.FORGET_SECONDS]
+
+
+async def test_a_bell_shortens_a_pause_but_for_its_deaf_beginning(side: Side, monkeypatch: pytest.MonkeyPatch):
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    monkeypatch.setattr(sync.asyncio, "sleep", sleep)
+    pauses = iter([PATIENCE, 3.0])
+    bell = asyncio.Event()
+
+    async def work() -> float:
+        bell.set()
+        return next(pauses)
+
+    done = iter([False, False, True])
+    async with asyncio.timeout(PATIENCE / 2):
+        await side.sync._repeat(sync.Step("changes", work, bell, 3.0), until=lambda: next(done))
+    assert slept == [3.0, 3.0]
