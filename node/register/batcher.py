@@ -5,7 +5,8 @@ Judging and writing are the registrar's; here requests are only brought together
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import Final, NamedTuple
 
 from node.gather import BusyError
@@ -15,10 +16,14 @@ from registry.registrar import GROUP_MOST, Job, Outcome, Registrar
 LANES: Final = 2
 """Transactions of one prefix under way at once in a worker: while one waits for the disk, the next one is judged."""
 
-
 SECOND_LANE: Final = 200
 """So many of a prefix must wait before a second transaction is opened beside the first: whoever comes one by one is
 better served by one that takes all, for each costs the disk's time and an entry in the stream."""
+
+
+TURN_SECONDS: Final = 0.02
+"""Small groups of different prefixes go one after the other, and grow meanwhile: each costs some 0.5 ms, whatever is in
+it. None waits longer than this for the others, so that one that hangs holds up nobody."""
 
 
 class _Order:
@@ -56,6 +61,7 @@ class Batcher:
         self._written: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._count = 0
+        self._turn = asyncio.Lock()
 
     async def write(self, jobs: Sequence[Job]) -> list[Outcome | RegistryError]:
         """One outcome a job, in order; an error where PostgreSQL could not be asked or its answer was lost.
@@ -93,10 +99,14 @@ class Batcher:
     async def _drain(self, prefix: str) -> None:
         queue = self._queues[prefix]
         try:
-            while group := _take(queue, self._written):
-                if queue:
-                    self._start(prefix)
-                await self._write(group)
+            while queue:
+                async with self._in_turn(few=len(queue) < SECOND_LANE):
+                    group = _take(queue, self._written)
+                    if not group:
+                        break
+                    if queue:
+                        self._start(prefix)
+                    await self._write(group)
                 if self._lanes[prefix] > 1 and len(queue) < SECOND_LANE:
                     break
         finally:
@@ -105,6 +115,23 @@ class Batcher:
                 del self._lanes[prefix]
                 if not queue:
                     del self._queues[prefix]
+
+    @asynccontextmanager
+    async def _in_turn(self, *, few: bool) -> AsyncIterator[None]:
+        """Around a transaction; for one of `few` once those before it are over, or have had TURN_SECONDS for it."""
+        if not few:
+            yield
+            return
+        try:
+            async with asyncio.timeout(TURN_SECONDS):
+                await self._turn.acquire()
+        except TimeoutError:
+            yield
+            return
+        try:
+            yield
+        finally:
+            self._turn.release()
 
     async def _write(self, group: list[_Waiting]) -> None:
         keys = {waiting.key for waiting in group}

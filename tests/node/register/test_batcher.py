@@ -17,6 +17,7 @@ from registry.account import Account
 from registry.errors import UnavailableError, UnknownOutcomeError
 from registry.registrar import GROUP_MOST, Job, Outcome, Written
 from registry.rules import Request
+from tests.waiting import PATIENCE
 
 WHO = Account(1, "leather", "person", "enterprise", 1)
 NOW = 1_795_000_000
@@ -296,3 +297,38 @@ async def test_who_goes_away_frees_his_place_and_his_neighbour_is_told() -> None
     assert isinstance((await stays)[0], Written)
     assert isinstance((await third)[0], Written)
     assert gone.cancelled()
+
+
+async def test_small_groups_of_different_prefixes_go_one_after_the_other_and_grow(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "TURN_SECONDS", PATIENCE)
+    registrar = Registrar()
+    registrar.hold()
+    writer = batcher(registrar)
+    writing = [asyncio.create_task(writer.write([job(f"{A}/1")]))]
+    await registrar.given(1)
+    writing += [asyncio.create_task(writer.write([job(f"{B}/{n}")])) for n in range(3)]
+    await settle()
+    assert registrar.groups == [[f"{A}/1"]], "B waits for its turn"
+    writing.append(asyncio.create_task(writer.write([job(f"{B}/3")])))
+    many = asyncio.create_task(writer.write([job(f"88.999.3001/{n}") for n in range(SECOND_LANE)]))
+    await registrar.given(2)
+    assert len(registrar.groups[1]) == SECOND_LANE, "many wait for nobody"
+    registrar.let()
+    await asyncio.gather(*writing, many)
+    assert registrar.groups[2] == [f"{B}/{n}" for n in range(4)]
+
+
+async def test_one_that_hangs_holds_up_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "TURN_SECONDS", 0)
+    registrar = Registrar()
+    registrar.hold()
+    writer = batcher(registrar)
+    writing = [asyncio.create_task(writer.write([job(f"{A}/1")]))]
+    await registrar.given(1)
+    writing.append(asyncio.create_task(writer.write([job(f"{B}/1")])))
+    await registrar.given(2)
+    registrar.let()
+    await asyncio.gather(*writing)
+    assert not writer._turn.locked()
