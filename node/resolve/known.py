@@ -9,19 +9,20 @@ SLOTS_KNOWN: Final = SLOTS // 4
 
 
 class Known:
-    """Which slots were asked for lately, in 1 MiB. Once these are SLOTS_KNOWN, all are forgotten."""
+    """Which slots were asked for lately, a bit for each. Once these are SLOTS_KNOWN, all are forgotten."""
 
     def __init__(self) -> None:
-        self._slots = bytearray(SLOTS)
+        self._slots = bytearray(SLOTS // 8)
         self._count = 0
 
     def seen(self, slot: int) -> bool:
         """Whether `slot` was asked for before; from now on it was."""
-        if self._slots[slot]:
+        at, bit = slot >> 3, 1 << (slot & 7)
+        if self._slots[at] & bit:
             return True
         if self._count >= SLOTS_KNOWN:
-            self._slots = bytearray(SLOTS)
+            self._slots = bytearray(SLOTS // 8)
             self._count = 0
-        self._slots[slot] = 1
+        self._slots[at] |= bit
         self._count += 1
         return False
