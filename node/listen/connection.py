@@ -16,7 +16,7 @@ from aiohttp.http_exceptions import HttpProcessingError, InvalidURLError, LineTo
 
 from node.listen import replies
 from node.listen.http import trouble
-from node.listen.lane import ASKED, LEFT, Lane, Sign
+from node.listen.lane import ASKED, LEFT, OTHER, Lane, Sign
 from proto.errors import ProtoError
 from proto.forwarded_for import TrustedProxies, end_site
 from proto.proxy_header import NoHeader, read
@@ -168,7 +168,9 @@ class Connection(web.RequestHandler):
     def _answer_now(self, lane: Lane) -> None:
         """What came a moment too early."""
         assert self._asked is not None
-        said = lane.answer(self._asked, self._source if self._idle else None, self._lane_said)
+        said: bytes | Sign = OTHER
+        if self.transport is not None and not self.transport.is_closing():
+            said = lane.answer(self._asked, self._source if self._idle else None, self._lane_said)
         if said is LEFT:
             self._lane = None
         elif not isinstance(said, Sign) or said is ASKED:

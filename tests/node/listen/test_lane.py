@@ -361,11 +361,13 @@ async def test_who_asks_before_aiohttp_waits_for_him_is_in_the_lane_all_the_same
 
 async def test_who_leaves_in_between_is_not_answered() -> None:
     async with world(with_lane=True) as fast:
+        before = fast.counted()
         connection, wire = fast.open()
         connection.data_received(PLAIN)
         wire.close()
         await settled(wire)
         assert wire.out == b""
+        assert fast.counted() == before, "nobody was there to be answered"
 
 
 async def test_who_leaves_before_the_answer_costs_nothing() -> None:
