@@ -13,7 +13,7 @@ import structlog
 WORTHWHILE: Final = 64
 """Questions that are worth a further lane at once: fewer go together more cheaply when the call before has ended."""
 PATIENCE_SECONDS: Final = 0.005
-"""They wait no longer than this for it: some ten times a usual call."""
+"""They wait no longer than this for it, from when it began: some ten times a usual call."""
 
 Q = TypeVar("Q")
 A = TypeVar("A")
@@ -54,18 +54,18 @@ class Gatherer(Generic[Q, A]):
     """Asks `call` with what waits: at most `size` questions a call, `lanes` calls at once, `most` waiting.
 
     A lane takes what the present turn of the loop brings, or what came while it was busy. A further one opens when
-    many wait, or when some have waited for PATIENCE_SECONDS.
+    many wait, or when the last call takes longer than PATIENCE_SECONDS.
     """
 
     def __init__(
-        self, call: Callable[[Sequence[Q]], Awaitable[Sequence[A]]], *, size: int, lanes: int, most: int
+        self, call: Callable[[Sequence[Q]], Awaitable[Sequence[A | Exception]]], *, size: int, lanes: int, most: int
     ) -> None:
         self._call = call
         self._size = size
         self._lanes = lanes
         self._most = most
         self._waiting: list[tuple[Q, Callable[[Q, A | Exception], None]]] = []
-        self._busy: set[asyncio.Task[None]] = set()
+        self._busy: dict[asyncio.Task[None] | None, float] = {}  # and when its call began, in the seconds of the loop
         self._starting = False
         self._impatient: asyncio.TimerHandle | None = None
 
@@ -80,18 +80,20 @@ class Gatherer(Generic[Q, A]):
     def _start(self) -> None:
         if not self._waiting or self._starting or len(self._busy) >= self._lanes:
             return
-        if not self._busy or len(self._waiting) >= min(WORTHWHILE, self._size):
+        loop = asyncio.get_running_loop()
+        left = max(self._busy.values(), default=0.0) + PATIENCE_SECONDS - loop.time()
+        if not self._busy or left <= 0 or len(self._waiting) >= min(WORTHWHILE, self._size):
             self._open()
         elif self._impatient is None:
-            self._impatient = asyncio.get_running_loop().call_later(PATIENCE_SECONDS, self._waited)
+            self._impatient = loop.call_later(left, self._waited)
 
     def _open(self) -> None:
         self._starting = True
-        self._busy.add(asyncio.create_task(self._run()))
+        self._busy[asyncio.create_task(self._run())] = asyncio.get_running_loop().time()
 
     def _waited(self) -> None:
         self._impatient = None
-        if self._waiting and not self._starting and len(self._busy) < self._lanes:
+        if self._waiting and not self._starting:
             self._open()
 
     async def _run(self) -> None:
@@ -102,11 +104,12 @@ class Gatherer(Generic[Q, A]):
                 if self._impatient is not None:
                     self._impatient.cancel()
                     self._impatient = None
+                self._busy[asyncio.current_task()] = asyncio.get_running_loop().time()
                 self._start()
                 await self._asked(taken)
         finally:
             # Not when the task is called done: who asks in between would find the lane taken and wait for ever.
-            self._busy.discard(asyncio.current_task())
+            del self._busy[asyncio.current_task()]
 
     async def _asked(self, taken: Sequence[tuple[Q, Callable[[Q, A | Exception], None]]]) -> None:
         answers: Iterable[A | Exception]

@@ -1,4 +1,5 @@
-"""What the processes of one machine share, so that no cache lies: stamps, epochs, trust. Every word has one writer.
+"""What the processes of one machine share, so that no cache lies: stamps, epochs, trust. Every word has one writer, but
+for those that only spare work.
 
 The memory is a table of 8-byte words, each written by one process in one store and read by all. Nothing here
 locks, increments a shared word, or asks a database. Others are to see stores in the order they were made:
@@ -13,6 +14,8 @@ x86-64 promises that, aarch64 would need a barrier between a stamp and its news.
   a moment ago still holds, and nothing else needs to be read.
 * State. The follower's generation (0: caches may not be used), and for each worker a word that is odd while a
   change of prefixes or templates is in doubt.
+* Known. A bit for each slot that was asked for (`node/resolve/known.py`): the one part all workers write, where a bit
+  that is lost costs one question to PostgreSQL.
 * Trust. A worker that could not correct Redis stores a new word of distrust; the follower copies it into the word
   beside it once everything up to then is corrected. Redis is asked only while all pairs agree.
 """
@@ -51,7 +54,8 @@ class Layout:
         self.prefixes = self.beat + self.columns
         self.templates = self.prefixes + PREFIXES_MOST
         self.stamps = self.templates + TEMPLATES_MOST
-        self.words = self.stamps + SLOTS * self.columns
+        self.known = self.stamps + SLOTS * self.columns
+        self.words = self.known + SLOTS // (8 * _WORD)
 
 
 def create(workers: int) -> int:
@@ -85,6 +89,8 @@ class Shared:
         self._distrust = slice(self.layout.distrust * _WORD, self.layout.absolved * _WORD)
         self._absolved = slice(self.layout.absolved * _WORD, self.layout.beat * _WORD)
         self._good = b""
+        known = self.layout.known * _WORD
+        self.known = memoryview(self._memory)[known : known + SLOTS // 8]
 
     def _new(self) -> int:
         self._count += 2
@@ -143,7 +149,7 @@ class Shared:
     def inherit(self) -> list[int]:
         """The slots a dead predecessor in this column left pending; they stay so until `end` is told of them."""
         layout = self.layout
-        column = self._words[layout.stamps + self.column : layout.words : layout.columns]
+        column = self._words[layout.stamps + self.column : layout.known : layout.columns]
         slots = [slot for slot, word in enumerate(column.tolist()) if word & 1]
         for slot in slots:
             self._pending[slot] = self._pending.get(slot, 0) + 1
@@ -263,4 +269,5 @@ class Shared:
     def close(self) -> None:
         """Lets the memory go."""
         self._words.release()
+        self.known.release()
         self._memory.close()

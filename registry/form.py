@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Shape = tuple[tuple[int, ...], tuple[str, ...]]
 """Indexes and types of values, in order: nearly all rows of a batch share one."""
 SHAPES_MOST: Final = 256
-"""Shapes a form, or a face, remembers before it begins anew: the templates of a busy enterprise have some dozen."""
+"""Shapes a form, or whoever reads rows, remembers before it begins anew: a busy enterprise's templates have dozens."""
 
 
 class Texts(Sequence[Value]):

@@ -154,6 +154,7 @@ def _list(values: Sequence[Value], names: Mapping[int, str], updated: int) -> by
     before = 0
     for value in values:
         flags = _flags(value, names, updated)
+        assert flags or value.index >= ITEM_INDEX_FIRST, "else it could begin as a row or a line does"
         step = (value.index - before) << 1
         before = value.index
         parts.append(_number(step | 1) + _extension(value, flags) if flags else _number(step))

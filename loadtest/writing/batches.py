@@ -1,6 +1,7 @@
 """Batches of registrations over some connections, as fast as they are answered. What COPY takes is copying.py's.
 
-Bodies are made before the clock starts: on a small machine, who makes them would compete with who reads them.
+Bodies are made before the clock starts, those of a storm by hardly more than a copy: on a small machine, who makes them
+competes with who reads them.
 """
 
 import asyncio

@@ -143,7 +143,8 @@ class Connection(web.RequestHandler):
         self._asked = data
         idle = self._idle
         if not idle and self._current_request is None and not self._messages:
-            # aiohttp's task for this connection runs later in this turn of the loop, and will wait for a request.
+            # aiohttp's task for this connection runs later in this turn of the loop, and then most often waits for a
+            # request; if it does not, it gets this one too.
             self._loop.call_soon(self._answer_now, lane)
             return True
         said = lane.answer(data, self._source if idle else None, self._lane_said)
@@ -170,7 +171,10 @@ class Connection(web.RequestHandler):
         assert self._asked is not None
         said: bytes | Sign = OTHER
         if self.transport is not None and not self.transport.is_closing():
-            said = lane.answer(self._asked, self._source if self._idle else None, self._lane_said)
+            try:
+                said = lane.answer(self._asked, self._source if self._idle else None, self._lane_said)
+            except Exception:  # a mistake of ours: the door answers
+                log.exception("lane_failed")
         if said is LEFT:
             self._lane = None
         elif not isinstance(said, Sign) or said is ASKED:

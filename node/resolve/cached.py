@@ -28,7 +28,8 @@ log = structlog.get_logger("cached")
 class Cached:
     """Asks Redis first, then `next_`; stores what that says of what is asked for again.
 
-    What is asked for once, absent identifiers by the million above all, takes no place in Redis and costs no lease.
+    What is asked for once on this machine, absent identifiers by the million above all, takes no place in Redis and
+    costs no lease.
     `clock` gives monotonic seconds.
     """
 
@@ -40,7 +41,7 @@ class Cached:
         self._next = next_
         self._clock = clock
         self._meter = meter
-        self._known = Known()
+        self._known = Known(shared.known)
         self._resting_until = 0.0
         self._taking: set[asyncio.Task[None]] = set()
         self._fills: list[Fill] = []

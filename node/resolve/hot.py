@@ -9,15 +9,19 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
+import structlog
+
 from node.gather import BusyError, answered, tell
 from node.meter import Meter
 from node.metrics import HOT_ENTRIES, HOT_EVICTIONS
 from node.resolve.answer import Answer, Outcome, Question, Stage, Then
 from node.resolve.known import Known
 from node.resolve.shelf import Kept, Shelf, Terms
-from node.stamps import Shared
+from node.stamps import SLOTS, Shared
 from proto.identifier import Identifier
 from registry.errors import UnavailableError
+
+log = structlog.get_logger("hot")
 
 SHARES: Final = {"found": 1, "absent": 8, "elsewhere": 8}
 """What each shelf holds: all `entries`, or an eighth of them."""
@@ -55,7 +59,7 @@ class Hot:
         self._meter = meter
         self._shelves = {name: Shelf(max(1, entries // share)) for name, share in SHARES.items()}
         self._found, self._absent, self._elsewhere = (shelf.entries for shelf in self._shelves.values())
-        self._known = Known()
+        self._known = Known(bytearray(SLOTS // 8))
         self._terms: dict[Terms, Terms] = {}
         self._keeps = entries > 0
         self._news = b""
@@ -148,12 +152,15 @@ class Hot:
         self._next.ask(questions, self._landed)
 
     def _landed(self, question: Question, answer: Answer | Exception) -> None:
-        if question.cacheable:
-            flights, key = self._flights[question.onward], question.identifier.key
-            if flights.get(key) is question:
-                del flights[key]
-            if self._keeps and not isinstance(answer, Exception) and self._worth(question, answer):
-                self._keep(question, answer)
+        try:
+            if question.cacheable:
+                flights, key = self._flights[question.onward], question.identifier.key
+                if flights.get(key) is question:
+                    del flights[key]
+                if self._keeps and not isinstance(answer, Exception) and self._worth(question, answer):
+                    self._keep(question, answer)
+        except Exception:  # a mistake of ours, and not theirs who wait
+            log.exception("kept_in_vain")
         tell(question.thens, answer)
 
     def _current(self, answer: Answer) -> bool:

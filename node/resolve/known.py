@@ -9,10 +9,13 @@ SLOTS_KNOWN: Final = SLOTS // 4
 
 
 class Known:
-    """Which slots were asked for lately, a bit for each. Once these are SLOTS_KNOWN, all are forgotten."""
+    """Which slots were asked for lately: their bits in `slots`, SLOTS / 8 octets, which others may write to as well.
 
-    def __init__(self) -> None:
-        self._slots = bytearray(SLOTS // 8)
+    Once whoever looks here has set SLOTS_KNOWN of them, all are forgotten.
+    """
+
+    def __init__(self, slots: memoryview | bytearray) -> None:
+        self._slots = slots
         self._count = 0
 
     def seen(self, slot: int) -> bool:
@@ -21,7 +24,7 @@ class Known:
         if self._slots[at] & bit:
             return True
         if self._count >= SLOTS_KNOWN:
-            self._slots = bytearray(SLOTS // 8)
+            self._slots[:] = bytes(SLOTS // 8)
             self._count = 0
         self._slots[at] |= bit
         self._count += 1

@@ -7,6 +7,7 @@ from node.gather import Gatherer
 from node.resolve.answer import Answer, Outcome, Question, Tell
 from proto.value import TEMPLATE_ID_INDEX, TEMPLATE_INDEX, Value
 from proto.web_json import array, closing, inside, opening
+from registry.errors import UnavailableError
 from registry.lookup import TEMPLATES_MOST, Lookup
 from registry.postgres.records import Stored
 from registry.prefix import PrefixState
@@ -66,16 +67,21 @@ class Own:
 
     def __init__(self, lookup: Lookup) -> None:
         self._lookup = lookup
-        self._gather = Gatherer(self._many, size=QUERY_MOST, lanes=2, most=WAITING_MOST)
+        self._gather: Gatherer[Question, Answer] = Gatherer(self._many, size=QUERY_MOST, lanes=2, most=WAITING_MOST)
         self._faces: dict[int, Face] = {}
 
     def ask(self, questions: Sequence[Question], told: Tell) -> None:
         """Tells what PostgreSQL says, read after it was asked."""
         self._gather.ask(questions, told)
 
-    async def _many(self, questions: Sequence[Question]) -> list[Answer]:
-        found = await self._lookup.look([q.identifier for q in questions])
-        return [self._said(stored) or await self._found(stored) for stored in found]
+    async def _many(self, questions: Sequence[Question]) -> list[Answer | Exception]:
+        asked = {question.identifier.key: question.identifier for question in questions}
+        found = await self._lookup.look(list(asked.values()))
+        answers = [self._said(stored) or await self._found(stored) for stored in found]
+        if len(answers) == len(questions):
+            return answers
+        by_key = dict(zip(asked, answers, strict=True))
+        return [by_key[question.identifier.key] for question in questions]
 
     def _said(self, stored: Stored) -> Answer | None:
         """The answer, unless the record has something out of the common or its template was not met before."""
@@ -94,7 +100,16 @@ class Own:
             return Answer(Outcome.STOPPED, version, prefix, epoch)
         return Answer(Outcome.GONE if version else Outcome.ABSENT, version, prefix, epoch)
 
-    async def _found(self, stored: Stored) -> Answer:
+    async def _found(self, stored: Stored) -> Answer | Exception:
+        """The answer; or what kept this one from being read, which is nobody else's trouble."""
+        try:
+            return await self._shown(stored)
+        except UnavailableError:
+            raise
+        except Exception as error:  # noqa: BLE001 - handed to who asked
+            return error
+
+    async def _shown(self, stored: Stored) -> Answer:
         record, template = await self._lookup.record(stored)
         face = self._faces.get(stored.template)
         if template is not None and (face is None or face.template is not template):

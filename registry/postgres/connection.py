@@ -110,6 +110,7 @@ class Pool(asyncpg.Pool):  # type: ignore[misc] # asyncpg ships no types
         self._at_hand: list[Connection] = []
         self._borrowed = 0
         self._waiting = 0
+        self._lent = False
 
     async def borrow(self) -> Connection:
         """A connection, within ACQUIRE_SECONDS."""
@@ -128,8 +129,9 @@ class Pool(asyncpg.Pool):  # type: ignore[misc] # asyncpg ships no types
     async def give_back(self, connection: Connection, *, clean: bool) -> None:
         """Lets a borrowed connection go; `clean`: whoever had it ended in peace."""
         self._borrowed += 1
-        usable = clean and not connection.is_closed() and not connection.is_in_transaction()
-        if usable and not self._waiting and self._borrowed % BORROWED_MOST:
+        usable = clean and not connection.is_in_transaction()
+        wanted = self._waiting or self._lent or self.is_closing()
+        if usable and not wanted and self._borrowed % BORROWED_MOST:
             self._at_hand.append(connection)
         else:
             await self.release(connection)
@@ -139,7 +141,8 @@ class Pool(asyncpg.Pool):  # type: ignore[misc] # asyncpg ships no types
         return min(int(super().get_idle_size()) + len(self._at_hand), int(self.get_size()))
 
     def acquire(self, *, timeout: float | None = None) -> Any:
-        """A connection as asyncpg lends it, one at hand too."""
+        """A connection as asyncpg lends it; from then on none stays at hand, for asyncpg knows of no such."""
+        self._lent = True
         for connection in self._at_hand:
             self._loop.call_soon(asyncio.ensure_future, self.release(connection))
         self._at_hand.clear()

@@ -109,6 +109,23 @@ async def test_a_further_lane_opens_for_many_or_for_those_who_have_waited(monkey
     assert called.calls[2:] == [["e"]]
 
 
+async def test_while_one_hangs_the_others_go_on_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    called = Called()
+    gather = gatherer(called, lanes=2)
+    hanging = asyncio.create_task(ask(gather, "a"))
+    await called.asked(1)
+    monkeypatch.setattr(gather_module, "PATIENCE_SECONDS", 0)  # it is over for this one
+    for call, question in enumerate("bc", 2):
+        asking = asyncio.create_task(ask(gather, question))
+        await asyncio.sleep(0)
+        assert gather._impatient is None
+        await called.asked(call)
+        called.answer(call)
+        await asking
+    called.answer(1)
+    await hanging
+
+
 async def test_who_is_taken_by_a_lane_that_came_free_opens_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     called = Called()
     gather = gatherer(called, lanes=2)

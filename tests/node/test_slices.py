@@ -69,6 +69,13 @@ async def test_between_slices_others_run_and_get_their_share() -> None:
     assert others.had >= OTHERS_SHARE * 200 * ITEM * 0.9
 
 
+async def test_one_alone_waits_behind_nobody() -> None:
+    clock = Clock()
+    slices = Slices(clock)
+    async with slices._turn:
+        assert await slices.each(lambda item: item + 1, [1]) == [2]
+
+
 async def test_nobody_waits_for_an_idle_loop() -> None:
     clock = Clock()
     done: list[int] = []

@@ -62,6 +62,7 @@ def test_no_two_kinds_of_words_overlap(workers: int) -> None:
         (layout.prefixes, PREFIXES_MOST),
         (layout.templates, TEMPLATES_MOST),
         (layout.stamps, stamps.SLOTS * (workers + 1)),
+        (layout.known, stamps.SLOTS // 64),
     ]
     at = 0
     for start, length in starts:

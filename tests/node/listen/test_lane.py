@@ -91,11 +91,15 @@ class Wire(asyncio.Transport):
     def __init__(self, protocol: Connection, address: str) -> None:
         super().__init__({"peername": (address, 40_000)})
         self.out = bytearray()
+        self.late = b""
         self.closed = False
+        self.reading = True
         self._protocol = protocol
 
     def write(self, data: Any) -> None:
-        if not self.closed:
+        if self.closed:
+            self.late += data
+        else:
             self.out += data
 
     def writelines(self, list_of_data: Any) -> None:
@@ -113,10 +117,12 @@ class Wire(asyncio.Transport):
     abort = close
 
     def pause_reading(self) -> None:
-        """What comes is given by the test."""
+        """What comes is given by the test all the same."""
+        self.reading = False
 
     def resume_reading(self) -> None:
-        """What comes is given by the test."""
+        """Nobody is to stay paused."""
+        self.reading = True
 
 
 @dataclass
@@ -188,20 +194,25 @@ async def settled(wire: Wire) -> None:
         still = still + 1 if before == (len(wire.out), wire.closed) else 0
 
 
-Sent = Sequence[bytes | None]
-"""Octets that come in one piece; None: the client waits for answers before it sends on."""
+Sent = Sequence[bytes | int | None]
+"""Octets that come in one piece; None: the client waits for answers before it sends on; a number: so many turns of the
+loop pass.
+"""
 
 
 async def said(world: World, sent: Sent, address: str = "192.0.2.1") -> tuple[bytes, bool]:
     """What one connection was answered, and whether it was closed."""
     connection, wire = world.open(address)
-    await settled(wire)
     for piece in sent:
         if piece is None:
             await settled(wire)
+        elif isinstance(piece, int):
+            for _ in range(piece):
+                await asyncio.sleep(0)
         elif not wire.closed:
             connection.data_received(piece)
     await settled(wire)
+    assert wire.reading or wire.closed, "nobody would hear what comes next"
     answered = bytes(wire.out), wire.closed
     wire.close()
     await settled(wire)
@@ -210,10 +221,12 @@ async def said(world: World, sent: Sent, address: str = "192.0.2.1") -> tuple[by
 
 async def alike(sent: Sent, address: str = "192.0.2.1", **given: Any) -> bytes:
     """What both worlds answered, which is the same, as is what they counted."""
-    async with world(with_lane=False, **given) as slow, world(with_lane=True, **given) as fast:
-        expected = await said(slow, sent, address)
-        assert await said(fast, sent, address) == expected
-        assert fast.counted() == slow.counted()
+    expected = b"", False
+    for at_first in ([None], []):  # on a connection that stands, and on one just made
+        async with world(with_lane=False, **given) as slow, world(with_lane=True, **given) as fast:
+            expected = await said(slow, [*at_first, *sent], address)
+            assert await said(fast, [*at_first, *sent], address) == expected
+            assert fast.counted() == slow.counted()
     return expected[0]
 
 
@@ -343,6 +356,7 @@ async def test_who_asks_before_aiohttp_waits_for_him_is_in_the_lane_all_the_same
         connection.data_received(PLAIN)
         await settled(wire)
         assert (statuses_of(bytes(wire.out)), fast.server.requests_count) == ([200], 0)
+        assert connection._deadline is None, "the head has come"
         before = len(wire.out)
         connection.data_received(head("/api/nothing"))
         while len(wire.out) == before:  # noqa: ASYNC110 - in the very turn
@@ -366,7 +380,7 @@ async def test_who_leaves_in_between_is_not_answered() -> None:
         connection.data_received(PLAIN)
         wire.close()
         await settled(wire)
-        assert wire.out == b""
+        assert wire.out + wire.late == b""
         assert fast.counted() == before, "nobody was there to be answered"
 
 
@@ -534,19 +548,21 @@ def requests(draw: st.DrawFn) -> bytes:
 
 
 @st.composite
-def sendings(draw: st.DrawFn) -> list[bytes | None]:
-    sent: list[bytes | None] = []
+def sendings(draw: st.DrawFn) -> list[bytes | int | None]:
+    sent: list[bytes | int | None] = []
     for request in draw(st.lists(requests() | st.just(PLAIN), min_size=1, max_size=4)):
         cuts = sorted(draw(st.lists(st.integers(0, len(request)), max_size=2))) if draw(st.booleans()) else []
         pieces = [request[a:b] for a, b in pairwise([0, *cuts, len(request)])]
         for piece in pieces:
-            sent += [piece, None] if draw(st.booleans()) else [piece]
-    return [piece for piece in sent if piece is None or piece]
+            sent += [piece, draw(st.none() | st.integers(0, 4))]
+    return [piece for piece in sent if piece != b""]
 
 
 @settings(max_examples=300, deadline=None)
 @given(sendings(), st.sampled_from(["192.0.2.1", "198.51.100.7"]), st.sampled_from([0, 1]))
-def test_whatever_is_sent_is_answered_and_counted_alike(sent: list[bytes | None], address: str, rate: int) -> None:
+def test_whatever_is_sent_is_answered_and_counted_alike(
+    sent: list[bytes | int | None], address: str, rate: int
+) -> None:
     asyncio.run(alike(sent, address, peer_rate=rate))
 
 

@@ -202,6 +202,16 @@ async def test_what_redis_said_while_it_came_to_be_distrusted_is_not_given(descr
     assert await world.ask() == found(2)
 
 
+async def test_redis_is_not_believed_when_it_came_to_be_distrusted_before_it_was_asked(world: World) -> None:
+    await world.ask()
+    world.next.answer = found(2)
+    asking = asyncio.create_task(world.ask())
+    while not world.stage._taking:  # noqa: ASYNC110 - it is asked in the next turn of the loop
+        await asyncio.sleep(0)
+    world.worker.distrust()
+    assert await asking == found(2)
+
+
 class Haunted:
     """A Redis in which an answer under an epoch that is over comes back as often as it is dropped."""
 

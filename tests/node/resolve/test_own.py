@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +16,7 @@ from proto.identifier import Identifier
 from proto.value import ADMIN_READ, ADMIN_WRITE, Value
 from proto.web_json import array, moment
 from registry.errors import UnavailableError
+from registry.postgres.records import Stored
 from registry.prefix import PrefixState
 from registry.record import Record, pack
 from registry.template import Item
@@ -123,7 +125,9 @@ async def test_a_database_that_is_away_is_said(database: str) -> None:
 
 
 TEXTS = st.one_of(
-    st.binary(max_size=9), st.text('a7é皮𠮷"\\/\t\x00\x7f\u00ad\u2028\u3000 ', max_size=9).map(str.encode)
+    *[st.text("ab 9.é皮𠮷/", min_size=1, max_size=9).map(str.encode)] * 8,
+    st.binary(max_size=9),
+    st.text('a7é皮𠮷"\\/\t\x00\x7f\u00ad\u2028\u3000 ', max_size=9).map(str.encode),
 )
 
 
@@ -139,8 +143,57 @@ def test_what_is_put_together_from_parts_is_what_the_values_say(
     kept = template(items=(ITEMS[0], item, ITEMS[2]))
     names = {each.index: each.name for each in kept.items}
     values = tuple(Value(n, names[n], texts[n], timestamp=updated // 2 if old else updated) for n in sorted(texts))
-    shown = Face(kept).shown(pack(values, names, updated), updated)
+    body = pack(values, names, updated)
+    shown = Face(kept).shown(body, updated)
+    if body[:1] == b"\x02" and item.name != "HS_ADMIN":
+        assert shown is not None
     assert shown in (None, array(public_values(Record(3, True, 1, updated, values), kept)))
+
+
+def test_a_type_with_a_form_of_its_own_is_not_put_together_from_parts() -> None:
+    kept = template(items=(ITEMS[0], Item(2001, "HS_ADMIN", "")))
+    names = {each.index: each.name for each in kept.items}
+    for values in (Value(2000, "styleNo", b"S", timestamp=NOW), Value(2001, "HS_ADMIN", b"x", timestamp=NOW)):
+        assert Face(kept).shown(pack((values,), names, NOW), NOW) is None
+
+
+async def test_one_record_that_cannot_be_read_is_nobody_else_s_trouble(database: str) -> None:
+    async with small_registry(database) as registry:
+        await registry.write("create", "a", "b")
+        own = Own(registry.lookup)
+        record = registry.lookup.record
+
+        async def unreadable(stored: Stored) -> Any:
+            raise KeyError(2000)
+
+        registry.lookup.record = unreadable  # type: ignore[method-assign]
+        with pytest.raises(KeyError):
+            await ask(own, question(f"{PREFIX}/a"))
+        registry.lookup.record = record  # type: ignore[method-assign]
+        await ask(own, question(f"{PREFIX}/a"))
+        registry.lookup.record = unreadable  # type: ignore[method-assign]
+        await registry.write("update", "b", colour="红")
+        a, b = await asyncio.gather(*(ask(own, question(f"{PREFIX}/{n}")) for n in "ab"), return_exceptions=True)
+        assert isinstance(a, Answer)
+        assert isinstance(b, KeyError)
+
+
+async def test_the_same_identifier_is_asked_for_once_a_query(database: str) -> None:
+    async with small_registry(database) as registry:
+        await registry.write("create", "a")
+        own = Own(registry.lookup)
+        looked: list[int] = []
+        look = registry.lookup.look
+
+        async def counted(identifiers: Sequence[Identifier]) -> Any:
+            looked.append(len(identifiers))
+            return await look(identifiers)
+
+        registry.lookup.look = counted  # type: ignore[method-assign]
+        names = ["a", "never", "a", "a"]
+        answers = await asyncio.gather(*(ask(own, question(f"{PREFIX}/{n}")) for n in names))
+        assert [answer.outcome.name for answer in answers] == ["FOUND", "ABSENT", "FOUND", "FOUND"]
+        assert looked == [2]
 
 
 @pytest.mark.parametrize(

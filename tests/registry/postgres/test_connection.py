@@ -80,6 +80,23 @@ async def test_one_at_hand_is_asyncpg_s_to_lend_and_to_close(emptied: str):
         await pool.close()
 
 
+async def test_who_ends_in_an_error_leaves_none_at_hand_and_a_pool_that_closes_takes_them_back(emptied: str):
+    pool = await open_pool(emptied, size=1, name="idnode-test")
+    with pytest.raises(ZeroDivisionError):
+        async with borrowed(pool) as connection:
+            raise ZeroDivisionError
+    assert pool._at_hand == []
+    async with borrowed(pool) as connection:
+        connection.terminate()
+    assert pool._at_hand == []
+    async with borrowed(pool) as connection:
+        closing = asyncio.create_task(pool.close())
+        await asyncio.sleep(0)
+        assert await connection.fetchval("SELECT 1") == 1
+    async with asyncio.timeout(PATIENCE):
+        await closing
+
+
 async def test_one_that_broke_at_hand_is_not_lent(emptied: str):
     pool = await open_pool(emptied, size=1, name="idnode-test")
     async with borrowed(pool) as connection:
