@@ -373,6 +373,19 @@ async def test_who_asks_before_aiohttp_waits_for_him_is_in_the_lane_all_the_same
         await settled(wire)
 
 
+async def test_a_mistake_of_the_lane_s_is_mended_by_the_door(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with world(with_lane=True) as fast:
+        assert fast.lane is not None
+
+        def raises(*_: object) -> bytes:
+            monkeypatch.undo()
+            raise ZeroDivisionError
+
+        monkeypatch.setattr(fast.lane, "answer", raises)
+        answered, _ = await said(fast, [PLAIN, None, PLAIN])
+        assert (statuses_of(answered), fast.server.requests_count) == ([200, 200], 1)
+
+
 async def test_who_leaves_in_between_is_not_answered() -> None:
     async with world(with_lane=True) as fast:
         before = fast.counted()

@@ -379,6 +379,18 @@ async def test_what_one_turn_of_the_loop_brings_goes_on_together(world: World, m
     assert asked == [30]
 
 
+async def test_who_asks_is_told_even_if_the_answer_cannot_be_kept(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def raises(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(world.hot, "_keep", raises)
+    assert await world.hot.ask(BAG) == found(1)
+    assert await world.hot.ask(BAG) == found(1)
+    assert world.asked == 2
+
+
 async def test_who_goes_away_takes_the_answer_from_nobody(world: World) -> None:
     world.next.hold()
     gone, stays = (asyncio.create_task(world.hot.ask(BAG)) for _ in range(2))
