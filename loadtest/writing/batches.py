@@ -1,4 +1,4 @@
-"""Batches of registrations over some connections, as fast as they are answered. What COPY takes is copying.py's.
+"""Batches of registrations over some connections, as fast as they are answered. What COPY takes is bare.py's.
 
 Bodies are made before the clock starts, those of a storm by hardly more than a copy: on a small machine, who makes them
 competes with who reads them.
@@ -15,7 +15,7 @@ from typing import Final
 from loadtest.mix import Ask, rows_body, wrong
 from loadtest.response import Response
 from loadtest.target import Address
-from loadtest.wire import Connection, LostError, RefusedError, Reply
+from loadtest.wire import Connection, LostError, RefusedError
 from loadtest.writing.problem import WritingError
 
 MARK_OCTETS: Final = 4
@@ -65,48 +65,40 @@ async def stormed(
 ) -> tuple[int, float]:
     """Sends `batches` for so many seconds, as many as are answered: rows registered, and seconds until the last answer.
 
-    Judged when all is over. Raises WritingError.
+    Raises WritingError.
     """
-    began = time.perf_counter()
-    until = began + seconds
-    replies = await _sent(node, token, takewhile(lambda _: time.perf_counter() < until, batches), connections)
-    took = time.perf_counter() - began
-    _judge(replies)
-    return sum(len(batch.serials) for batch, _ in replies), took
+    until = time.perf_counter() + seconds
+    return await _sent(node, token, takewhile(lambda _: time.perf_counter() < until, batches), connections)
 
 
 async def sent(node: Address, token: str, batches: Sequence[Batch], connections: int) -> float:
     """Seconds until the last of `batches` was answered, every row with success. Raises WritingError."""
-    began = time.perf_counter()
-    replies = await _sent(node, token, iter(batches), connections)
-    took = time.perf_counter() - began
-    _judge(replies)
-    return took
+    return (await _sent(node, token, iter(batches), connections))[1]
 
 
-def _judge(replies: Sequence[tuple[Batch, Reply]]) -> None:
-    for batch, reply in replies:
-        if said := wrong(Ask("batch", b"", batch.handles), Response(reply.status, reply.body, closing=False)):
-            raise WritingError(said)
-
-
-async def _sent(node: Address, token: str, waiting: Iterator[Batch], connections: int) -> list[tuple[Batch, Reply]]:
-    """What each of the batches was answered. Raises WritingError."""
+async def _sent(node: Address, token: str, waiting: Iterator[Batch], connections: int) -> tuple[int, float]:
+    """How many rows were registered, each with success, and in how many seconds. Raises WritingError."""
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-    replies: list[tuple[Batch, Reply]] = []
+    rows = 0
 
     async def some(connection: Connection) -> None:
+        nonlocal rows
         for batch in waiting:
-            replies.append((batch, await connection.ask("POST", "/identityv2/data/batchCreate", headers, batch.body)))
+            reply = await connection.ask("POST", "/identityv2/data/batchCreate", headers, batch.body)
+            judged = Ask("batch", b"", batch.handles)
+            if said := wrong(judged, Response(reply.status, reply.body, closing=False)):
+                raise WritingError(said)
+            rows += len(batch.serials)
 
     opened: list[Connection] = []
     try:
         for _ in range(connections):
             opened.append(await Connection.open(node.port, node.host))
+        began = time.perf_counter()
         async with asyncio.TaskGroup() as group:
             for connection in opened:
                 group.create_task(some(connection))
-        return replies
+        return rows, time.perf_counter() - began
     except* (RefusedError, LostError) as group:
         raise WritingError(f"{node}: {group.exceptions[0]}") from None
     finally:
