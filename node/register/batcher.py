@@ -6,7 +6,7 @@ Judging and writing are the registrar's; here requests are only brought together
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Final, NamedTuple
 
 from node.gather import BusyError
@@ -19,8 +19,6 @@ LANES: Final = 2
 SECOND_LANE: Final = 200
 """So many of a prefix must wait before a second transaction is opened beside the first: whoever comes one by one is
 better served by one that takes all, for each costs the disk's time and an entry in the stream."""
-
-
 TURN_SECONDS: Final = 0.02
 """Small groups of different prefixes go one after the other, and grow meanwhile: each costs some 0.5 ms, whatever is in
 it. None waits longer than this for the others, so that one that hangs holds up nobody."""
@@ -119,19 +117,16 @@ class Batcher:
     @asynccontextmanager
     async def _in_turn(self, *, few: bool) -> AsyncIterator[None]:
         """Around a transaction; for one of `few` once those before it are over, or have had TURN_SECONDS for it."""
-        if not few:
-            yield
-            return
-        try:
-            async with asyncio.timeout(TURN_SECONDS):
-                await self._turn.acquire()
-        except TimeoutError:
-            yield
-            return
+        held = False
+        if few:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(TURN_SECONDS):
+                    held = await self._turn.acquire()
         try:
             yield
         finally:
-            self._turn.release()
+            if held:
+                self._turn.release()
 
     async def _write(self, group: list[_Waiting]) -> None:
         keys = {waiting.key for waiting in group}
