@@ -5,6 +5,7 @@ An answer here is the anonymous, public one; who may see more asks another way.
 
 import struct
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from hashlib import sha256
 from typing import Final, NamedTuple, Protocol, Self
@@ -99,6 +100,7 @@ class Answer(NamedTuple):
         return f'"{self.version}.{self.epoch}.{self.template_epoch}"'
 
 
+@dataclass(slots=True, eq=False)
 class Question:
     """One identifier asked for, with the stamp of its slot taken when it was asked.
 
@@ -107,19 +109,14 @@ class Question:
     `thens` are the first stage's: who waits for the answer. `lease` is the one that shares': what it may fill with.
     """
 
-    __slots__ = ("cacheable", "identifier", "lease", "onward", "slot", "stamp", "state", "thens")
-
-    def __init__(
-        self, identifier: Identifier, slot: int, stamp: bytes, state: bytes | None, cacheable: bool, onward: bool = True
-    ) -> None:
-        self.identifier = identifier
-        self.slot = slot
-        self.stamp = stamp
-        self.state = state
-        self.cacheable = cacheable
-        self.onward = onward
-        self.thens: list[Then] = []
-        self.lease: bytes | None = None
+    identifier: Identifier
+    slot: int
+    stamp: bytes
+    state: bytes | None
+    cacheable: bool
+    onward: bool = True
+    thens: "list[Then]" = field(default_factory=list, init=False)
+    lease: bytes | None = field(default=None, init=False)
 
     def may_keep(self, answer: Answer) -> bool:
         """Whether the answer is the same for everybody: who may not ask onward is told less of other prefixes."""
