@@ -49,8 +49,9 @@ class Lookup:
     async def look(self, identifiers: Sequence[Identifier]) -> list[Stored]:
         """What stands behind each identifier, in order, all in one snapshot."""
         async with borrowed(self._pool, "look") as connection:
-            keys = [identifier.key.partition("/") for identifier in identifiers]
-            return await records.look(connection, [key[0] for key in keys], [key[2] for key in keys])
+            return await records.look(
+                connection, [i.prefix_key for i in identifiers], [i.suffix_key for i in identifiers]
+            )
 
     async def template(self, number: int, epoch: int) -> Template | None:
         """The template, not older than `epoch`; None when there is none any more."""
