@@ -52,12 +52,14 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A request, and what it tells of each of its streams: prefix numbers in order, and the heads it has told."""
+    """A request of so many entries, and what it tells of each of its streams: prefix numbers in order, and the heads it
+    has told.
+    """
 
     request: pb.PushChangesRequest
     prefixes: tuple[int, ...]
     heads: Mapping[tuple[int, int], bytes]
-    changes: int
+    entries: int
 
 
 @dataclass(slots=True)
@@ -148,7 +150,7 @@ class Outbox:
             entries, octets = entries + len(change.entries), octets + size
         if prefixes:
             self._last = prefixes[-1]
-        return Batch(request, tuple(prefixes), heads, len(heads))
+        return Batch(request, tuple(prefixes), heads, entries)
 
     def lost(self, prefixes: Sequence[int]) -> None:
         """What was sent of these streams was not answered: it must be asked where they stand."""

@@ -77,7 +77,7 @@ class Streams:
             raise
         await self._receipts(batch, reply)
         self._meter.set(UPLINK_CHAIN_BROKEN, len(box.broken))
-        return GATHER_SECONDS if sum(len(row["suffixes"]) for row in rows) < FEW else 0.0
+        return GATHER_SECONDS if batch.entries < FEW else 0.0
 
     async def compare(self) -> float:
         """Has every stream compared anew."""

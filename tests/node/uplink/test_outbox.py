@@ -46,15 +46,16 @@ def test_turns_come_round_and_a_share_is_fair():
 def test_a_request_is_bounded_in_entries():
     box = box_of(p1=30)
     batch = box.pack(stream(1, 30, entries=2000), {})
-    assert batch.changes == 10
+    assert len(batch.heads) == 10
+    assert batch.entries == ENTRIES_MOST
     assert sum(len(change.entries) for change in batch.request.streams[0].changes) == ENTRIES_MOST
 
 
 def test_a_request_is_bounded_in_octets_but_never_empty(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(outbox, "OCTETS_MOST", 1000)
     box = box_of(p1=30)
-    assert box.pack(stream(1, 30, entries=100), {}).changes == 1
-    assert 1 < box.pack(stream(1, 30), {}).changes < 30
+    assert len(box.pack(stream(1, 30, entries=100), {}).heads) == 1
+    assert 1 < len(box.pack(stream(1, 30), {}).heads) < 30
 
 
 def test_a_request_says_every_field_as_it_is_kept():
