@@ -21,7 +21,7 @@ from registry.prefix import PrefixState
 from registry.record import Record, pack
 from registry.template import Item
 from tests.fakes.asking import asked_of
-from tests.fakes.small_registry import ITEMS, NOW, PREFIX, TEMPLATE, small_registry, template
+from tests.fakes.small_registry import ITEMS, NOW, PREFIX, TEMPLATE, SmallRegistry, small_registry, template
 
 
 def question(text: str) -> Question:
@@ -30,6 +30,19 @@ def question(text: str) -> Question:
 
 async def ask(own: Own, asked: Question) -> Answer:
     return await asked_of(own, asked)
+
+
+def counted_looks(registry: SmallRegistry) -> list[int]:
+    """How many identifiers each query asks for, from now on."""
+    looks: list[int] = []
+    look = registry.lookup.look
+
+    async def counted(identifiers: Sequence[Identifier]) -> list[Stored]:
+        looks.append(len(identifiers))
+        return await look(identifiers)
+
+    registry.lookup.look = counted  # type: ignore[method-assign]
+    return looks
 
 
 def shown(answer: Answer) -> dict[str, Any]:
@@ -102,14 +115,7 @@ async def test_many_questions_of_a_moment_are_one_query(database: str) -> None:
     async with small_registry(database) as registry:
         await registry.write("create", *(f"b{n}" for n in range(40)))
         own = Own(registry.lookup)
-        looks: list[int] = []
-        look = registry.lookup.look
-
-        async def counted(identifiers: list[Identifier]) -> Any:
-            looks.append(len(identifiers))
-            return await look(identifiers)
-
-        registry.lookup.look = counted  # type: ignore[method-assign,assignment]
+        looks = counted_looks(registry)
         asked = [question(f"{PREFIX}/b{n}") for n in range(40)]
         answers = await asyncio.gather(*(ask(own, each) for each in asked))
         assert {answer.outcome for answer in answers} == {Outcome.FOUND}
@@ -182,18 +188,11 @@ async def test_the_same_identifier_is_asked_for_once_a_query(database: str) -> N
     async with small_registry(database) as registry:
         await registry.write("create", "a")
         own = Own(registry.lookup)
-        looked: list[int] = []
-        look = registry.lookup.look
-
-        async def counted(identifiers: Sequence[Identifier]) -> Any:
-            looked.append(len(identifiers))
-            return await look(identifiers)
-
-        registry.lookup.look = counted  # type: ignore[method-assign]
+        looks = counted_looks(registry)
         names = ["a", "never", "a", "a"]
         answers = await asyncio.gather(*(ask(own, question(f"{PREFIX}/{n}")) for n in names))
         assert [answer.outcome.name for answer in answers] == ["FOUND", "ABSENT", "FOUND", "FOUND"]
-        assert looked == [2]
+        assert looks == [2]
 
 
 @pytest.mark.parametrize(
