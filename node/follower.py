@@ -87,6 +87,7 @@ class Follower:
     async def _live(self) -> None:
         """Says for ever that this process is alive; a database that hangs does not make it silent."""
         while True:
+            self._pool.show()
             self._shared.beat(clock.monotonic())
             await asyncio.sleep(POLL_SECONDS)
 

@@ -5,7 +5,6 @@ No statement is seen here, only its purpose.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from node.meter import Meter
 from node.metrics import DATABASE_CONNECTIONS, DATABASE_QUERY_SECONDS, DATABASE_WAIT_SECONDS, DATABASE_WAITING
@@ -41,9 +40,8 @@ class PoolWatch:
         finally:
             self._meter.observe(DATABASE_QUERY_SECONDS, self._clock() - began, purpose)
 
-    def show(self, pool: Any) -> None:
+    def show(self, size: int, idle: int) -> None:
         """Sets the gauges to how the pool is now."""
-        idle = pool.get_idle_size()
-        self._meter.set(DATABASE_CONNECTIONS, pool.get_size() - idle, self._name, "in_use")
+        self._meter.set(DATABASE_CONNECTIONS, size - idle, self._name, "in_use")
         self._meter.set(DATABASE_CONNECTIONS, idle, self._name, "idle")
         self._meter.set(DATABASE_WAITING, self._waiting, self._name)

@@ -70,9 +70,9 @@ async def run(config: Config, place: process.Place) -> None:
     """A worker's process, from start to a stop that lets what is in hand finish."""
     shared = Shared(place.descriptor, config.workers, place.column, place.incarnation)
     meter = Meter(place.meter, config.workers, place.column)
-    watches = {name: PoolWatch(meter, name, clock.monotonic) for name in ("readers", "writers")}
-    readers = await open_pool(config.database_url, size=READERS, name=place.name, watch=watches["readers"])
-    writers = await open_pool(config.database_url, size=WRITERS, name=place.name, watch=watches["writers"])
+    opened = partial(open_pool, config.database_url, name=place.name)
+    readers = await opened(size=READERS, watch=PoolWatch(meter, "readers", clock.monotonic))
+    writers = await opened(size=WRITERS, watch=PoolWatch(meter, "writers", clock.monotonic))
     redis = RedisCache.of(config) if config.redis_url else None
     if redis is not None:
         redis.on_restart = shared.distrust
@@ -122,8 +122,8 @@ async def run(config: Config, place: process.Place) -> None:
     log.info("serving", worker=place.column)
 
     def show() -> None:
-        watches["readers"].show(readers)
-        watches["writers"].show(writers)
+        readers.show()
+        writers.show()
         hot.show()
         meter.set(HTTP_IN_HAND, house.admission.in_hand)
         meter.set(HTTP_BODIES, app[BODIES].arriving)

@@ -26,6 +26,8 @@ from registry.postgres.connection import Pool, open_pool
 
 CONNECTIONS = 3
 """Changes are read while receipts are noted, and one is to spare."""
+SHOW_SECONDS = 1.0
+"""Gauges are no older than this, as a worker's are."""
 
 log = structlog.get_logger("uplink")
 
@@ -100,6 +102,7 @@ async def run(config: Config, place: process.Place) -> None:
     tasks = [
         asyncio.create_task(listen(config.database_url, place.name, around.changed)),
         asyncio.create_task(counting.run()),
+        asyncio.create_task(_shown(pool)),
         asyncio.create_task(voice.run()),
     ]
     try:
@@ -112,6 +115,13 @@ async def run(config: Config, place: process.Place) -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
         await counting.tell()
         pool.terminate()
+
+
+async def _shown(pool: Pool) -> None:
+    """Sets the gauges of the pool for ever."""
+    while True:
+        pool.show()
+        await asyncio.sleep(SHOW_SECONDS)
 
 
 if __name__ == "__main__":

@@ -83,6 +83,9 @@ class Watch(Protocol):
     def using(self, purpose: Purpose) -> AbstractContextManager[object]:
         """A question has one."""
 
+    def show(self, size: int, idle: int) -> None:
+        """So many connections there are, and so many of them nobody uses."""
+
 
 class Unwatched:
     """Nobody sees."""
@@ -94,6 +97,9 @@ class Unwatched:
     def using(self, purpose: Purpose) -> AbstractContextManager[object]:
         """Nothing."""
         return nullcontext()
+
+    def show(self, size: int, idle: int) -> None:
+        """Nothing."""
 
 
 class Pool(asyncpg.Pool):  # type: ignore[misc] # asyncpg ships no types
@@ -136,12 +142,18 @@ class Pool(asyncpg.Pool):  # type: ignore[misc] # asyncpg ships no types
         else:
             await self.release(connection)
 
+    def show(self) -> None:
+        """Tells its watch how it is now."""
+        self.watch.show(self.get_size(), self.get_idle_size())
+
     def get_idle_size(self) -> int:
         """Connections nobody uses."""
         return min(int(super().get_idle_size()) + len(self._at_hand), int(self.get_size()))
 
     def acquire(self, *, timeout: float | None = None) -> Any:
-        """A connection as asyncpg lends it; from then on none stays at hand, for asyncpg knows of no such."""
+        """A connection as asyncpg lends it, also to its own `fetch` and `execute`. From then on none stays at hand:
+        asyncpg knows of no such.
+        """
         self._lent = True
         for connection in self._at_hand:
             self._loop.call_soon(asyncio.ensure_future, self.release(connection))

@@ -37,12 +37,12 @@ async def test_waits_and_questions_are_counted_by_pool_and_purpose(database: str
         clock.now += 2.0
         waiting = asyncio.create_task(ask())
         await until(lambda: watch._waiting)
-        watch.show(pool)
+        pool.show()
         assert counting.told(DATABASE_WAITING) == {("readers",): 1}
         assert counting.told(DATABASE_CONNECTIONS) == {("readers", "in_use"): 1}
         clock.now += 0.25
     await waiting
-    watch.show(pool)
+    pool.show()
     assert counting.told(DATABASE_WAITING) == {}
     assert counting.told(DATABASE_CONNECTIONS) == {("readers", "idle"): 1}
     assert counting.told(DATABASE_WAIT_SECONDS) == {("readers",): 0.25}
@@ -69,7 +69,7 @@ async def test_questions_that_fail_and_waits_in_vain_are_counted_too(database: s
     await away.close()
     assert counting.observed(DATABASE_WAIT_SECONDS) == {("writers",): 2}
     assert counting.observed(DATABASE_QUERY_SECONDS) == {("commit",): 1}
-    watch.show(away)
+    away.show()
     assert counting.told(DATABASE_WAITING) == {}
 
 

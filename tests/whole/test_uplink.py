@@ -52,6 +52,7 @@ async def test_a_prefix_is_filed_approved_and_in_step(land: Land) -> None:
     assert book["live"] == 2999
     assert machine.metric("idnode_uplink_is_voice") == 1
     assert machine.metric("idnode_uplink_chain_broken") == 0
+    await until(lambda: machine.metric('idnode_database_connections{pool="uplink"') > 0, "its connections are told")
     # From commit to receipt when nothing else is to do.
     waits = []
     for n in range(5):
