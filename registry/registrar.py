@@ -3,6 +3,7 @@
 Whoever keeps answers in caches is told before and after every commit (`Announcer`); this room knows no cache.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,7 +18,7 @@ from registry.errors import RegistryError, UnavailableError, UnknownOutcomeError
 from registry.lookup import Lookup, unpacked
 from registry.postgres import records
 from registry.postgres.connection import BROKEN, borrowed, cut
-from registry.postgres.records import Change, Ground, Stored
+from registry.postgres.records import Change, Ground, Share, Stored
 from registry.prefix import PrefixState, RegisteredPrefix
 from registry.record import Record, pack
 from registry.rules import Accepted, Refused, Request, Rule, Unchanged, judge
@@ -86,7 +87,7 @@ CONTENDED: Final = Refused(Rule.CONTENDED, "handle", "系统繁忙", "others kee
 
 
 class Registrar:
-    """Writes groups of requests, all under one prefix and no identifier twice.
+    """Writes groups of requests, no identifier twice in one.
 
     `each` says how the judging of many is spread over time; `reuse_deleted` whether a deleted identifier may be
     created again.
@@ -100,7 +101,8 @@ class Registrar:
         self._reuse_deleted = reuse_deleted
 
     async def write(self, jobs: Sequence[Job], now: int) -> list[Outcome | RegistryError]:
-        """One outcome a job, in order; an error for those it kept from being written after others were.
+        """One outcome a job, all of one prefix, in order; an error for those it kept from being written after others
+        were.
 
         `now` is seconds since 1970 UTC.
         Raises UnavailableError (nothing was done) or UnknownOutcomeError (it may have been done).
@@ -119,6 +121,15 @@ class Registrar:
                 break
         return [outcomes.get(n, CONTENDED) for n in range(len(jobs))]
 
+    async def write_together(self, jobs: Sequence[Job], now: int) -> list[Outcome | None]:
+        """One outcome a job, of any prefixes, in order; None for one that is to be written with those of its own.
+
+        What it waits for, or fails at, is nothing to the others. `now` and errors are those of `write`.
+        """
+        outcomes: dict[int, Outcome] = {}
+        await self._round(jobs, list(range(len(jobs))), outcomes, now)
+        return [outcomes.get(n) for n in range(len(jobs))]
+
     async def _round(self, jobs: Sequence[Job], open_: list[int], outcomes: dict[int, Outcome], now: int) -> list[int]:
         """Judges and writes the `open_` jobs, notes their outcomes, and returns which must be judged again."""
         grounds = await self._load([jobs[n] for n in open_])
@@ -126,28 +137,35 @@ class Registrar:
         changes = []
         for n, judgement in zip(open_, judged, strict=True):
             if isinstance(judgement, Change):
-                changes.append((judgement, n))
+                prefix = grounds[jobs[n].request.identifier.prefix_key].prefix
+                assert prefix is not None
+                changes.append((prefix.number, judgement, n))
             else:
                 outcomes[n] = judgement
         return await self._commit(jobs, changes, grounds, outcomes, now)
 
-    async def _load(self, jobs: Sequence[Job]) -> "_Grounds":
-        prefix_key = jobs[0].request.identifier.prefix_key
+    async def _load(self, jobs: Sequence[Job]) -> "dict[str, _Grounds]":
+        """The grounds of each prefix, by its key."""
+        places: dict[str, int] = {}
+        of = [places.setdefault(job.request.identifier.prefix_key, len(places) + 1) for job in jobs]
         # PostgreSQL refuses a text with NUL, and the neighbours' with it; no template is called so.
         versions = sorted({job.request.template for job in jobs if "\0" not in job.request.template})
+        suffixes = [job.request.identifier.suffix_key for job in jobs]
         async with borrowed(self._pool, "judge") as connection:
-            ground = await records.ground(
-                connection, prefix_key, versions, [job.request.identifier.suffix_key for job in jobs]
-            )
+            found = await records.grounds(connection, list(places), versions, suffixes, of)
+        return {key: await self._grounds(key, ground) for key, ground in zip(places, found, strict=True)}
+
+    async def _grounds(self, prefix_key: str, ground: Ground) -> "_Grounds":
         named = {v: await self._lookup.template(*ground.templates[v]) for v in ground.templates}
         wanted = {(stored.template, stored.template_epoch) for stored in ground.records.values() if stored.template}
         kept = {number: await self._lookup.template(number, epoch) for number, epoch in wanted}
         names = {template.number: template.version for template in (*named.values(), *kept.values()) if template}
         return _Grounds(_prefix(prefix_key, ground), named, kept, names, ground.records)
 
-    def _judge(self, job: Job, grounds: "_Grounds", now: int) -> Change | Unchanged | Refused:
+    def _judge(self, job: Job, all_: "Mapping[str, _Grounds]", now: int) -> Change | Unchanged | Refused:
         """The change a job makes, ready to be written, or why it makes none."""
         request = job.request
+        grounds = all_[request.identifier.prefix_key]
         stored = grounds.records.get(request.identifier.suffix_key)
         record = unpacked(stored, grounds.kept.get(stored.template)) if stored else None
         template = grounds.named.get(request.template)
@@ -159,30 +177,38 @@ class Registrar:
     async def _commit(
         self,
         jobs: Sequence[Job],
-        changes: list[tuple[Change, int]],
-        grounds: "_Grounds",
+        changes: list[tuple[int, Change, int]],
+        grounds: "Mapping[str, _Grounds]",
         outcomes: dict[int, Outcome],
         now: int,
     ) -> list[int]:
-        """Writes `changes`, each with its job's number, notes outcomes, and returns which must be judged again."""
+        """Writes `changes` (number of the prefix, change, number of the job), notes outcomes, and returns which must be
+        judged again.
+        """
         if not changes:
             return []
-        assert grounds.prefix is not None
         changes.sort()
-        keys = [jobs[n].request.identifier.key for _, n in changes]
-        for position in await self._send(grounds.prefix, [change for change, _ in changes], keys, now):
-            change, n = changes[position]
+        keys = [jobs[n].request.identifier.key for _, _, n in changes]
+        epochs = {known.prefix.number: known.prefix.epoch for known in grounds.values() if known.prefix}
+        sizes = Counter(number for number, _, _ in changes)
+        shares = [Share(number, epochs[number], size) for number, size in sizes.items()]
+        sent = [change for _, change, _ in changes]
+        for position in await self._send(shares, sent, keys, now, alone=len(grounds) == 1):
+            _, change, n = changes[position]
             outcomes[n] = _written(change.kind, change.base + 1)
-        return [n for _, n in changes if n not in outcomes]
+        return [n for _, _, n in changes if n not in outcomes]
 
     async def _send(
-        self, prefix: RegisteredPrefix, changes: Sequence[Change], keys: Sequence[str], now: int
+        self, shares: Sequence[Share], changes: Sequence[Change], keys: Sequence[str], now: int, *, alone: bool
     ) -> Sequence[int]:
         async with borrowed(self._pool, "commit") as connection:
             backend = connection.get_server_pid()
             self._announcer.pending(keys)
             try:
-                won = await records.commit(connection, prefix.number, prefix.epoch, now, changes)
+                if alone:
+                    won = await records.commit(connection, shares[0], now, changes)
+                else:
+                    won = await records.commit_together(connection, shares, now, changes)
             except BaseException as error:
                 if isinstance(error, _GIVEN_UP):
                     self._announcer.unwritten(keys)

@@ -1,13 +1,16 @@
-"""Group commit: what waits at a moment for one prefix goes into one transaction; neighbours never share a fate.
+"""Group commit: what waits at a moment goes into one transaction; neighbours never share a fate.
 
-Judging and writing are the registrar's; here requests are only brought together and parted again.
+Judging and writing are the registrar's; here requests are only brought together and parted again. A prefix for which
+much waits has transactions of its own. The others share theirs, and whoever that does not suit goes on alone.
 """
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
-from typing import Final, NamedTuple
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from functools import partial
+from typing import Any, Final, NamedTuple
+
+import structlog
 
 from node.gather import BusyError
 from registry.errors import RegistryError
@@ -15,17 +18,25 @@ from registry.registrar import GROUP_MOST, Job, Outcome, Registrar
 
 LANES: Final = 2
 """Transactions of one prefix under way at once in a worker: while one waits for the disk, the next one is judged."""
-
-SECOND_LANE: Final = 200
-"""So many of a prefix must wait before a second transaction is opened beside the first: whoever comes one by one is
-better served by one that takes all, for each costs the disk's time and an entry in the stream."""
+MANY: Final = 200
+"""So many of a prefix must wait before a transaction of its own is opened for them, and again before a second one is:
+whoever comes one by one is better served by one that takes all, for each costs the disk's time."""
+TOGETHER_MOST: Final = 32
+"""Prefixes of a shared transaction. PostgreSQL keeps 64 subtransactions of one at hand, and each prefix takes one; and
+each that somebody else holds costs the others the 20 ms of migrations/0007_together.sql."""
 TURN_SECONDS: Final = 0.02
-"""Small groups of different prefixes go one after the other, and grow meanwhile: each costs some 0.5 ms, whatever is in
-it. None waits longer than this for the others, so that one that hangs holds up nobody."""
+"""Shared transactions go one after the other, and grow meanwhile: each costs some 0.5 ms, whatever is in it. None
+waits longer than this for the one before, so that one that hangs holds up nobody."""
+
+log = structlog.get_logger("register")
+
+
+Told = Callable[[Outcome | Exception], None]
+"""Told what became of a job; an exception is RegistryError's, or a mistake of ours."""
 
 
 class _Order:
-    """The jobs of one call, and what became of each; `done` is set when all are told."""
+    """The outcomes of one call; `done` is set when all are told."""
 
     def __init__(self, count: int) -> None:
         self.outcomes: list[Outcome | Exception | None] = [None] * count
@@ -43,8 +54,14 @@ class _Order:
 class _Waiting(NamedTuple):
     job: Job
     key: str
-    order: _Order
-    place: int
+    told: Told
+
+    def tell(self, outcome: Outcome | Exception) -> None:
+        """Tells what became of the job, whatever whoever hears of it does: others wait beside it."""
+        try:
+            self.told(outcome)
+        except Exception:  # a mistake of ours
+            log.exception("told_in_vain")
 
 
 class Batcher:
@@ -54,12 +71,13 @@ class Batcher:
         self._registrar = registrar
         self._most = most
         self._clock = clock
-        self._queues: dict[str, deque[_Waiting]] = {}
-        self._lanes: dict[str, int] = {}
+        self._queues: dict[str, deque[_Waiting]] = {}  # by prefix; those who wait longest first
+        self._lanes: Counter[str] = Counter()  # of prefixes that have some of their own
+        self._shared: set[str] = set()  # prefixes of which something is in a shared transaction
         self._written: set[str] = set()
+        self._turn: asyncio.TimerHandle | None = None  # ends the turn of a shared transaction that lasts
         self._tasks: set[asyncio.Task[None]] = set()
         self._count = 0
-        self._turn = asyncio.Lock()
 
     async def write(self, jobs: Sequence[Job]) -> list[Outcome | RegistryError]:
         """One outcome a job, in order; an error where PostgreSQL could not be asked or its answer was lost.
@@ -74,9 +92,7 @@ class Batcher:
         self._count += len(jobs)
         try:
             for place, job in enumerate(jobs):
-                identifier = job.request.identifier
-                waiting = _Waiting(job, identifier.key, order, place)
-                self._queues.setdefault(identifier.prefix_key, deque()).append(waiting)
+                self._add(job, partial(order.tell, place))
             for prefix in {job.request.identifier.prefix_key for job in jobs}:
                 self._start(prefix)
             await order.done
@@ -84,91 +100,165 @@ class Batcher:
             self._count -= len(jobs)
         return [_expected(outcome) for outcome in order.outcomes]
 
-    def _start(self, prefix: str) -> None:
-        """Opens a lane, or the second one when much waits."""
-        lanes = self._lanes.get(prefix, 0)
-        if lanes and (lanes == LANES or len(self._queues[prefix]) < SECOND_LANE):
+    def ask(self, job: Job, told: Told) -> None:
+        """Tells what became of one job, later; BusyError, at once, when as much as the bound allows is waiting."""
+        if self._count >= self._most:
+            told(BusyError())
             return
-        self._lanes[prefix] = lanes + 1
-        task = asyncio.create_task(self._drain(prefix))
+        self._count += 1
+        self._add(job, partial(self._asked, told))
+        self._start(job.request.identifier.prefix_key)
+
+    def _asked(self, told: Told, outcome: Outcome | Exception) -> None:
+        self._count -= 1
+        told(outcome)
+
+    def _add(self, job: Job, told: Told) -> None:
+        identifier = job.request.identifier
+        waiting = _Waiting(job, identifier.key, told)
+        self._queues.setdefault(identifier.prefix_key, deque()).append(waiting)
+
+    def _start(self, prefix: str) -> None:
+        """Sees to what waits for a prefix."""
+        lanes = self._lanes[prefix]
+        if len(self._queues.get(prefix, ())) >= MANY:
+            if lanes < LANES:
+                self._part(prefix)
+        elif not lanes:
+            self._share()
+
+    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _drain(self, prefix: str) -> None:
-        queue = self._queues[prefix]
+    # -- transactions of one prefix
+
+    def _part(self, prefix: str) -> None:
+        self._lanes[prefix] += 1
+        self._spawn(self._alone(prefix))
+
+    async def _alone(self, prefix: str) -> None:
+        group = self._taken(prefix, GROUP_MOST)
         try:
-            while queue:
-                async with self._in_turn(few=len(queue) < SECOND_LANE):
-                    group = _take(queue, self._written)
-                    if not group:
-                        break
-                    if queue:
-                        self._start(prefix)
-                    await self._write(group)
-                if self._lanes[prefix] > 1 and len(queue) < SECOND_LANE:
-                    break
+            self._start(prefix)
+            await self._writing(group, self._commit)
         finally:
             self._lanes[prefix] -= 1
             if not self._lanes[prefix]:
                 del self._lanes[prefix]
-                if not queue:
-                    del self._queues[prefix]
+            if group:
+                self._start(prefix)
 
-    @asynccontextmanager
-    async def _in_turn(self, *, few: bool) -> AsyncIterator[None]:
-        """Around a transaction; for one of `few` once those before it are over, or have had TURN_SECONDS for it."""
-        held = False
-        if few:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(TURN_SECONDS):
-                    held = await self._turn.acquire()
-        try:
-            yield
-        finally:
-            if held:
-                self._turn.release()
-
-    async def _write(self, group: list[_Waiting]) -> None:
-        keys = {waiting.key for waiting in group}
-        self._written |= keys
-        try:
-            await self._commit(group)
-        finally:
-            self._written -= keys
-
-    async def _commit(self, group: list[_Waiting]) -> None:
+    async def _commit(self, group: Sequence[_Waiting]) -> None:
         try:
             outcomes = await self._registrar.write([w.job for w in group], self._clock())
         except RegistryError as error:
             for waiting in group:
-                waiting.order.tell(waiting.place, error)
+                waiting.tell(error)
         except Exception as error:  # noqa: BLE001 - parted until the culprit stands alone, and told to it
             if len(group) == 1:
-                group[0].order.tell(group[0].place, error)
+                group[0].tell(error)
                 return
             half = len(group) // 2
             await self._commit(group[:half])
             await self._commit(group[half:])
         else:
             for waiting, outcome in zip(group, outcomes, strict=True):
-                waiting.order.tell(waiting.place, outcome)
+                waiting.tell(outcome)
 
+    # -- shared transactions
 
-def _take(queue: deque[_Waiting], written: set[str]) -> list[_Waiting]:
-    """The next group: at most GROUP_MOST, no identifier twice and none that is being `written` by the other lane.
+    def _share(self) -> None:
+        if self._turn is None:
+            self._turn = asyncio.get_running_loop().call_later(TURN_SECONDS, self._pass)
+            self._spawn(self._together(self._turn))
 
-    So the changes of an identifier keep their order; who takes nothing leaves the rest to the lane it waits for.
-    """
-    group: dict[str, _Waiting] = {}
-    later = []
-    while queue and len(group) < GROUP_MOST:
-        waiting = queue.popleft()
-        if waiting.key in group or waiting.key in written:
-            later.append(waiting)
-        else:
-            group[waiting.key] = waiting
-    queue.extendleft(reversed(later))
-    return list(group.values())
+    def _pass(self) -> None:
+        """A turn that lasts is over: whoever waits need not wait for it."""
+        self._turn = None
+        self._share()
+
+    async def _together(self, turn: asyncio.TimerHandle) -> None:
+        shares = self._shares()
+        self._shared |= shares.keys()
+        try:
+            commit = self._commit if len(shares) == 1 else self._commit_together
+            await self._writing([waiting for group in shares.values() for waiting in group], commit)
+        finally:
+            self._shared -= shares.keys()
+            turn.cancel()
+            if self._turn is turn:
+                self._turn = None
+            for prefix in shares:
+                self._start(prefix)
+            if shares:
+                self._share()
+
+    def _shares(self) -> dict[str, list[_Waiting]]:
+        """What is to be written together, by prefix: of those that wait longest."""
+        shares: dict[str, list[_Waiting]] = {}
+        left = GROUP_MOST
+        for prefix in list(self._queues):
+            if len(shares) == TOGETHER_MOST or not left:
+                break
+            if prefix not in self._lanes and prefix not in self._shared and (group := self._taken(prefix, left)):
+                shares[prefix] = group
+                left -= len(group)
+        return shares
+
+    async def _commit_together(self, group: Sequence[_Waiting]) -> None:
+        outcomes: Sequence[Outcome | RegistryError | None]
+        try:
+            outcomes = await self._registrar.write_together([w.job for w in group], self._clock())
+        except RegistryError as error:
+            outcomes = [error] * len(group)
+        except Exception as error:  # noqa: BLE001 - each prefix goes on alone, and the culprit is told there
+            log.debug("parted", error=repr(error))
+            outcomes = [None] * len(group)
+        alone = dict[str, list[_Waiting]]()
+        for waiting, outcome in zip(group, outcomes, strict=True):
+            if outcome is None:
+                alone.setdefault(waiting.job.request.identifier.prefix_key, []).append(waiting)
+            else:
+                waiting.tell(outcome)
+        for prefix, waitings in alone.items():
+            self._queues.setdefault(prefix, deque()).extendleft(reversed(waitings))
+            if prefix not in self._lanes:
+                self._part(prefix)
+
+    # -- both
+
+    def _taken(self, prefix: str, most: int) -> list[_Waiting]:
+        """What waits longest for a prefix: no identifier twice, and none of which something is being written.
+
+        So the changes of an identifier keep their order; whoever writes it sees to what is left.
+        """
+        queue = self._queues.get(prefix, deque())
+        group: dict[str, _Waiting] = {}
+        later = []
+        while queue and len(group) < most:
+            waiting = queue.popleft()
+            if waiting.key in group or waiting.key in self._written:
+                later.append(waiting)
+            else:
+                group[waiting.key] = waiting
+        queue.extendleft(reversed(later))
+        if not queue:
+            self._queues.pop(prefix, None)
+        return list(group.values())
+
+    async def _writing(
+        self, group: Sequence[_Waiting], commit: Callable[[Sequence[_Waiting]], Awaitable[None]]
+    ) -> None:
+        if not group:
+            return
+        keys = {waiting.key for waiting in group}
+        self._written |= keys
+        try:
+            await commit(group)
+        finally:
+            self._written -= keys
 
 
 def _expected(outcome: Outcome | Exception | None) -> Outcome | RegistryError:

@@ -3,8 +3,10 @@
 It changes no outcome and no error, and judges nothing.
 """
 
+import asyncio
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
 import structlog
@@ -27,7 +29,7 @@ from node.metrics import (
     UNKNOWN,
     WRITTEN,
 )
-from node.register.batcher import Batcher
+from node.register.batcher import Batcher, Told
 from proto.chain import Kind
 from registry.errors import RegistryError, UnavailableError, UnknownOutcomeError
 from registry.lookup import Lookup
@@ -60,6 +62,7 @@ class MeasuredBatcher:
         self._meter = meter
         self._clock = clock
         self._industries: OrderedDict[str, str] = OrderedDict()
+        self._counting: set[asyncio.Task[None]] = set()
 
     async def write(self, jobs: Sequence[Job]) -> list[Outcome | RegistryError]:
         """What the batcher says of them, and raises what it raises."""
@@ -73,6 +76,25 @@ class MeasuredBatcher:
         self._meter.observe(REGISTRATION_IDENTIFIERS, len(jobs))
         await self._count(jobs, outcomes)
         return outcomes
+
+    def ask(self, job: Job, told: Told) -> None:
+        """`write` of one job, as the batcher's `ask`."""
+        self._next.ask(job, partial(self._asked, job, self._clock(), told))
+
+    def _asked(self, job: Job, began: float, told: Told, outcome: Outcome | Exception) -> None:
+        if not isinstance(outcome, Exception) or isinstance(outcome, RegistryError):
+            self._meter.observe(REGISTRATION_SECONDS, self._clock() - began)
+            self._meter.observe(REGISTRATION_IDENTIFIERS, 1)
+        industry = self._industries.get(job.request.identifier.prefix_key)
+        if industry is None:
+            task = asyncio.create_task(self._count([job], [outcome]))
+            self._counting.add(task)
+            task.add_done_callback(self._counting.discard)
+        else:
+            self._meter.count(REGISTRATIONS, industry, _operation(job, outcome), _name(outcome))
+            if isinstance(outcome, Refused):
+                self._meter.count(REFUSALS, outcome.rule.value)
+        told(outcome)
 
     async def _count(self, jobs: Sequence[Job], outcomes: Sequence[Outcome | Exception]) -> None:
         alike: Counter[tuple[str, str, str]] = Counter()

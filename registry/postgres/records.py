@@ -59,8 +59,8 @@ class Ground:
     records: dict[str, Stored]
 
 
-_GROUND: Final = """
-    SELECT p.number, p.state, p.epoch, p.enterprise_no,
+_GROUNDS: Final = """
+    SELECT q.n::integer, p.number, p.state, p.epoch, p.enterprise_no,
         ARRAY (
             SELECT ROW (t.version, t.number, t.epoch) FROM template t
             WHERE t.prefix_no = p.number AND t.version = ANY ($2)
@@ -68,25 +68,30 @@ _GROUND: Final = """
         ARRAY (
             SELECT ROW (r.suffix, r.version, r.body IS NOT NULL, r.template_no, coalesce(t.epoch, 0),
                 r.updated + 2147483648, coalesce(r.body, ''::bytea))
-            FROM unnest($3::text[]) q(suffix)
-            CROSS JOIN LATERAL (SELECT * FROM record WHERE prefix_no = p.number AND suffix = q.suffix LIMIT 1) r
+            FROM unnest($3::text[], $4::integer[]) s(suffix, n)
+            CROSS JOIN LATERAL (SELECT * FROM record WHERE prefix_no = p.number AND suffix = s.suffix LIMIT 1) r
             LEFT JOIN template t ON t.number = r.template_no
+            WHERE s.n = q.n
         )
-    FROM prefix p WHERE p.name = $1
+    FROM unnest($1::text[]) WITH ORDINALITY q(name, n) JOIN prefix p ON p.name = q.name
 """
 
 
-async def ground(connection: Connection, prefix: str, versions: list[str], suffixes: list[str]) -> Ground:
-    """What is registered of `prefix`, its templates named `versions` and its identifiers `suffixes`, of one moment."""
-    found = await connection.fetchrow(_GROUND, prefix, versions, suffixes)
-    if found is None:
-        return Ground(None, {}, {})
-    number, state, epoch, enterprise, templates, current = found
-    return Ground(
-        (number, state, epoch, enterprise),
-        {version: (template, at) for version, template, at in templates},
-        {suffix: Stored(number, state, epoch, *rest) for suffix, *rest in current},
-    )
+async def grounds(
+    connection: Connection, prefixes: list[str], versions: list[str], suffixes: list[str], of: list[int]
+) -> list[Ground]:
+    """What is registered of each of `prefixes`, of one moment: itself, its templates named `versions`, and those of its
+    `suffixes`; `of` says which prefix each suffix belongs to, counted from 1.
+    """
+    found = [Ground(None, {}, {}) for _ in prefixes]
+    rows = await connection.fetch(_GROUNDS, prefixes, versions, suffixes, of)
+    for n, number, state, epoch, enterprise, templates, current in rows:
+        found[n - 1] = Ground(
+            (number, state, epoch, enterprise),
+            {version: (template, at) for version, template, at in templates},
+            {suffix: Stored(number, state, epoch, *rest) for suffix, *rest in current},
+        )
+    return found
 
 
 class Change(NamedTuple):
@@ -106,18 +111,40 @@ class Change(NamedTuple):
     entry: bytes
 
 
-async def commit(connection: Connection, prefix: int, epoch: int, at: int, changes: Sequence[Change]) -> Sequence[int]:
+class Share(NamedTuple):
+    """How many of the changes of a commit are of this prefix, known to be of this epoch."""
+
+    prefix: int
+    epoch: int
+    size: int
+
+
+async def commit(connection: Connection, share: Share, at: int, changes: Sequence[Change]) -> Sequence[int]:
     """Writes `changes` (suffixes ascending and distinct); returns the positions of those whose premise held."""
     *columns, digests, entries = zip(*changes, strict=True)
     won = await connection.fetchval(
         "SELECT commit_changes($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
-        prefix,
-        epoch,
-        at,
-        *columns,
-        b"".join(entries),
-        b"".join(digests),
+        *(share.prefix, share.epoch, at, *columns, b"".join(entries), b"".join(digests)),
     )
+    return _positions(won, changes)
+
+
+async def commit_together(
+    connection: Connection, shares: Sequence[Share], at: int, changes: Sequence[Change]
+) -> Sequence[int]:
+    """Writes `changes`, share after share (prefixes ascending, suffixes of each ascending and distinct).
+
+    Returns the positions of those whose premise held, without those of a prefix that could not be written at once.
+    """
+    *columns, digests, entries = zip(*changes, strict=True)
+    won = await connection.fetchval(
+        "SELECT commit_together($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+        *(*zip(*shares, strict=True), at, *columns, b"".join(entries), b"".join(digests)),
+    )
+    return _positions(won, changes)
+
+
+def _positions(won: list[int] | None, changes: Sequence[Change]) -> Sequence[int]:
     return range(len(changes)) if won is None else [n - 1 for n in won]
 
 

@@ -26,6 +26,7 @@ from tests.registry.world import (
     BAG,
     LOCKED,
     NOW,
+    OTHER,
     PREFIX,
     WAITING,
     Interrupted,
@@ -466,3 +467,51 @@ async def test_a_job_is_one_request_and_who_asks(world: World):
     assert rules(await world.registrar().write(jobs, NOW)) == [Rule.PERMISSION, Written(Kind.CREATED, 1)]
     assert await world.one("SELECT actor_no FROM record") == world.admin.number
     assert identifier("B").key == key("B")
+
+
+# --- Several prefixes together -----------------------------------------------------------------------------
+
+
+async def test_what_is_written_together_is_told_by_job_and_those_that_must_go_alone_are_not(world: World):
+    enterprise = await world.steward.enrol("电驰汽车", "Dianchi", "automotive", OTHER)
+    await world.steward.add_template(replace(BAG, prefix=OTHER))
+    theirs = replace(world.owner, enterprise=enterprise)
+    jobs = [
+        *world.jobs(request("create", "B"), request("create", "A"), request("update", "X")),
+        Job(request("create", "A", prefix=OTHER), theirs),
+        *world.jobs(request("create", "Z", prefix="88.999.7777"), request("create", "A", prefix=OTHER)),
+    ]
+    together = await world.registrar().write_together(jobs, NOW)
+    assert rules(together) == [
+        Written(Kind.CREATED, 1),
+        Written(Kind.CREATED, 1),
+        Rule.ABSENT,
+        Written(Kind.CREATED, 1),
+        Rule.FOREIGN_PREFIX,
+        Rule.PERMISSION,
+    ]
+    assert (await world.stream())[1:] == [("A", 1, Kind.CREATED), ("B", 1, Kind.CREATED)]
+    assert (await world.stream(OTHER))[-1:] == [("A", 1, Kind.CREATED)]
+    keys = [key("A"), key("B"), f"{OTHER}/A"]
+    assert world.ear.told == [("pending", *keys), ("written", *((each, 1) for each in keys))]
+
+
+async def test_a_prefix_that_is_held_keeps_nobody_waiting_who_is_written_together_with_it(world: World):
+    enterprise = await world.steward.enrol("电驰汽车", "Dianchi", "automotive", OTHER)
+    await world.steward.add_template(replace(BAG, prefix=OTHER))
+    theirs = Job(request("create", "A", prefix=OTHER), replace(world.owner, enterprise=enterprise))
+    async with world.pool.acquire() as holder, holder.transaction():
+        await holder.execute("SELECT 1 FROM stream WHERE prefix_no = $1 FOR UPDATE", world.prefix_no)
+        outcomes = await world.registrar().write_together([*world.jobs(request("create", "A")), theirs], NOW)
+        assert outcomes == [None, Written(Kind.CREATED, 1)]
+        # Also when it is the only one of them that has something to write.
+        outcomes = await world.registrar().write_together([*world.jobs(request("create", "A")), theirs], NOW)
+        assert rules(outcomes) == [None, Rule.EXISTS]
+    assert await world.registrar().write_together([*world.jobs(request("create", "A")), theirs], NOW) == [
+        Written(Kind.CREATED, 1),
+        await refusal(world, theirs),
+    ]
+
+
+async def refusal(world: World, job: Job) -> object:
+    return (await world.registrar().write([job], NOW))[0]

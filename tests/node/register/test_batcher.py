@@ -10,7 +10,7 @@ import pytest
 
 from node.gather import BusyError
 from node.register import batcher as module
-from node.register.batcher import LANES, SECOND_LANE, Batcher
+from node.register.batcher import LANES, MANY, TOGETHER_MOST, Batcher
 from proto.chain import Kind
 from proto.identifier import Identifier
 from registry.account import Account
@@ -47,6 +47,11 @@ class Registrar:
         await self._gate.wait()
         self._verdict(group)
         return [Written(Kind.CREATED, len(text)) for text in group]
+
+    async def write_together(self, jobs: Sequence[Job], now: int) -> list[Outcome | None]:
+        assert len({j.request.identifier.prefix_key for j in jobs}) > 1
+        outcomes = await self.write(jobs, now)
+        return [None if j.request.template == "alone" else o for j, o in zip(jobs, outcomes, strict=True)]
 
     def hold(self) -> None:
         self._gate.clear()
@@ -90,27 +95,30 @@ async def test_what_waits_for_a_prefix_goes_into_one_group() -> None:
     assert registrar.now == {NOW}
 
 
-async def test_each_prefix_has_groups_of_its_own_and_outcomes_keep_the_order_sent() -> None:
+async def test_few_of_several_prefixes_go_together_and_outcomes_keep_the_order_sent() -> None:
     registrar = Registrar()
     outcomes = await batcher(registrar).write([job(f"{A}/1"), job(f"{B}/22"), job(f"{A}/333"), job(f"{B}/4444")])
-    assert sorted(registrar.groups) == [[f"{A}/1", f"{A}/333"], [f"{B}/22", f"{B}/4444"]]
+    assert registrar.groups == [[f"{A}/1", f"{A}/333", f"{B}/22", f"{B}/4444"]]
     assert [each.version for each in outcomes if isinstance(each, Written)] == [len(A) + 1 + n for n in (1, 2, 3, 4)]
+
+
+async def test_many_of_a_prefix_go_by_themselves_and_nobody_waits_for_them() -> None:
+    registrar = Registrar()
+    registrar.hold()
+    writing = batcher(registrar)
+    many = asyncio.create_task(writing.write([job(f"{A}/{n}") for n in range(MANY)]))
+    await registrar.given(1)
+    few = asyncio.create_task(writing.write([job(f"{B}/1")]))
+    await registrar.given(2)
+    assert [len(group) for group in registrar.groups] == [MANY, 1]
+    registrar.let()
+    await asyncio.gather(many, few)
 
 
 async def test_a_prefix_spelt_two_ways_is_one_prefix() -> None:
     registrar = Registrar()
     await batcher(registrar).write([job("0.na/a"), job("0.NA/b")])
     assert registrar.groups == [["0.na/a", "0.NA/b"]]
-
-
-async def test_no_prefix_waits_for_another() -> None:
-    registrar = Registrar()
-    registrar.hold()
-    writing = batcher(registrar)
-    calls = [asyncio.create_task(writing.write([job(f"88.999.{n}/1")])) for n in range(5)]
-    await registrar.given(5)
-    registrar.let()
-    await asyncio.gather(*calls)
 
 
 async def test_a_prefix_with_much_to_write_keeps_no_other_from_the_connections() -> None:
@@ -164,12 +172,12 @@ async def test_whoever_comes_one_by_one_gathers_in_one_lane_and_many_open_the_se
     writing = batcher(registrar)
     first = asyncio.create_task(writing.write([job(f"{A}/first")]))
     await settle()
-    few = [asyncio.create_task(writing.write([job(f"{A}/{n}")])) for n in range(SECOND_LANE - 1)]
+    few = [asyncio.create_task(writing.write([job(f"{A}/{n}")])) for n in range(MANY - 1)]
     await settle()
     assert [len(group) for group in registrar.groups] == [1]
     more = asyncio.create_task(writing.write([job(f"{A}/one-more")]))
     await settle()
-    assert [len(group) for group in registrar.groups] == [1, SECOND_LANE]
+    assert [len(group) for group in registrar.groups] == [1, MANY]
     late = asyncio.create_task(writing.write([job(f"{A}/late")]))
     await settle()
     assert len(registrar.groups) == 2
@@ -181,7 +189,7 @@ async def test_whoever_comes_one_by_one_gathers_in_one_lane_and_many_open_the_se
 async def test_a_later_change_of_an_identifier_is_not_begun_before_the_earlier_one_is_over(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(module, "SECOND_LANE", 1)
+    monkeypatch.setattr(module, "MANY", 1)
     registrar = Registrar()
     registrar.hold()
     writing = batcher(registrar)
@@ -196,7 +204,7 @@ async def test_a_later_change_of_an_identifier_is_not_begun_before_the_earlier_o
 
 
 async def test_a_lane_with_nothing_it_may_take_ends_and_nothing_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "SECOND_LANE", 1)
+    monkeypatch.setattr(module, "MANY", 1)
     registrar = Registrar()
     registrar.hold()
     writing = batcher(registrar)
@@ -244,14 +252,82 @@ async def test_trouble_with_the_database_is_the_outcome_of_each_and_nobody_is_pa
     assert len(registrar.groups) == 1
 
 
+async def test_who_must_go_alone_does_and_keeps_nobody_else() -> None:
+    registrar = Registrar()
+    registrar.hold()
+    writing = batcher(registrar)
+    calls = [asyncio.create_task(writing.write([each])) for each in (job(f"{A}/1", "alone"), job(f"{B}/1"))]
+    await registrar.given(1)
+    calls += [asyncio.create_task(writing.write([job(f"{A}/1", "later")]))]
+    await settle()
+    registrar.let()
+    assert await asyncio.gather(*calls) == [
+        [Written(Kind.CREATED, len(f"{A}/1alone"))],
+        [Written(Kind.CREATED, len(f"{B}/1"))],
+        [Written(Kind.CREATED, len(f"{A}/1later"))],
+    ]
+    assert registrar.groups == [[f"{A}/1alone", f"{B}/1"], [f"{A}/1alone"], [f"{A}/1later"]], "in the order sent"
+
+
 async def test_trouble_of_one_prefix_is_not_that_of_another() -> None:
     def verdict(group: list[str]) -> None:
-        if group[0].startswith(A):
-            raise UnavailableError("away")
+        if f"{A}/1" in group:
+            raise ValueError("poison")
 
-    first, second = await batcher(Registrar(verdict)).write([job(f"{A}/1"), job(f"{B}/1")])
-    assert isinstance(first, UnavailableError)
-    assert isinstance(second, Written)
+    registrar = Registrar(verdict)
+    writing = batcher(registrar)
+    calls = [writing.write([job(f"{A}/1"), job(f"{A}/2")]), writing.write([job(f"{B}/1")])]
+    first, second = await asyncio.gather(*calls, return_exceptions=True)
+    assert isinstance(first, ValueError)
+    assert second == [Written(Kind.CREATED, len(f"{B}/1"))]
+    assert [f"{A}/2"] in registrar.groups, "the neighbour under the same prefix, too"
+
+
+async def test_one_that_goes_alone_and_hangs_holds_up_nobody_else() -> None:
+    """Whoever must go alone waits for what somebody else holds."""
+    registrar = Registrar()
+    writing = batcher(registrar)
+    hanging = [asyncio.create_task(writing.write([each])) for each in (job(f"{A}/1", "alone"), job(f"{B}/1"))]
+    await registrar.given(1)
+    registrar.hold()
+    await hanging[1]
+    await registrar.given(2)
+    assert registrar.groups[1] == [f"{A}/1alone"]
+    few = [asyncio.create_task(writing.write([job(f"{each}/2")])) for each in (B, A)]
+    await registrar.given(3)
+    assert registrar.groups[2] == [f"{B}/2"], "what comes for A waits for A"
+    registrar.let()
+    await asyncio.gather(*hanging, *few)
+
+
+async def test_no_more_prefixes_go_together_than_postgresql_keeps_at_hand() -> None:
+    registrar = Registrar()
+    await batcher(registrar).write([job(f"88.999.{1000 + n}/{m}") for n in range(TOGETHER_MOST + 3) for m in (1, 2)])
+    assert [len(group) for group in registrar.groups] == [2 * TOGETHER_MOST, 6]
+
+
+async def test_one_who_asks_is_told_as_one_who_writes() -> None:
+    def verdict(group: list[str]) -> None:
+        if f"{A}/bad" in group:
+            raise ValueError("poison")
+
+    registrar = Registrar(verdict)
+    writing = batcher(registrar, most=2)
+    told: list[object] = []
+
+    def mistaken(outcome: object) -> None:
+        told.append(outcome)
+        raise ZeroDivisionError
+
+    writing.ask(job(f"{A}/1"), mistaken)
+    writing.ask(job(f"{A}/bad"), told.append)
+    writing.ask(job(f"{A}/3"), told.append)
+    assert [type(each) for each in told] == [BusyError]
+    await settle()
+    assert [type(each) for each in told[1:]] == [Written, ValueError], "a mistake of one is not the next one's"
+    writing.ask(job(f"{A}/4"), told.append)
+    await settle()
+    assert told[3] == Written(Kind.CREATED, len(f"{A}/4"))
 
 
 async def test_beyond_the_bound_nothing_is_done() -> None:
@@ -299,9 +375,7 @@ async def test_who_goes_away_frees_his_place_and_his_neighbour_is_told() -> None
     assert gone.cancelled()
 
 
-async def test_small_groups_of_different_prefixes_go_one_after_the_other_and_grow(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_shared_transactions_go_one_after_the_other_and_grow(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "TURN_SECONDS", PATIENCE)
     registrar = Registrar()
     registrar.hold()
@@ -311,16 +385,14 @@ async def test_small_groups_of_different_prefixes_go_one_after_the_other_and_gro
     writing += [asyncio.create_task(writer.write([job(f"{B}/{n}")])) for n in range(3)]
     await settle()
     assert registrar.groups == [[f"{A}/1"]], "B waits for its turn"
-    writing.append(asyncio.create_task(writer.write([job(f"{B}/3")])))
-    many = asyncio.create_task(writer.write([job(f"88.999.3001/{n}") for n in range(SECOND_LANE)]))
-    await registrar.given(2)
-    assert len(registrar.groups[1]) == SECOND_LANE, "many wait for nobody"
+    writing.append(asyncio.create_task(writer.write([job(f"{A}/2")])))
+    await settle()
     registrar.let()
-    await asyncio.gather(*writing, many)
-    assert registrar.groups[2] == [f"{B}/{n}" for n in range(4)]
+    await asyncio.gather(*writing)
+    assert registrar.groups[1:] == [[f"{B}/0", f"{B}/1", f"{B}/2", f"{A}/2"]], "those who wait longest first"
 
 
-async def test_one_that_hangs_holds_up_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_shared_transaction_that_hangs_holds_up_no_other_prefix(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "TURN_SECONDS", 0)
     registrar = Registrar()
     registrar.hold()
@@ -331,4 +403,11 @@ async def test_one_that_hangs_holds_up_nobody_else(monkeypatch: pytest.MonkeyPat
     await registrar.given(2)
     registrar.let()
     await asyncio.gather(*writing)
-    assert not writer._turn.locked()
+    await settle()
+    assert (writer._turn, writer._queues, writer._written, writer._shared, +writer._lanes) == (
+        None,
+        {},
+        set(),
+        set(),
+        {},
+    )

@@ -1,12 +1,15 @@
 """What is counted of registrations: each identifier once, by industry, operation and outcome; nothing is changed."""
 
+import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 
 import pytest
 
 from node.gather import BusyError
 from node.metrics import REFUSALS, REGISTRATION_IDENTIFIERS, REGISTRATION_SECONDS, REGISTRATIONS
 from node.register import measured as module
+from node.register.batcher import Told
 from node.register.measured import MeasuredBatcher
 from proto.chain import Kind
 from proto.identifier import Identifier
@@ -40,6 +43,10 @@ class Batcher:
         if isinstance(self.end, Exception):
             raise self.end
         return self.end
+
+    def ask(self, job: Job, told: Told) -> None:
+        self.now += 0.25
+        told(self.end if isinstance(self.end, Exception) else self.end[0])
 
 
 class Lookup:
@@ -155,3 +162,36 @@ async def test_the_registry_knows_the_industry_of_its_prefixes(database: str) ->
     async with small_registry(database) as registry:
         assert await registry.lookup.industry(PREFIX) == "leather"
         assert await registry.lookup.industry("88.999.7777") is None
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        Written(Kind.REVIVED, 3),
+        Unchanged(2),
+        refused(Rule.EXISTS),
+        refused(Rule.FOREIGN_PREFIX),
+        CONTENDED,
+        UnavailableError("away"),
+        UnknownOutcomeError("lost", 7),
+        BusyError(),
+        ZeroDivisionError(),
+    ],
+)
+@pytest.mark.parametrize("known", [True, False])
+async def test_one_who_asks_is_counted_as_one_who_writes(end: Outcome | Exception, known: bool) -> None:
+    asking, writing = World(), World()
+    for world in (asking, writing):
+        if known:
+            await world.write((job(), Written(Kind.CREATED, 1)))
+        world.batcher.end = end if isinstance(end, Exception) and not isinstance(end, RegistryError) else [end]
+    told: list[Outcome | Exception] = []
+    asking.measured.ask(job(), told.append)
+    assert told == [end]
+    await asyncio.gather(*asking.measured._counting)
+    with suppress(BusyError, ZeroDivisionError):
+        await writing.measured.write([job()])
+    for metric in (REGISTRATIONS, REFUSALS):
+        assert asking.counting.told(metric) == writing.counting.told(metric)
+    for metric in (REGISTRATION_SECONDS, REGISTRATION_IDENTIFIERS):
+        assert asking.counting.observed(metric) == writing.counting.observed(metric)

@@ -14,7 +14,7 @@ import pytest
 
 from proto.chain import Kind, entry_digest
 from registry.postgres import records
-from registry.postgres.records import Change, Ground, Stored
+from registry.postgres.records import Change, Ground, Share, Stored
 from registry.prefix import PrefixState
 from tests.registry.world import NOW, OTHER, PREFIX, World, key, request, values
 
@@ -37,7 +37,7 @@ async def committed(world: World, *changes: Change, epoch: int | None = None, at
     assert prefix is not None
     async with world.pool.acquire() as connection:
         given = prefix.epoch if epoch is None else epoch
-        return list(await records.commit(connection, prefix.number, given, at, changes))
+        return list(await records.commit(connection, Share(prefix.number, given, len(changes)), at, changes))
 
 
 async def test_what_is_written_is_told_by_position(world: World):
@@ -87,8 +87,9 @@ async def test_the_ground_of_a_judgement(world: World):
     await world.write(request("delete", "B"), now=NOW + 1)
     prefix = await world.lookup.prefix(PREFIX)
     async with world.pool.acquire() as connection:
-        ground = await records.ground(connection, PREFIX, ["bag", "none"], ["B", "A", "X"])
-        assert await records.ground(connection, OTHER, ["bag"], ["A"]) == Ground(None, {}, {})
+        found = await records.grounds(connection, [OTHER, PREFIX], ["bag", "none"], ["B", "A", "A", "X"], [2, 1, 2, 2])
+    other, ground = found
+    assert other == Ground(None, {}, {})
     assert ground.prefix == (prefix.number, PrefixState.ENABLED, prefix.epoch, world.owner.enterprise)
     assert ground.templates == {"bag": (world.bag.number, world.bag.epoch)}
     a, b = await world.look("A", "B")
@@ -107,6 +108,60 @@ async def test_versions_of_an_identifier_with_their_writer_and_template(world: W
         (1, True, 100, "tianma", "bag"),
     ]
     assert {(r["template_no"], r["template_epoch"]) for r in rows} == {(world.bag.number, world.bag.epoch)}
+
+
+# --- Several prefixes in one transaction --------------------------------------------------------------------
+
+
+async def together(world: World, *groups: tuple[str, list[Change]], **epochs: int) -> list[int]:
+    """Positions of what was written of changes of several prefixes, ascending."""
+    async with world.pool.acquire() as connection:
+        shares = []
+        for name, changes in groups:
+            prefix = await world.lookup.prefix(name)
+            assert prefix is not None
+            shares.append(Share(prefix.number, epochs.get(name, prefix.epoch), len(changes)))
+        every = [each for _, changes in groups for each in changes]
+        return list(await records.commit_together(connection, shares, NOW, every))
+
+
+@pytest.fixture
+async def two(world: World) -> World:
+    await world.steward.enrol("电驰汽车", "Dianchi", "automotive", OTHER)
+    return world
+
+
+async def heads(world: World) -> dict[str, int]:
+    """How far the stream of each prefix is."""
+    return dict(await world.ask("SELECT p.name, s.number FROM stream s JOIN prefix p ON p.number = s.prefix_no"))
+
+
+async def test_prefixes_written_together_have_each_a_change_of_their_own(two: World):
+    ours, theirs = [change(two, "A", 0), change(two, "B", 0)], [change(two, "A", 0, template=0)]
+    assert await together(two, (PREFIX, ours), (OTHER, theirs)) == [0, 1, 2]
+    assert await heads(two) == {PREFIX: 2, OTHER: 2}
+    again = [change(two, "A", 0), change(two, "C", 0)]
+    assert await together(two, (PREFIX, again), (OTHER, [change(two, "A", 1, template=0)])) == [1, 2]
+    assert await together(two, (PREFIX, again), (OTHER, [change(two, "A", 7, template=0)])) == []
+    assert await heads(two) == {PREFIX: 3, OTHER: 3}
+    assert [(s.version, s.live) for s in await two.look("A", "B", "C")] == [(1, True)] * 3
+
+
+async def test_a_prefix_that_changed_or_lacks_its_template_is_left_out_and_no_other(two: World):
+    theirs = (OTHER, [change(two, "A", 0, template=0), change(two, "B", 0, template=0)])
+    gone = [change(two, "A", 0), change(two, "Z", 0, template=999)]
+    assert await together(two, (PREFIX, gone), theirs) == [2, 3]
+    assert await together(two, (PREFIX, [change(two, "A", 0)]), (OTHER, [change(two, "C", 0)]), **{PREFIX: 1}) == [1]
+    assert await heads(two) == {PREFIX: 1, OTHER: 3}
+    assert await two.one("SELECT count(*) FROM record WHERE suffix = 'A'") == 1, "half a share is none"
+
+
+async def test_a_prefix_that_somebody_holds_is_left_out_at_once(two: World):
+    async with two.pool.acquire() as holder, holder.transaction():
+        await holder.execute("SELECT 1 FROM stream WHERE prefix_no = $1 FOR UPDATE", two.prefix_no)
+        ours = (PREFIX, [change(two, "A", 0)])
+        assert await together(two, ours, (OTHER, [change(two, "A", 0, template=0)])) == [1]
+    assert await together(two, ours, (OTHER, [change(two, "B", 0, template=0)])) == [0, 1]
 
 
 # --- Streams -----------------------------------------------------------------------------------------------
@@ -270,16 +325,17 @@ async def test_a_session_that_began_on_empty_tables_still_comes_by_the_whole_key
 
         def commit(base: int, which: list[str]) -> Awaitable[Any]:
             made = [change(fresh_world, suffix, base) for suffix in which]
-            return records.commit(connection, prefix.number, prefix.epoch, NOW, made)
+            return records.commit(connection, Share(prefix.number, prefix.epoch, len(made)), NOW, made)
 
         await commit(0, ["first"])
         await commit(1, ["first"])
         await records.look(connection, [PREFIX], ["first"])
-        await records.ground(connection, PREFIX, ["bag"], ["first"])
+        await records.grounds(connection, [PREFIX], ["bag"], ["first"], [1])
         await commit(0, suffixes)
         looks = records.look(connection, [PREFIX] * len(some), some)
         assert await _fetched(connection, "record", looks) <= 2 * len(some)
-        assert await _fetched(connection, "record", records.ground(connection, PREFIX, ["bag"], some)) <= 2 * len(some)
+        grounds = records.grounds(connection, [OTHER, PREFIX], ["bag"], some, [2] * len(some))
+        assert await _fetched(connection, "record", grounds) <= 2 * len(some)
         assert await _fetched(connection, "record", commit(1, some)) <= 3 * len(some)
 
 
@@ -335,5 +391,5 @@ async def test_where_a_stream_stood_is_found_from_its_end(world: World):
 async def test_what_was_never_asked_for_is_not_told(world: World):
     async with world.pool.acquire() as connection:
         assert await records.look(connection, [], []) == []
-        assert (await records.ground(connection, PREFIX, [], [])).records == {}
+        assert (await records.grounds(connection, [PREFIX], [], [], []))[0].records == {}
         assert await records.look(connection, [OTHER], ["A"]) == [Stored(0, 0, await world.steward.catalogue_number())]
