@@ -1,9 +1,11 @@
 -- What wrk asks: the requests a file lists, in order and round again, every thread from a place of its own.
 -- Written for wrk 4: nothing here is counted or judged, that is loadtest/wrk.py's. Arguments: the file, and after how
--- many requests of a thread one says "Connection: close" (0: never), and from which number fresh names are drawn.
+-- many requests of a thread one says "Connection: close" (0: never, as where there are POSTs), and from which number
+-- fresh names are drawn.
 --
 -- The file: lines "H <head>" with the headers of a kind of client, numbered from 1, "\n" standing for a line's end;
--- lines "<number of the head> <path>", where a path that ends with "*" gets another number each time.
+-- lines "<number of the head> <path>", where a path that ends with "*" gets another name each time; and lines
+-- "P <number of the head> <path> <body>", a POST in whose body each "{fresh}" becomes that name.
 
 local threads = 0
 
@@ -15,15 +17,31 @@ end
 local requests, fresh, heads = {}, {}, {}
 local at, turn, drawn, closing_after = 0, 0, 0, 0
 
+-- Of one length however far it was drawn, and another in each thread.
+local function name()
+   return string.format("%d-%012d", number, drawn)
+end
+
 function init(args)
    for line in io.lines(args[1]) do
       local kind, rest = line:match("^(%S+) (.*)$")
       if kind == "H" then
          heads[#heads + 1] = rest:gsub("\\n", "\r\n")
+      elseif kind == "P" then
+         local head, path, body = rest:match("^(%d+) (%S+) (.*)$")
+         local pieces = {}
+         for piece in (body .. "{fresh}"):gmatch("(.-){fresh}") do
+            pieces[#pieces + 1] = piece
+         end
+         local length = #table.concat(pieces) + (#pieces - 1) * #name()
+         pieces[1] = "POST " .. path .. " HTTP/1.1\r\n" .. heads[tonumber(head)] ..
+            "Content-Length: " .. length .. "\r\n\r\n" .. pieces[1]
+         fresh[#requests + 1] = pieces
+         requests[#requests + 1] = false
       else
          local head = " HTTP/1.1\r\n" .. heads[tonumber(kind)]
          if rest:sub(-1) == "*" then
-            fresh[#requests + 1] = { "GET " .. rest:sub(1, -2) .. number .. "-", head .. "\r\n" }
+            fresh[#requests + 1] = { "GET " .. rest:sub(1, -2), head .. "\r\n" }
             requests[#requests + 1] = false
          else
             requests[#requests + 1] = "GET " .. rest .. head .. "\r\n"
@@ -40,7 +58,7 @@ function request()
    local said = requests[at]
    if not said then
       drawn = drawn + 1
-      said = fresh[at][1] .. string.format("%d", drawn) .. fresh[at][2]
+      said = table.concat(fresh[at], name())
    end
    turn = turn + 1
    if turn == closing_after then

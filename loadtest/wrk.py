@@ -38,6 +38,17 @@ class Line(NamedTuple):
         return self.path.endswith("*")
 
 
+class Post(NamedTuple):
+    """One POST: which of the heads it carries, its path, and its body; FRESH in it is another name each time."""
+
+    head: int
+    path: str
+    body: str
+
+
+FRESH: Final = "{fresh}"
+
+
 @dataclass(frozen=True, slots=True)
 class Counted:
     """What wrk counted in one run. `statuses` are answers from 400 on, `lost` connections, latencies milliseconds."""
@@ -58,10 +69,16 @@ class Counted:
         return self.requests / self.seconds
 
 
-def listed(heads: Sequence[str], lines: Sequence[Line]) -> str:
+def listed(heads: Sequence[str], lines: Sequence[Line | Post]) -> str:
     """The text of a file of requests; a head is its header lines, each with its end."""
     kinds = "".join(f"H {head}\n" for head in (each.replace("\r\n", "\\n") for each in heads))
-    return kinds + "".join(f"{line.head + 1} {line.path}\n" for line in lines)
+    return kinds + "".join(f"{_listed(line)}\n" for line in lines)
+
+
+def _listed(line: Line | Post) -> str:
+    if isinstance(line, Line):
+        return f"{line.head + 1} {line.path}"
+    return f"P {line.head + 1} {line.path} {line.body}"
 
 
 def program() -> str:

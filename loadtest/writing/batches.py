@@ -17,6 +17,7 @@ from loadtest.response import Response
 from loadtest.target import Address
 from loadtest.wire import Connection, LostError, RefusedError
 from loadtest.writing.problem import WritingError
+from loadtest.wrk import FRESH, Post, listed
 
 MARK_OCTETS: Final = 4
 """Drawn for the mark of a batch: no two batches of a run get the same one but by a chance in a million."""
@@ -58,6 +59,14 @@ def endless(prefixes: Sequence[str], rows: int) -> Iterator[Batch]:
         other = secrets.token_hex(MARK_OCTETS)
         serials = tuple(serial.replace(mark, other) for serial in first.serials)
         yield Batch(first.prefix, serials, first.body.replace(mark.encode(), other.encode()))
+
+
+def singles(prefixes: Sequence[str], mark: str, node: Address, token: str) -> str:
+    """A file of requests for wrk that registers fresh identifiers one by one, the prefixes in turn."""
+    head = f"Host: {node}\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n"
+    serial = f"S-{mark}-{FRESH}"
+    bodies = [rows_body((f"{prefix}/{serial}",), (serial,), (n,))[1:-1].decode() for n, prefix in enumerate(prefixes)]
+    return listed([head], [Post(0, "/identityv2/data", body) for body in bodies])
 
 
 async def stormed(

@@ -12,7 +12,7 @@ from loadtest import wrk as room
 from loadtest.crowd import CrowdError
 from loadtest.ports import free_ports
 from loadtest.target import Address
-from loadtest.wrk import Line, listed, wrk
+from loadtest.wrk import FRESH, Line, Post, listed, wrk
 
 HEADS = ("Host: a\r\nX-Kind: one\r\n", "Host: a\r\nConnection: Keep-Alive\r\nAccept: */*\r\n")
 CLOSING = "Connection: close\r\n"
@@ -30,6 +30,7 @@ class Server:
     def __init__(self) -> None:
         self.asked: Counter[str] = Counter()
         self.heads: set[str] = set()
+        self.bodies: Counter[str] = Counter()
         self.carried: list[int] = []
 
     async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -37,6 +38,8 @@ class Server:
         try:
             while not closing:
                 first, _, rest = (await reader.readuntil(b"\r\n\r\n")).decode().partition("\r\n")
+                if length := re.search(r"Content-Length: (\d+)\r\n", rest):
+                    self.bodies[(await reader.readexactly(int(length[1]))).decode()] += 1
                 count, closing = count + 1, CLOSING in rest
                 path = first.split(" ")[1]
                 self.asked[path] += 1
@@ -95,6 +98,20 @@ async def test_no_name_is_drawn_twice_by_threads_or_runs(server: tuple[Server, A
     fresh = {path: count for path, count in told.asked.items() if path.startswith("/none/")}
     assert {path[len("/none/")] for path in fresh} == {"0", "1"}
     assert set(fresh.values()) == {1}
+
+
+async def test_what_is_posted_has_another_name_each_time(server: tuple[Server, Address], tmp_path: Path) -> None:
+    told, address = server
+    file = tmp_path / "posts"
+    bodies = [f'{{"a": "{FRESH}", "皮 b": "x-{FRESH}-y"}}', "always the same"]
+    file.write_text(listed(HEADS, [Post(1, "/found/1", body) for body in bodies]), encoding="utf-8")
+    counted = await wrk(address, file, seconds=1, threads=1, connections=2)
+    assert counted.requests > 30
+    assert told.asked.keys() == {"/found/1"}
+    same = told.bodies.pop("always the same")
+    assert set(told.bodies.values()) == {1}
+    assert abs(len(told.bodies) - same) <= 2
+    assert all(re.fullmatch(r'{"a": "(0-\d{12})", "皮 b": "x-\1-y"}', body) for body in told.bodies)
 
 
 async def test_connections_are_let_go(server: tuple[Server, Address], requests: Path) -> None:
