@@ -113,8 +113,8 @@ class Config:
     )
     lane: str = _setting(
         "on",
-        "普通的解析GET是否走快速通道；回答与普通通道逐字节相同",
-        "whether plain GETs of identifiers take the fast lane; the answers are the same, octet for octet",
+        "普通的解析GET与逐个注册是否走快速通道；回答与普通通道逐字节相同",
+        "whether plain GETs and single registrations take the fast lane; answers are the same, octet for octet",
         among=("on", "off"),
     )
     body_bytes: int = _setting(

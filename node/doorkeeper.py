@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from datetime import date
+from functools import partial
 from typing import Final
 
 from node.brake import Brake
@@ -46,9 +47,14 @@ class Doorkeeper:
 
     async def account(self, token: str) -> Account | None:
         """Whose live token this is, asked of PostgreSQL each time: a revoked one is worthless at once."""
+        return await answered(partial(self.tell, token))
+
+    def tell(self, token: str, then: Callable[[Account | Exception | None], None]) -> None:
+        """Tells `then` what `account` answers or raises, at once if there is no token."""
         if not token:
-            return None
-        return await answered(lambda then: self._gather.ask([token_digest(token)], lambda _, found: then(found)))
+            then(None)
+            return
+        self._gather.ask([token_digest(token)], lambda _, found: then(found))
 
     async def sign_in(self, username: str, secret: str, peer: str) -> str | None:
         """A fresh token for who, at the address `peer`, knows the password or secret; None otherwise.

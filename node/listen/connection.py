@@ -16,7 +16,8 @@ from aiohttp.http_exceptions import HttpProcessingError, InvalidURLError, LineTo
 
 from node.listen import replies
 from node.listen.http import trouble
-from node.listen.lane import ASKED, LEFT, OTHER, Lane, Sign
+from node.listen.lane import Lane
+from node.listen.plain import ASKED, LEFT, OTHER, Sign
 from proto.errors import ProtoError
 from proto.forwarded_for import TrustedProxies, end_site
 from proto.proxy_header import NoHeader, read
@@ -90,7 +91,7 @@ class Connection(web.RequestHandler):
         self._beginning: bytes | None = None  # what came of a header; None where none is looked for (any more)
         self._deadline: asyncio.TimerHandle | None = None
         self._asked: bytes | None = None  # the request whose answer the lane has asked for
-        self._held = b""  # what came meanwhile; one read, for then nothing more is read
+        self._held: list[bytes] = []  # what came meanwhile; one read, for then nothing more is read
         self._last: asyncio.Future[None] | None = None  # done when that answer is out, if all ends then
 
     @property
@@ -138,7 +139,7 @@ class Connection(web.RequestHandler):
         if self._asked is not None:
             if not self._held and self.transport is not None:
                 self.transport.pause_reading()
-            self._held += data
+            self._held.append(data)
             return True
         self._asked = data
         idle = self._idle
@@ -191,7 +192,7 @@ class Connection(web.RequestHandler):
     def _lane_said(self, said: bytes | Sign) -> None:
         """The answer the lane had to ask for; then it is the turn of what came meanwhile."""
         data, self._asked = self._asked, None
-        held, self._held = self._held, b""
+        held, self._held = self._held, []
         if self._last is not None:
             self._last.set_result(None)
         if self.transport is None or data is None:
@@ -202,7 +203,8 @@ class Connection(web.RequestHandler):
             self._pass_on(data)
         if held and self._last is None:
             self.transport.resume_reading()
-            self.data_received(held)
+            for piece in held:
+                self.data_received(piece)
 
     async def shutdown(self, timeout: float | None = 15.0) -> None:  # noqa: ASYNC109 - as aiohttp calls it
         """Lets an answer the lane has asked for go out before all ends."""

@@ -148,6 +148,14 @@ def troubled(path: str, error: Exception) -> web.Response:
     return trouble(path, status, zh, en)
 
 
+def broken(meter: Meter, path: str) -> web.Response:
+    """What a client is told of a mistake of ours, the exception being handled: it is counted, and in our journal."""
+    mark = secrets.token_hex(6)
+    log.exception("internal_error", path=path, request=mark)
+    meter.count(HTTP_INTERNAL_ERRORS, face(path))
+    return trouble(path, 500, f"内部错误，请求编号{mark}", f"Internal error, request {mark}")
+
+
 _NOT_HERE: Final = {
     404: ("没有这个接口", "There is no such endpoint"),
     405: ("没有这个接口", "There is no such endpoint"),
@@ -203,13 +211,11 @@ async def _explaining(request: web.Request, handler: Handler) -> web.StreamRespo
     except Exception as error:
         if isinstance(error, OSError) and request.transport is None:
             raise  # the client left in the middle of its body
-        mark = secrets.token_hex(6)
-        log.exception("internal_error", path=request.path, request=mark)
-        request.app[HOUSE].meter.count(HTTP_INTERNAL_ERRORS, face(request.path))
+        response = broken(request.app[HOUSE].meter, request.path)
         if request.get(BEGUN) and request.transport is not None:
             # Half an answer is out: the client shall see it break off, not find a second one in it.
             request.transport.abort()
-        return trouble(request.path, 500, f"内部错误，请求编号{mark}", f"Internal error, request {mark}")
+        return response
 
 
 def application(house: House) -> web.Application:

@@ -9,8 +9,6 @@ octet, what the door would: tests/node/listen/test_lane.py asks both.
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from email.utils import formatdate
-from enum import Enum
 from functools import partial
 from typing import Final
 
@@ -18,6 +16,8 @@ from aiohttp import web
 
 from node.house import House
 from node.listen import handle_api, http, replies
+from node.listen.plain import ASKED, HEADS_MOST, LEFT, OTHER, PRIVATE, Dates, Sign, headers, rendered
+from node.listen.singles import Singles
 from node.metrics import HTTP_REQUESTS
 from node.resolve.answer import Answer, Outcome, Where
 from node.resolve.shelf import Kept
@@ -25,47 +25,25 @@ from proto.identifier import Identifier
 
 OCTETS_MOST: Final = 8000
 """Longest request looked at here: less than the line aiohttp takes (8190); usual ones have some 500."""
-TICK_SECONDS: Final = 0.1
-"""So old may the Date of an answer be that is kept here."""
-BLOCKS_MOST: Final = 1024
-"""Blocks of headers remembered, 8 MB at worst: clients of one make send the same one every time. Who sends ever new
-ones pays for each look and drives out the oldest."""
-
-
-class Sign(Enum):
-    """What is said instead of an answer."""
-
-    OTHER = "the ordinary door answers"
-    LEFT = "so it does from now on"
-    ASKED = "the answer comes later"
-
-
-OTHER, LEFT, ASKED = Sign
 
 _GET: Final = b"GET /api/handles/"
 _VERSION: Final = b" HTTP/1.1\r\n"
 _LINE: Final = re.compile(rb"(?:GET|HEAD|OPTIONS) /[!-~]*" + _VERSION)
 """Request lines behind which no body comes."""
-_HEADER: Final = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+): ?([!-~](?:[ -~]*[!-~])?)?\r\n")
 _FRAMING: Final = frozenset({b"content-length", b"transfer-encoding", b"trailer", b"te", b"expect", b"upgrade"})
 """Headers that say where a request ends, or what becomes of the connection after it."""
-_REFUSED: Final = frozenset({b"sec-websocket-key1"})
-"""Headers that aiohttp takes no request with."""
-HEADERS_MOST: Final = 128
-"""Lines of headers that aiohttp takes."""
 _MEANT: Final = {b"connection": b"keep-alive", b"if-none-match": None, b"cdn-loop": None}
 """Headers by which the road answers otherwise, but for the value by which it does not: many clients say what HTTP/1.1
 does anyway (RFC 9112 section 9.3)."""
 
-_OPEN: Final = b"Date: %b\r\nServer: idnode\r\n" + "".join(f"{n}: {v}\r\n" for n, v in http.CORS.items()).encode()
-_PRIVATE: Final = f"Cache-Control: {http.PRIVATE}\r\n".encode()
+_CORS: Final = "".join(f"{name}: {value}\r\n" for name, value in http.CORS.items())
 _TYPE: Final = b"Content-Type: " + replies.JSON_TYPE.encode() + b"\r\n"
 _FOUND: Final = b"HTTP/1.1 200 OK\r\n" + _TYPE
 _HEAD: Final = b'ETag: "%d.%d.%d"\r\nCache-Control: public, max-age=%d\r\nContent-Length: %d\r\n'
 _BEFORE: Final = b'\r\n{"responseCode":1,"handle":"'
 _BETWEEN: Final = b'","values":'
 _AROUND: Final = len(_BEFORE) - len(b"\r\n") + len(_BETWEEN) + len(b"}")
-_ABSENT: Final = b"HTTP/1.1 404 Not Found\r\n" + _TYPE + b"Content-Length: %d\r\n%b" + _PRIVATE + b"\r\n%b%b%b"
+_ABSENT: Final = b"HTTP/1.1 404 Not Found\r\n" + _TYPE + b"Content-Length: %d\r\n%b" + PRIVATE + b"\r\n%b%b%b"
 _ABSENT_BEFORE, _ABSENT_BEHIND = replies.handle_body("/", Answer(Outcome.ABSENT, 0, 0, 0)).split(b"/")
 
 
@@ -83,19 +61,16 @@ class Block:
     @classmethod
     def read(cls, octets: bytes) -> "Block":
         """From what was sent. Whatever is spelt in no everyday way is not whole."""
-        at, count, lines, plain = 0, 0, dict[bytes, bytes](), True
-        while header := _HEADER.match(octets, at):
-            name = header[1].lower()
-            count += 1
-            if name in _FRAMING or name in _REFUSED or count > HEADERS_MOST:
+        found, lines, plain = headers(octets), dict[bytes, bytes](), True
+        if found is None:
+            return cls(whole=False)
+        for name, value in found:
+            if name in _FRAMING:
                 return cls(whole=False)
-            value = header[2] or b""
             plain = plain and name not in lines and (name not in _MEANT or value.lower() == _MEANT[name])
             lines[name] = value
-            at = header.end()
         forwarded = lines.get(b"x-forwarded-for")
-        whole = octets[at:] == b"\r\n"
-        return cls(whole, whole and plain and b"host" in lines, (forwarded.decode(),) if forwarded else ())
+        return cls(True, plain and b"host" in lines, (forwarded.decode(),) if forwarded else ())
 
 
 class Lane:
@@ -111,11 +86,9 @@ class Lane:
         self._hit = house.meter.road(Where.HOT, Outcome.FOUND)
         self._told = house.meter.counter(HTTP_REQUESTS, "handle", "2xx")
         self._clock = clock
-        self._now = now
         self._blocks: dict[bytes, Block] = {}
-        self._second = -1
-        self._stale = 0.0  # from then on it may be another second
-        self._open = b""
+        self._dates = Dates(clock, now, _CORS)
+        self._singles = Singles(house, Dates(clock, now), clock)
 
     def answer(self, octets: bytes, nearest: str | None, then: Callable[[bytes | Sign], None]) -> bytes | Sign:
         """The answer to `octets` sent from the address `nearest` (None: it is not its turn yet).
@@ -127,7 +100,7 @@ class Lane:
         block = self._blocks.get(octets[end:])
         if block is None:
             if len(octets) > OCTETS_MOST or _LINE.match(octets) is None:
-                return LEFT
+                return self._singles.answer(octets, nearest, then)
             block = self._read(octets[end:])
         if block.plain and nearest is not None and octets.startswith(_GET):
             handle = octets[len(_GET) : end]
@@ -135,8 +108,8 @@ class Lane:
             if kept is not None and began < kept.expires and (kept.head or self._headed(handle, kept)):
                 if self._admit(self._asker(nearest, block.forwarded) if block.forwarded else nearest):
                     return OTHER  # the door says why not
-                if began >= self._stale:
-                    self._tick()
+                if began >= self._dates.stale:
+                    self._dates.tick()
                 said = self._found(kept.head, handle, kept.shown)
                 self._hit(kept.terms.prefix, self._clock() - began)
                 return said
@@ -149,7 +122,7 @@ class Lane:
         return OTHER if block.whole and _LINE.match(octets) else LEFT
 
     def _read(self, rest: bytes) -> Block:
-        if len(self._blocks) >= BLOCKS_MOST:
+        if len(self._blocks) >= HEADS_MOST:
             del self._blocks[next(iter(self._blocks))]
         self._blocks[rest] = block = Block.read(rest[len(_VERSION) :])
         return block
@@ -158,8 +131,8 @@ class Lane:
         self, handle: bytes, began: float, then: Callable[[bytes | Sign], None], found: Answer | Exception
     ) -> None:
         self._house.admission.in_hand -= 1
-        if (now := self._clock()) >= self._stale:
-            self._tick()
+        if (now := self._clock()) >= self._dates.stale:
+            self._dates.tick()
         if isinstance(found, Answer):
             self._resolved(found, now - began)
             then(self._said(handle, found))
@@ -176,7 +149,7 @@ class Lane:
         if found.outcome is Outcome.ABSENT:
             self._house.meter.count(HTTP_REQUESTS, "handle", "4xx")
             length = len(_ABSENT_BEFORE) + len(handle) + len(_ABSENT_BEHIND)
-            return _ABSENT % (length, self._open, _ABSENT_BEFORE, handle, _ABSENT_BEHIND)
+            return _ABSENT % (length, self._dates.lines, _ABSENT_BEFORE, handle, _ABSENT_BEHIND)
         return self._rendered(handle_api.told(self._house, handle.decode(), found))
 
     def _headed(self, handle: bytes, kept: Kept) -> bytes:
@@ -193,22 +166,8 @@ class Lane:
 
     def _found(self, head: bytes, handle: bytes, shown: bytes) -> bytes:
         self._told()
-        return b"".join((_FOUND, head, self._open, _BEFORE, handle, _BETWEEN, shown, b"}"))
+        return b"".join((_FOUND, head, self._dates.lines, _BEFORE, handle, _BETWEEN, shown, b"}"))
 
     def _rendered(self, response: web.Response) -> bytes:
-        """What aiohttp and `node/listen/http.py` make of it."""
         self._house.meter.count(HTTP_REQUESTS, "handle", f"{response.status // 100}xx")
-        body = response.body
-        assert isinstance(body, bytes)
-        lines = [f"HTTP/1.1 {response.status} {response.reason}"]
-        lines += [f"{name}: {value}" for name, value in response.headers.items() if name != "Content-Length"]
-        head = "\r\n".join([*lines, f"Content-Length: {len(body)}", ""]).encode()
-        kept = b"" if "Cache-Control" in response.headers else _PRIVATE
-        return head + self._open + kept + b"\r\n" + body
-
-    def _tick(self) -> None:
-        """Sees to it that answers say what time it is."""
-        self._stale = self._clock() + TICK_SECONDS
-        now = self._now()
-        if now != self._second:
-            self._second, self._open = now, _OPEN % formatdate(now, usegmt=True).encode()
+        return rendered(response, self._dates.lines)

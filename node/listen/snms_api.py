@@ -15,7 +15,7 @@ from node import clock
 from node.listen import replies, snms_words
 from node.listen.bodies import BODIES
 from node.listen.bodies import body as read_body
-from node.listen.http import HOUSE, encoded, peer
+from node.listen.http import HOUSE, json_response, peer
 from node.listen.snms_words import SnmsError
 from registry.account import Account
 from registry.errors import RegistryError, UnavailableError, UnknownOutcomeError
@@ -27,6 +27,10 @@ from registry.steward import Steward
 
 BASES: Final = ("", "/snmsapi")
 """Both are in the field: some gateways put the second one before every path."""
+DATA: Final = "/identityv2/data"
+"""Where identifiers are."""
+SINGLES: Final[dict[str, Operation]] = {"POST": "create", "PUT": "update", "DELETE": "delete"}
+"""What a request there asks for, by its method."""
 
 TOKEN_OCTETS: Final = 8192
 """Largest body of a sign-in, which anybody may send: three times the longest name and secret, all escaped."""
@@ -35,9 +39,14 @@ Answer = web.Response
 Signed = Callable[[web.Request, Account], Awaitable[Answer]]
 
 
+def enveloped(status: int, message: str, data: Any = None, **more: Any) -> bytes:
+    """The body of an answer of this face."""
+    return msgspec.json.encode({"status": status, "message": message, "data": data} | more)
+
+
 def envelope(status: int, message: str, data: Any = None, **more: Any) -> web.Response:
     """An answer of this face."""
-    return encoded({"status": status, "message": message, "data": data} | more)
+    return json_response(enveloped(status, message, data, **more))
 
 
 def success(data: Any) -> web.Response:
@@ -50,10 +59,15 @@ def refused(message: str, **more: Any) -> web.Response:
     return envelope(replies.SNMS_REFUSED, message, **more)
 
 
+def token_of(authorization: str) -> str:
+    """The token of a header Authorization, empty when it says none."""
+    scheme, _, token = authorization.partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
 def bearer(request: web.Request) -> str:
     """The token of a request, empty when it carries none."""
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else ""
+    return token_of(request.headers.get("Authorization", ""))
 
 
 def signed(handler: Signed) -> Callable[[web.Request], Awaitable[Answer]]:
@@ -62,7 +76,7 @@ def signed(handler: Signed) -> Callable[[web.Request], Awaitable[Answer]]:
     async def with_account(request: web.Request) -> Answer:
         account = await request.app[HOUSE].doorkeeper.account(bearer(request))
         if account is None:
-            return envelope(replies.SNMS_NOT_SIGNED_IN, replies.SNMS_NOT_SIGNED_IN_TEXT)
+            return json_response(NOT_SIGNED_IN)
         try:
             return await handler(request, account)
         except SnmsError as error:
@@ -130,28 +144,43 @@ async def _shown(request: web.Request, stored: Stored) -> dict[str, Any]:
     return {"templateVersion": template.version if template else None, "value": values}
 
 
+NOT_SIGNED_IN: Final = enveloped(replies.SNMS_NOT_SIGNED_IN, replies.SNMS_NOT_SIGNED_IN_TEXT)
+_DONE: Final = enveloped(replies.SNMS_OK, replies.SNMS_SUCCESS_TEXT, data=True)
+
+
+def single(operation: Operation, body: bytes) -> Request | bytes:
+    """What one create, update or delete asks for, or the body of the answer that says why it cannot be read."""
+    try:
+        return snms_words.deletion(body) if operation == "delete" else snms_words.request(operation, body)
+    except SnmsError as error:
+        return enveloped(replies.SNMS_REFUSED, str(error))
+
+
+def told(outcome: Outcome | Exception) -> bytes:
+    """The body of the answer to it, which is told with HTTP 200. Raises what is one of http.TROUBLES, or a mistake."""
+    if isinstance(outcome, Exception):
+        raise outcome
+    return _said(outcome) if isinstance(outcome, Refused) else _DONE
+
+
 def _one(operation: Operation) -> Signed:
     async def handler(request: web.Request, account: Account) -> Answer:
-        body = await read_body(request)
-        wanted = snms_words.deletion(body) if operation == "delete" else snms_words.request(operation, body)
-        outcome = (await request.app[HOUSE].batcher.write([Job(wanted, account)]))[0]
-        if isinstance(outcome, RegistryError):
-            raise outcome
-        return _reply(outcome)
+        wanted = single(operation, await read_body(request))
+        if isinstance(wanted, bytes):
+            return json_response(wanted)
+        return json_response(told((await request.app[HOUSE].batcher.write([Job(wanted, account)]))[0]))
 
     return handler
 
 
-def _reply(outcome: Outcome) -> Answer:
-    if not isinstance(outcome, Refused):
-        return success(True)
-    if outcome.rule is Rule.CONTENDED:
+def _said(refused: Refused) -> bytes:
+    if refused.rule is Rule.CONTENDED:
         raise UnavailableError("contended")
-    if outcome.rule is Rule.PERMISSION:
-        return envelope(replies.SNMS_NO_PERMISSION, outcome.zh)
-    if outcome.rule is Rule.EXISTS:
-        return refused(outcome.zh, differs=outcome.differs)
-    return refused(outcome.zh)
+    if refused.rule is Rule.PERMISSION:
+        return enveloped(replies.SNMS_NO_PERMISSION, refused.zh)
+    if refused.rule is Rule.EXISTS:
+        return enveloped(replies.SNMS_REFUSED, refused.zh, differs=refused.differs)
+    return enveloped(replies.SNMS_REFUSED, refused.zh)
 
 
 Row = Request | str
@@ -299,17 +328,15 @@ async def unknown(request: web.Request) -> Answer:
 
 def add_routes(app: web.Application) -> None:
     """The routes of this face."""
-    data = "/identityv2/data"
     for base in BASES:
         app.router.add_post(f"{base}/identity/token", sign_in)
         app.router.add_post(f"{base}/identity/token/v1", sign_in_dated)
-        app.router.add_get(f"{base}{data}/detail", detail)
-        app.router.add_get(f"{base}{data}", detail)
-        app.router.add_post(f"{base}{data}", signed(_one("create")))
-        app.router.add_put(f"{base}{data}", signed(_one("update")))
-        app.router.add_delete(f"{base}{data}", signed(_one("delete")))
-        app.router.add_post(f"{base}{data}/batchCreate", signed(_batch("create")))
-        app.router.add_put(f"{base}{data}/batchUpdate", signed(_batch("update")))
-        app.router.add_delete(f"{base}{data}/batchDelete", signed(_batch("delete")))
+        app.router.add_get(f"{base}{DATA}/detail", detail)
+        app.router.add_get(f"{base}{DATA}", detail)
+        for method, operation in SINGLES.items():
+            app.router.add_route(method, f"{base}{DATA}", signed(_one(operation)))
+        app.router.add_post(f"{base}{DATA}/batchCreate", signed(_batch("create")))
+        app.router.add_put(f"{base}{DATA}/batchUpdate", signed(_batch("update")))
+        app.router.add_delete(f"{base}{DATA}/batchDelete", signed(_batch("delete")))
     for root in ("identity", "identityv2", "snms", "snmsapi"):
         app.router.add_route("*", f"/{root}/{{rest:.*}}", unknown)

@@ -10,8 +10,8 @@ import re
 import zlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from email.utils import formatdate
+from functools import partial
 from itertools import pairwise
 from math import ceil
 from types import SimpleNamespace
@@ -28,22 +28,22 @@ from node import meter, stamps
 from node.admission import Admission
 from node.config import Config
 from node.gather import BusyError
-from node.house import House
-from node.listen import handle_api, http, lane
-from node.listen.connection import KEEPALIVE_SECONDS, Connection
-from node.listen.lane import BLOCKS_MOST, HEADERS_MOST, Block, Lane
+from node.listen import handle_api, http, plain
+from node.listen.connection import KEEPALIVE_SECONDS
+from node.listen.lane import Block, Lane
+from node.listen.plain import HEADERS_MOST, HEADS_MOST
 from node.meter import Meter, Totals
-from node.metrics import COUNTED, RESOLUTIONS
+from node.metrics import RESOLUTIONS
 from node.resolve.answer import Answer, Outcome, Question, Tell
 from node.resolve.hot import Hot
 from node.resolve.measured import Measured
 from node.stamps import Shared
 from proto.identifier import Identifier
 from registry.errors import UnavailableError
+from tests.fakes import laned
+from tests.fakes.laned import DATE, NOW, Time, World, head, said, settled, statuses_of
 from tests.waiting import PATIENCE
 
-NOW = 1_795_000_000
-DATE = "Wed, 18 Nov 2026 11:06:40 GMT"
 PREFIX, EPOCH = 3, 11
 SHOWN = b'[{"index":2000,"type":"styleNo","data":{"format":"string","value":"\xe7\x9a\xae"},"ttl":86400}]'
 KEPT = {
@@ -81,79 +81,8 @@ class Next:
             loop.call_soon(loop.call_soon, told, question, answer)
 
 
-def nobody(said: bytes | lane.Sign) -> None:
+def nobody(said: bytes | plain.Sign) -> None:
     """Waits for no answer."""
-
-
-class Wire(asyncio.Transport):
-    """A transport that keeps what is written, and calls its reader slow when told."""
-
-    def __init__(self, protocol: Connection, address: str) -> None:
-        super().__init__({"peername": (address, 40_000)})
-        self.out = bytearray()
-        self.late = b""
-        self.closed = False
-        self.reading = True
-        self._protocol = protocol
-
-    def write(self, data: Any) -> None:
-        if self.closed:
-            self.late += data
-        else:
-            self.out += data
-
-    def writelines(self, list_of_data: Any) -> None:
-        for data in list_of_data:
-            self.write(data)
-
-    def is_closing(self) -> bool:
-        return self.closed
-
-    def close(self) -> None:
-        if not self.closed:
-            self.closed = True
-            asyncio.get_running_loop().call_soon(self._protocol.connection_lost, None)
-
-    abort = close
-
-    def pause_reading(self) -> None:
-        """What comes is given by the test all the same."""
-        self.reading = False
-
-    def resume_reading(self) -> None:
-        """Nobody is to stay paused."""
-        self.reading = True
-
-
-@dataclass
-class Time:
-    """What the clocks show: monotonic seconds, and those since 1970 UTC."""
-
-    passed: float = 1000.0
-    now: int = NOW
-
-
-@dataclass
-class World:
-    """A door, and what it has counted."""
-
-    time: Time
-    server: web.Server
-    house: House
-    lane: Lane | None
-    totals: Totals
-
-    def open(self, address: str = "192.0.2.1") -> tuple[Connection, Wire]:
-        proxies = self.house.config.proxies
-        connection = Connection(self.server, proxies, self.lane, lambda reason: None, lambda: None)
-        wire = Wire(connection, address)
-        connection.connection_made(wire)
-        return connection, wire
-
-    def counted(self) -> list[Any]:
-        """Every count, of histograms how often; where an answer came from is the same, too."""
-        samples = [(m.name, s) for m in COUNTED for s in self.totals.samples(m, 0.0)]
-        return [(name, s.labels, sum(s.buckets) if s.buckets else s.value) for name, s in samples]
 
 
 @asynccontextmanager
@@ -185,57 +114,7 @@ async def world(*, with_lane: bool, **given: Any) -> AsyncIterator[World]:
     os.close(counts)
 
 
-async def settled(wire: Wire) -> None:
-    """Returns when nothing more comes of what was sent: nothing here waits for anything but the loop's next turn."""
-    still = 0
-    while still < 10:
-        before = len(wire.out), wire.closed
-        await asyncio.sleep(0)
-        still = still + 1 if before == (len(wire.out), wire.closed) else 0
-
-
-Sent = Sequence[bytes | int | None]
-"""Octets that come in one piece; None: the client waits for answers before it sends on; a number: so many turns of the
-loop pass.
-"""
-
-
-async def said(world: World, sent: Sent, address: str = "192.0.2.1") -> tuple[bytes, bool]:
-    """What one connection was answered, and whether it was closed."""
-    connection, wire = world.open(address)
-    for piece in sent:
-        if piece is None:
-            await settled(wire)
-        elif isinstance(piece, int):
-            for _ in range(piece):
-                await asyncio.sleep(0)
-        elif not wire.closed:
-            connection.data_received(piece)
-    await settled(wire)
-    assert wire.reading or wire.closed, "nobody would hear what comes next"
-    answered = bytes(wire.out), wire.closed
-    wire.close()
-    await settled(wire)
-    return answered
-
-
-async def alike(sent: Sent, address: str = "192.0.2.1", **given: Any) -> bytes:
-    """What both worlds answered, which is the same, as is what they counted."""
-    expected = b"", False
-    for at_first in ([None], []):  # on a connection that stands, and on one just made
-        async with world(with_lane=False, **given) as slow, world(with_lane=True, **given) as fast:
-            expected = await said(slow, [*at_first, *sent], address)
-            assert await said(fast, [*at_first, *sent], address) == expected
-            assert fast.counted() == slow.counted()
-    return expected[0]
-
-
-def statuses_of(answered: bytes) -> list[int]:
-    return [int(status) for status in re.findall(rb"HTTP/1\.1 (\d+)", answered)]
-
-
-def head(target: str, *lines: str, method: str = "GET", version: str = "HTTP/1.1") -> bytes:
-    return "\r\n".join([f"{method} {target} {version}", "Host: x", *lines, "", ""]).encode()
+alike = partial(laned.alike, world)
 
 
 # -- the plain case
@@ -480,7 +359,7 @@ async def test_a_change_is_seen_at_once(change: str) -> None:
         assert fast.lane is not None
         assert isinstance(fast.lane.answer(PLAIN, "192.0.2.1", nobody), bytes)
         CHANGES[change](fast.house.hot._shared)
-        assert fast.lane.answer(PLAIN, "192.0.2.1", nobody) is lane.ASKED
+        assert fast.lane.answer(PLAIN, "192.0.2.1", nobody) is plain.ASKED
 
 
 # -- whatever is sent
@@ -585,7 +464,7 @@ def test_whatever_is_sent_is_answered_and_counted_alike(
 async def test_an_answer_says_what_time_it_is_and_is_given_no_longer_than_it_may_be() -> None:
     async with world(with_lane=True) as fast:
         told = [await said(fast, [PLAIN])]
-        for seconds in (lane.TICK_SECONDS / 2, lane.TICK_SECONDS, 58.0, 60.0):
+        for seconds in (plain.TICK_SECONDS / 2, plain.TICK_SECONDS, 58.0, 60.0):
             fast.time.passed, fast.time.now = 1000.0 + seconds, NOW + ceil(seconds)
             told.append(await said(fast, [PLAIN]))
         dates = [re.findall(rb"Date: (.*?)\r\n", answered)[0].decode() for answered, _ in told]
@@ -599,11 +478,11 @@ def test_blocks_are_bounded() -> None:
     async def asked() -> int:
         async with world(with_lane=True) as fast:
             assert fast.lane is not None
-            for number in range(BLOCKS_MOST + 10):
-                assert fast.lane.answer(head("/", f"X: {number}"), "192.0.2.1", nobody) == lane.OTHER
+            for number in range(HEADS_MOST + 10):
+                assert fast.lane.answer(head("/", f"X: {number}"), "192.0.2.1", nobody) == plain.OTHER
             return len(fast.lane._blocks)
 
-    assert asyncio.run(asked()) == BLOCKS_MOST
+    assert asyncio.run(asked()) == HEADS_MOST
 
 
 @pytest.mark.parametrize("lines", [HEADERS_MOST - 2, HEADERS_MOST - 1, HEADERS_MOST, HEADERS_MOST + 1])

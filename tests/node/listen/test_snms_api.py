@@ -15,6 +15,7 @@ import pytest
 from node import slices
 from node.gather import BusyError
 from node.listen import snms_api
+from node.register.batcher import Told
 from registry import registrar
 from registry.errors import RegistryError, UnavailableError, UnknownOutcomeError
 from registry.registrar import CONTENDED, Job, Outcome
@@ -39,7 +40,14 @@ def failing(running: Node, fates: dict[str, Outcome | RegistryError]) -> None:
         outcomes = iter(await write([job for job in jobs if job.request.identifier.suffix not in fates]))
         return [fates.get(job.request.identifier.suffix) or next(outcomes) for job in jobs]
 
+    ask = running.house.batcher.ask
+
+    def asked(job: Job, told: Told) -> None:
+        fate = fates.get(job.request.identifier.suffix)
+        ask(job, told) if fate is None else told(fate)
+
     running.house.batcher.write = written  # type: ignore[method-assign]
+    running.house.batcher.ask = asked  # type: ignore[method-assign]
 
 
 async def test_trouble_of_a_single_write_is_told_with_its_status(database: str) -> None:
@@ -156,11 +164,12 @@ async def test_a_queue_that_is_full_is_503_and_nothing_is_done(database: str) ->
         async def busy(_: object) -> Any:
             raise BusyError
 
-        write = running.house.batcher.write
+        write, ask = running.house.batcher.write, running.house.batcher.ask
         running.house.batcher.write = busy  # type: ignore[method-assign]
+        running.house.batcher.ask = lambda job, told: told(BusyError())  # type: ignore[method-assign]
         assert await running.call("POST", DATA, row("A")) == (503, BUSY)
         assert await running.call("POST", f"{DATA}/batchCreate", [row("A")]) == (503, BUSY)
-        running.house.batcher.write = write  # type: ignore[method-assign]
+        running.house.batcher.write, running.house.batcher.ask = write, ask  # type: ignore[method-assign]
         assert (await running.call("POST", DATA, row("A")))[1]["message"] == "success"
 
 

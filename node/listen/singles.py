@@ -1,0 +1,151 @@
+"""The lane of single registrations: one that comes in one piece is carried out without making it a request.
+
+As in `lane.py`: whatever is no such, or spelt in no everyday way, is the ordinary door's, and who sends anything but
+one complete request at a time has left. What is answered is, octet for octet, what the door would:
+tests/node/listen/test_singles.py asks both.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from aiohttp import web
+
+from node.house import House
+from node.listen import http, replies, snms_api
+from node.listen.plain import ASKED, HEADS_MOST, LEFT, OTHER, PRIVATE, Dates, Sign, headers, rendered
+from node.metrics import HTTP_REQUESTS
+from registry.account import Account
+from registry.registrar import Job, Outcome
+from registry.rules import Operation, Request
+
+OCTETS_MOST: Final = 64 * 1024
+"""Longest request looked at here; one of fifteen attributes has some 2000."""
+HEAD_MOST: Final = 8000
+"""Longest head looked at here: less than the line aiohttp takes (8190)."""
+
+_END: Final = b"\r\n\r\n"
+_LINES: Final[dict[bytes, tuple[Operation, str]]] = {
+    f"{method} {base}{snms_api.DATA} HTTP/1.1\r\n".encode(): (operation, base + snms_api.DATA)
+    for base in snms_api.BASES
+    for method, operation in snms_api.SINGLES.items()
+}
+"""Request lines, and what they ask for at which path."""
+_LENGTH: Final = re.compile(rb"0|[1-9][0-9]{0,5}")
+_OTHERWISE: Final = frozenset({b"transfer-encoding", b"trailer", b"te", b"expect", b"upgrade", b"content-encoding"})
+"""Headers that say otherwise where a request ends, what becomes of the connection after it, or what its body is."""
+_DONE: Final = (
+    f"HTTP/1.1 200 OK\r\nContent-Type: {replies.JSON_TYPE}\r\nContent-Length: %d\r\n%b".encode() + PRIVATE + b"\r\n%b"
+)
+
+Then = Callable[[bytes | Sign], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Everything before the body of a request: what is asked for, by whose token, and how many octets follow.
+
+    `forwarded` are the lines of X-Forwarded-For.
+    """
+
+    operation: Operation
+    path: str
+    token: str
+    length: int
+    forwarded: tuple[str, ...]
+
+    @classmethod
+    def read(cls, octets: bytes) -> "Head | None":
+        """From what was sent; None if it is out of the common."""
+        line, end, rest = octets.partition(b"\r\n")
+        asked, lines = _LINES.get(line + end), headers(rest)
+        if asked is None or lines is None:
+            return None
+        by_name = dict(lines)
+        length, connection = by_name.get(b"content-length", b""), by_name.get(b"connection", b"keep-alive")
+        if len(by_name) < len(lines) or _OTHERWISE & by_name.keys() or b"host" not in by_name:
+            return None
+        if not _LENGTH.fullmatch(length) or connection.lower() != b"keep-alive":
+            return None
+        forwarded = by_name.get(b"x-forwarded-for")
+        token = snms_api.token_of(by_name.get(b"authorization", b"").decode())
+        return cls(*asked, token, int(length), (forwarded.decode(),) if forwarded else ())
+
+
+class Singles:
+    """Carries out what is plain."""
+
+    def __init__(self, house: House, dates: Dates, clock: Callable[[], float]) -> None:
+        self._house = house
+        self._dates = dates
+        self._clock = clock
+        self._heads: dict[bytes, Head | None] = {}
+
+    def answer(self, octets: bytes, nearest: str | None, then: Then) -> Sign:
+        """ASKED if `octets` sent from the address `nearest` (None: it is not its turn yet) are carried out; `then` is
+        given the answer later.
+        """
+        end = octets.find(_END) + len(_END)
+        if not len(_END) <= end <= HEAD_MOST or len(octets) > OCTETS_MOST:
+            return LEFT
+        head = self._head(octets[:end])
+        if head is None or end + head.length != len(octets):
+            return LEFT
+        if nearest is None or self._house.admission.admit(self._asker(nearest, head)):
+            return OTHER  # the door says why not
+        self._house.admission.in_hand += 1
+        self._house.doorkeeper.tell(head.token, partial(self._known, head, octets[end:], then))
+        return ASKED
+
+    def _known(self, head: Head, body: bytes, then: Then, account: Account | Exception | None) -> None:
+        """Goes on once it is known who asks."""
+        said: bytes | web.Response = snms_api.NOT_SIGNED_IN
+        try:
+            if isinstance(account, Exception):
+                raise account
+            if account is not None:
+                wanted = snms_api.single(head.operation, body)
+                if isinstance(wanted, Request):
+                    self._house.batcher.ask(Job(wanted, account), partial(self._written, head, then))
+                    return
+                said = wanted
+        except Exception as error:  # noqa: BLE001 - told to the client
+            said = self._troubled(head, error)
+        self._say(then, said)
+
+    def _written(self, head: Head, then: Then, outcome: Outcome | Exception) -> None:
+        said: bytes | web.Response
+        try:
+            said = snms_api.told(outcome)
+        except Exception as error:  # noqa: BLE001 - told to the client
+            said = self._troubled(head, error)
+        self._say(then, said)
+
+    def _troubled(self, head: Head, error: Exception) -> web.Response:
+        """What the client is told of an error. The door shall not answer: it would carry it out again."""
+        if type(error) in http.TROUBLES:
+            return http.troubled(head.path, error)
+        return http.broken(self._house.meter, head.path)
+
+    def _say(self, then: Then, said: bytes | web.Response) -> None:
+        self._house.admission.in_hand -= 1
+        if self._clock() >= self._dates.stale:
+            self._dates.tick()
+        status = 200 if isinstance(said, bytes) else said.status
+        self._house.meter.count(HTTP_REQUESTS, "snms", f"{status // 100}xx")
+        if isinstance(said, bytes):
+            then(_DONE % (len(said), self._dates.lines, said))
+        else:
+            then(rendered(said, self._dates.lines))
+
+    def _asker(self, nearest: str, head: Head) -> str:
+        return self._house.config.proxies.asker(nearest, head.forwarded) if head.forwarded else nearest
+
+    def _head(self, octets: bytes) -> Head | None:
+        if octets not in self._heads:
+            if len(self._heads) >= HEADS_MOST:
+                del self._heads[next(iter(self._heads))]
+            self._heads[octets] = Head.read(octets)
+        return self._heads[octets]

@@ -1,0 +1,149 @@
+"""Two doors alike, one with lanes and one without, given the same octets in the same pieces.
+
+Their transports are lists; the clocks stand still.
+"""
+
+import asyncio
+import re
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+from node.house import House
+from node.listen.connection import Connection
+from node.listen.lane import Lane
+from node.meter import Totals
+from node.metrics import COUNTED
+
+NOW = 1_795_000_000
+DATE = "Wed, 18 Nov 2026 11:06:40 GMT"
+
+
+class Wire(asyncio.Transport):
+    """A transport that keeps what is written, and calls its reader slow when told."""
+
+    def __init__(self, protocol: Connection, address: str) -> None:
+        super().__init__({"peername": (address, 40_000)})
+        self.out = bytearray()
+        self.late = b""
+        self.closed = False
+        self.reading = True
+        self._protocol = protocol
+
+    def write(self, data: Any) -> None:
+        if self.closed:
+            self.late += data
+        else:
+            self.out += data
+
+    def writelines(self, list_of_data: Any) -> None:
+        for data in list_of_data:
+            self.write(data)
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def close(self) -> None:
+        if not self.closed:
+            self.closed = True
+            asyncio.get_running_loop().call_soon(self._protocol.connection_lost, None)
+
+    abort = close
+
+    def pause_reading(self) -> None:
+        """What comes is given by the test all the same."""
+        self.reading = False
+
+    def resume_reading(self) -> None:
+        """Nobody is to stay paused."""
+        self.reading = True
+
+
+@dataclass
+class Time:
+    """What the clocks show: monotonic seconds, and those since 1970 UTC."""
+
+    passed: float = 1000.0
+    now: int = NOW
+
+
+@dataclass
+class World:
+    """A door, and what it has counted."""
+
+    time: Time
+    server: web.Server
+    house: House
+    lane: Lane | None
+    totals: Totals
+
+    def open(self, address: str = "192.0.2.1") -> tuple[Connection, Wire]:
+        proxies = self.house.config.proxies
+        connection = Connection(self.server, proxies, self.lane, lambda reason: None, lambda: None)
+        wire = Wire(connection, address)
+        connection.connection_made(wire)
+        return connection, wire
+
+    def counted(self) -> list[Any]:
+        """Every count, of histograms how often; where an answer came from is the same, too."""
+        samples = [(m.name, s) for m in COUNTED for s in self.totals.samples(m, 0.0)]
+        return [(name, s.labels, sum(s.buckets) if s.buckets else s.value) for name, s in samples]
+
+
+async def settled(wire: Wire) -> None:
+    """Returns when nothing more comes of what was sent: nothing here waits for anything but the loop's next turn."""
+    still = 0
+    while still < 10:
+        before = len(wire.out), wire.closed
+        await asyncio.sleep(0)
+        still = still + 1 if before == (len(wire.out), wire.closed) else 0
+
+
+Sent = Sequence[bytes | int | None]
+"""Octets that come in one piece; None: the client waits for answers before it sends on; a number: so many turns of the
+loop pass.
+"""
+
+
+async def said(world: World, sent: Sent, address: str = "192.0.2.1") -> tuple[bytes, bool]:
+    """What one connection was answered, and whether it was closed."""
+    connection, wire = world.open(address)
+    for piece in sent:
+        if piece is None:
+            await settled(wire)
+        elif isinstance(piece, int):
+            for _ in range(piece):
+                await asyncio.sleep(0)
+        elif not wire.closed:
+            connection.data_received(piece)
+    await settled(wire)
+    assert wire.reading or wire.closed, "nobody would hear what comes next"
+    answered = bytes(wire.out), wire.closed
+    wire.close()
+    await settled(wire)
+    return answered
+
+
+Worlds = Callable[..., AbstractAsyncContextManager[World]]
+
+
+async def alike(world: Worlds, sent: Sent, address: str = "192.0.2.1", **given: Any) -> bytes:
+    """What both worlds answered, which is the same, as is what they counted."""
+    expected = b"", False
+    for at_first in ([None], []):  # on a connection that stands, and on one just made
+        async with world(with_lane=False, **given) as slow, world(with_lane=True, **given) as fast:
+            expected = await said(slow, [*at_first, *sent], address)
+            assert await said(fast, [*at_first, *sent], address) == expected
+            assert fast.counted() == slow.counted()
+    return expected[0]
+
+
+def statuses_of(answered: bytes) -> list[int]:
+    return [int(status) for status in re.findall(rb"HTTP/1\.1 (\d+)", answered)]
+
+
+def head(target: str, *lines: str, method: str = "GET", version: str = "HTTP/1.1") -> bytes:
+    return "\r\n".join([f"{method} {target} {version}", "Host: x", *lines, "", ""]).encode()
