@@ -22,6 +22,7 @@ async def elected(world: World, machine: str = "one") -> Clerk:
     connection = await connect(world.url, "idnode-voice")
     fence = await uplink.claim(connection, machine)
     connection.terminate()
+    await eventually(world.pool, NO_VOICE)  # the server hears of it a moment later
     assert fence is not None
     return Clerk(world.pool, fence, WINDOW)
 
