@@ -111,7 +111,7 @@ class Registrar:
         open_ = list(range(len(jobs)))
         for round_ in range(ROUNDS):
             try:
-                open_ = await self._round(jobs, open_, outcomes, now)
+                open_ = await self._round(jobs, open_, outcomes, now, alone=True)
             except RegistryError as error:
                 if not round_:
                     raise
@@ -122,15 +122,18 @@ class Registrar:
         return [outcomes.get(n, CONTENDED) for n in range(len(jobs))]
 
     async def write_together(self, jobs: Sequence[Job], now: int) -> list[Outcome | None]:
-        """One outcome a job, of any prefixes, in order; None for one that is to be written with those of its own.
+        """One outcome a job, of any prefixes, in order; None for one that `write` is to be tried with: what its prefix
+        waits for, or fails at, is nothing to the others.
 
-        What it waits for, or fails at, is nothing to the others. `now` and errors are those of `write`.
+        `now` and errors are those of `write`; of a connection that is lost all hear.
         """
         outcomes: dict[int, Outcome] = {}
-        await self._round(jobs, list(range(len(jobs))), outcomes, now)
+        await self._round(jobs, list(range(len(jobs))), outcomes, now, alone=False)
         return [outcomes.get(n) for n in range(len(jobs))]
 
-    async def _round(self, jobs: Sequence[Job], open_: list[int], outcomes: dict[int, Outcome], now: int) -> list[int]:
+    async def _round(
+        self, jobs: Sequence[Job], open_: list[int], outcomes: dict[int, Outcome], now: int, *, alone: bool
+    ) -> list[int]:
         """Judges and writes the `open_` jobs, notes their outcomes, and returns which must be judged again."""
         grounds = await self._load([jobs[n] for n in open_])
         judged = await self._each(lambda n: self._judge(jobs[n], grounds, now), open_)
@@ -142,7 +145,7 @@ class Registrar:
                 changes.append((prefix.number, judgement, n))
             else:
                 outcomes[n] = judgement
-        return await self._commit(jobs, changes, grounds, outcomes, now)
+        return await self._commit(jobs, changes, grounds, outcomes, now, alone=alone)
 
     async def _load(self, jobs: Sequence[Job]) -> "dict[str, _Grounds]":
         """The grounds of each prefix, by its key."""
@@ -181,6 +184,8 @@ class Registrar:
         grounds: "Mapping[str, _Grounds]",
         outcomes: dict[int, Outcome],
         now: int,
+        *,
+        alone: bool,
     ) -> list[int]:
         """Writes `changes` (number of the prefix, change, number of the job), notes outcomes, and returns which must be
         judged again.
@@ -193,7 +198,7 @@ class Registrar:
         sizes = Counter(number for number, _, _ in changes)
         shares = [Share(number, epochs[number], size) for number, size in sizes.items()]
         sent = [change for _, change, _ in changes]
-        for position in await self._send(shares, sent, keys, now, alone=len(grounds) == 1):
+        for position in await self._send(shares, sent, keys, now, alone=alone):
             _, change, n = changes[position]
             outcomes[n] = _written(change.kind, change.base + 1)
         return [n for _, _, n in changes if n not in outcomes]
@@ -212,7 +217,9 @@ class Registrar:
             except BaseException as error:
                 if isinstance(error, _GIVEN_UP):
                     self._announcer.unwritten(keys)
-                    raise UnavailableError(str(error)) from error
+                    if alone:
+                        raise UnavailableError(str(error)) from error
+                    return []
                 if isinstance(error, asyncpg.PostgresError) and not isinstance(error, BROKEN):
                     self._announcer.unwritten(keys)
                     if error.sqlstate in _PREMISE_GONE:

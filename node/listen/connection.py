@@ -17,7 +17,7 @@ from aiohttp.http_exceptions import HttpProcessingError, InvalidURLError, LineTo
 from node.listen import replies
 from node.listen.http import trouble
 from node.listen.lane import Lane
-from node.listen.plain import ASKED, LEFT, OTHER, Sign
+from node.listen.plain import ASKED, LEFT, MORE, OTHER, Sign
 from proto.errors import ProtoError
 from proto.forwarded_for import TrustedProxies, end_site
 from proto.proxy_header import NoHeader, read
@@ -32,6 +32,8 @@ LINGER_SECONDS = 2.0
 HEAD_SECONDS = 20.0
 """The head of a request, the PROXY protocol header before the first one included, may take this long from its first
 octet (of a new connection: from its beginning): a lost segment is sent again several times within it."""
+BODY_BEHIND_SECONDS = 1.0
+"""The lanes wait so long for the end of a small body: clients send it right behind its head. Then the door does."""
 REFUSAL_SECONDS = 2.0
 """A refused client may take this long to read why; it costs a descriptor meanwhile."""
 REFUSAL_OCTETS: Final = 65_536
@@ -63,8 +65,8 @@ class Connection(web.RequestHandler):
     """
 
     __slots__ = (
-        *("_asked", "_beginning", "_deadline", "_held", "_lane", "_last", "_left"),
-        *("_proxies", "_refused", "_source"),
+        *("_asked", "_beginning", "_begun", "_deadline", "_held", "_lane", "_last", "_left"),
+        *("_proxies", "_refused", "_source", "_wanting"),
     )
 
     def __init__(
@@ -90,8 +92,10 @@ class Connection(web.RequestHandler):
         self._source = ""
         self._beginning: bytes | None = None  # what came of a header; None where none is looked for (any more)
         self._deadline: asyncio.TimerHandle | None = None
-        self._asked: bytes | None = None  # the request whose answer the lane has asked for
+        self._asked: list[bytes] | None = None  # the request the lane is asked about, in the pieces it came in
         self._held: list[bytes] = []  # what came meanwhile; one read, for then nothing more is read
+        self._begun: list[bytes] = []  # one of which the end of the body is wanting, which the lane waits for
+        self._wanting: asyncio.TimerHandle | None = None
         self._last: asyncio.Future[None] | None = None  # done when that answer is out, if all ends then
 
     @property
@@ -113,18 +117,24 @@ class Connection(web.RequestHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         """Waits for nothing any more."""
         self._head_came()
+        self._taken_back()
         self._left()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Keeps back what belongs to a PROXY protocol header; all else is HTTP."""
+        if not data:  # aiohttp's own, when it goes on reading what it has
+            super().data_received(data)
+            return
         if self._beginning is not None:
             rest = self._behind_header(self._beginning + data)
             if not rest:
                 return
             data = rest
-        if self._lane is None or not self._answered(data, self._lane):
+        if self._lane is None:
             self._pass_on(data)
+        else:
+            self._offer(data, self._lane)
 
     def _pass_on(self, data: bytes) -> None:
         """To aiohttp."""
@@ -134,32 +144,56 @@ class Connection(web.RequestHandler):
         elif self._deadline is None:
             self._await_head()
 
-    def _answered(self, data: bytes, lane: Lane) -> bool:
-        """Whether the lane has answered or will; not while aiohttp still answers what came before, or nobody reads."""
+    def _offer(self, data: bytes, lane: Lane) -> None:
+        """To the lane, and to aiohttp what is not for that; not while an earlier answer is under way."""
         if self._asked is not None:
             if not self._held and self.transport is not None:
                 self.transport.pause_reading()
             self._held.append(data)
-            return True
-        self._asked = data
+            return
+        self._asked = [*self._taken_back(), data] if self._begun else [data]
         idle = self._idle
         if not idle and self._current_request is None and not self._messages:
             # aiohttp's task for this connection runs later in this turn of the loop, and then most often waits for a
             # request; if it does not, it gets this one too.
             self._loop.call_soon(self._answer_now, lane)
-            return True
-        said = lane.answer(data, self._source if idle else None, self._lane_said)
-        if said is ASKED:
-            self._stay()
-            return True
-        self._asked = None
+            return
+        said = lane.answer(b"".join(self._asked), self._source if idle else None, self._lane_said)
         if isinstance(said, bytes) and self.transport is not None:
+            self._asked = None
             self.transport.write(said)
             self._stay()
-            return True
+        else:
+            self._told(said)
+
+    def _told(self, said: bytes | Sign) -> None:
+        """Does what the lane says of what it was asked."""
         if said is LEFT:
             self._lane = None
-        return False
+        elif not isinstance(said, Sign) or said is ASKED:
+            self._stay()
+        if said is not ASKED:
+            self._lane_said(said)
+
+    def _keep(self, pieces: list[bytes]) -> None:
+        """Waits for the end of a body."""
+        self._stay()
+        self._begun = pieces
+        self._wanting = self._loop.call_later(BODY_BEHIND_SECONDS, self._waited)
+
+    def _taken_back(self) -> list[bytes]:
+        """What was kept so, and is no more."""
+        if self._wanting is not None:
+            self._wanting.cancel()
+            self._wanting = None
+        begun, self._begun = self._begun, []
+        return begun
+
+    def _waited(self) -> None:
+        """It does not come."""
+        self._lane = None
+        for piece in self._taken_back():
+            self._pass_on(piece)
 
     @property
     def _idle(self) -> bool:
@@ -173,15 +207,10 @@ class Connection(web.RequestHandler):
         said: bytes | Sign = OTHER
         if self.transport is not None and not self.transport.is_closing():
             try:
-                said = lane.answer(self._asked, self._source if self._idle else None, self._lane_said)
+                said = lane.answer(b"".join(self._asked), self._source if self._idle else None, self._lane_said)
             except Exception:  # a mistake of ours: the door answers
                 log.exception("lane_failed")
-        if said is LEFT:
-            self._lane = None
-        elif not isinstance(said, Sign) or said is ASKED:
-            self._stay()
-        if said is not ASKED:
-            self._lane_said(said)
+        self._told(said)
 
     def _stay(self) -> None:
         """A whole request has come: from now on the connection may be idle for KEEPALIVE_SECONDS."""
@@ -191,16 +220,19 @@ class Connection(web.RequestHandler):
 
     def _lane_said(self, said: bytes | Sign) -> None:
         """The answer the lane had to ask for; then it is the turn of what came meanwhile."""
-        data, self._asked = self._asked, None
+        pieces, self._asked = self._asked, None
         held, self._held = self._held, []
         if self._last is not None:
             self._last.set_result(None)
-        if self.transport is None or data is None:
+        if self.transport is None or pieces is None:
             return
         if isinstance(said, bytes):
             self.transport.write(said)
+        elif said is MORE:
+            self._keep(pieces)
         else:
-            self._pass_on(data)
+            for piece in pieces:
+                self._pass_on(piece)
         if held and self._last is None:
             self.transport.resume_reading()
             for piece in held:

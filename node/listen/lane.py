@@ -16,7 +16,7 @@ from aiohttp import web
 
 from node.house import House
 from node.listen import handle_api, http, replies
-from node.listen.plain import ASKED, HEADS_MOST, LEFT, OTHER, PRIVATE, Dates, Sign, headers, rendered
+from node.listen.plain import ASKED, LEFT, OTHER, PRIVATE, Dates, Sign, headers, remember, rendered
 from node.listen.singles import Singles
 from node.metrics import HTTP_REQUESTS
 from node.resolve.answer import Answer, Outcome, Where
@@ -88,7 +88,7 @@ class Lane:
         self._clock = clock
         self._blocks: dict[bytes, Block] = {}
         self._dates = Dates(clock, now, _CORS)
-        self._singles = Singles(house, Dates(clock, now), clock)
+        self._singles = Singles(house, Dates(clock, now))
 
     def answer(self, octets: bytes, nearest: str | None, then: Callable[[bytes | Sign], None]) -> bytes | Sign:
         """The answer to `octets` sent from the address `nearest` (None: it is not its turn yet).
@@ -101,7 +101,7 @@ class Lane:
         if block is None:
             if len(octets) > OCTETS_MOST or _LINE.match(octets) is None:
                 return self._singles.answer(octets, nearest, then)
-            block = self._read(octets[end:])
+            block = remember(self._blocks, octets[end:], Block.read(octets[end + len(_VERSION) :]))
         if block.plain and nearest is not None and octets.startswith(_GET):
             handle = octets[len(_GET) : end]
             kept = self._holding(handle)
@@ -121,20 +121,13 @@ class Lane:
                 return ASKED
         return OTHER if block.whole and _LINE.match(octets) else LEFT
 
-    def _read(self, rest: bytes) -> Block:
-        if len(self._blocks) >= HEADS_MOST:
-            del self._blocks[next(iter(self._blocks))]
-        self._blocks[rest] = block = Block.read(rest[len(_VERSION) :])
-        return block
-
     def _fetched(
         self, handle: bytes, began: float, then: Callable[[bytes | Sign], None], found: Answer | Exception
     ) -> None:
         self._house.admission.in_hand -= 1
-        if (now := self._clock()) >= self._dates.stale:
-            self._dates.tick()
+        self._dates.now()
         if isinstance(found, Answer):
-            self._resolved(found, now - began)
+            self._resolved(found, self._clock() - began)
             then(self._said(handle, found))
             return
         self._house.road.count(found, began)

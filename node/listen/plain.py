@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from email.utils import formatdate
 from enum import Enum
-from typing import Final
+from typing import Final, TypeVar
 
 from aiohttp import web
 
@@ -15,8 +15,8 @@ TICK_SECONDS: Final = 0.1
 HEADERS_MOST: Final = 128
 """Lines of headers that aiohttp takes."""
 HEADS_MOST: Final = 1024
-"""Heads of requests a lane remembers, 8 MB at worst: clients of one make send the same few. Who sends ever new ones
-pays for each look and drives out the oldest."""
+"""Heads of requests each of the two lanes remembers, 8 MB at worst: clients of one make read with the same one, and
+write with a few, by the lengths of their bodies. Who sends ever new ones pays for each and drives out the oldest."""
 
 _HEADER: Final = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+): ?([!-~](?:[ -~]*[!-~])?)?\r\n")
 _REFUSED: Final = frozenset({b"sec-websocket-key1"})
@@ -30,9 +30,20 @@ class Sign(Enum):
     OTHER = "the ordinary door answers"
     LEFT = "so it does from now on"
     ASKED = "the answer comes later"
+    MORE = "nothing, before the rest of it has come"
 
 
-OTHER, LEFT, ASKED = Sign
+OTHER, LEFT, ASKED, MORE = Sign
+
+Head = TypeVar("Head")
+
+
+def remember(heads: dict[bytes, Head], octets: bytes, head: Head) -> Head:
+    """Keeps what was made of `octets`, for which the oldest of HEADS_MOST goes."""
+    if len(heads) >= HEADS_MOST:
+        del heads[next(iter(heads))]
+    heads[octets] = head
+    return head
 
 
 def headers(octets: bytes) -> list[tuple[bytes, bytes]] | None:
@@ -62,6 +73,12 @@ class Dates:
         self.stale = 0.0
         """From then on it may be another second: `tick` sees to it."""
         self.lines = b""
+
+    def now(self) -> bytes:
+        """The lines as they are now."""
+        if self._clock() >= self.stale:
+            self.tick()
+        return self.lines
 
     def tick(self) -> None:
         """Makes the lines say what time it is."""

@@ -1,8 +1,8 @@
-"""The lane of single registrations: one that comes in one piece is carried out without making it a request.
+"""The lane of single registrations: one that is small and plain is carried out without making it a request.
 
-As in `lane.py`: whatever is no such, or spelt in no everyday way, is the ordinary door's, and who sends anything but
-one complete request at a time has left. What is answered is, octet for octet, what the door would:
-tests/node/listen/test_singles.py asks both.
+As in `lane.py`: what is whole but no such is the ordinary door's, and who sends anything but one complete request at a
+time has left; only a body may come a moment after its head, as many clients send it. What is answered is, octet for
+octet, what the door would: tests/node/listen/test_singles.py asks both.
 """
 
 import re
@@ -15,14 +15,15 @@ from aiohttp import web
 
 from node.house import House
 from node.listen import http, replies, snms_api
-from node.listen.plain import ASKED, HEADS_MOST, LEFT, OTHER, PRIVATE, Dates, Sign, headers, rendered
+from node.listen.plain import ASKED, LEFT, MORE, OTHER, PRIVATE, Dates, Sign, headers, remember, rendered
 from node.metrics import HTTP_REQUESTS
 from registry.account import Account
 from registry.registrar import Job, Outcome
 from registry.rules import Operation, Request
 
-OCTETS_MOST: Final = 64 * 1024
-"""Longest request looked at here; one of fifteen attributes has some 2000."""
+OCTETS_MOST: Final = 16 * 1024
+"""Longest request looked at here; one of fifteen attributes has some 2000. So much a connection may hold of one whose
+body has not come."""
 HEAD_MOST: Final = 8000
 """Longest head looked at here: less than the line aiohttp takes (8190)."""
 
@@ -32,7 +33,9 @@ _LINES: Final[dict[bytes, tuple[Operation, str]]] = {
     for base in snms_api.BASES
     for method, operation in snms_api.SINGLES.items()
 }
-"""Request lines, and what they ask for at which path."""
+"""Request lines that are carried out here, and what they ask for at which path."""
+_LINE: Final = re.compile(rb"(?:POST|PUT|PATCH|DELETE) /[!-~]* HTTP/1\.1\r\n")
+"""Request lines behind whose head a body may come."""
 _LENGTH: Final = re.compile(rb"0|[1-9][0-9]{0,5}")
 _OTHERWISE: Final = frozenset({b"transfer-encoding", b"trailer", b"te", b"expect", b"upgrade", b"content-encoding"})
 """Headers that say otherwise where a request ends, what becomes of the connection after it, or what its body is."""
@@ -45,23 +48,22 @@ Then = Callable[[bytes | Sign], None]
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """Everything before the body of a request: what is asked for, by whose token, and how many octets follow.
-
-    `forwarded` are the lines of X-Forwarded-For.
+    """What stands before the body of a request. `length` octets follow it; with `token` this operation is asked for at
+    `path`, None being none of those here. `forwarded` are the lines of X-Forwarded-For.
     """
 
-    operation: Operation
+    length: int
+    operation: Operation | None
     path: str
     token: str
-    length: int
     forwarded: tuple[str, ...]
 
     @classmethod
     def read(cls, octets: bytes) -> "Head | None":
         """From what was sent; None if it is out of the common."""
-        line, end, rest = octets.partition(b"\r\n")
-        asked, lines = _LINES.get(line + end), headers(rest)
-        if asked is None or lines is None:
+        line = _LINE.match(octets)
+        lines = headers(octets[line.end() :]) if line is not None else None
+        if line is None or lines is None:
             return None
         by_name = dict(lines)
         length, connection = by_name.get(b"content-length", b""), by_name.get(b"connection", b"keep-alive")
@@ -71,42 +73,53 @@ class Head:
             return None
         forwarded = by_name.get(b"x-forwarded-for")
         token = snms_api.token_of(by_name.get(b"authorization", b"").decode())
-        return cls(*asked, token, int(length), (forwarded.decode(),) if forwarded else ())
+        operation, path = _LINES.get(line[0], (None, ""))
+        return cls(int(length), operation, path, token, (forwarded.decode(),) if forwarded else ())
 
 
 class Singles:
     """Carries out what is plain."""
 
-    def __init__(self, house: House, dates: Dates, clock: Callable[[], float]) -> None:
+    def __init__(self, house: House, dates: Dates) -> None:
         self._house = house
         self._dates = dates
-        self._clock = clock
-        self._heads: dict[bytes, Head | None] = {}
+        self._heads: dict[bytes, Head] = {}
 
     def answer(self, octets: bytes, nearest: str | None, then: Then) -> Sign:
         """ASKED if `octets` sent from the address `nearest` (None: it is not its turn yet) are carried out; `then` is
-        given the answer later.
+        given the answer later. MORE if only the end of the body is wanting.
         """
         end = octets.find(_END) + len(_END)
         if not len(_END) <= end <= HEAD_MOST or len(octets) > OCTETS_MOST:
             return LEFT
-        head = self._head(octets[:end])
-        if head is None or end + head.length != len(octets):
+        head = self._heads.get(octets[:end]) or self._read(octets[:end])
+        if head is None or not len(octets) <= end + head.length <= OCTETS_MOST:
             return LEFT
-        if nearest is None or self._house.admission.admit(self._asker(nearest, head)):
+        if len(octets) < end + head.length:
+            return MORE
+        if head.operation is None or nearest is None or self._house.admission.admit(self._asker(nearest, head)):
             return OTHER  # the door says why not
         self._house.admission.in_hand += 1
-        self._house.doorkeeper.tell(head.token, partial(self._known, head, octets[end:], then))
+        self._house.doorkeeper.tell(head.token, partial(self._known, head, head.operation, octets[end:], then))
         return ASKED
 
-    def _known(self, head: Head, body: bytes, then: Then, account: Account | Exception | None) -> None:
+    def _read(self, octets: bytes) -> Head | None:
+        head = Head.read(octets)
+        return None if head is None else remember(self._heads, octets, head)
+
+    def _asker(self, nearest: str, head: Head) -> str:
+        return self._house.config.proxies.asker(nearest, head.forwarded) if head.forwarded else nearest
+
+    def _known(
+        self, head: Head, operation: Operation, body: bytes, then: Then, account: Account | Exception | None
+    ) -> None:
         """Goes on once it is known who asks."""
         said: bytes | web.Response = snms_api.NOT_SIGNED_IN
         try:
             if isinstance(account, Exception):
                 raise account
             if account is not None:
-                wanted = snms_api.single(head.operation, body)
+                wanted = snms_api.single(operation, body)
                 if isinstance(wanted, Request):
                     self._house.batcher.ask(Job(wanted, account), partial(self._written, head, then))
                     return
@@ -131,21 +144,9 @@ class Singles:
 
     def _say(self, then: Then, said: bytes | web.Response) -> None:
         self._house.admission.in_hand -= 1
-        if self._clock() >= self._dates.stale:
-            self._dates.tick()
         status = 200 if isinstance(said, bytes) else said.status
         self._house.meter.count(HTTP_REQUESTS, "snms", f"{status // 100}xx")
         if isinstance(said, bytes):
-            then(_DONE % (len(said), self._dates.lines, said))
+            then(_DONE % (len(said), self._dates.now(), said))
         else:
-            then(rendered(said, self._dates.lines))
-
-    def _asker(self, nearest: str, head: Head) -> str:
-        return self._house.config.proxies.asker(nearest, head.forwarded) if head.forwarded else nearest
-
-    def _head(self, octets: bytes) -> Head | None:
-        if octets not in self._heads:
-            if len(self._heads) >= HEADS_MOST:
-                del self._heads[next(iter(self._heads))]
-            self._heads[octets] = Head.read(octets)
-        return self._heads[octets]
+            then(rendered(said, self._dates.now()))

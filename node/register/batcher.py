@@ -1,7 +1,8 @@
 """Group commit: what waits at a moment goes into one transaction; neighbours never share a fate.
 
 Judging and writing are the registrar's; here requests are only brought together and parted again. A prefix for which
-much waits has transactions of its own. The others share theirs, and whoever that does not suit goes on alone.
+much waits has transactions of its own. The others share theirs, and whoever that does not suit goes on alone. Only a
+connection that is lost in between is the fate of all who shared it.
 """
 
 import asyncio
@@ -22,8 +23,10 @@ MANY: Final = 200
 """So many of a prefix must wait before a transaction of its own is opened for them, and again before a second one is:
 whoever comes one by one is better served by one that takes all, for each costs the disk's time."""
 TOGETHER_MOST: Final = 32
-"""Prefixes of a shared transaction. PostgreSQL keeps 64 subtransactions of one at hand, and each prefix takes one; and
-each that somebody else holds costs the others the 20 ms of migrations/0007_together.sql."""
+"""Prefixes of a shared transaction. PostgreSQL keeps 64 subtransactions of one at hand, and each prefix takes one."""
+ALONE_MOST: Final = 3
+"""Transactions of single prefixes under way at once in a worker: of its four connections one is left to the shared
+ones, however many prefixes wait for what somebody holds."""
 TURN_SECONDS: Final = 0.02
 """Shared transactions go one after the other, and grow meanwhile: each costs some 0.5 ms, whatever is in it. None
 waits longer than this for the one before, so that one that hangs holds up nobody."""
@@ -75,6 +78,7 @@ class Batcher:
         self._lanes: Counter[str] = Counter()  # of prefixes that have some of their own
         self._shared: set[str] = set()  # prefixes of which something is in a shared transaction
         self._written: set[str] = set()
+        self._apart = asyncio.Semaphore(ALONE_MOST)
         self._turn: asyncio.TimerHandle | None = None  # ends the turn of a shared transaction that lasts
         self._tasks: set[asyncio.Task[None]] = set()
         self._count = 0
@@ -124,7 +128,7 @@ class Batcher:
         if len(self._queues.get(prefix, ())) >= MANY:
             if lanes < LANES:
                 self._part(prefix)
-        elif not lanes:
+        elif not lanes and prefix not in self._shared:
             self._share()
 
     def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
@@ -139,10 +143,12 @@ class Batcher:
         self._spawn(self._alone(prefix))
 
     async def _alone(self, prefix: str) -> None:
-        group = self._taken(prefix, GROUP_MOST)
+        group: list[_Waiting] = []
         try:
-            self._start(prefix)
-            await self._writing(group, self._commit)
+            async with self._apart:
+                group = self._taken(prefix, GROUP_MOST)
+                self._start(prefix)
+                await self._writing(group, self._commit)
         finally:
             self._lanes[prefix] -= 1
             if not self._lanes[prefix]:
@@ -183,8 +189,7 @@ class Batcher:
         shares = self._shares()
         self._shared |= shares.keys()
         try:
-            commit = self._commit if len(shares) == 1 else self._commit_together
-            await self._writing([waiting for group in shares.values() for waiting in group], commit)
+            await self._writing([waiting for group in shares.values() for waiting in group], self._commit_together)
         finally:
             self._shared -= shares.keys()
             turn.cancel()

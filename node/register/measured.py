@@ -39,6 +39,10 @@ from registry.rules import Refused, Rule, Unchanged
 PREFIXES_MOST: Final = 4096
 """Prefixes whose industry a worker remembers: three for each of the 1200 enterprises of an average node."""
 
+COUNTING_MOST: Final = 64
+"""Single registrations that wait to be counted until it is known what industry they belong to, after they were
+answered; more count as `other`."""
+
 log = structlog.get_logger("register")
 
 _NAMES: Final[dict[type, str]] = {
@@ -82,19 +86,20 @@ class MeasuredBatcher:
         self._next.ask(job, partial(self._asked, job, self._clock(), told))
 
     def _asked(self, job: Job, began: float, told: Told, outcome: Outcome | Exception) -> None:
+        took = self._clock() - began
+        told(outcome)
         if not isinstance(outcome, Exception) or isinstance(outcome, RegistryError):
-            self._meter.observe(REGISTRATION_SECONDS, self._clock() - began)
+            self._meter.observe(REGISTRATION_SECONDS, took)
             self._meter.observe(REGISTRATION_IDENTIFIERS, 1)
-        industry = self._industries.get(job.request.identifier.prefix_key)
-        if industry is None:
+        industry = self._known(job.request.identifier.prefix_key, outcome)
+        if industry is None and len(self._counting) < COUNTING_MOST:
             task = asyncio.create_task(self._count([job], [outcome]))
             self._counting.add(task)
             task.add_done_callback(self._counting.discard)
-        else:
-            self._meter.count(REGISTRATIONS, industry, _operation(job, outcome), _name(outcome))
-            if isinstance(outcome, Refused):
-                self._meter.count(REFUSALS, outcome.rule.value)
-        told(outcome)
+            return
+        self._meter.count(REGISTRATIONS, industry or OTHER, _operation(job, outcome), _name(outcome))
+        if isinstance(outcome, Refused):
+            self._meter.count(REFUSALS, outcome.rule.value)
 
     async def _count(self, jobs: Sequence[Job], outcomes: Sequence[Outcome | Exception]) -> None:
         alike: Counter[tuple[str, str, str]] = Counter()
@@ -110,14 +115,20 @@ class MeasuredBatcher:
         for labels, times in alike.items():
             self._meter.count(REGISTRATIONS, *labels, by=times)
 
-    async def _industry(self, prefix: str, outcome: Outcome | Exception) -> str:
-        """The industry a prefix belongs to, asked of the registry once, and only when something of it was judged."""
+    def _known(self, prefix: str, outcome: Outcome | Exception) -> str | None:
+        """The industry to count it under, if the registry need not be asked: it is not when nothing was judged."""
         kept = self._industries.get(prefix)
         if kept is not None:
             self._industries.move_to_end(prefix)
             return kept
         if isinstance(outcome, Exception) or (isinstance(outcome, Refused) and outcome.rule in _STRANGE):
             return OTHER
+        return None
+
+    async def _industry(self, prefix: str, outcome: Outcome | Exception) -> str:
+        """The industry a prefix belongs to, asked of the registry once."""
+        if known := self._known(prefix, outcome):
+            return known
         try:
             found = await self._lookup.industry(prefix)
         except UnavailableError as error:

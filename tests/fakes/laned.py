@@ -102,6 +102,14 @@ async def settled(wire: Wire) -> None:
         still = still + 1 if before == (len(wire.out), wire.closed) else 0
 
 
+async def passed(connection: Connection, wire: Wire) -> None:
+    """Returns when nothing more comes, however long the client waits."""
+    await settled(wire)
+    if connection._wanting is not None:
+        connection._waited()
+        await settled(wire)
+
+
 Sent = Sequence[bytes | int | None]
 """Octets that come in one piece; None: the client waits for answers before it sends on; a number: so many turns of the
 loop pass.
@@ -113,13 +121,13 @@ async def said(world: World, sent: Sent, address: str = "192.0.2.1") -> tuple[by
     connection, wire = world.open(address)
     for piece in sent:
         if piece is None:
-            await settled(wire)
+            await passed(connection, wire)
         elif isinstance(piece, int):
             for _ in range(piece):
                 await asyncio.sleep(0)
         elif not wire.closed:
             connection.data_received(piece)
-    await settled(wire)
+    await passed(connection, wire)
     assert wire.reading or wire.closed, "nobody would hear what comes next"
     answered = bytes(wire.out), wire.closed
     wire.close()

@@ -4,8 +4,8 @@
 -- be written at once is left out, whatever the reason: who has it written by itself is told why. Returns the ordinals
 -- (from 1, over all) of what was written, NULL for all.
 --
--- Prefixes come ascending, so that two callers never wait for each other in a circle; and none waits long for a prefix
--- that somebody else holds, for all the others would.
+-- Prefixes come ascending, so that two callers never wait for each other in a circle. What somebody else holds is waited
+-- for once, a moment: all the others wait, too.
 CREATE FUNCTION commit_together(
     p_prefixes integer[], p_epochs bigint[], p_counts integer[], p_at bigint,
     p_suffixes text[], p_bases integer[], p_kinds smallint[], p_templates integer[], p_actors integer[],
@@ -33,8 +33,11 @@ BEGIN
             ELSE
                 v_written := v_written || ARRAY(SELECT won + v_first - 1 FROM unnest(v_won) won);
             END IF;
-        EXCEPTION WHEN OTHERS THEN
-            -- Rolled back to where this prefix began; not among what was written.
+        EXCEPTION -- Rolled back to where this prefix began, and not among what was written.
+            WHEN lock_not_available THEN
+                PERFORM set_config('lock_timeout', '1ms', true);
+            WHEN OTHERS THEN
+                NULL;
         END;
         v_first := v_last + 1;
     END LOOP;

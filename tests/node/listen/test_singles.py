@@ -28,7 +28,7 @@ from node.gather import BusyError
 from node.house import House
 from node.listen import http, snms_api
 from node.listen.lane import Lane
-from node.listen.plain import ASKED, HEADS_MOST, LEFT
+from node.listen.plain import ASKED, HEADS_MOST, MORE
 from node.listen.singles import OCTETS_MOST
 from node.meter import Meter, Totals
 from node.register.batcher import Batcher
@@ -39,7 +39,7 @@ from registry.errors import UnavailableError, UnknownOutcomeError
 from registry.registrar import CONTENDED, Job, Outcome, Written
 from registry.rules import EXISTS_ZH, Refused, Rule, Unchanged
 from tests.fakes import laned
-from tests.fakes.laned import DATE, NOW, Time, World, head, said, settled, statuses_of
+from tests.fakes.laned import DATE, NOW, Time, World, head, passed, said, settled, statuses_of
 from tests.waiting import PATIENCE
 
 WHO = Account(1, "leather", "person", "enterprise", 1)
@@ -63,9 +63,10 @@ class Registrar:
 
     def __init__(self) -> None:
         self.given: list[Job] = []
+        self.gate: asyncio.Event | None = None
 
     async def write(self, jobs: Sequence[Job], now: int) -> list[Outcome]:
-        await asyncio.sleep(0)
+        await (self.gate.wait() if self.gate else asyncio.sleep(0))
         self.given += jobs
         outcomes = [OUTCOMES.get(job.request.identifier.suffix, Written(Kind.CREATED, 1)) for job in jobs]
         for outcome in outcomes:
@@ -184,9 +185,9 @@ async def test_other_schemes_and_none_at_all_are_told_alike() -> None:
 
 
 LEAVING = [
-    (PLAIN[:-1], PLAIN[-1:]),
     (PLAIN + b"x",),
     (PLAIN + PLAIN,),
+    (PLAIN[:40], PLAIN[40:]),
     (post(row("A"), "Expect: 100-continue"),),
     (post(b"", "Transfer-Encoding: chunked") + b"0\r\n\r\n",),
     (post(row("A"), "Content-Encoding: gzip"),),
@@ -196,9 +197,8 @@ LEAVING = [
     (post(row("A")).replace(b"Content-Length: ", b"Content-Length: 0"),),
     (post(row("A")).replace(b"Content-Length: ", b"Content-Length: +"),),
     (post(row("A")).replace(b"Host: x\r\n", b""),),
-    (post(row("A"), path="/identityv2/data/batchCreate"),),
-    (post(row("A"), path="/identityv2/data?x=1"),),
     (post(b" " * OCTETS_MOST),),
+    (post(b" " * OCTETS_MOST)[:200], b" " * OCTETS_MOST),
     (head(snms_api.DATA, method="POST"),),
 ]
 
@@ -213,6 +213,62 @@ async def test_who_sends_anything_else_has_left_the_lane_for_good(leaving: tuple
         assert connection._lane is None
         wire.close()
         await settled(wire)
+
+
+OTHERS = [
+    post(msgspec.json.encode({"username": "leather"}), path="/identity/token"),
+    post(b"{", path="/identityv2/data/batchCreate"),
+    post(row("A"), path="/identityv2/data?x=1"),
+    post(row("A"), method="PATCH"),
+    post(b"", path="/nothing"),
+]
+
+
+@pytest.mark.parametrize("other", OTHERS)
+async def test_who_asks_for_anything_else_in_a_whole_request_stays_in_the_lane(other: bytes) -> None:
+    """Who signs in and registers on one connection, above all."""
+    end = other.index(b"\r\n\r\n") + 4
+    for pieces in ([other], [other[:end], 1, other[end:]] if other[end:] else [other]):
+        sent = [PLAIN, None, *pieces, None, PLAIN]
+        assert (await alike(sent)).count(b"HTTP/1.1 ") == 3
+        async with world(with_lane=True) as fast:
+            await said(fast, sent)
+            assert fast.server.requests_count == 1
+
+
+@pytest.mark.parametrize("turns", [0, 1, 7])
+async def test_a_body_may_come_a_moment_after_its_head(turns: int) -> None:
+    """So http.client sends it, and many others."""
+    end = PLAIN.index(b"\r\n\r\n") + 4
+    for cuts in ([end], [end, end + 9], [end + 9, len(PLAIN) - 1]):
+        pieces = [piece for a, b in pairwise([0, *cuts, len(PLAIN)]) for piece in (PLAIN[a:b], turns)]
+        sent = [*pieces, None, *pieces, None, PLAIN]
+        assert statuses_of(await alike(sent)) == [200, 200, 200]
+        async with world(with_lane=True) as fast:
+            await said(fast, sent)
+            assert (fast.server.requests_count, len(fast.house.registrar.given)) == (0, 3)  # type: ignore[attr-defined]
+
+
+async def test_a_body_that_does_not_come_is_waited_for_by_the_door() -> None:
+    end = PLAIN.index(b"\r\n\r\n") + 4
+    async with world(with_lane=True) as fast:
+        connection, wire = fast.open()
+        await settled(wire)
+        connection.data_received(PLAIN[:end])
+        assert connection._wanting is not None
+        await passed(connection, wire)
+        assert (connection._lane, connection._wanting, fast.server.requests_count) == (None, None, 1)
+        connection.data_received(PLAIN[end:])
+        await settled(wire)
+        assert statuses_of(bytes(wire.out)) == [200]
+        wire.close()
+        await settled(wire)
+        connection, wire = fast.open()
+        await settled(wire)
+        connection.data_received(PLAIN[:end])
+        wire.close()
+        await settled(wire)
+        assert (connection._wanting, connection._begun) == (None, [])
 
 
 async def test_a_request_hidden_in_a_body_is_never_carried_out() -> None:
@@ -257,9 +313,31 @@ async def test_an_answer_under_way_goes_out_before_the_end() -> None:
         assert (statuses_of(bytes(wire.out)), wire.closed) == ([200], True)
 
 
-@pytest.mark.parametrize("given", [{"peer_rate": 2}, {"requests": 8}])
-async def test_admission_counts_in_the_lane(given: dict[str, int]) -> None:
-    await alike([PLAIN, None] * 10, **given)
+async def test_the_rate_of_a_peer_counts_in_the_lane() -> None:
+    assert statuses_of(await alike([PLAIN, None] * 6, peer_rate=2)) == [200] * 4 + [429] * 2
+
+
+@pytest.mark.parametrize("with_lane", [False, True])
+async def test_requests_in_hand_count_in_the_lane(with_lane: bool) -> None:
+    async with world(with_lane=with_lane, requests=8) as one:
+        gate = asyncio.Event()
+        one.house.registrar.gate = gate  # type: ignore[attr-defined]
+        opened = [one.open() for _ in range(10)]
+        for connection, wire in opened:
+            await settled(wire)
+            connection.data_received(PLAIN)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert [statuses_of(bytes(wire.out)) for _, wire in opened] == [[]] * 8 + [[503]] * 2
+        gate.set()
+        for connection, wire in opened:
+            await settled(wire)
+            connection.data_received(PLAIN)
+            await settled(wire)
+            assert statuses_of(bytes(wire.out))[-1] == 200
+            wire.close()
+            await settled(wire)
+        assert one.house.admission.in_hand == 0
 
 
 async def test_peers_behind_a_proxy_are_told_apart() -> None:
@@ -273,7 +351,7 @@ def test_heads_are_bounded() -> None:
         async with world(with_lane=True) as fast:
             assert fast.lane is not None
             for number in range(HEADS_MOST + 10):
-                assert fast.lane.answer(post(b"x", f"X: {number}")[:-1], "192.0.2.1", lambda _: None) is LEFT
+                assert fast.lane.answer(post(b"x", f"X: {number}")[:-1], "192.0.2.1", lambda _: None) is MORE
             assert fast.lane.answer(PLAIN, "192.0.2.1", lambda _: None) is ASKED
             await asyncio.sleep(0)
             return len(fast.lane._singles._heads)

@@ -10,7 +10,8 @@ import pytest
 
 from node.gather import BusyError
 from node.register import batcher as module
-from node.register.batcher import LANES, MANY, TOGETHER_MOST, Batcher
+from node.register.batcher import ALONE_MOST, LANES, MANY, TOGETHER_MOST, Batcher
+from node.worker import WRITERS
 from proto.chain import Kind
 from proto.identifier import Identifier
 from registry.account import Account
@@ -49,7 +50,6 @@ class Registrar:
         return [Written(Kind.CREATED, len(text)) for text in group]
 
     async def write_together(self, jobs: Sequence[Job], now: int) -> list[Outcome | None]:
-        assert len({j.request.identifier.prefix_key for j in jobs}) > 1
         outcomes = await self.write(jobs, now)
         return [None if j.request.template == "alone" else o for j, o in zip(jobs, outcomes, strict=True)]
 
@@ -411,3 +411,124 @@ async def test_a_shared_transaction_that_hangs_holds_up_no_other_prefix(monkeypa
         set(),
         {},
     )
+
+
+class Held(Registrar):
+    """Answers each group when the test lets just that one; `alone` says of which jobs it wants no company."""
+
+    def __init__(self, alone: Callable[[str], bool] = lambda text: False) -> None:
+        super().__init__()
+        self._alone = alone
+        self.gates: list[asyncio.Event] = []
+        self.under_way = 0
+        self.most = 0
+
+    async def write(self, jobs: Sequence[Job], now: int) -> list[Outcome]:
+        self.gates.append(asyncio.Event())
+        self.under_way += 1
+        self.most = max(self.most, self.under_way)
+        gate = self.gates[-1]
+        outcomes = await super().write(jobs, now)
+        await gate.wait()
+        self.under_way -= 1
+        return outcomes
+
+    async def write_together(self, jobs: Sequence[Job], now: int) -> list[Outcome | None]:
+        outcomes = await self.write(jobs, now)
+        return [None if self._alone(f"{j.request.identifier}") else o for j, o in zip(jobs, outcomes, strict=True)]
+
+
+async def let_all(registrar: Held, *calls: "asyncio.Task[object]") -> None:
+    """Lets every group there is and will be."""
+    while not all(call.done() for call in calls):
+        for gate in registrar.gates:
+            gate.set()
+        await asyncio.sleep(0)
+
+
+async def test_a_prefix_is_in_one_shared_transaction_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "TURN_SECONDS", 0)
+    registrar = Held()
+    writing = batcher(registrar)
+    calls = [asyncio.create_task(writing.write([job(f"{A}/1")]))]
+    await registrar.given(1)
+    await settle()
+    calls.append(asyncio.create_task(writing.write([job(f"{A}/2")])))
+    await asyncio.sleep(0)
+    assert len(writing._tasks) == 1, "and nobody looks in vain"
+    calls.append(asyncio.create_task(writing.write([job(f"{B}/1")])))
+    await registrar.given(2)
+    assert registrar.groups[1:] == [[f"{B}/1"]], "A would only wait for itself"
+    registrar.gates[0].set()
+    await registrar.given(3)
+    assert registrar.groups[2:] == [[f"{A}/2"]]
+    await let_all(registrar, *calls)
+
+
+async def test_one_that_lasted_takes_no_turn_from_the_next_when_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "TURN_SECONDS", 0)
+    registrar = Held()
+    writing = batcher(registrar)
+    calls = [asyncio.create_task(writing.write([job(f"{A}/1")]))]
+    await registrar.given(1)
+    await settle()
+    monkeypatch.setattr(module, "TURN_SECONDS", PATIENCE)
+    calls.append(asyncio.create_task(writing.write([job(f"{B}/1")])))
+    await registrar.given(2)
+    registrar.gates[0].set()
+    await calls[0]
+    calls.append(asyncio.create_task(writing.write([job(f"{A}/2")])))
+    await settle()
+    assert len(registrar.groups) == 2, "it is B's turn"
+    await let_all(registrar, *calls)
+
+
+async def test_who_waits_has_his_turn_when_those_before_him_must_go_alone() -> None:
+    registrar = Held(lambda text: text.startswith(A))
+    writing = batcher(registrar)
+    calls = [asyncio.create_task(writing.write([job(f"{A}/1")]))]
+    await registrar.given(1)
+    calls.append(asyncio.create_task(writing.write([job(f"{B}/1")])))
+    await settle()
+    registrar.gates[0].set()
+    await registrar.given(3)
+    assert sorted(registrar.groups[1:]) == [[f"{A}/1"], [f"{B}/1"]]
+    await let_all(registrar, *calls)
+
+
+async def test_a_shared_transaction_is_no_larger_than_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "GROUP_MOST", 3)
+    registrar = Registrar()
+    await batcher(registrar).write([job(f"{prefix}/{n}") for prefix in (A, B) for n in range(2)])
+    assert [len(group) for group in registrar.groups] == [3, 1]
+
+
+async def test_a_prefix_that_must_go_alone_has_no_more_lanes_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "GROUP_MOST", MANY)
+    registrar = Held(lambda text: text == f"{A}/1")
+    writing = batcher(registrar)
+    calls = [asyncio.create_task(writing.write([job(f"{A}/1")]))]
+    await registrar.given(1)
+    calls += [asyncio.create_task(writing.write([job(f"{A}/{m}-{n}") for n in range(MANY)])) for m in "ab"]
+    await registrar.given(3)
+    registrar.gates[0].set()
+    await settle()
+    assert writing._lanes[A] == LANES
+    await let_all(registrar, *calls)
+
+
+async def test_however_many_go_alone_one_connection_is_left_to_the_others() -> None:
+    held = [f"88.999.{1000 + n}" for n in range(9)]
+    registrar = Held(lambda text: not text.startswith(B))
+    writing = batcher(registrar)
+    calls = [asyncio.create_task(writing.write([job(f"{prefix}/1") for prefix in held]))]
+    await registrar.given(1)
+    registrar.gates[0].set()
+    await registrar.given(1 + ALONE_MOST)
+    await settle()
+    calls.append(asyncio.create_task(writing.write([job(f"{B}/1")])))
+    await registrar.given(2 + ALONE_MOST)
+    assert registrar.groups[-1] == [f"{B}/1"]
+    assert registrar.under_way == ALONE_MOST + 1 == WRITERS
+    await let_all(registrar, *calls)
+    assert registrar.most <= WRITERS

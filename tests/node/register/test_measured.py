@@ -10,7 +10,7 @@ from node.gather import BusyError
 from node.metrics import REFUSALS, REGISTRATION_IDENTIFIERS, REGISTRATION_SECONDS, REGISTRATIONS
 from node.register import measured as module
 from node.register.batcher import Told
-from node.register.measured import MeasuredBatcher
+from node.register.measured import COUNTING_MOST, MeasuredBatcher
 from proto.chain import Kind
 from proto.identifier import Identifier
 from registry.account import Account
@@ -195,3 +195,35 @@ async def test_one_who_asks_is_counted_as_one_who_writes(end: Outcome | Exceptio
         assert asking.counting.told(metric) == writing.counting.told(metric)
     for metric in (REGISTRATION_SECONDS, REGISTRATION_IDENTIFIERS):
         assert asking.counting.observed(metric) == writing.counting.observed(metric)
+
+
+async def test_who_asks_is_told_whatever_becomes_of_the_count(world: World) -> None:
+    world.batcher.end = [Written(Kind.CREATED, 1)]
+    world.measured._meter.observe = None  # type: ignore[method-assign,assignment]
+    told: list[Outcome | Exception] = []
+    with pytest.raises(TypeError):
+        world.measured.ask(job(), told.append)
+    assert told == world.batcher.end
+
+
+async def test_few_wait_to_be_counted_and_what_nobody_need_ask_for_does_not(world: World) -> None:
+    world.batcher.end = [Written(Kind.CREATED, 1)]
+    for n in range(COUNTING_MOST + 3):
+        world.measured.ask(job(text=f"88.999.{n}/A"), lambda outcome: None)
+    assert len(world.measured._counting) == COUNTING_MOST
+    world.batcher.end = [refused(Rule.FOREIGN_PREFIX)]
+    world.measured.ask(job(text="88.999.1/B"), lambda outcome: None)
+    await asyncio.gather(*world.measured._counting)
+    told = world.counting.told(REGISTRATIONS)
+    assert sum(told.values()) == COUNTING_MOST + 4
+    assert told["other", "create", "refused"] == 1
+
+
+async def test_the_industry_of_who_asks_often_is_not_forgotten(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PREFIXES_MOST", 2)
+    world.batcher.end = [Written(Kind.CREATED, 1)]
+    for n in range(5):
+        for text in (f"{PREFIX}/A", f"88.999.{n}/A"):
+            world.measured.ask(job(text=text), lambda outcome: None)
+            await asyncio.gather(*world.measured._counting)
+    assert world.lookup.asked.count(PREFIX) == 1
