@@ -34,6 +34,8 @@ HEAD_SECONDS = 20.0
 octet (of a new connection: from its beginning): a lost segment is sent again several times within it."""
 BODY_BEHIND_SECONDS = 1.0
 """The lanes wait so long for the end of a small body: clients send it right behind its head. Then the door does."""
+PIECES_MOST: Final = 8
+"""In so many pieces such a request may come, which are put together again with each: head and body are two."""
 REFUSAL_SECONDS = 2.0
 """A refused client may take this long to read why; it costs a descriptor meanwhile."""
 REFUSAL_OCTETS: Final = 65_536
@@ -179,7 +181,10 @@ class Connection(web.RequestHandler):
         """Waits for the end of a body."""
         self._stay()
         self._begun = pieces
-        self._wanting = self._loop.call_later(BODY_BEHIND_SECONDS, self._waited)
+        if len(pieces) < PIECES_MOST:
+            self._wanting = self._loop.call_later(BODY_BEHIND_SECONDS, self._waited)
+        else:
+            self._waited()
 
     def _taken_back(self) -> list[bytes]:
         """What was kept so, and is no more."""
@@ -190,7 +195,7 @@ class Connection(web.RequestHandler):
         return begun
 
     def _waited(self) -> None:
-        """It does not come."""
+        """It does not come, or in crumbs."""
         self._lane = None
         for piece in self._taken_back():
             self._pass_on(piece)

@@ -27,6 +27,7 @@ from node.doorkeeper import Doorkeeper
 from node.gather import BusyError
 from node.house import House
 from node.listen import http, snms_api
+from node.listen.connection import PIECES_MOST
 from node.listen.lane import Lane
 from node.listen.plain import ASKED, HEADS_MOST, MORE
 from node.listen.singles import OCTETS_MOST
@@ -247,6 +248,22 @@ async def test_a_body_may_come_a_moment_after_its_head(turns: int) -> None:
         async with world(with_lane=True) as fast:
             await said(fast, sent)
             assert (fast.server.requests_count, len(fast.house.registrar.given)) == (0, 3)  # type: ignore[attr-defined]
+
+
+async def test_a_body_that_comes_in_crumbs_is_the_doors() -> None:
+    end = PLAIN.index(b"\r\n\r\n") + 4
+    crumbs = [PLAIN[:end], *(PLAIN[at : at + 1] for at in range(end, len(PLAIN)))]
+    assert statuses_of(await alike([*crumbs, None, PLAIN])) == [200, 200]
+    async with world(with_lane=True) as fast:
+        connection, wire = fast.open()
+        await settled(wire)
+        for crumb in crumbs[: PIECES_MOST - 1]:
+            connection.data_received(crumb)
+        assert (len(connection._begun), connection._lane is None) == (PIECES_MOST - 1, False)
+        connection.data_received(crumbs[PIECES_MOST - 1])
+        assert (connection._begun, connection._lane) == ([], None)
+        wire.close()
+        await settled(wire)
 
 
 async def test_a_body_that_does_not_come_is_waited_for_by_the_door() -> None:
