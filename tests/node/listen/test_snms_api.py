@@ -176,14 +176,14 @@ async def test_a_queue_that_is_full_is_503_and_nothing_is_done(database: str) ->
 async def test_a_poisoned_row_is_an_internal_error_of_its_batch_only(database: str) -> None:
     async with node(database) as running:
         registrar = running.house.batcher._next._registrar
-        write = registrar.write
+        judge = registrar._judge
 
-        async def poisoned(jobs: Sequence[Job], now: int) -> list[Outcome]:
-            if any(job.request.identifier.suffix == "poison" for job in jobs):
+        def poisoned(job: Job, *given: Any) -> Any:
+            if job.request.identifier.suffix == "poison":
                 raise ZeroDivisionError("secret")
-            return await write(jobs, now)
+            return judge(job, *given)
 
-        registrar.write = poisoned  # type: ignore[method-assign]
+        registrar._judge = poisoned  # type: ignore[method-assign]
         calls = [running.call("POST", DATA, row(suffix)) for suffix in ("A", "poison", "B", "C")]
         answers = [answer for _, answer in await asyncio.gather(*calls)]
         assert [answer["status"] for answer in answers] == [1, -4, 1, 1]
