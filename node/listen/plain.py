@@ -35,15 +35,15 @@ class Sign(Enum):
 
 OTHER, LEFT, ASKED, MORE = Sign
 
-Head = TypeVar("Head")
+Made = TypeVar("Made")
 
 
-def remember(heads: dict[bytes, Head], octets: bytes, head: Head) -> Head:
+def remember(heads: dict[bytes, Made], octets: bytes, made: Made) -> Made:
     """Keeps what was made of `octets`, for which the oldest of HEADS_MOST goes."""
     if len(heads) >= HEADS_MOST:
         del heads[next(iter(heads))]
-    heads[octets] = head
-    return head
+    heads[octets] = made
+    return made
 
 
 def headers(octets: bytes) -> list[tuple[bytes, bytes]] | None:
