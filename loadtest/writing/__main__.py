@@ -13,7 +13,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -173,7 +173,7 @@ async def _singles(options: argparse.Namespace, place: Site, bare: Bare) -> Part
     await sent(node, place.token, like, 1)
     with tempfile.TemporaryDirectory(prefix="idnode-singles-") as name:
         for turn in range(options.pairs):
-            mark, file = secrets.token_hex(4), Path(name) / "requests"
+            mark, file = f"S-{secrets.token_hex(4)}-", Path(name) / "requests"
             await asyncio.to_thread(file.write_text, singles(prefixes, mark, node, place.token), encoding="utf-8")
             before = spent(place.root)
             seconds = round(options.seconds)
@@ -231,10 +231,9 @@ async def _storm(options: argparse.Namespace, place: Site, bare: Bare) -> Part:
         await hot()
         for turn in range(options.pairs):
             quiet = await hot()
-            cold_run = replace(_run(options, place, {"cold": 1.0}, 16), rate=COLD)
             stormy, others, (registered, took) = await asyncio.gather(
                 hot(),
-                ran(replace(cold_run, place=_stand(turn, cold.cold_reached)), 1),
+                ran(_cold(options, place, turn, cold.cold_reached), 1),
                 stormed(node, place.token, batches, options.storm, options.seconds),
             )
             _check(others)
@@ -249,17 +248,13 @@ async def _storm(options: argparse.Namespace, place: Site, bare: Bare) -> Part:
     return Part("storm", "热读，风暴中÷平静时", "hot reads in a storm by quiet ones", pairs, notes)
 
 
-def _stand(turn: int, cold_from: int = 0) -> Place:
-    return Place(run=secrets.token_hex(4), round=turn, number=0, of=1, cold_from=cold_from)
-
-
-def _run(options: argparse.Namespace, place: Site, shares: Mapping[str, float], connections: int) -> Run:
-    """As many requests of these classes as `connections` carry."""
+def _cold(options: argparse.Namespace, place: Site, turn: int, reached: int) -> Run:
+    """COLD reads a second, each of what nobody asked for before: the first ones `reached` are over."""
     target = place.target
     population = Population(target.prefixes, 0, 1000 * len(target.prefixes))
     asked = Asked(population, HOT, 1.0, options.rows, "", place.token, str(target.node))
-    where = (target.node.host, target.node.port)
-    return Run(*where, connections, None, options.seconds, asked, Mix(shares), _stand(1))
+    stand = Place(run=secrets.token_hex(4), round=turn, number=0, of=1, cold_from=reached)
+    return Run(target.node.host, target.node.port, 16, COLD, options.seconds, asked, Mix({"cold": 1.0}), stand)
 
 
 def _check(tally: Tally) -> None:

@@ -74,8 +74,8 @@ class Bare:
         return dict(row)
 
     async def registered(self, mark: str) -> int:
-        """How many identifiers with this mark the node has written."""
-        return int(await self._connection.fetchval("SELECT count(*) FROM record WHERE suffix LIKE $1", f"S-{mark}-%"))
+        """How many serials that begin with `mark` the node has written."""
+        return int(await self._connection.fetchval("SELECT count(*) FROM record WHERE starts_with(suffix, $1)", mark))
 
     async def unreceipted(self) -> int:
         """How many streams hold changes the top-level node has not receipted."""

@@ -62,9 +62,9 @@ def endless(prefixes: Sequence[str], rows: int) -> Iterator[Batch]:
 
 
 def singles(prefixes: Sequence[str], mark: str, node: Address, token: str) -> str:
-    """A file of requests for wrk that registers fresh identifiers one by one, the prefixes in turn."""
+    """A file of requests for wrk: fresh serials that begin with `mark`, one by one, the prefixes in turn."""
     head = f"Host: {node}\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n"
-    serial = f"S-{mark}-{FRESH}"
+    serial = mark + FRESH
     bodies = [rows_body((f"{prefix}/{serial}",), (serial,), (n,))[1:-1].decode() for n, prefix in enumerate(prefixes)]
     return listed([head], [Post(0, "/identityv2/data", body) for body in bodies])
 
