@@ -8,9 +8,11 @@ import re
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from aiohttp import web
+from hypothesis import strategies as st
 
 from node.house import House
 from node.listen.connection import Connection
@@ -155,3 +157,33 @@ def statuses_of(answered: bytes) -> list[int]:
 
 def head(target: str, *lines: str, method: str = "GET", version: str = "HTTP/1.1") -> bytes:
     return "\r\n".join([f"{method} {target} {version}", "Host: x", *lines, "", ""]).encode()
+
+
+async def has_left(world: World, piece: bytes) -> bool:
+    """Whether a connection that sent `piece` is out of the lane."""
+    connection, wire = world.open()
+    await settled(wire)
+    connection.data_received(piece)
+    left = connection._lane is None
+    wire.close()
+    await settled(wire)
+    return left
+
+
+@st.composite
+def sendings(draw: st.DrawFn, requests: st.SearchStrategy[bytes]) -> list[bytes | int | None]:
+    """Some requests one after the other, in any pieces, with any pauses between these."""
+    sent: list[bytes | int | None] = []
+    for request in draw(st.lists(requests, min_size=1, max_size=4)):
+        cuts = sorted(draw(st.lists(st.integers(0, len(request)), max_size=2))) if draw(st.booleans()) else []
+        for piece in (request[a:b] for a, b in pairwise([0, *cuts, len(request)])):
+            sent += [piece, draw(st.none() | st.integers(0, 4))]
+    return [piece for piece in sent if piece != b""]
+
+
+def blurred(draw: st.DrawFn, octets: bytes) -> bytes:
+    """`octets`, once in a while with some of them others, more or fewer."""
+    if draw(st.integers(0, 4)):
+        return octets
+    at = draw(st.integers(0, len(octets) - 1))
+    return octets[:at] + draw(st.binary(max_size=2)) + octets[at + draw(st.integers(0, 1)) :]

@@ -5,6 +5,7 @@ The registrar here is a fake that writes down what it is given and answers when 
 
 import asyncio
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 
@@ -446,13 +447,19 @@ async def let_all(registrar: Held, *calls: "asyncio.Task[object]") -> None:
         await asyncio.sleep(0)
 
 
-async def test_a_prefix_is_in_one_shared_transaction_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+async def lasting(monkeypatch: pytest.MonkeyPatch) -> "tuple[Held, Batcher, list[asyncio.Task[Any]]]":
+    """A shared transaction of A is under way, and its turn is over."""
     monkeypatch.setattr(module, "TURN_SECONDS", 0)
     registrar = Held()
     writing = batcher(registrar)
     calls = [asyncio.create_task(writing.write([job(f"{A}/1")]))]
     await registrar.given(1)
     await settle()
+    return registrar, writing, calls
+
+
+async def test_a_prefix_is_in_one_shared_transaction_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    registrar, writing, calls = await lasting(monkeypatch)
     calls.append(asyncio.create_task(writing.write([job(f"{A}/2")])))
     await asyncio.sleep(0)
     assert len(writing._tasks) == 1, "and nobody looks in vain"
@@ -466,12 +473,7 @@ async def test_a_prefix_is_in_one_shared_transaction_at_a_time(monkeypatch: pyte
 
 
 async def test_one_that_lasted_takes_no_turn_from_the_next_when_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "TURN_SECONDS", 0)
-    registrar = Held()
-    writing = batcher(registrar)
-    calls = [asyncio.create_task(writing.write([job(f"{A}/1")]))]
-    await registrar.given(1)
-    await settle()
+    registrar, writing, calls = await lasting(monkeypatch)
     monkeypatch.setattr(module, "TURN_SECONDS", PATIENCE)
     calls.append(asyncio.create_task(writing.write([job(f"{B}/1")])))
     await registrar.given(2)
