@@ -32,6 +32,7 @@ from registry.lookup import Lookup
 from registry.postgres.connection import connect, open_pool
 from registry.postgres.migrate import current, migrate, migrations
 from registry.prefix import PrefixState
+from registry.rights import OF_ENTERPRISES, Kind, Role
 from registry.steward import Steward
 
 DEFAULT_DATA: Final = Path(".idnode")
@@ -202,7 +203,7 @@ def _administration(task: Task) -> Callable[[argparse.Namespace], Awaitable[int]
 
 async def _user_add(config: Config, steward: Steward, arguments: argparse.Namespace) -> int:
     """People get a password, programs an access and secret key; what is not given is drawn and shown once."""
-    name, kind = arguments.username, "program" if arguments.program else "person"
+    name, kind = arguments.username, _KINDS_OF_ACCOUNT[arguments.program]
     if not 1 <= len(name) <= USERNAME_CHARACTERS:
         raise UsageError(
             f"用户名应为1到{USERNAME_CHARACTERS}个字符。 A user name has 1 to {USERNAME_CHARACTERS} characters."
@@ -217,13 +218,30 @@ async def _user_add(config: Config, steward: Steward, arguments: argparse.Namesp
     secret = _chosen_secret(arguments)
     drawn = secret is None
     secret = secret or secrets.token_hex(20)
-    account = Account(0, name, kind, "enterprise" if enterprise else "admin", enterprise)  # type: ignore[arg-type]
+    account = Account(0, name, kind, _role(arguments, known, enterprise), enterprise)
     if arguments.program:
         await steward.put_account(account, secret=Vault(config.key()).seal(name, secret))
     else:
         await steward.put_account(account, password=hash_password(secret))
     say(f"{name}  {kind}  {account.role}" + (f"  {secret}" if drawn else ""))
     return 0
+
+
+_KINDS_OF_ACCOUNT: Final[tuple[Kind, Kind]] = ("person", "program")
+
+
+def _role(arguments: argparse.Namespace, known: Account | None, enterprise: int | None) -> Role:
+    """The role asked for, or the one it has, or what its enterprise makes of it."""
+    if arguments.role is None:
+        role = Role.SYSTEM_ADMIN if enterprise is None else Role.ENTERPRISE_ADMIN
+        return known.role if known else role
+    role = Role(arguments.role)
+    if (role in OF_ENTERPRISES) != (enterprise is not None):
+        raise UsageError(
+            f"角色{role}{'需要' if role in OF_ENTERPRISES else '不能有'}--enterprise。 "
+            f"Role {role} {'needs' if role in OF_ENTERPRISES else 'does not go with'} --enterprise."
+        )
+    return role
 
 
 def _chosen_secret(arguments: argparse.Namespace) -> str | None:
@@ -246,7 +264,7 @@ async def _enterprise_number(steward: Steward, wanted: str | None) -> int | None
 
 async def _user_list(config: Config, steward: Steward, arguments: argparse.Namespace) -> int:
     for username, kind, role, enterprise, enabled in await steward.accounts():
-        say(f"{username:<32} {kind:<8} {role:<11} {enterprise or '-'}{'' if enabled else '  停用 disabled'}")
+        say(f"{username:<32} {kind:<8} {role:<16} {enterprise or '-'}{'' if enabled else '  停用 disabled'}")
     return 0
 
 
@@ -391,7 +409,9 @@ def _add_administration(with_data: Any, verb: Any) -> None:
     made.set_defaults(task=_user_add)
     made.add_argument("username")
     made.add_argument("--program", action="store_true", help="程序账号（AK/SK）· a program (access and secret key)")
-    made.add_argument("--enterprise", help="所属企业（名称或前缀）；省略为管理员 · its firm; none: administrator")
+    made.add_argument("--enterprise", help="所属企业（名称或前缀）；省略为节点账号 · its firm; none: of the node")
+    text = "角色；省略为系统管理员或企业管理员 · its role; none: system_admin, of a firm enterprise_admin"
+    made.add_argument("--role", choices=[str(role) for role in Role], help=text)
     made.add_argument("--ask-password", action="store_true", help="自定密码，从终端或标准输入读 · choose the password")
     user.add_parser("list", help="列出 · list").set_defaults(task=_user_list)
     made = user.add_parser("disable", help="停用 · disable")

@@ -36,6 +36,7 @@ from registry.lookup import Lookup
 from registry.postgres.connection import connect, open_pool
 from registry.postgres.migrate import migrate
 from registry.prefix import PrefixState
+from registry.rights import Role
 from registry.steward import Steward
 
 READY_PATIENCE: Final = 60.0
@@ -129,16 +130,18 @@ async def _found_world(config: Config, known: dict[str, Any]) -> None:
     await connection.close()
     pool = await open_pool(config.database_url, size=2, name="idnode-up")
     steward, lookup, vault = Steward(pool), Lookup(pool), Vault(config.key())
-    await _account(steward, Account(0, known["admin"]["username"], "person", "admin", None), known["admin"]["password"])
+    await _account(
+        steward, Account(0, known["admin"]["username"], "person", Role.SYSTEM_ADMIN, None), known["admin"]["password"]
+    )
     filed = bool(config.toplevel_url)
     for each in ENTERPRISES:
         number = await steward.enrol(
             each.name, each.name_en, each.industry, each.prefix, particulars_of(each.prefix), filed=filed
         )
         mine = known["enterprises"][each.prefix]
-        await _account(steward, Account(0, each.username, "person", "enterprise", number), mine["password"])
+        await _account(steward, Account(0, each.username, "person", Role.ENTERPRISE_ADMIN, number), mine["password"])
         if await steward.account(mine["access_key"]) is None:
-            program = Account(0, mine["access_key"], "program", "enterprise", number)
+            program = Account(0, mine["access_key"], "program", Role.ENTERPRISE_ADMIN, number)
             await steward.put_account(program, secret=vault.seal(program.username, mine["secret_key"]))
         for template in templates_for(each.industry, each.prefix):
             if await lookup.named_template(each.prefix, template.version) is None:

@@ -9,15 +9,14 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cache
 from hashlib import sha256
-from typing import Final, Literal
+from typing import Final
 
 from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-Kind = Literal["person", "program"]
-Role = Literal["admin", "enterprise"]
+from registry.rights import HELD, OF_ENTERPRISES, Kind, Right, Role
 
 USERNAME_CHARACTERS: Final = 50
 """Longest user name (SNMS OpenAPI, `username`)."""
@@ -35,7 +34,7 @@ _HASHER: Final = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Who is asking. `enterprise` is the number of the firm it belongs to, None for administrators."""
+    """Who is asking. `enterprise` is the number of the firm it belongs to, None for those of the node."""
 
     number: int
     username: str
@@ -43,9 +42,19 @@ class Account:
     role: Role
     enterprise: int | None
 
+    def may(self, right: Right) -> bool:
+        """Whether it has this right at all, be it for its own enterprise alone."""
+        return right in HELD[self.kind, self.role]
+
+    def may_in(self, right: Right, enterprise: int | None) -> bool:
+        """Whether it has this right over what is that enterprise's (None: nobody's)."""
+        if right not in HELD[self.kind, self.role]:
+            return False
+        return self.role not in OF_ENTERPRISES or (enterprise is not None and self.enterprise == enterprise)
+
     def may_write(self, prefix_enterprise: int | None) -> bool:
         """Whether it may change what stands under a prefix of that enterprise."""
-        return self.role == "admin" or (self.enterprise is not None and self.enterprise == prefix_enterprise)
+        return self.may_in(Right.REGISTER, prefix_enterprise)
 
 
 def digest_hex(secret: str) -> str:

@@ -130,9 +130,17 @@ class Steward:
             return await accounts.known(connection, username)
 
     async def put_account(self, account: Account, *, password: str | None = None, secret: bytes | None = None) -> None:
-        """Keeps an account or changes it; its tokens are revoked."""
+        """Keeps an account or changes it; its tokens are revoked.
+
+        Raises TakenError, and changes nothing, when an administrator of one kind would become one of another: what
+        somebody did with one power is not to be covered up with another.
+        """
         async with self._change() as connection:
-            await accounts.put(connection, account, password=password, secret=secret)
+            if not await accounts.put(connection, account, password=password, secret=secret):
+                raise TakenError(
+                    f"账号{account.username}已是另一类管理员，不能改为{account.role.zh}。 "
+                    f"Account {account.username} is an administrator of another kind and cannot become {account.role}."
+                )
 
     async def disable_account(self, username: str) -> bool:
         """Shuts an account; False when there is none."""

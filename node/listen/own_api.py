@@ -26,6 +26,7 @@ from registry.account import Account, token_digest
 from registry.errors import NotApprovedError, UnavailableError
 from registry.postgres.records import Stored
 from registry.prefix import PrefixState
+from registry.rights import MEANINGS, Right
 from registry.rules import Request, differences
 
 RESOLVE_MOST: Final = 1000
@@ -84,20 +85,21 @@ async def _account(request: web.Request) -> Account:
     return account
 
 
-async def _owner(request: web.Request, prefix_name: str) -> Account:
+async def _owner(request: web.Request, right: Right, prefix_name: str) -> Account:
     account = await _account(request)
     prefix = await request.app[HOUSE].lookup.prefix(prefix_name)
     if prefix is None:
         raise OwnError(404, "prefix", f"前缀{prefix_name}不属于本节点", f"prefix {prefix_name} does not live here")
-    if not account.may_write(prefix.enterprise):
+    if not account.may_in(right, prefix.enterprise):
         raise OwnError(403, "prefix", "没有操作权限", "this account has no right to that prefix")
     return account
 
 
-async def _administrator(request: web.Request) -> Account:
+async def _holder(request: web.Request, right: Right) -> Account:
     account = await _account(request)
-    if account.role != "admin":
-        raise OwnError(403, None, "只有管理员可以操作", "only an administrator may do this")
+    if not account.may(right):
+        zh, en = MEANINGS[right]
+        raise OwnError(403, None, f"没有操作权限：{zh}", f"this account has no right to {en}")
     return account
 
 
@@ -221,7 +223,7 @@ async def reconcile(request: web.Request) -> web.Response:
             results.append(_compared_row(snms_words.spelled(octets), "invalid", message=row))
             continue
         stored, prefix = next(found), prefixes[row.identifier.prefix_key]
-        if prefix is None or not account.may_write(prefix.enterprise):
+        if prefix is None or not account.may_in(Right.READ_RECORDS, prefix.enterprise):
             reason = f"没有前缀{row.identifier.prefix}的操作权限"
             results.append(_compared_row(str(row.identifier), "invalid", message=reason))
         else:
@@ -257,7 +259,7 @@ async def _compared(house: House, row: Request, stored: Stored) -> dict[str, Any
 async def history(request: web.Request) -> web.Response:
     """GET /api/v1/history/{identifier}: every version of it, newest first, for its owner."""
     identifier = Identifier.parse(asked_for(raw_path(request).removeprefix(HISTORY)))
-    await _owner(request, identifier.prefix_key)
+    await _owner(request, Right.READ_RECORDS, identifier.prefix_key)
     entries = await request.app[HOUSE].lookup.history(identifier)
     if not entries:
         raise OwnError(404, "identifier", "标识不存在", "the identifier was never registered")
@@ -296,8 +298,8 @@ _STATES: Final = {"enabled": PrefixState.ENABLED, "stopped": PrefixState.STOPPED
 
 @_explained
 async def set_prefix(request: web.Request) -> web.Response:
-    """PUT /api/v1/prefixes/{prefix} {"state": "stopped" | "enabled"}: administrators only."""
-    await _administrator(request)
+    """PUT /api/v1/prefixes/{prefix} {"state": "stopped" | "enabled"}: system administrators only."""
+    await _holder(request, Right.PREFIXES)
     name = request.match_info["prefix"]
     wanted = _decoded(await read_body(request), _StateIn).state
     if wanted not in _STATES:
@@ -320,11 +322,11 @@ async def set_prefix(request: web.Request) -> web.Response:
 
 @_explained
 async def batches(request: web.Request) -> web.Response:
-    """GET /api/v1/batches?below=&size=: the records of batches, newest first; one's own, or all for administrators."""
+    """GET /api/v1/batches?below=&size=: the records of batches, newest first; one's own, or all for who may."""
     account = await _account(request)
     below = _number(request, "below", 2**63 - 1)
     size = _number(request, "size", 20)
-    whose = None if account.role == "admin" else account.number
+    whose = None if account.may(Right.READ_BATCHES) else account.number
     found = await request.app[HOUSE].lookup.batches(whose, below, size)
     return encoded({"batches": found})
 
@@ -334,7 +336,7 @@ async def batch(request: web.Request) -> web.Response:
     """GET /api/v1/batches/{number}: the record of one batch."""
     account = await _account(request)
     number = int(request.match_info["number"])
-    whose = None if account.role == "admin" else account.number
+    whose = None if account.may(Right.READ_BATCHES) else account.number
     found = await request.app[HOUSE].lookup.batches(whose, number + 1, 1)
     if not found or found[0]["number"] != number:
         raise OwnError(404, "number", f"没有编号为{number}的批次", f"there is no batch {number}")
@@ -358,12 +360,16 @@ async def revoke(request: web.Request) -> web.Response:
 
 @_explained
 async def revoke_all(request: web.Request) -> web.Response:
-    """DELETE /api/v1/accounts/{username}/tokens: all tokens of an account; administrators only."""
-    await _administrator(request)
+    """DELETE /api/v1/accounts/{username}/tokens: all tokens of an account; for who administers it."""
+    account = await _holder(request, Right.REVOKE_TOKENS)
     username = request.match_info["username"]
     if not username.isprintable():
         raise OwnError(400, "username", "用户名含有不允许的字符", "username holds a character that is not allowed")
-    count = await request.app[HOUSE].steward.revoke_tokens(username)
+    steward = request.app[HOUSE].steward
+    known = await steward.account(username)
+    if not account.may_in(Right.REVOKE_TOKENS, known.enterprise if known else None):
+        raise OwnError(403, "username", "没有操作权限", "this account has no right to that account")
+    count = await steward.revoke_tokens(username)
     return encoded({"revoked": count})
 
 

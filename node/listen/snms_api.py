@@ -22,6 +22,7 @@ from registry.errors import RegistryError, UnavailableError, UnknownOutcomeError
 from registry.postgres.batches import Batch
 from registry.postgres.records import Stored
 from registry.registrar import CONTENDED, Job, Outcome, Written
+from registry.rights import Right
 from registry.rules import EXISTS_ZH, Operation, Refused, Request, Rule, Unchanged, differences
 from registry.steward import Steward
 
@@ -120,7 +121,7 @@ async def detail(request: web.Request, account: Account) -> Answer:
     lookup = request.app[HOUSE].lookup
     identifier = snms_words.identifier(request.query.get("handle"))
     prefix = await lookup.prefix(identifier.prefix_key)
-    if prefix is not None and not account.may_write(prefix.enterprise):
+    if prefix is not None and not account.may_in(Right.READ_RECORDS, prefix.enterprise):
         return envelope(replies.SNMS_NO_PERMISSION, replies.SNMS_NO_PERMISSION_TEXT)
     stored = (await lookup.look([identifier]))[0]
     if not stored.live:

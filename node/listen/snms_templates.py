@@ -14,6 +14,7 @@ from node.listen.snms_api import BASES, Answer, envelope, refused, signed, succe
 from node.listen.snms_words import SnmsError
 from registry.account import Account
 from registry.errors import UnavailableError
+from registry.rights import Right
 from registry.template import (
     ACCESSES,
     ITEM_INDEX_FIRST,
@@ -280,7 +281,7 @@ async def _permitted(request: web.Request, account: Account, name: str) -> Answe
     prefix = await request.app[HOUSE].lookup.prefix(name)
     if prefix is None:
         return refused(f"前缀{name}不属于本节点")
-    if not account.may_write(prefix.enterprise):
+    if not account.may_in(Right.TEMPLATES, prefix.enterprise):
         return envelope(replies.SNMS_NO_PERMISSION, replies.SNMS_NO_PERMISSION_TEXT)
     return None
 

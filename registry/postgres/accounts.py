@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from registry.account import TOKEN_SECONDS, TOKENS_PER_ACCOUNT, Account
 from registry.postgres.connection import Connection
+from registry.rights import ADMINISTRATORS, Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +18,10 @@ class Credentials:
     secret: bytes | None
 
 
+def _account(number: int, username: str, kind: Any, role: str, enterprise: int | None) -> Account:
+    return Account(number, username, kind, Role(role), enterprise)
+
+
 async def named(connection: Connection, username: str) -> Credentials | None:
     """The enabled account called `username`."""
     row = await connection.fetchrow(
@@ -23,7 +29,7 @@ async def named(connection: Connection, username: str) -> Credentials | None:
         "WHERE username = $1 AND enabled",
         username,
     )
-    return Credentials(Account(*row[:5]), row["password"], row["secret"]) if row else None
+    return Credentials(_account(*row[:5]), row["password"], row["secret"]) if row else None
 
 
 async def put(
@@ -32,10 +38,11 @@ async def put(
     *,
     password: str | None = None,
     secret: bytes | None = None,
-) -> None:
+) -> bool:
     """Keeps an account (`account.number` is ignored), or gives a known user name new rights and a new proof.
 
-    Its tokens are revoked then: who holds the old proof is out.
+    Its tokens are revoked then: who holds the old proof is out. False, and nothing is done, when an administrator of
+    one kind would become one of another.
     """
     async with connection.transaction():
         number = await connection.fetchval(
@@ -44,6 +51,7 @@ async def put(
             ON CONFLICT (username) DO UPDATE SET kind = excluded.kind, role = excluded.role,
                 enterprise_no = excluded.enterprise_no, password = excluded.password, secret = excluded.secret,
                 enabled = true
+            WHERE account.role = excluded.role OR NOT ARRAY[account.role, excluded.role] <@ $7::text[]
             RETURNING number
             """,
             account.username,
@@ -52,8 +60,10 @@ async def put(
             account.enterprise,
             password,
             secret,
+            list(ADMINISTRATORS),
         )
         await connection.execute("DELETE FROM token WHERE account_no = $1", number)
+    return number is not None
 
 
 async def disable(connection: Connection, username: str) -> bool:
@@ -71,7 +81,7 @@ async def known(connection: Connection, username: str) -> Account | None:
     row = await connection.fetchrow(
         "SELECT number, username, kind, role, enterprise_no FROM account WHERE username = $1", username
     )
-    return Account(*row) if row else None
+    return _account(*row) if row else None
 
 
 async def listed(connection: Connection) -> list[tuple[str, str, str, str | None, bool]]:
@@ -123,4 +133,4 @@ async def holders(connection: Connection, digests: list[bytes]) -> dict[bytes, A
         """,
         digests,
     )
-    return {row[0]: Account(*row[1:]) for row in rows}
+    return {row[0]: _account(*row[1:]) for row in rows}

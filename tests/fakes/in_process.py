@@ -40,6 +40,7 @@ from node.stamps import Shared
 from registry.account import Account, Vault, hash_password
 from registry.postgres.connection import backends_gone
 from registry.registrar import Registrar
+from registry.rights import Role
 from tests.fakes.door import Door
 from tests.fakes.small_registry import PREFIX, SmallRegistry, small_registry
 
@@ -83,13 +84,13 @@ async def _enrol(registry: SmallRegistry) -> dict[str, tuple[Account, str]]:
     assert mine is not None
     stranger = await steward.enrol("星禾", "Xinghe", "automotive", STRANGER_PREFIX)
     people = {
-        "admin": Account(0, "admin", "person", "admin", None),
-        "leather": Account(0, "leather", "person", "enterprise", mine.enterprise),
-        "stranger": Account(0, "stranger", "person", "enterprise", stranger),
+        "admin": Account(0, "admin", "person", Role.SYSTEM_ADMIN, None),
+        "leather": Account(0, "leather", "person", Role.ENTERPRISE_ADMIN, mine.enterprise),
+        "stranger": Account(0, "stranger", "person", Role.ENTERPRISE_ADMIN, stranger),
     }
     for account in people.values():
         await steward.put_account(account, password=hash_password(PASSWORD))
-    program = Account(0, "AK-leather", "program", "enterprise", mine.enterprise)
+    program = Account(0, "AK-leather", "program", Role.ENTERPRISE_ADMIN, mine.enterprise)
     await steward.put_account(program, secret=vault.seal(program.username, SECRET))
     return {name: (account, PASSWORD) for name, account in people.items()} | {"program": (program, SECRET)}
 

@@ -16,6 +16,7 @@ from registry.account import Account
 from registry.lookup import Lookup
 from registry.postgres.connection import open_pool
 from registry.registrar import Announcer, Job, Outcome, Registrar
+from registry.rights import Role
 from registry.rules import Operation, Request
 from registry.steward import Steward
 from registry.template import Category, Item, Template
@@ -28,7 +29,7 @@ ITEMS = (
     Item(2002, "costPrice", "成本价", access="internal"),
 )
 NOW = 1_795_000_000
-ADMIN = Account(0, "admin", "person", "admin", None)
+ADMIN = Account(0, "admin", "person", Role.SYSTEM_ADMIN, None)
 
 
 class Deaf:

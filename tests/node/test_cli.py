@@ -327,22 +327,27 @@ def test_accounts_are_added_reset_listed_and_shut(idnode: Run, served: str) -> N
     idnode("enterprise", "add", "甲", "--prefix", "88.999.77", "--industry", "leather")
     code, out, _ = idnode("user", "add", "chief")
     assert code == 0
-    assert out.split()[:3] == ["chief", "person", "admin"]
+    assert out.split()[:3] == ["chief", "person", "system_admin"]
     code, out, _ = idnode("user", "add", "AK-mes", "--program", "--enterprise", "88.999.77")
     name, kind, role, secret = out.split()
-    assert (code, name, kind, role) == (0, "AK-mes", "program", "enterprise")
+    assert (code, name, kind, role) == (0, "AK-mes", "program", "enterprise_admin")
     known = asked(served, lambda steward, _: steward.credentials("AK-mes"))
     assert Vault(KEY).secret_proves("AK-mes", known.secret, secret)
     code, out, _ = idnode("user", "add", "AK-mes", "--program")
-    assert out.split()[:3] == ["AK-mes", "program", "enterprise"], "a reset keeps whose it is"
+    assert out.split()[:3] == ["AK-mes", "program", "enterprise_admin"], "a reset keeps whose it is"
     assert out.split()[3] != secret
     is_a_sentence(idnode("user", "add", "AK-mes"), "AK-mes")
     is_a_sentence(idnode("user", "add", "chief", "--enterprise", "甲"), "chief")
+    is_a_sentence(idnode("user", "add", "chief", "--role", "audit_admin"), "chief", "audit_admin")
+    is_a_sentence(idnode("user", "add", "li", "--role", "enterprise_user"), "enterprise_user", "--enterprise")
+    is_a_sentence(idnode("user", "add", "li", "--role", "verifier", "--enterprise", "甲"), "verifier", "--enterprise")
+    assert idnode("user", "add", "li", "--role", "verifier")[1].split()[:3] == ["li", "person", "verifier"]
     assert idnode("user", "disable", "chief")[0] == 0
     code, out, _ = idnode("user", "list")
     assert [line.split() for line in out.splitlines()] == [
-        ["AK-mes", "program", "enterprise", "甲"],
-        ["chief", "person", "admin", "-", "停用", "disabled"],
+        ["AK-mes", "program", "enterprise_admin", "甲"],
+        ["chief", "person", "system_admin", "-", "停用", "disabled"],
+        ["li", "person", "verifier", "-"],
     ]
 
 

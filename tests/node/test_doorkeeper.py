@@ -12,6 +12,7 @@ from node import doorkeeper as keeping
 from node.brake import FAILURES_OF_PAIR, BrakedError
 from node.gather import BusyError
 from registry.account import SECRET_CHARACTERS, Account, hash_password, token_digest
+from registry.rights import Role
 from tests.fakes.in_process import PASSWORD, SECRET, TODAY, Node, node
 
 PEER = "192.0.2.7"
@@ -58,7 +59,7 @@ async def test_who_does_not_gets_none(made: Node) -> None:
 
 async def test_the_longest_secret_the_openapi_allows_works(made: Node) -> None:
     secret = "长" * SECRET_CHARACTERS
-    account = Account(0, "x" * 50, "person", "admin", None)
+    account = Account(0, "x" * 50, "person", Role.SYSTEM_ADMIN, None)
     await made.house.steward.put_account(account, password=hash_password(secret))
     assert await made.house.doorkeeper.sign_in("x" * 50, secret, PEER) is not None
 

@@ -18,6 +18,7 @@ from node.embedded import Servers
 from node.process import Place
 from node.stamps import Shared
 from registry.account import Account, hash_password
+from registry.rights import Role
 from tests.fakes.small_registry import PREFIX, small_registry
 from tests.waiting import until
 
@@ -105,7 +106,7 @@ async def test_it_settles_what_its_predecessor_left_in_doubt(database: str, desc
 
 async def test_what_is_in_hand_at_a_stop_is_finished(database: str, descriptor: int) -> None:
     async with small_registry(database) as registry:
-        account = Account(0, "chief", "person", "admin", None)
+        account = Account(0, "chief", "person", Role.SYSTEM_ADMIN, None)
         await registry.steward.put_account(account, password=hash_password("long enough"))
     async with running(Config(database_url=database, secret_key=KEY, workers=1), descriptor) as (task, url):
         holding = await asyncpg.connect(database)

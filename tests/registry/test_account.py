@@ -22,6 +22,7 @@ from registry.account import (
     password_proves,
     token_digest,
 )
+from registry.rights import Right, Role
 
 TODAY = date(2026, 11, 22)
 VAULT = Vault(bytes(range(32)))
@@ -35,16 +36,28 @@ def dated(secret: str, day: date) -> str:
 @pytest.mark.parametrize(
     ("account", "of", "may"),
     [
-        (Account(1, "a", "person", "admin", None), 3, True),
-        (Account(1, "a", "person", "admin", None), None, True),
-        (Account(2, "b", "program", "enterprise", 3), 3, True),
-        (Account(2, "b", "program", "enterprise", 3), 4, False),
-        (Account(2, "b", "program", "enterprise", 3), None, False),
-        (Account(2, "b", "person", "enterprise", None), None, False),
+        (Account(1, "a", "person", Role.SYSTEM_ADMIN, None), 3, True),
+        (Account(1, "a", "person", Role.SYSTEM_ADMIN, None), None, True),
+        (Account(2, "b", "program", Role.ENTERPRISE_ADMIN, 3), 3, True),
+        (Account(2, "b", "program", Role.ENTERPRISE_ADMIN, 3), 4, False),
+        (Account(2, "b", "program", Role.ENTERPRISE_ADMIN, 3), None, False),
+        (Account(2, "b", "person", Role.ENTERPRISE_ADMIN, None), None, False),
     ],
 )
 def test_who_may_write(account: Account, of: int | None, may: bool):
     assert account.may_write(of) is may
+
+
+def test_a_right_over_an_enterprise_is_that_of_its_own_people_and_of_the_nodes():
+    member = Account(2, "b", "person", Role.ENTERPRISE_USER, 3)
+    assert member.may(Right.REGISTER)
+    assert not member.may(Right.TEMPLATES)
+    assert [member.may_in(Right.REGISTER, of) for of in (3, 4, None)] == [True, False, False]
+    applicant = Account(2, "b", "person", Role.ENTERPRISE_ADMIN, None)
+    assert not applicant.may_in(Right.TEMPLATES, None)
+    verifier = Account(4, "v", "person", Role.VERIFIER, None)
+    assert verifier.may_in(Right.VERIFY, 3)
+    assert not verifier.may_in(Right.REGISTER, 3)
 
 
 def test_bounds_of_the_openapi():

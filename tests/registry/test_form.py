@@ -10,11 +10,12 @@ from registry.account import Account
 from registry.form import SHAPES_MOST, Form, Texts
 from registry.prefix import PrefixState, RegisteredPrefix
 from registry.record import Record, pack
+from registry.rights import Role
 from registry.rules import Accepted, Refused, Request, judge
 from registry.template import Category, Item, Template
 from tests.registry.world import NOW, PREFIX, identifier
 
-WHO = Account(1, "tianma", "program", "enterprise", 1)
+WHO = Account(1, "tianma", "program", Role.ENTERPRISE_ADMIN, 1)
 OURS = RegisteredPrefix(1, PREFIX, PrefixState.ENABLED, 3, 1)
 PLAIN = (
     Item(2000, "productName", "产品名称", required=True, least=2, most=6),

@@ -15,6 +15,7 @@ from proto.value import Reference, Value
 from registry.account import Account
 from registry.prefix import PrefixState, RegisteredPrefix
 from registry.record import Record
+from registry.rights import Role
 from registry.rules import (
     Accepted,
     Judgement,
@@ -29,10 +30,10 @@ from registry.suffix import Segment, SuffixRule
 from registry.template import Category, Item, Template, as_number
 
 BEFORE, NOW = 1_795_000_000, 1_795_330_554
-OWNER = Account(5, "tianma", "program", "enterprise", 3)
-STRANGER = Account(6, "other", "person", "enterprise", 4)
-ADMIN = Account(1, "admin", "person", "admin", None)
-NOBODY = Account(7, "lost", "person", "enterprise", None)
+OWNER = Account(5, "tianma", "program", Role.ENTERPRISE_ADMIN, 3)
+STRANGER = Account(6, "other", "person", Role.ENTERPRISE_ADMIN, 4)
+ADMIN = Account(1, "admin", "person", Role.SYSTEM_ADMIN, None)
+NOBODY = Account(7, "lost", "person", Role.ENTERPRISE_ADMIN, None)
 PREFIX = RegisteredPrefix(9, "88.999.1001", PrefixState.ENABLED, 12, 3)
 SUFFIX = SuffixRule((Segment("const", "手袋", "bag", "BAG-"), Segment("serial", "序列号", "serial", "", 6, 9)))
 ITEMS = (

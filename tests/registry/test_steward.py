@@ -13,6 +13,7 @@ from registry.filing import ParticularsError
 from registry.postgres.batches import Batch
 from registry.postgres.connection import open_pool
 from registry.prefix import PrefixState
+from registry.rights import Role
 from registry.steward import Steward
 from registry.template import Item
 from tests.registry.world import (
@@ -90,17 +91,33 @@ async def test_accounts_come_change_and_go(world: World):
     known = await world.steward.credentials("tianma")
     assert known is not None
     assert (known.account, known.password, known.secret) == (world.owner, None, b"sealed")
-    await world.steward.put_account(Account(0, "li", "person", "enterprise", world.owner.enterprise), password="$kept")
+    await world.steward.put_account(
+        Account(0, "li", "person", Role.ENTERPRISE_ADMIN, world.owner.enterprise), password="$kept"
+    )
     assert [tuple(row) for row in await world.steward.accounts()] == [
-        ("admin", "person", "admin", None, True),
-        ("li", "person", "enterprise", "天马皮具", True),
-        ("tianma", "program", "enterprise", "天马皮具", True),
+        ("admin", "person", Role.SYSTEM_ADMIN, None, True),
+        ("li", "person", Role.ENTERPRISE_ADMIN, "天马皮具", True),
+        ("tianma", "program", Role.ENTERPRISE_ADMIN, "天马皮具", True),
     ]
     assert await world.steward.disable_account("li")
     assert not await world.steward.disable_account("nobody")
     assert await world.steward.credentials("li") is None
     assert await world.steward.credentials("nobody") is None
     assert [row[4] for row in await world.steward.accounts()] == [True, False, True]
+
+
+async def test_no_administrator_becomes_one_of_another_kind(world: World):
+    _, digest = new_token()
+    await world.steward.issue_token(world.admin.number, digest)
+    auditor = replace(world.admin, role=Role.AUDIT_ADMIN)
+    with pytest.raises(TakenError, match=r"不能改为审计管理员。 .* cannot become audit_admin\."):
+        await world.steward.put_account(auditor, password="$other")
+    known = await world.steward.credentials("admin")
+    assert known is not None
+    assert (known.account, known.password) == (world.admin, "$argon2id$")
+    assert await world.lookup.holders([digest]) == {digest: world.admin}, "nothing was done"
+    for role in (Role.REVIEWER, Role.AUDIT_ADMIN):
+        await world.steward.put_account(replace(world.admin, role=role), password="$other")
 
 
 async def test_tokens_are_issued_and_revoked(world: World):

@@ -20,6 +20,7 @@ from registry.lookup import Lookup
 from registry.postgres.connection import Pool
 from registry.postgres.records import Stored
 from registry.registrar import Job, Outcome, Registrar
+from registry.rights import Role
 from registry.rules import Operation, Request
 from registry.steward import Steward
 from registry.template import Category, Item, Template
@@ -184,8 +185,8 @@ async def founded(url: str, pool: asyncpg.Pool) -> World:
     steward, lookup = Steward(pool), Lookup(pool)
     enterprise = await steward.enrol("天马皮具", "Tianma Leather", "leather", PREFIX)
     await steward.add_template(BAG)
-    await steward.put_account(Account(0, "tianma", "program", "enterprise", enterprise), secret=b"sealed")
-    await steward.put_account(Account(0, "admin", "person", "admin", None), password="$argon2id$")
+    await steward.put_account(Account(0, "tianma", "program", Role.ENTERPRISE_ADMIN, enterprise), secret=b"sealed")
+    await steward.put_account(Account(0, "admin", "person", Role.SYSTEM_ADMIN, None), password="$argon2id$")
     bag, prefix = await lookup.named_template(PREFIX, "bag"), await lookup.prefix(PREFIX)
     owner, admin = await steward.credentials("tianma"), await steward.credentials("admin")
     assert bag

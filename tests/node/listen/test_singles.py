@@ -38,6 +38,7 @@ from proto.chain import Kind
 from registry.account import Account, token_digest
 from registry.errors import UnavailableError, UnknownOutcomeError
 from registry.registrar import CONTENDED, Job, Outcome, Written
+from registry.rights import Role
 from registry.rules import EXISTS_ZH, Refused, Rule, Unchanged
 from tests.fakes import laned
 from tests.fakes.laned import (
@@ -55,7 +56,7 @@ from tests.fakes.laned import (
 )
 from tests.waiting import PATIENCE
 
-WHO = Account(1, "leather", "person", "enterprise", 1)
+WHO = Account(1, "leather", "person", Role.ENTERPRISE_ADMIN, 1)
 PREFIX = "88.999.1001"
 OUTCOMES: dict[str, Outcome | Exception] = {
     "SAME": Unchanged(3),

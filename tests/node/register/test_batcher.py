@@ -18,10 +18,11 @@ from proto.identifier import Identifier
 from registry.account import Account
 from registry.errors import UnavailableError, UnknownOutcomeError
 from registry.registrar import GROUP_MOST, Job, Outcome, Written
+from registry.rights import Role
 from registry.rules import Request
 from tests.waiting import PATIENCE
 
-WHO = Account(1, "leather", "person", "enterprise", 1)
+WHO = Account(1, "leather", "person", Role.ENTERPRISE_ADMIN, 1)
 NOW = 1_795_000_000
 A, B = "88.999.1001", "88.999.2001"
 

@@ -16,11 +16,12 @@ from proto.identifier import Identifier
 from registry.account import Account
 from registry.errors import RegistryError, UnavailableError, UnknownOutcomeError
 from registry.registrar import CONTENDED, Job, Outcome, Written
+from registry.rights import Role
 from registry.rules import Operation, Refused, Request, Rule, Unchanged
 from tests.fakes.counting import Counting
 from tests.fakes.small_registry import PREFIX, TEMPLATE, small_registry
 
-WHO = Account(1, "leather", "person", "enterprise", 1)
+WHO = Account(1, "leather", "person", Role.ENTERPRISE_ADMIN, 1)
 
 
 def job(operation: Operation = "create", text: str = f"{PREFIX}/A") -> Job:

@@ -8,6 +8,7 @@ import pytest
 from registry.account import TOKEN_SECONDS, TOKENS_PER_ACCOUNT, Account, new_token
 from registry.postgres import accounts
 from registry.postgres.accounts import Credentials
+from registry.rights import Role
 from tests.registry.world import World
 
 
@@ -23,24 +24,27 @@ def digest(n: int) -> bytes:
 
 async def test_an_account_is_kept_and_changed_by_its_name(world: World, connection: asyncpg.Connection):
     enterprise = world.owner.enterprise
-    await accounts.put(connection, Account(0, "李工", "person", "enterprise", enterprise), password="$argon2id$1")
+    await accounts.put(
+        connection, Account(0, "李工", "person", Role.ENTERPRISE_ADMIN, enterprise), password="$argon2id$1"
+    )
     first = await accounts.named(connection, "李工")
     number = first.account.number
-    assert first == Credentials(Account(number, "李工", "person", "enterprise", enterprise), "$argon2id$1", None)
-    await accounts.put(connection, Account(99, "李工", "program", "admin", None), secret=b"sealed")
+    assert first == Credentials(
+        Account(number, "李工", "person", Role.ENTERPRISE_ADMIN, enterprise), "$argon2id$1", None
+    )
+    await accounts.put(connection, Account(99, "李工", "program", Role.SYSTEM_ADMIN, None), secret=b"sealed")
     assert await accounts.named(connection, "李工") == Credentials(
-        Account(number, "李工", "program", "admin", None), None, b"sealed"
+        Account(number, "李工", "program", Role.SYSTEM_ADMIN, None), None, b"sealed"
     )
     assert await accounts.named(connection, "李工 ") is None
 
 
 NONSENSE = [
-    (Account(0, "x", "person", "admin", None), {}),
-    (Account(0, "x", "person", "admin", None), {"secret": b"s"}),
-    (Account(0, "x", "program", "admin", None), {"password": "p"}),
-    (Account(0, "x", "program", "admin", None), {"password": "p", "secret": b"s"}),
-    (Account(0, "x", "person", "enterprise", None), {"password": "p"}),
-    (Account(0, "x", "person", "admin", 1), {"password": "p"}),
+    (Account(0, "x", "person", Role.SYSTEM_ADMIN, None), {}),
+    (Account(0, "x", "person", Role.SYSTEM_ADMIN, None), {"secret": b"s"}),
+    (Account(0, "x", "program", Role.SYSTEM_ADMIN, None), {"password": "p"}),
+    (Account(0, "x", "program", Role.SYSTEM_ADMIN, None), {"password": "p", "secret": b"s"}),
+    (Account(0, "x", "person", Role.SYSTEM_ADMIN, 1), {"password": "p"}),
 ]
 
 
@@ -135,6 +139,6 @@ async def test_tokens_are_revoked_one_or_all(world: World, connection: asyncpg.C
 async def test_accounts_are_listed_by_name(connection: asyncpg.Connection):
     await accounts.disable(connection, "admin")
     assert await accounts.listed(connection) == [
-        ("admin", "person", "admin", None, False),
-        ("tianma", "program", "enterprise", "天马皮具", True),
+        ("admin", "person", Role.SYSTEM_ADMIN, None, False),
+        ("tianma", "program", Role.ENTERPRISE_ADMIN, "天马皮具", True),
     ]

@@ -199,3 +199,21 @@ async def test_room_carries_records_history_and_streams_over(connection: asyncpg
         ((suffix,), (version,)) = change["suffixes"], change["versions"]
         (body,) = (v["body"] for v in told[suffix] if v["version"] == version)
         assert change["digests"] == sha256(body).digest()
+
+
+async def test_roles_carry_accounts_over(connection: asyncpg.Connection):
+    """A database of step 7 with its administrator and an enterprise's people and programs."""
+    await migrate(connection, upto=7)
+    await connection.execute("INSERT INTO enterprise (name, name_en, industry) VALUES ('甲', 'A', 'leather')")
+    await connection.execute("""
+        INSERT INTO account (username, kind, role, enterprise_no, password, secret) VALUES
+        ('chief', 'person', 'admin', NULL, '$kept', NULL), ('li', 'person', 'enterprise', 1, '$kept', NULL),
+        ('AK', 'program', 'enterprise', 1, NULL, 'sealed'), ('AK-chief', 'program', 'admin', NULL, NULL, 'sealed')
+    """)
+    await migrate(connection)
+    assert [tuple(row) for row in await connection.fetch("SELECT username, role FROM account ORDER BY 1")] == [
+        ("AK", "enterprise_admin"),
+        ("AK-chief", "system_admin"),
+        ("chief", "system_admin"),
+        ("li", "enterprise_admin"),
+    ]
