@@ -10,6 +10,7 @@ from node.meter import Meter
 from node.register.measured import MeasuredBatcher
 from node.resolve.hot import Hot
 from node.resolve.measured import Measured
+from node.sight import Sight
 from node.slices import Slices
 from registry.lookup import Lookup
 from registry.steward import Steward
@@ -19,8 +20,8 @@ from registry.steward import Steward
 class House:
     """The rooms behind the doors.
 
-    Clients are answered by `road`; `hot` is the same uncounted, for what the node asks itself. `slices` divides what
-    would hold the loop for long.
+    Clients are answered by `road`, those who are signed in by `sight`; `hot` is `road` uncounted, for what the node
+    asks itself. `slices` divides what would hold the loop for long.
     """
 
     config: Config
@@ -29,6 +30,7 @@ class House:
     road: Measured
     hot: Hot
     lookup: Lookup
+    sight: Sight
     steward: Steward
     batcher: MeasuredBatcher
     slices: Slices

@@ -20,7 +20,7 @@ from node.console import doors
 from node.doorkeeper import Doorkeeper
 from node.house import House
 from node.link import Link
-from node.listen import handle_api, http, own_api, snms_api, snms_templates
+from node.listen import grants_api, handle_api, http, own_api, snms_api, snms_templates
 from node.listen.bodies import BODIES
 from node.listen.connection import bounded
 from node.listen.lane import Lane
@@ -37,6 +37,7 @@ from node.resolve.forwarded import Forwarded, Terms
 from node.resolve.hot import Hot
 from node.resolve.measured import Measured
 from node.resolve.own import Own
+from node.sight import Sight
 from node.slices import Slices
 from node.stamps import Shared
 from registry.account import Vault
@@ -60,6 +61,7 @@ def _doors(house: House) -> web.Application:
     snms_api.add_routes(app)
     snms_templates.add_routes(app)
     own_api.add_routes(app)
+    grants_api.add_routes(app)
     handle_api.add_routes(app)
     app.router.add_route("*", "/api/{rest:.*}", handle_api.unknown)
     doors.add_routes(app)
@@ -99,6 +101,7 @@ async def run(config: Config, place: process.Place) -> None:
         road=Measured(hot, meter, clock.monotonic),
         hot=hot,
         lookup=lookup,
+        sight=Sight(lookup, clock.seconds),
         steward=steward,
         batcher=MeasuredBatcher(batcher, lookup, meter, clock.monotonic),
         slices=slices,

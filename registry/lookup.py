@@ -6,15 +6,18 @@ Templates are kept in this process by number and epoch; nothing else is cached h
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from proto.identifier import Identifier
 from registry.account import Account
-from registry.postgres import accounts, batches, catalogue, records, templates
+from registry.postgres import accounts, batches, catalogue, grants, records, templates
 from registry.postgres.connection import borrowed
 from registry.postgres.records import Stored
 from registry.prefix import RegisteredPrefix
 from registry.record import Record, unpack
+from registry.rights import Right
+from registry.sight import Reach, reach
 from registry.template import Template
 
 TEMPLATES_MOST: Final = 4096
@@ -29,7 +32,7 @@ class HistoryEntry:
 
     record: Record
     by: str | None
-    template: str | None
+    template: Template | None
 
 
 def unpacked(stored: Stored, template: Template | None) -> Record:
@@ -73,6 +76,31 @@ class Lookup:
         template = await self.template(stored.template, stored.template_epoch) if stored.template else None
         return unpacked(stored, template), template
 
+    async def reaches(self, who: Account, asked: Sequence[tuple[int, str, int]], now: int) -> list[Reach]:
+        """How far `who` sees into each of `asked` (prefix number, suffix key, template number), in order.
+
+        `now` is seconds since 1970 UTC: what was granted until then has ended.
+        """
+        if not asked:
+            return []
+        at = datetime.fromtimestamp(now, UTC)
+        async with borrowed(self._pool, "grants") as connection:
+            found = await grants.granted(connection, asked, who.number, who.enterprise, at)
+        return [
+            reach(whole=who.may_in(Right.READ_RECORDS, each.enterprise), single=each.single, grants=each.grants)
+            for each in found
+        ]
+
+    async def groups(self, enterprise: int) -> list[Any]:
+        """An enterprise's identity groups and those it has imported (registry/postgres/grants.py)."""
+        async with borrowed(self._pool, "grants") as connection:
+            return await grants.groups(connection, enterprise)
+
+    async def grants(self, enterprise: int, below: int, most: int) -> list[Any]:
+        """What an enterprise has granted, newest first, below a number (registry/postgres/grants.py)."""
+        async with borrowed(self._pool, "grants") as connection:
+            return await grants.listed(connection, enterprise, below, most)
+
     async def named_template(self, prefix: str, version: str) -> Template | None:
         """The template `version` of `prefix` as it is now."""
         async with borrowed(self._pool, "template") as connection:
@@ -96,8 +124,8 @@ class Lookup:
         for row in rows:
             template = (row["template_no"], row["template_epoch"])
             stored = Stored(0, 0, 0, row["version"], row["live"], *template, row["updated"], row["body"])
-            record, _ = await self.record(stored)
-            entries.append(HistoryEntry(record, row["username"], row["template"]))
+            record, known = await self.record(stored)
+            entries.append(HistoryEntry(record, row["username"], known))
         return entries
 
     async def holders(self, digests: list[bytes]) -> dict[bytes, Account]:

@@ -22,6 +22,7 @@ from registry.postgres.records import Change, Ground, Share, Stored
 from registry.prefix import PrefixState, RegisteredPrefix
 from registry.record import Record, pack
 from registry.rules import Accepted, Refused, Request, Rule, Unchanged, judge
+from registry.sight import NOTHING, Reach
 from registry.template import Template
 
 ROUNDS: Final = 3
@@ -137,15 +138,39 @@ class Registrar:
         """Judges and writes the `open_` jobs, notes their outcomes, and returns which must be judged again."""
         grounds = await self._load([jobs[n] for n in open_])
         judged = await self._each(lambda n: self._judge(jobs[n], grounds, now), open_)
-        changes = []
+        changes, strangers = [], list[int]()
         for n, judgement in zip(open_, judged, strict=True):
             if isinstance(judgement, Change):
-                prefix = grounds[jobs[n].request.identifier.prefix_key].prefix
-                assert prefix is not None
-                changes.append((prefix.number, judgement, n))
+                changes.append((_number(grounds, jobs[n]), judgement, n))
             else:
                 outcomes[n] = judgement
+                if isinstance(judgement, Refused) and judgement.rule is Rule.PERMISSION:
+                    strangers.append(n)
+        for n, granted in await self._granted(jobs, strangers, grounds, now):
+            if isinstance(granted, Change):
+                del outcomes[n]
+                changes.append((_number(grounds, jobs[n]), granted, n))
+            else:
+                outcomes[n] = granted
         return await self._commit(jobs, changes, grounds, outcomes, now, alone=alone)
+
+    async def _granted(
+        self, jobs: Sequence[Job], strangers: Sequence[int], grounds: "Mapping[str, _Grounds]", now: int
+    ) -> "list[tuple[int, Change | Unchanged | Refused]]":
+        """The jobs of those who may not write there, judged again by what was granted to them. Where a grant ends the
+        prefix's epoch changes, and a commit that was judged on it with it.
+        """
+        asked: dict[Account, dict[int, tuple[int, str, int]]] = {}
+        for n in strangers:
+            there = grounds[jobs[n].request.identifier.prefix_key].records.get(jobs[n].request.identifier.suffix_key)
+            if there is not None and jobs[n].request.operation == "update":
+                suffix = jobs[n].request.identifier.suffix_key
+                asked.setdefault(jobs[n].who, {})[n] = (there.prefix, suffix, there.template)
+        judged = []
+        for who, places in asked.items():
+            far = await self._lookup.reaches(who, list(places.values()), now)
+            judged += [(n, self._judge(jobs[n], grounds, now, each)) for n, each in zip(places, far, strict=True)]
+        return judged
 
     async def _load(self, jobs: Sequence[Job]) -> "dict[str, _Grounds]":
         """The grounds of each prefix, by its key."""
@@ -165,14 +190,16 @@ class Registrar:
         names = {template.number: template.version for template in (*named.values(), *kept.values()) if template}
         return _Grounds(_prefix(prefix_key, ground), named, kept, names, ground.records)
 
-    def _judge(self, job: Job, all_: "Mapping[str, _Grounds]", now: int) -> Change | Unchanged | Refused:
+    def _judge(
+        self, job: Job, all_: "Mapping[str, _Grounds]", now: int, far: Reach = NOTHING
+    ) -> Change | Unchanged | Refused:
         """The change a job makes, ready to be written, or why it makes none."""
         request = job.request
         grounds = all_[request.identifier.prefix_key]
         stored = grounds.records.get(request.identifier.suffix_key)
         record = unpacked(stored, grounds.kept.get(stored.template)) if stored else None
         template = grounds.named.get(request.template)
-        judgement = judge(record, request, job.who, grounds.prefix, template, now, self._reuse_deleted)
+        judgement = judge(record, request, job.who, grounds.prefix, template, now, self._reuse_deleted, far)
         if not isinstance(judgement, Accepted):
             return judgement
         return _change(job, judgement, template, grounds.names)
@@ -251,6 +278,12 @@ class _Grounds:
 def _written(kind: int, version: int) -> Written:
     """One for all that are alike: nearly every row of a batch is."""
     return Written(Kind(kind), version)
+
+
+def _number(grounds: Mapping[str, _Grounds], job: Job) -> int:
+    prefix = grounds[job.request.identifier.prefix_key].prefix
+    assert prefix is not None
+    return prefix.number
 
 
 def _prefix(key: str, ground: Ground) -> RegisteredPrefix | None:

@@ -15,6 +15,7 @@ from registry.account import Account
 from registry.form import Texts
 from registry.prefix import RegisteredPrefix
 from registry.record import Record, pack_plain
+from registry.sight import NOTHING, Reach
 from registry.template import Item, Template
 
 Operation = Literal["create", "update", "delete"]
@@ -92,13 +93,15 @@ def judge(
     template: Template | None,
     now: int,
     reuse_deleted: bool = True,
+    far: Reach = NOTHING,
 ) -> Judgement:
-    """What comes of `request`, asked by `who`, given what is registered.
+    """What comes of `request`, asked by `who`, given what is registered and how `far` they were let in.
 
     `record` is the identifier's newest version (a tombstone included), `template` the one the request names
     under its prefix, `now` seconds since 1970 UTC; with `reuse_deleted` a deleted identifier may be created again.
     """
-    refusal = _closed(request, who, prefix) or _STATE_RULES[request.operation](record, request, reuse_deleted)
+    granted = bool(far.grants) and _edits(far, record, request, template)
+    refusal = _closed(request, who, prefix, granted) or _STATE_RULES[request.operation](record, request, reuse_deleted)
     if refusal:
         return _with_differences(refusal, record, request)
     if request.operation == "delete":
@@ -118,13 +121,21 @@ def _refuse(rule: Rule, field: str, zh: str, en: str) -> Refused:
     return Refused(rule, field, zh, en)
 
 
-def _closed(request: Request, who: Account, prefix: RegisteredPrefix | None) -> Refused | None:
+def _edits(far: Reach, record: Record | None, request: Request, template: Template | None) -> bool:
+    """Whether editing was granted of all that the request changes: values of a record, and not its template."""
+    if request.operation != "update" or record is None or template is None or record.template != template.number:
+        return False
+    items = [template.by_index.get(value.index) for value in request.values]
+    return all(item is not None and far.edits(item) for item in items)
+
+
+def _closed(request: Request, who: Account, prefix: RegisteredPrefix | None, granted: bool) -> Refused | None:
     name = request.identifier.prefix
     if prefix is None:
         return _refuse(
             Rule.FOREIGN_PREFIX, "handle", f"前缀{name}不属于本节点", f"prefix {name} does not live at this node"
         )
-    if not who.may_write(prefix.enterprise):
+    if not granted and not who.may_write(prefix.enterprise):
         return _refuse(
             Rule.PERMISSION, "handle", f"没有前缀{name}的操作权限", f"this account may not write under prefix {name}"
         )

@@ -1,19 +1,25 @@
 """The writing door for what records stand on: enterprises, prefixes, templates, accounts, tokens, batch records."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Any
+from typing import Any, Final, Literal
 
 from registry.account import Account
 from registry.errors import NotApprovedError, TakenError, UnknownOutcomeError
 from registry.filing import Particulars, check_names, may_open
-from registry.postgres import accounts, batches, catalogue, filing, templates, uplink
+from registry.postgres import accounts, batches, catalogue, filing, grants, templates, uplink
 from registry.postgres.accounts import Credentials
 from registry.postgres.batches import Batch
 from registry.postgres.connection import BROKEN, Connection, borrowed, cut
-from registry.prefix import PrefixState
+from registry.postgres.grants import Given
+from registry.prefix import PrefixState, RegisteredPrefix
 from registry.template import Template
+
+GROUPS_MOST: Final = 1000
+"""Identity groups of one enterprise: one for each of the partners it may have."""
+GRANTS_MOST: Final = 100
+"""Grants on one template or one identifier: every read of a partner looks through both."""
 
 
 class Steward:
@@ -166,6 +172,64 @@ class Steward:
         """Makes every token of an account worthless; how many there were."""
         async with self._change() as connection:
             return await accounts.revoke_all(connection, username)
+
+    async def add_group(self, prefix: RegisteredPrefix, name: str) -> bool | None:
+        """Makes an identity group of the prefix's enterprise; False when there is one called so, None when it has
+        GROUPS_MOST.
+        """
+        assert prefix.enterprise is not None
+        async with self._change() as connection, connection.transaction():
+            await catalogue.prefix(connection, prefix.name, held=True)
+            return await grants.add_group(connection, prefix.number, prefix.enterprise, name, GROUPS_MOST)
+
+    async def remove_group(self, number: int) -> None:
+        """Removes an identity group, and all that was granted to it."""
+        async with self._change() as connection, connection.transaction():
+            await grants.remove_group(connection, number)
+
+    async def set_members(self, number: int, enterprise: int, usernames: Sequence[str]) -> list[str]:
+        """Makes identities of an enterprise the members of its group; those it does not have: then nothing is done."""
+        async with self._change() as connection, connection.transaction():
+            return await grants.set_members(connection, number, enterprise, usernames)
+
+    async def import_group(self, number: int, enterprise: int) -> None:
+        """Lets an enterprise grant to the group of another one."""
+        async with self._change() as connection:
+            await grants.import_group(connection, number, enterprise)
+
+    async def drop_import(self, number: int, enterprise: int) -> None:
+        """Ends that, and what the enterprise has granted to the group."""
+        async with self._change() as connection, connection.transaction():
+            await grants.drop_import(connection, number, enterprise)
+
+    async def group(self, prefix: str, name: str) -> tuple[int, int] | None:
+        """(number, number of its enterprise) of an identity group."""
+        async with borrowed(self.pool, "administer") as connection:
+            return await grants.group(connection, prefix, name)
+
+    async def add_grant(
+        self, prefix: RegisteredPrefix, given: Given, username: str = ""
+    ) -> int | Literal["unreachable", "full"]:
+        """Keeps a grant, to the identity called `username` or to `given.group`; its number.
+
+        "unreachable": neither is the enterprise's own or comes with a group it has imported; "full": GRANTS_MOST.
+        """
+        assert prefix.enterprise is not None
+        async with self._change() as connection, connection.transaction():
+            await catalogue.prefix(connection, prefix.name, held=True)
+            if username:
+                account = await grants.reachable(connection, username, prefix.enterprise)
+                given = given._replace(account=account)
+            elif given.group is None or not await grants.imported(connection, given.group, prefix.enterprise):
+                given = given._replace(group=None)
+            if given.account is None and given.group is None:
+                return "unreachable"
+            return await grants.add(connection, given, GRANTS_MOST) or "full"
+
+    async def remove_grant(self, number: int, enterprise: int) -> bool:
+        """Takes a grant back; False when that enterprise has given none of that number."""
+        async with self._change() as connection, connection.transaction():
+            return await grants.remove(connection, number, enterprise)
 
     async def record_batch(self, batch: Batch, made: datetime) -> int:
         """Keeps the record of a batch; its number."""

@@ -18,6 +18,7 @@ from node.console.pages import (
     NOBODY_S,
     NOTICES,
     STATIC,
+    STRANGER,
     TYPES,
     Look,
     Notice,
@@ -46,7 +47,7 @@ STATIC_SECONDS: Final = 365 * 24 * 3600
 
 log = structlog.get_logger("pages")
 
-_VARY: Final = "Accept, Accept-Language"
+_VARY: Final = "Accept, Accept-Language, Authorization"
 _NOT_KEPT: Final = {"Cache-Control": "no-store"}
 
 
@@ -78,7 +79,9 @@ async def identifier(request: web.Request) -> web.StreamResponse:
     try:
         asked = handle_api.asked_for(raw)
         wanted = Identifier.parse(asked)
-        answer = await request.app[HOUSE].road.ask(wanted, onward=further)
+        answer, private = await handle_api.ask(request, wanted, further=further)
+    except handle_api.NotSignedInError:
+        return _page(look, notice_page(look, STRANGER, asked), STRANGER.status, _NOT_KEPT | replies.CHALLENGE)
     except ProtoError as error:
         return _page(look, notice_page(look, MALFORMED, asked, look.sentence(error)), MALFORMED.status, _NOT_KEPT)
     except (BusyError, UnavailableError) as error:
@@ -86,7 +89,7 @@ async def identifier(request: web.Request) -> web.StreamResponse:
         keeping = _NOT_KEPT | {"Retry-After": str(replies.BUSY_RETRY_SECONDS)}
         return _page(look, notice_page(look, BUSY, asked), BUSY.status, keeping)
     if answer.outcome is Outcome.FOUND:
-        return await _found(request, look, wanted, answer)
+        return await _found(request, look, wanted, answer, private=private)
     others_asked = bool(request.app[HOUSE].config.toplevel_url) and further
     notice = _notice(answer, others_asked=others_asked)
     return _page(look, notice_page(look, notice, asked), notice.status, _NOT_KEPT)
@@ -107,14 +110,16 @@ async def _json(request: web.Request, raw: str) -> web.Response:
     return response
 
 
-async def _found(request: web.Request, look: Look, wanted: Identifier, answer: Answer) -> web.Response:
+async def _found(
+    request: web.Request, look: Look, wanted: Identifier, answer: Answer, *, private: bool
+) -> web.Response:
     config = request.app[HOUSE].config
     tag = f"{answer.tag[1:-1]}.{look.lang}.{EDITION}"
     keeping = {"ETag": f'"{tag}"', "Cache-Control": keeping_for(request.app[HOUSE], answer)}
-    if any(each.value in {tag, "*"} for each in request.if_none_match or ()):
+    if not private and any(each.value in {tag, "*"} for each in request.if_none_match or ()):
         return web.Response(status=304, headers={"Vary": _VARY} | keeping)
     template = await _template(request.app[HOUSE], answer)
-    if answer.template and template is None:
+    if private or (answer.template and template is None):
         keeping = _NOT_KEPT
     page = found_page(look, wanted, answer.shown, template, config.zone, elsewhere=answer.elsewhere)
     return _page(look, page, 200, keeping)

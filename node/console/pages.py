@@ -154,6 +154,14 @@ NOBODY_S: Final = Notice(
     ),
 )
 """FOREIGN, where the top-level node was asked."""
+STRANGER: Final = Notice(
+    401,
+    ("登录已过期", "Signed out"),
+    (
+        "请求所带的令牌不存在、已过期或已撤销。不带令牌也可以查看公开的信息。",
+        "The token that came with the request is unknown, expired or revoked. What is public is shown without one.",
+    ),
+)
 MALFORMED: Final = Notice(400, ("这不是标识", "Not an identifier"), ("", ""))
 BUSY: Final = Notice(
     503,

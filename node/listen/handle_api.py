@@ -1,19 +1,25 @@
-"""The reading half of the Handle HTTP API: GET and HEAD /api/handles/{identifier}, as deployed servers answer."""
+"""The reading half of the Handle HTTP API: GET and HEAD /api/handles/{identifier}, as deployed servers answer.
+
+Who comes with a token of ours is answered what that account may see; everybody else, what everybody may.
+"""
 
 from typing import cast
 from urllib.parse import unquote_to_bytes
 
 from aiohttp import web
 
+from node import clock
 from node.house import House
 from node.listen import replies
 from node.listen.http import HOUSE, encoded, json_response, keeping, onward
+from node.listen.snms_api import bearer
 from node.resolve.answer import Answer, Outcome
 from proto.codes import ResponseCode
 from proto.errors import ProtoError
 from proto.identifier import Identifier
 from proto.web_json import failed, pretty, selected
 from proto.web_json import found as found_body
+from registry.account import Account
 
 PATH = "/api/handles/"
 
@@ -52,17 +58,51 @@ async def get(request: web.Request) -> web.Response:
     return await answer(request, identifier, indexes, tuple(request.query.getall("type", [])))
 
 
+class NotSignedInError(Exception):
+    """A token came that is missing from the books, expired or revoked."""
+
+
+async def ask(request: web.Request, identifier: Identifier, *, further: bool) -> tuple[Answer, bool]:
+    """What who asks is told of an identifier, and whether it is told to them alone.
+
+    `further`: other nodes may be asked. Raises NotSignedInError.
+    """
+    house, token = request.app[HOUSE], bearer(request)
+    if token:
+        account = await house.doorkeeper.account(token)
+        if account is None:
+            raise NotSignedInError
+        if found := await seen(house, account, identifier):
+            return found, True
+    return await house.road.ask(identifier, onward=further), False
+
+
+async def seen(house: House, who: Account, identifier: Identifier) -> Answer | None:
+    """What `who` is told of an identifier, counted; None: what everybody is."""
+    began = clock.monotonic()
+    found = await house.sight.answer(who, identifier)
+    if found is not None:
+        house.road.count(found, began)
+    return found
+
+
 async def answer(
     request: web.Request, identifier: Identifier, indexes: frozenset[int], types: tuple[str, ...]
 ) -> web.Response:
     """The response for a well-formed question."""
     house = request.app[HOUSE]
-    found = await house.road.ask(identifier, onward=onward(request) and not _flag(request, "doNotRefer"))
-    if found.outcome is Outcome.FOUND and any(
-        each.value in {"*", found.tag.strip('"')} for each in request.if_none_match or ()
+    try:
+        further = onward(request) and not _flag(request, "doNotRefer")
+        found, private = await ask(request, identifier, further=further)
+    except NotSignedInError:
+        return json_response(replies.HANDLE_NOT_SIGNED_IN, 401, replies.CHALLENGE)
+    if (
+        not private
+        and found.outcome is Outcome.FOUND
+        and any(each.value in {"*", found.tag.strip('"')} for each in request.if_none_match or ())
     ):
         return web.Response(status=304, headers=_keeping(house, found))
-    response = told(house, str(identifier), found)
+    response = told(house, str(identifier), found, private=private)
     if found.outcome is Outcome.FOUND and (indexes or types):
         response.body = found_body(str(identifier), selected(found.shown, indexes, types))
     if _flag(request, "pretty"):
@@ -70,14 +110,14 @@ async def answer(
     return response
 
 
-def told(house: House, spelling: str, found: Answer) -> web.Response:
-    """The response to a question without conditions."""
-    headers = _keeping(house, found) if found.outcome is Outcome.FOUND else None
+def told(house: House, spelling: str, found: Answer, *, private: bool = False) -> web.Response:
+    """The response to a question without conditions. What is `private`, no cache keeps."""
+    headers = _keeping(house, found) if found.outcome is Outcome.FOUND and not private else None
     return json_response(replies.handle_body(spelling, found), replies.HANDLE_STATUS[found.outcome], headers)
 
 
 def _keeping(house: House, found: Answer) -> dict[str, str]:
-    return {"ETag": found.tag, "Cache-Control": keeping(house, found)}
+    return {"ETag": found.tag, "Cache-Control": keeping(house, found), "Vary": "Authorization"}
 
 
 def _index(text: str) -> int:

@@ -32,14 +32,14 @@ _LINE: Final = re.compile(rb"(?:GET|HEAD|OPTIONS) /[!-~]*" + _VERSION)
 """Request lines behind which no body comes."""
 _FRAMING: Final = frozenset({b"content-length", b"transfer-encoding", b"trailer", b"te", b"expect", b"upgrade"})
 """Headers that say where a request ends, or what becomes of the connection after it."""
-_MEANT: Final = {b"connection": b"keep-alive", b"if-none-match": None, b"cdn-loop": None}
+_MEANT: Final = {b"connection": b"keep-alive", b"if-none-match": None, b"cdn-loop": None, b"authorization": None}
 """Headers by which the road answers otherwise, but for the value by which it does not: many clients say what HTTP/1.1
 does anyway (RFC 9112 section 9.3)."""
 
 _CORS: Final = "".join(f"{name}: {value}\r\n" for name, value in http.CORS.items())
 _TYPE: Final = b"Content-Type: " + replies.JSON_TYPE.encode() + b"\r\n"
 _FOUND: Final = b"HTTP/1.1 200 OK\r\n" + _TYPE
-_HEAD: Final = b'ETag: "%d.%d.%d"\r\nCache-Control: public, max-age=%d\r\nContent-Length: %d\r\n'
+_HEAD: Final = b'ETag: "%d.%d.%d"\r\nCache-Control: public, max-age=%d\r\nVary: Authorization\r\nContent-Length: %d\r\n'
 _BEFORE: Final = b'\r\n{"responseCode":1,"handle":"'
 _BETWEEN: Final = b'","values":'
 _AROUND: Final = len(_BEFORE) - len(b"\r\n") + len(_BETWEEN) + len(b"}")

@@ -14,7 +14,7 @@ from node.house import House
 from node.listen import replies, snms_words
 from node.listen.bodies import BODIES, BODY_SECONDS, BodyError
 from node.listen.bodies import body as read_body
-from node.listen.handle_api import asked_for, options, raw_path
+from node.listen.handle_api import asked_for, options, raw_path, seen
 from node.listen.http import HOUSE, RESOLVE, encoded, json_response, onward
 from node.listen.snms_api import bearer
 from node.listen.snms_words import SnmsError
@@ -25,7 +25,7 @@ from proto.web_json import failed, moment
 from registry.account import Account, token_digest
 from registry.errors import NotApprovedError, UnavailableError
 from registry.postgres.records import Stored
-from registry.prefix import PrefixState
+from registry.prefix import PrefixState, RegisteredPrefix
 from registry.rights import MEANINGS, Right
 from registry.rules import Request, differences
 
@@ -85,14 +85,23 @@ async def _account(request: web.Request) -> Account:
     return account
 
 
-async def _owner(request: web.Request, right: Right, prefix_name: str) -> Account:
-    account = await _account(request)
-    prefix = await request.app[HOUSE].lookup.prefix(prefix_name)
+async def _prefix(request: web.Request, name: str) -> RegisteredPrefix:
+    prefix = await request.app[HOUSE].lookup.prefix(name)
     if prefix is None:
-        raise OwnError(404, "prefix", f"前缀{prefix_name}不属于本节点", f"prefix {prefix_name} does not live here")
+        raise OwnError(404, "prefix", f"前缀{name}不属于本节点", f"prefix {name} does not live here")
+    return prefix
+
+
+def _no_right() -> OwnError:
+    return OwnError(403, "prefix", "没有操作权限", "this account has no right to that prefix")
+
+
+async def _owner(request: web.Request, right: Right, prefix_name: str) -> tuple[Account, RegisteredPrefix]:
+    account = await _account(request)
+    prefix = await _prefix(request, prefix_name)
     if not account.may_in(right, prefix.enterprise):
-        raise OwnError(403, "prefix", "没有操作权限", "this account has no right to that prefix")
-    return account
+        raise _no_right()
+    return account, prefix
 
 
 async def _holder(request: web.Request, right: Right) -> Account:
@@ -113,12 +122,14 @@ def _decoded(body: bytes, kind: Any) -> Any:
 # -- resolving many
 
 
-async def answer_line(house: House, asked: Any, *, onward: bool) -> bytes:
-    """What GET /api/handles/… says of one identifier; trouble becomes an answer of its own."""
+async def answer_line(house: House, asked: Any, who: Account | None = None, *, onward: bool) -> bytes:
+    """What GET /api/handles/… says of one identifier to `who`; trouble becomes an answer of its own."""
     if not isinstance(asked, str):
         return failed(ResponseCode.INVALID_HANDLE, message="identifiers must be strings")
     try:
         identifier = Identifier.parse(asked)
+        if who is not None and (found := await seen(house, who, identifier)):
+            return replies.handle_body(asked, found)
         return replies.handle_body(asked, await house.road.ask(identifier, onward=onward))
     except ProtoError as error:
         return failed(ResponseCode.INVALID_HANDLE, asked, error.en)
@@ -137,8 +148,9 @@ class _Wanted(msgspec.Struct):
 async def resolve(request: web.Request) -> web.StreamResponse:
     """POST /api/v1/resolve: up to 1000 identifiers as JSON, or any number as NDJSON; order kept, one answer each."""
     house = request.app[HOUSE]
+    who = await _account(request) if bearer(request) else None
     if request.content_type == NDJSON:
-        return await _resolve_stream(request, house)
+        return await _resolve_stream(request, house, who)
     wanted = _decoded(await request.app[BODIES].of_stranger(request, RESOLVE_OCTETS), _Wanted).identifiers
     if len(wanted) > RESOLVE_MOST:
         raise OwnError(
@@ -148,7 +160,7 @@ async def resolve(request: web.Request) -> web.StreamResponse:
             f"at most {RESOLVE_MOST} identifiers a call; send more as {NDJSON}",
         )
     further = onward(request)
-    answers = await asyncio.gather(*(answer_line(house, each, onward=further) for each in wanted))
+    answers = await asyncio.gather(*(answer_line(house, each, who, onward=further) for each in wanted))
     return json_response(b'{"results":[' + b",".join(answers) + b"]}")
 
 
@@ -183,7 +195,7 @@ def _line(line: bytes) -> Any:
         return None
 
 
-async def _resolve_stream(request: web.Request, house: House) -> web.StreamResponse:
+async def _resolve_stream(request: web.Request, house: House, who: Account | None) -> web.StreamResponse:
     further = onward(request)
     lines = _lines(request.app[BODIES].pieces(request))
     response = web.StreamResponse(headers={"Content-Type": NDJSON})
@@ -191,7 +203,7 @@ async def _resolve_stream(request: web.Request, house: House) -> web.StreamRespo
     try:
         async with aclosing(lines) as chunks:
             async for chunk in chunks:
-                answers = await asyncio.gather(*(answer_line(house, each, onward=further) for each in chunk))
+                answers = await asyncio.gather(*(answer_line(house, each, who, onward=further) for each in chunk))
                 with house.admission.aside():
                     async with asyncio.timeout(BODY_SECONDS):
                         await response.write(b"\n".join(answers) + b"\n")
@@ -257,10 +269,15 @@ async def _compared(house: House, row: Request, stored: Stored) -> dict[str, Any
 
 @_explained
 async def history(request: web.Request) -> web.Response:
-    """GET /api/v1/history/{identifier}: every version of it, newest first, for its owner."""
+    """GET /api/v1/history/{identifier}: every version of it, newest first, for its owner; for whom something was
+    granted, as far as that goes today.
+    """
     identifier = Identifier.parse(asked_for(raw_path(request).removeprefix(HISTORY)))
-    await _owner(request, Right.READ_RECORDS, identifier.prefix_key)
-    entries = await request.app[HOUSE].lookup.history(identifier)
+    account = await _account(request)
+    prefix = await _prefix(request, identifier.prefix_key)
+    entries = await request.app[HOUSE].sight.history(account, prefix, identifier)
+    if entries is None:
+        raise _no_right()
     if not entries:
         raise OwnError(404, "identifier", "标识不存在", "the identifier was never registered")
     lives = [entry.record.live for entry in entries]
@@ -270,7 +287,7 @@ async def history(request: web.Request) -> web.Response:
             "kind": _kind(lives[n], lives[n + 1] if n + 1 < len(lives) else None),
             "updated": moment(entry.record.updated),
             "by": entry.by,
-            "templateVersion": entry.template,
+            "templateVersion": entry.template.version if entry.template else None,
             "values": [
                 {"index": v.index, "type": v.type, "value": v.data.decode(errors="replace")}
                 for v in entry.record.values

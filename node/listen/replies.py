@@ -51,6 +51,14 @@ SNMS_BUSY: Final = f'{{"status":{SNMS_NOT_SIGNED_IN},"message":"{SNMS_BUSY_TEXT}
 """The body of 429, 503 and 504, as its clients know it."""
 
 
+HANDLE_NOT_SIGNED_IN: Final = failed(
+    ResponseCode.AUTHENTICATION_NEEDED, message=f"{SNMS_NOT_SIGNED_IN_TEXT}。 The token is unknown, expired or revoked."
+)
+"""The body of 401, on the Handle HTTP API and of the JSON of /{identifier}."""
+CHALLENGE: Final = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
+"""What goes with it (RFC 6750 section 3)."""
+
+
 def handle_body(handle: str, answer: Answer) -> bytes:
     """The JSON of the Handle HTTP API for an answer, echoing the spelling that was asked for."""
     if answer.outcome is Outcome.FOUND:

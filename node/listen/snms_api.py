@@ -20,10 +20,9 @@ from node.listen.snms_words import SnmsError
 from registry.account import Account
 from registry.errors import RegistryError, UnavailableError, UnknownOutcomeError
 from registry.postgres.batches import Batch
-from registry.postgres.records import Stored
 from registry.registrar import CONTENDED, Job, Outcome, Written
-from registry.rights import Right
 from registry.rules import EXISTS_ZH, Operation, Refused, Request, Rule, Unchanged, differences
+from registry.sight import seen
 from registry.steward import Steward
 
 BASES: Final = ("", "/snmsapi")
@@ -117,22 +116,15 @@ async def sign_in_dated(request: web.Request) -> Answer:
 
 @signed
 async def detail(request: web.Request, account: Account) -> Answer:
-    """GET /identityv2/data/detail?handle=: everything its owner may see of an identifier."""
-    lookup = request.app[HOUSE].lookup
+    """GET /identityv2/data/detail?handle=: everything its owner may see of an identifier, or somebody to whom something
+    of it was granted.
+    """
     identifier = snms_words.identifier(request.query.get("handle"))
-    prefix = await lookup.prefix(identifier.prefix_key)
-    if prefix is not None and not account.may_in(Right.READ_RECORDS, prefix.enterprise):
+    stored, record, template, far = await request.app[HOUSE].sight.look(account, identifier)
+    if stored.prefix and not far.whole and not far.grants:
         return envelope(replies.SNMS_NO_PERMISSION, replies.SNMS_NO_PERMISSION_TEXT)
-    stored = (await lookup.look([identifier]))[0]
     if not stored.live:
         return refused(replies.SNMS_NOT_FOUND_TEXT)
-    return success(
-        {"prefix": identifier.prefix, "handle": str(identifier)} | await _shown(request, stored) | {"code": "200"}
-    )
-
-
-async def _shown(request: web.Request, stored: Stored) -> dict[str, Any]:
-    record, template = await request.app[HOUSE].lookup.record(stored)
     values = [
         {
             "auth": "",
@@ -140,9 +132,10 @@ async def _shown(request: web.Request, stored: Stored) -> dict[str, Any]:
             "type": v.type,
             "data": {"format": "string", "value": v.data.decode(errors="replace")},
         }
-        for v in record.values
+        for v in seen(record, template, far)
     ]
-    return {"templateVersion": template.version if template else None, "value": values}
+    shown = {"templateVersion": template.version if template else None, "value": values}
+    return success({"prefix": identifier.prefix, "handle": str(identifier)} | shown | {"code": "200"})
 
 
 NOT_SIGNED_IN: Final = enveloped(replies.SNMS_NOT_SIGNED_IN, replies.SNMS_NOT_SIGNED_IN_TEXT)

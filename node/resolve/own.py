@@ -1,39 +1,24 @@
-"""The stage that knows: PostgreSQL, many questions in one query. What is public is decided here, from the record."""
+"""The stage that knows: PostgreSQL, many questions in one query. What everybody sees of it (registry/sight.py)."""
 
 from collections.abc import Sequence
 from typing import Final
 
 from node.gather import Gatherer
 from node.resolve.answer import Answer, Outcome, Question, Tell
-from proto.value import TEMPLATE_ID_INDEX, TEMPLATE_INDEX, Value
+from proto.value import TEMPLATE_ID_INDEX, TEMPLATE_INDEX
 from proto.web_json import array, closing, inside, opening
 from registry.errors import UnavailableError
 from registry.lookup import TEMPLATES_MOST, Lookup
 from registry.postgres.records import Stored
 from registry.prefix import PrefixState
-from registry.record import ROW_INDEX_LAST, Record, texts
+from registry.record import ROW_INDEX_LAST, texts
+from registry.sight import visible_values
 from registry.template import ITEM_INDEX_FIRST, Template
 
 QUERY_MOST: Final = 500
 """Identifiers in one query: more make the first wait for the last without saving a round trip."""
 WAITING_MOST: Final = 20_000
 """Questions waiting for PostgreSQL in one worker: some 0.4 s of its work; beyond, the client is told to come back."""
-
-
-def public_values(record: Record, template: Template | None) -> tuple[Value, ...]:
-    """What everybody may see of a record: its bits say PUBLIC_READ and today's template calls the attribute public.
-
-    The reserved indexes 1000 and 1001 show which template that is.
-    """
-    if template is None:
-        return tuple(v for v in record.values if v.public)
-    items = template.by_index
-    shown = [v for v in record.values if v.public and (i := items.get(v.index)) is not None and i.access == "public"]
-    return (
-        Value(TEMPLATE_ID_INDEX, "TEMPLATE_ID", template.handle.encode(), timestamp=record.updated),
-        Value(TEMPLATE_INDEX, "TEMPLATE", template.version.encode(), timestamp=record.updated),
-        *shown,
-    )
 
 
 class Face:
@@ -116,5 +101,5 @@ class Own:
             if len(self._faces) >= TEMPLATES_MOST:
                 self._faces.clear()
             self._faces[template.number] = Face(template)
-        epoch, shown = template.epoch if template else 0, array(public_values(record, template))
+        epoch, shown = template.epoch if template else 0, array(visible_values(record, template))
         return Answer(Outcome.FOUND, stored.version, stored.prefix, stored.epoch, stored.template, epoch, shown)

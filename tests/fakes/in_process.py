@@ -6,7 +6,7 @@ For tests that must reach behind a door (make a room fail, hold it up); what nee
 import asyncio
 import base64
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -35,6 +35,7 @@ from node.resolve.forwarded import Forwarded, Terms
 from node.resolve.hot import Hot
 from node.resolve.measured import Measured
 from node.resolve.own import Own
+from node.sight import Sight
 from node.slices import Slices
 from node.stamps import Shared
 from registry.account import Account, Vault, hash_password
@@ -87,6 +88,7 @@ async def _enrol(registry: SmallRegistry) -> dict[str, tuple[Account, str]]:
         "admin": Account(0, "admin", "person", Role.SYSTEM_ADMIN, None),
         "leather": Account(0, "leather", "person", Role.ENTERPRISE_ADMIN, mine.enterprise),
         "stranger": Account(0, "stranger", "person", Role.ENTERPRISE_ADMIN, stranger),
+        "visitor": Account(0, "visitor", "person", Role.ENTERPRISE_USER, stranger),
     }
     for account in people.values():
         await steward.put_account(account, password=hash_password(PASSWORD))
@@ -96,8 +98,12 @@ async def _enrol(registry: SmallRegistry) -> dict[str, tuple[Account, str]]:
 
 
 @asynccontextmanager
-async def node(url: str, redis_url: str = "", **settings: Any) -> AsyncIterator[Node]:
-    """A node on the migrated, empty database at `url`; its clock stands on TODAY for what is bound to a date."""
+async def node(
+    url: str, redis_url: str = "", now: Callable[[], int] = clock.seconds, **settings: Any
+) -> AsyncIterator[Node]:
+    """A node on the migrated, empty database at `url`; its clock stands on TODAY for what is bound to a date, what is
+    written or granted goes by `now`.
+    """
     config = Config(database_url=url, redis_url=redis_url, secret_key=KEY, workers=1, **settings)
     descriptor, counting = stamps.create(1), meter.create(1)
     shared, following = Shared(descriptor, 1, 0, 2), Shared(descriptor, 1, 1, 3)
@@ -118,7 +124,7 @@ async def node(url: str, redis_url: str = "", **settings: Any) -> AsyncIterator[
         slices = Slices(clock.monotonic)
         reuse = config.reuse_deleted == "allow"
         registrar = Registrar(registry.pool, registry.lookup, announcer, slices.each, reuse_deleted=reuse)
-        batcher = Batcher(registrar, config.write_rows, clock.seconds)
+        batcher = Batcher(registrar, config.write_rows, now)
         hot = Hot(shared, first, config.hot_entries, config.cache_seconds, clock.monotonic, clock.seconds, counter)
         house = House(
             config=config,
@@ -127,6 +133,7 @@ async def node(url: str, redis_url: str = "", **settings: Any) -> AsyncIterator[
             road=Measured(hot, counter, clock.monotonic),
             hot=hot,
             lookup=registry.lookup,
+            sight=Sight(registry.lookup, now),
             steward=registry.steward,
             batcher=MeasuredBatcher(batcher, registry.lookup, counter, clock.monotonic),
             slices=slices,

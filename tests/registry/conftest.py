@@ -19,6 +19,7 @@ OTHERS = (
     "AND backend_type = 'client backend'"
 )
 EMPTY = """
+    DELETE FROM access_grant; DELETE FROM identity_group;
     DELETE FROM change; DELETE FROM change_volume; DELETE FROM stream;
     DELETE FROM history; DELETE FROM record; DELETE FROM token;
     DELETE FROM filing; DELETE FROM particulars; DELETE FROM receipt; DELETE FROM statistics; DELETE FROM machine;

@@ -115,7 +115,7 @@ async def test_every_version_newest_first_with_who_wrote_it_under_which_template
     await world.write(request("delete", "A"), now=300)
     await world.write(request("create", "A", *values("三")), now=400)
     entries = await world.lookup.history(identifier("A"))
-    assert [(e.record.version, e.record.live, e.record.updated, e.by, e.template) for e in entries] == [
+    assert [(e.record.version, e.record.live, e.record.updated, e.by, e.template.version) for e in entries] == [
         (4, True, 400, "tianma", "bag"),
         (3, False, 300, "tianma", "bag2"),
         (2, True, 200, "tianma", "bag2"),

@@ -90,7 +90,7 @@ async def test_a_browser_gets_a_page_with_the_tag_of_the_answer_and_its_language
     assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
     assert answer.headers["ETag"] == f'"5.2.3.en.{pages.EDITION}"'
     assert answer.headers["Cache-Control"] == "public, max-age=60"
-    assert answer.headers["Vary"] == "Accept, Accept-Language"
+    assert answer.headers["Vary"] == "Accept, Accept-Language, Authorization"
     assert answer.headers["Content-Language"] == "en"
     assert Page(answer.text).rows()["Colour"] == "曜石黑"
 
@@ -101,7 +101,7 @@ async def test_whoever_has_the_page_is_not_sent_it_again(ask: Ask) -> None:
         again = await ask(f"/{BAG}", If_None_Match=known)
         assert (again.status, again.text) == (304, "")
         assert again.headers["ETag"] == first.headers["ETag"]
-        assert again.headers["Vary"] == "Accept, Accept-Language"
+        assert again.headers["Vary"] == "Accept, Accept-Language, Authorization"
     assert (await ask(f"/{BAG}?lang=en", If_None_Match=first.headers["ETag"])).status == 200
     assert (await ask(f"/{BAG}", If_None_Match='"5.2.3"')).status == 200, "the tag of the JSON is another"
 
@@ -123,7 +123,7 @@ async def test_programs_get_what_the_handle_api_gives(ask: Ask, path: str, accep
     assert (here.status, here.text) == (there.status, there.text)
     assert here.headers.get("ETag") == there.headers.get("ETag")
     assert here.headers.get("Cache-Control") == there.headers.get("Cache-Control")
-    assert here.headers["Vary"] == "Accept, Accept-Language"
+    assert here.headers["Vary"] == "Accept, Accept-Language, Authorization"
 
 
 @pytest.mark.parametrize(

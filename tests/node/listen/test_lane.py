@@ -92,6 +92,16 @@ class Next:
             loop.call_soon(loop.call_soon, told, question, answer)
 
 
+class Known:
+    """Who is signed in, and what they alone see."""
+
+    async def account(self, token: str) -> str | None:
+        return token if token == "mine" else None
+
+    async def answer(self, who: str, identifier: Identifier) -> Answer:
+        return Answer(Outcome.FOUND, 9, PREFIX, EPOCH, shown=b'["private"]')
+
+
 def nobody(said: bytes | plain.Sign) -> None:
     """Waits for no answer."""
 
@@ -112,7 +122,9 @@ async def world(*, with_lane: bool, **given: Any) -> AsyncIterator[World]:
         await hot.ask(Identifier.parse(text))
     admission = Admission(config.requests, config.peer_rate, clock)
     road = Measured(hot, counting, clock)
-    house: Any = SimpleNamespace(config=config, admission=admission, meter=counting, hot=hot, road=road)
+    house: Any = SimpleNamespace(
+        config=config, admission=admission, meter=counting, hot=hot, road=road, doorkeeper=Known(), sight=Known()
+    )
     app = http.application(house)
     handle_api.add_routes(app)
     runner = web.AppRunner(app)
@@ -154,7 +166,7 @@ async def test_the_plain_case_never_becomes_a_request(text: str) -> None:
         for lines in (
             (),
             ("User-Agent: curl/8", "Accept: */*"),
-            ("Accept-Encoding: gzip, br", "Authorization: Bearer a"),
+            ("Accept-Encoding: gzip, br", "Cookie: a"),
             ("Connection: keep-alive",),
             ("connection:Keep-Alive", "Accept: */*"),
         ):
@@ -170,6 +182,9 @@ OTHERS = [
     head("/api/handles/88.999.1001/BAG-1", 'If-None-Match: "7.11.11"'),
     head("/api/handles/88.999.1001/BAG-1", "If-None-Match: *"),
     head("/api/handles/88.999.1001/BAG-1", "CDN-Loop: 88.997"),
+    head("/api/handles/88.999.1001/BAG-1", "Authorization: Bearer mine"),
+    head("/api/handles/88.999.1001/BAG-1", "authorization: bearer gone"),
+    head("/api/handles/88.999.1001/BAG-1", "Authorization: Basic YTpi"),
     head("/api/handles/88.999.1001/BAG-1", "Connection: keep-alive, x"),
     head("/api/handles/88.999.1001/BAG-1", "Connection: keep-alive", "Connection: keep-alive"),
     head("/api/handles/88.999.1001/BAG-1", "Accept: a", "Accept: b"),
@@ -177,6 +192,13 @@ OTHERS = [
     head("/api/handles/88.999.1001/" + "x" * 250),
     head("/api/nothing"),
 ]
+
+
+async def test_who_is_signed_in_is_never_given_what_is_kept_for_all_nor_all_what_is_theirs() -> None:
+    mine = head("/api/handles/88.999.1001/BAG-1", "Authorization: Bearer mine")
+    both = await alike([mine, None, PLAIN, None, mine])
+    assert [b"private" in each for each in both.split(b"HTTP/1.1 ")[1:]] == [True, False, True]
+    assert both.count(b"Cache-Control: private, no-store") == 2
 
 
 @pytest.mark.parametrize("other", OTHERS)
@@ -372,6 +394,7 @@ async def test_a_change_is_seen_at_once(change: str) -> None:
 # -- whatever is sent
 
 NAMES = [
+    "Authorization",
     "Host",
     "Accept",
     "accept-encoding",
@@ -393,6 +416,7 @@ NAMES = [
     "ü",
 ]
 VALUES = [
+    "Bearer mine",
     "x",
     "*",
     '"7.11.11"',

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from node.resolve.answer import Answer, Outcome, Question
-from node.resolve.own import Face, Own, public_values
+from node.resolve.own import Face, Own
 from proto.identifier import Identifier
 from proto.value import ADMIN_READ, ADMIN_WRITE, Value
 from proto.web_json import array, moment
@@ -19,6 +19,7 @@ from registry.errors import UnavailableError
 from registry.postgres.records import Stored
 from registry.prefix import PrefixState
 from registry.record import Record, pack
+from registry.sight import visible_values
 from registry.template import Item
 from tests.fakes.asking import asked_of
 from tests.fakes.small_registry import ITEMS, NOW, PREFIX, TEMPLATE, SmallRegistry, small_registry, template
@@ -107,8 +108,8 @@ async def test_the_values_a_template_does_not_know_and_those_without_the_bit_sta
         Value(3000, "other", b"x"),
     )
     record = Record(1, True, 1, 1_795_000_000, values)
-    assert [v.type for v in public_values(record, template())] == ["TEMPLATE_ID", "TEMPLATE", "styleNo"]
-    assert [v.type for v in public_values(record, None)] == ["styleNo", "costPrice", "other"]
+    assert [v.type for v in visible_values(record, template())] == ["TEMPLATE_ID", "TEMPLATE", "styleNo"]
+    assert [v.type for v in visible_values(record, None)] == ["styleNo", "costPrice", "other"]
 
 
 async def test_many_questions_of_a_moment_are_one_query(database: str) -> None:
@@ -153,7 +154,7 @@ def test_what_is_put_together_from_parts_is_what_the_values_say(
     shown = Face(kept).shown(body, updated)
     if body[:1] == b"\x02" and item.name != "HS_ADMIN":
         assert shown is not None
-    assert shown in (None, array(public_values(Record(3, True, 1, updated, values), kept)))
+    assert shown in (None, array(visible_values(Record(3, True, 1, updated, values), kept)))
 
 
 def test_a_type_with_a_form_of_its_own_is_not_put_together_from_parts() -> None:

@@ -1,0 +1,276 @@
+"""Identity groups and grants in the database."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+from registry.postgres.connection import Connection
+from registry.sight import Grant
+
+_REACHES: Final = """
+    WITH mine AS (
+        SELECT m.group_no, i.enterprise_no FROM identity_group_member m JOIN identity_group i ON i.number = m.group_no
+        WHERE m.account_no = $4 AND i.enterprise_no = $5
+        UNION
+        SELECT m.group_no, o.enterprise_no FROM identity_group_member m JOIN identity_group i ON i.number = m.group_no
+        JOIN identity_group_import o ON o.group_no = m.group_no WHERE m.account_no = $4 AND i.enterprise_no = $5
+    )
+    SELECT p.enterprise_no,
+        EXISTS (
+            SELECT 1 FROM access_grant g
+            WHERE g.prefix_no = p.number AND g.suffix = q.suffix AND (g.until IS NULL OR g.until > $6)
+        ),
+        ARRAY (
+            SELECT ROW (g.suffix IS NOT NULL, g.attributes, g.edit) FROM (
+                SELECT * FROM access_grant WHERE prefix_no = p.number AND suffix = q.suffix
+                UNION ALL
+                SELECT * FROM access_grant WHERE template_no = q.template_no
+            ) g
+            WHERE (g.until IS NULL OR g.until > $6) AND (
+                EXISTS (SELECT 1 FROM mine WHERE mine.group_no = g.group_no AND mine.enterprise_no = p.enterprise_no)
+                OR g.account_no = $4 AND (
+                    p.enterprise_no = $5 OR EXISTS (SELECT 1 FROM mine WHERE mine.enterprise_no = p.enterprise_no))
+            )
+        )
+    FROM unnest($1::integer[], $2::text[], $3::integer[]) WITH ORDINALITY q(prefix_no, suffix, template_no, n)
+    LEFT JOIN prefix p ON p.number = q.prefix_no
+    ORDER BY q.n
+"""
+
+
+class Granted(NamedTuple):
+    """What is known of one identifier and who asks: whose it is, whether it has grants of its own, which hold for who
+    asks.
+    """
+
+    enterprise: int | None
+    single: bool
+    grants: tuple[Grant, ...]
+
+
+async def granted(
+    connection: Connection,
+    asked: Sequence[tuple[int, str, int]],
+    account: int,
+    enterprise: int | None,
+    now: datetime,
+) -> list[Granted]:
+    """What was granted to an account of that enterprise on each of `asked` (prefix number, suffix key, number of the
+    template), in order, and holds at `now`. A grant to an account of another enterprise holds while a group it is in is
+    imported.
+    """
+    columns = [list(column) for column in zip(*asked, strict=True)] or [[], [], []]
+    rows = await connection.fetch(_REACHES, *columns, account, enterprise, now)
+    return [Granted(row[0], row[1], tuple(_grant(*each) for each in row[2])) for row in rows]
+
+
+def _grant(single: bool, attributes: list[str] | None, edit: bool) -> Grant:
+    return Grant(single, None if attributes is None else frozenset(attributes), edit)
+
+
+# -- groups
+
+
+async def group(connection: Connection, prefix: str, name: str) -> tuple[int, int] | None:
+    """(number, number of its enterprise) of the group called `name` under `prefix`."""
+    row = await connection.fetchrow(
+        "SELECT g.number, g.enterprise_no FROM identity_group g JOIN prefix p ON p.number = g.prefix_no "
+        "WHERE p.name = $1 AND g.name = $2",
+        prefix,
+        name,
+    )
+    return (row[0], row[1]) if row else None
+
+
+async def add_group(connection: Connection, prefix: int, enterprise: int, name: str, most: int) -> bool | None:
+    """Makes a group; False when there is one called so, None when the enterprise has `most`."""
+    if await connection.fetchval("SELECT count(*) FROM identity_group WHERE enterprise_no = $1", enterprise) >= most:
+        return None
+    done = await connection.execute(
+        "INSERT INTO identity_group (prefix_no, enterprise_no, name) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+        *(prefix, enterprise, name),
+    )
+    return bool(done == "INSERT 0 1")
+
+
+async def remove_group(connection: Connection, number: int) -> None:
+    """Removes a group, and all that was granted to it."""
+    await _edits_end(connection, group=number)
+    await connection.execute("DELETE FROM identity_group WHERE number = $1", number)
+
+
+async def set_members(connection: Connection, number: int, enterprise: int, usernames: Sequence[str]) -> list[str]:
+    """Makes these identities of the enterprise the members of a group; those it does not have: then nothing is done."""
+    found = await connection.fetch(
+        "SELECT number, username FROM account WHERE enterprise_no = $1 AND username = ANY ($2)", enterprise, usernames
+    )
+    if missing := sorted(set(usernames) - {row[1] for row in found}):
+        return missing
+    await _edits_end(connection, group=number)
+    await connection.execute("DELETE FROM identity_group_member WHERE group_no = $1", number)
+    await connection.execute(
+        "INSERT INTO identity_group_member (group_no, account_no) SELECT $1, unnest($2::integer[])",
+        *(number, [row[0] for row in found]),
+    )
+    return []
+
+
+async def import_group(connection: Connection, number: int, enterprise: int) -> None:
+    """Lets an enterprise grant to the group of another one."""
+    await connection.execute(
+        "INSERT INTO identity_group_import (group_no, enterprise_no) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+        *(number, enterprise),
+    )
+
+
+async def drop_import(connection: Connection, number: int, enterprise: int) -> None:
+    """Ends that, and with it what the enterprise granted to the group."""
+    await _edits_end(connection, group=number)
+    await connection.execute(
+        "DELETE FROM access_grant WHERE group_no = $1 "
+        "AND prefix_no IN (SELECT number FROM prefix WHERE enterprise_no = $2)",
+        *(number, enterprise),
+    )
+    await connection.execute(
+        "DELETE FROM identity_group_import WHERE group_no = $1 AND enterprise_no = $2", number, enterprise
+    )
+
+
+async def groups(connection: Connection, enterprise: int) -> list[Any]:
+    """Rows of (prefix, name, members, imported): an enterprise's own groups with their members, and those it imported,
+    whose members are nobody else's to know.
+    """
+    return list(
+        await connection.fetch(
+            """
+            SELECT p.name AS prefix, g.name, g.enterprise_no <> $1 AS imported,
+                CASE WHEN g.enterprise_no = $1 THEN ARRAY (
+                    SELECT a.username FROM identity_group_member m JOIN account a ON a.number = m.account_no
+                    WHERE m.group_no = g.number ORDER BY 1
+                ) END AS members
+            FROM identity_group g JOIN prefix p ON p.number = g.prefix_no
+            WHERE g.enterprise_no = $1
+                OR g.number IN (SELECT group_no FROM identity_group_import WHERE enterprise_no = $1)
+            ORDER BY 3, 1, 2
+            """,
+            enterprise,
+        )
+    )
+
+
+# -- grants
+
+
+class Given(NamedTuple):
+    """A grant as it is kept. Either `template` or `suffix`, either `account` or `group`; numbers."""
+
+    prefix: int
+    template: int | None
+    suffix: str | None
+    account: int | None
+    group: int | None
+    attributes: list[str] | None
+    edit: bool
+    until: datetime | None
+    made_by: int
+
+
+async def reachable(connection: Connection, username: str, enterprise: int) -> int | None:
+    """The number of the identity called `username`, if that enterprise may grant to it: its own, or one in a group it
+    has imported.
+    """
+    if "\0" in username:  # PostgreSQL refuses such text
+        return None
+    found = await connection.fetchval(
+        """
+        SELECT a.number FROM account a WHERE a.username = $1 AND (a.enterprise_no = $2 OR EXISTS (
+            SELECT 1 FROM identity_group_member m JOIN identity_group i ON i.number = m.group_no
+            JOIN identity_group_import o ON o.group_no = m.group_no
+            WHERE m.account_no = a.number AND i.enterprise_no = a.enterprise_no AND o.enterprise_no = $2))
+        """,
+        username,
+        enterprise,
+    )
+    return None if found is None else int(found)
+
+
+async def imported(connection: Connection, group: int, enterprise: int) -> bool:
+    """Whether that enterprise may grant to a group: its own, or one it has imported."""
+    return bool(
+        await connection.fetchval(
+            "SELECT EXISTS (SELECT 1 FROM identity_group WHERE number = $1 AND enterprise_no = $2) OR EXISTS "
+            "(SELECT 1 FROM identity_group_import WHERE group_no = $1 AND enterprise_no = $2)",
+            *(group, enterprise),
+        )
+    )
+
+
+async def add(connection: Connection, given: Given, most: int) -> int | None:
+    """Keeps a grant; its number, None when what it is given on has `most`."""
+    there = await connection.fetchval(
+        "SELECT count(*) FROM access_grant WHERE template_no = $1 OR (suffix = $2 AND prefix_no = $3)",
+        *(given.template, given.suffix, given.prefix),
+    )
+    if there >= most:
+        return None
+    return int(
+        await connection.fetchval(
+            """
+            INSERT INTO access_grant
+                (prefix_no, template_no, suffix, account_no, group_no, attributes, edit, until, made_by)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING number
+            """,
+            *given,
+        )
+    )
+
+
+async def remove(connection: Connection, number: int, enterprise: int) -> bool:
+    """Takes a grant back; False when that enterprise has given none of that number."""
+    mine = await connection.fetchval(
+        "SELECT EXISTS (SELECT 1 FROM access_grant g JOIN prefix p ON p.number = g.prefix_no "
+        "WHERE g.number = $1 AND p.enterprise_no = $2)",
+        *(number, enterprise),
+    )
+    if not mine:
+        return False
+    await _edits_end(connection, grant=number)
+    await connection.execute("DELETE FROM access_grant WHERE number = $1", number)
+    return True
+
+
+async def listed(connection: Connection, enterprise: int, below: int, most: int) -> list[Any]:
+    """Grants an enterprise has given, newest first, those below a number."""
+    return list(
+        await connection.fetch(
+            """
+            SELECT g.number, p.name AS prefix, t.version AS template, g.suffix, a.username,
+                gp.name || '/Group_' || i.name AS group, g.attributes, g.edit, g.until, g.made, b.username AS made_by
+            FROM access_grant g
+            JOIN prefix p ON p.number = g.prefix_no
+            JOIN account b ON b.number = g.made_by
+            LEFT JOIN template t ON t.number = g.template_no
+            LEFT JOIN account a ON a.number = g.account_no
+            LEFT JOIN identity_group i ON i.number = g.group_no
+            LEFT JOIN prefix gp ON gp.number = i.prefix_no
+            WHERE p.enterprise_no = $1 AND g.number < $2 ORDER BY g.number DESC LIMIT $3
+            """,
+            *(enterprise, below, most),
+        )
+    )
+
+
+async def _edits_end(connection: Connection, *, group: int | None = None, grant: int | None = None) -> None:
+    """Where a grant to edit ends, the prefix takes a new epoch: no write that was judged on it lands behind its end."""
+    held = await connection.fetch(
+        """
+        SELECT number FROM prefix WHERE number IN (
+            SELECT prefix_no FROM access_grant WHERE edit AND (group_no = $1 OR number = $2))
+        ORDER BY number FOR NO KEY UPDATE
+        """,
+        *(group, grant),
+    )
+    if prefixes := [row[0] for row in held]:
+        epoch = await connection.fetchval("SELECT next_epoch()")
+        await connection.execute("UPDATE prefix SET epoch = $2 WHERE number = ANY ($1)", prefixes, epoch)
+        await connection.execute("UPDATE stream SET prefix_epoch = $2 WHERE prefix_no = ANY ($1)", prefixes, epoch)
