@@ -6,6 +6,7 @@ from node.admission import Admission
 from node.announcer import Announcer
 from node.config import Config
 from node.doorkeeper import Doorkeeper
+from node.files.intake import Intake
 from node.meter import Meter
 from node.register.measured import MeasuredBatcher
 from node.resolve.hot import Hot
@@ -20,7 +21,7 @@ class House:
     """The rooms behind the doors.
 
     Clients are answered by `road`; `hot` is the same uncounted, for what the node asks itself. `slices` divides what
-    would hold the loop for long.
+    would hold the loop for long. `files` is None where no folder is set for them.
     """
 
     config: Config
@@ -34,3 +35,4 @@ class House:
     slices: Slices
     announcer: Announcer
     doorkeeper: Doorkeeper
+    files: Intake | None

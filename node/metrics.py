@@ -249,6 +249,13 @@ HTTP_BODIES: Final = _gauge(
 )
 HTTP_CONNECTIONS: Final = _gauge("http_connections", "打开的HTTP连接数", "HTTP connections open")
 
+UPLOADS: Final = _counter(
+    "uploads",
+    "上传的文件数，按结果；failed为存储或病毒扫描不可用",
+    "files uploaded, by outcome; failed: the disk or clamd was away",
+    outcome=("taken", "refused", "failed"),
+)
+
 # -- the national node: uplink and forwarding
 
 UPLINK_OLDEST: Final = _age(
@@ -382,6 +389,7 @@ COUNTED: Final = (
     HTTP_IN_HAND,
     HTTP_BODIES,
     HTTP_CONNECTIONS,
+    UPLOADS,
     UPLINK_OLDEST,
     UPLINK_QUEUE,
     UPLINK_BATCHES,

@@ -10,7 +10,8 @@ from typing import Any, Final
 
 from proto.identifier import Identifier
 from registry.account import Account
-from registry.postgres import accounts, batches, catalogue, records, templates
+from registry.file import StoredFile
+from registry.postgres import accounts, batches, catalogue, files, records, templates
 from registry.postgres.connection import borrowed
 from registry.postgres.records import Stored
 from registry.prefix import RegisteredPrefix
@@ -109,3 +110,13 @@ class Lookup:
         """Records of batches below a number, newest first; of all accounts when None."""
         async with borrowed(self._pool, "batch") as connection:
             return await batches.listed(connection, account, below, most)
+
+    async def file(self, number: int) -> StoredFile | None:
+        """What is known of a file."""
+        async with borrowed(self._pool, "file") as connection:
+            return await files.found(connection, number)
+
+    async def files_known(self, numbers: Sequence[int]) -> set[int]:
+        """Those of `numbers` that there are files of."""
+        async with borrowed(self._pool, "file") as connection:
+            return await files.known(connection, numbers)

@@ -7,8 +7,9 @@ from typing import Any
 
 from registry.account import Account
 from registry.errors import NotApprovedError, TakenError, UnknownOutcomeError
+from registry.file import StoredFile
 from registry.filing import Particulars, check_names, may_open
-from registry.postgres import accounts, batches, catalogue, filing, templates, uplink
+from registry.postgres import accounts, batches, catalogue, files, filing, templates, uplink
 from registry.postgres.accounts import Credentials
 from registry.postgres.batches import Batch
 from registry.postgres.connection import BROKEN, Connection, borrowed, cut
@@ -171,3 +172,18 @@ class Steward:
         """Keeps the record of a batch; its number."""
         async with self._change() as connection:
             return await batches.add(connection, batch, made)
+
+    async def reserve_file(self, account: int) -> int | None:
+        """The number of a file that is about to be kept; None when the account has too many without link."""
+        async with self._change() as connection:
+            return await files.reserve(connection, account)
+
+    async def add_file(self, file: StoredFile, created: datetime) -> None:
+        """Keeps what is known of a file, which is in its place already."""
+        async with self._change() as connection:
+            await files.add(connection, file, created)
+
+    async def remove_unlinked_files(self, now: datetime) -> list[int]:
+        """Forgets files that were not linked in time; the numbers of some of them, none when there are no more."""
+        async with self._change() as connection:
+            return await files.remove_unlinked(connection, now)

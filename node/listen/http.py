@@ -17,6 +17,7 @@ from aiohttp.typedefs import Middleware
 from node import clock, metrics
 from node.admission import Admission
 from node.brake import BrakedError
+from node.files.folder import FolderError
 from node.gather import BusyError
 from node.house import House
 from node.listen import replies
@@ -112,8 +113,9 @@ _HANDLE_CODE: Final = {500: ResponseCode.ERROR} | dict.fromkeys(
 """What the Handle HTTP API calls it; other trouble is 3, busy."""
 
 
-_COME_AGAIN: Final = {"Retry-After": str(replies.BUSY_RETRY_SECONDS)}
-_HEADERS: Final = {429: _COME_AGAIN, 503: _COME_AGAIN, 415: {"Accept-Encoding": "gzip, deflate"}}
+COME_AGAIN: Final = {"Retry-After": str(replies.BUSY_RETRY_SECONDS)}
+"""What goes with 429 and 503."""
+_HEADERS: Final = {429: COME_AGAIN, 503: COME_AGAIN, 415: {"Accept-Encoding": "gzip, deflate"}}
 """What goes with a status whatever the face: when to come again, which codings are taken (RFC 9110 §12.5.3)."""
 
 
@@ -136,6 +138,7 @@ _BUSY: Final = ("系统繁忙，请稍后再试", "Busy; try again shortly")
 TROUBLES: Final[dict[type[Exception], tuple[int, str, str]]] = {
     BusyError: (503, *_BUSY),
     UnavailableError: (503, *_BUSY),
+    FolderError: (503, *_BUSY),
     UnknownOutcomeError: (504, "结果未知，请重试", "The outcome is unknown; repeat the request"),
 }
 """Failures that are nobody's mistake."""

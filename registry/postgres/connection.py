@@ -63,6 +63,7 @@ Purpose = Literal[
     "history",
     "token",
     "batch",
+    "file",
     "judge",
     "commit",
     "administer",

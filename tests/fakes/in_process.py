@@ -22,6 +22,7 @@ from node.announcer import Announcer
 from node.brake import Brake
 from node.config import Config
 from node.doorkeeper import Doorkeeper
+from node.files.intake import Intake
 from node.follower import Follower
 from node.house import House
 from node.link import Link
@@ -134,6 +135,7 @@ async def node(url: str, redis_url: str = "", **settings: Any) -> AsyncIterator[
             doorkeeper=Doorkeeper(
                 registry.lookup, registry.steward, Vault(config.key()), lambda: TODAY, Brake(clock.monotonic)
             ),
+            files=Intake.of(config, registry.steward, registry.lookup, counter),
         )
         follower = Follower(registry.pool, following, redis, config.cache_seconds, Meter(counting, 1, 1))
         follower.bell = bell

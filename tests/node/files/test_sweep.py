@@ -1,0 +1,53 @@
+"""Proves node/files/sweep.py: what was not linked in time goes, and so does what is on disk without record."""
+
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from node.files import sweep
+from node.files.folder import Folder
+from registry.file import UNLINKED_LIFE
+from registry.postgres import files
+from tests.fakes.in_process import node
+from tests.fakes.papers import PDF
+
+NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
+BEFORE = NOW - UNLINKED_LIFE - timedelta(minutes=1)
+ACCOUNT = 1
+
+
+def aged(folder: Folder, when: datetime) -> None:
+    """Every file looks as if it had been written then."""
+    for path in folder.path.rglob("*"):
+        os.utime(path, (when.timestamp(), when.timestamp()))
+
+
+async def test_only_what_nobody_needs_is_swept(database: str, tmp_path: Path) -> None:
+    async with node(database, files=str(tmp_path / "files")) as running:
+        intake, registry = running.house.files, running.registry
+        assert intake is not None
+        folder = intake.folder
+        assert await sweep.sweep(folder, registry.steward, registry.lookup, NOW) == 0, "there is no folder yet"
+        linked, left = [await intake.take(ACCOUNT, PDF, BEFORE) for _ in range(2)]
+        folder.keep(4711, b"without record")
+        async with registry.pool.acquire() as connection:
+            assert await files.link(connection, linked, ACCOUNT, "orgCrtImgRid")
+        aged(folder, BEFORE)
+        young = await intake.take(ACCOUNT, PDF, NOW)
+        folder.keep(4712, b"on its way to the record")
+        assert await sweep.sweep(folder, registry.steward, registry.lookup, NOW) == 2
+        kept = sorted(int(path.name) for path in folder.path.rglob("*") if path.is_file())
+        assert kept == [linked, young, 4712]
+        assert await registry.lookup.files_known([linked, left, young]) == {linked, young}
+        assert await sweep.sweep(folder, registry.steward, registry.lookup, NOW) == 0
+
+
+async def test_what_was_interrupted_is_finished(database: str, tmp_path: Path) -> None:
+    """A process that dies between record and disk leaves a file without record."""
+    async with node(database, files=str(tmp_path / "files")) as running:
+        intake, registry = running.house.files, running.registry
+        assert intake is not None
+        await intake.take(ACCOUNT, PDF, BEFORE)
+        assert len(await registry.steward.remove_unlinked_files(NOW)) == 1
+        aged(intake.folder, BEFORE)
+        assert await sweep.sweep(intake.folder, registry.steward, registry.lookup, NOW) == 1
