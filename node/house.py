@@ -7,6 +7,8 @@ from node.announcer import Announcer
 from node.config import Config
 from node.doorkeeper import Doorkeeper
 from node.files.intake import Intake
+from node.iiidap.names import Names
+from node.iiidap.register import Register
 from node.meter import Meter
 from node.register.measured import MeasuredBatcher
 from node.resolve.hot import Hot
@@ -21,7 +23,8 @@ class House:
     """The rooms behind the doors.
 
     Clients are answered by `road`; `hot` is the same uncounted, for what the node asks itself. `slices` divides what
-    would hold the loop for long. `files` is None where no folder is set for them.
+    would hold the loop for long. `files` is None where no folder is set for them;
+    `names` and `register` are what IIIDAP searches and refers by.
     """
 
     config: Config
@@ -36,3 +39,5 @@ class House:
     announcer: Announcer
     doorkeeper: Doorkeeper
     files: Intake | None
+    names: Names
+    register: Register

@@ -212,7 +212,7 @@ DATABASE_QUERY_SECONDS: Final = _histogram(
 
 # -- HTTP
 
-FACES: Final = ("snms", "handle", "own", "page")
+FACES: Final = ("snms", "handle", "own", "iiidap", "page")
 HTTP_REQUESTS: Final = _counter(
     "http_requests",
     "HTTP请求数，按接口与状态类",

@@ -21,8 +21,10 @@ from node.doorkeeper import Doorkeeper
 from node.files import sweep
 from node.files.intake import Intake
 from node.house import House
+from node.iiidap.names import Names
+from node.iiidap.register import Register
 from node.link import Link
-from node.listen import handle_api, http, own_api, snms_api, snms_files, snms_templates
+from node.listen import handle_api, http, iiidap_api, own_api, snms_api, snms_files, snms_templates
 from node.listen.bodies import BODIES
 from node.listen.connection import bounded
 from node.listen.lane import Lane
@@ -64,6 +66,7 @@ def _doors(house: House) -> web.Application:
     snms_templates.add_routes(app)
     own_api.add_routes(app)
     handle_api.add_routes(app)
+    iiidap_api.add_routes(app)
     app.router.add_route("*", "/api/{rest:.*}", handle_api.unknown)
     doors.add_routes(app)
     return app
@@ -110,6 +113,8 @@ async def run(config: Config, place: process.Place) -> None:
             lookup, steward, Vault(config.key()), partial(clock.today, config.zone), Brake(clock.monotonic)
         ),
         files=Intake.of(config, steward, lookup, meter),
+        names=Names(lookup, clock.monotonic),
+        register=Register(link, config.toplevel_url, clock.monotonic, clock.utc),
     )
     lane = Lane(house, clock.monotonic, clock.seconds) if config.lane == "on" else None
     app = _doors(house)

@@ -6,10 +6,11 @@ from datetime import datetime
 from typing import Any
 
 from registry.account import Account
+from registry.disclosure import Disclosure
 from registry.errors import NotApprovedError, TakenError, UnknownOutcomeError
 from registry.file import StoredFile
 from registry.filing import Particulars, check_names, may_open
-from registry.postgres import accounts, batches, catalogue, files, filing, templates, uplink
+from registry.postgres import accounts, batches, catalogue, disclosures, files, filing, templates, uplink
 from registry.postgres.accounts import Credentials
 from registry.postgres.batches import Batch
 from registry.postgres.connection import BROKEN, Connection, borrowed, cut
@@ -187,3 +188,8 @@ class Steward:
         """Forgets files that were not linked in time; the numbers of some of them, none when there are no more."""
         async with self._change() as connection:
             return await files.remove_unlinked(connection, now)
+
+    async def disclose(self, enterprise: int, disclosure: Disclosure) -> None:
+        """Keeps what an enterprise lets everybody see."""
+        async with self._change() as connection:
+            await disclosures.choose(connection, enterprise, disclosure)

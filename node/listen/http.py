@@ -6,6 +6,7 @@ its response back.
 
 import secrets
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from typing import Final
 
 import msgspec
@@ -26,6 +27,7 @@ from node.meter import Meter
 from node.metrics import HTTP_INTERNAL_ERRORS, HTTP_REFUSED, HTTP_REQUESTS
 from node.resolve.answer import Answer
 from node.resolve.forwarded import HEADER
+from proto import iiidap
 from proto.codes import ResponseCode
 from proto.errors import ProtoError
 from proto.forwarded_for import TrustedProxies
@@ -61,6 +63,14 @@ def peer(request: web.Request) -> str:
     return request.app[PROXIES].asker(nearest, said) if said else nearest
 
 
+def is_secure(request: web.Request) -> bool:
+    """Whether it came over TLS: to us, or to a trusted proxy that says so."""
+    if request.secure:
+        return True
+    said = ",".join(request.headers.getall("X-Forwarded-Proto", ())).rpartition(",")[2].strip().lower()
+    return said == "https" and request.app[PROXIES].trusts(request.remote or "")
+
+
 def keeping(house: House, answer: Answer) -> str:
     """Cache-Control of a public answer: how long others may keep it."""
     return f"public, max-age={answer.life(house.config.cache_seconds, clock.seconds())}"
@@ -90,7 +100,10 @@ def _is_prefix(name: str) -> bool:
 
 
 _OWN: Final = "/api/v1/"
-_FACES: Final = dict.fromkeys(("identity", "identityv2", "snms", "snmsapi"), "snms") | {"api": "handle"}
+_FACES: Final = dict.fromkeys(("identity", "identityv2", "snms", "snmsapi"), "snms") | {
+    "api": "handle",
+    "iiidap": "iiidap",
+}
 """Which face the paths below a first segment belong to; all but pages expect JSON whatever happens."""
 
 
@@ -127,6 +140,12 @@ def trouble(path: str, status: int, zh: str, en: str) -> web.Response:
         if code is None:
             return json_response(replies.SNMS_BUSY, status, headers)
         return encoded({"status": code, "message": zh, "data": None})
+    if asked == "iiidap":
+        return json_response(
+            iiidap.failed(status, HTTPStatus(status).phrase, zh, en),
+            status,
+            headers | {"Content-Type": iiidap.MEDIA_TYPE},
+        )
     message = f"{zh}。 {en}."
     if asked == "own":
         return json_response(msgspec.json.encode({"error": {"field": None, "message": message}}), status, headers)
@@ -240,7 +259,7 @@ CORS: Final = {
 origins apart; no answer goes by cookies, so none is lent to a page."""
 PRIVATE: Final = "private, no-store"
 """Cache-Control of what no face calls public."""
-_OPEN: Final = frozenset({"handle", "page"})
+_OPEN: Final = frozenset({"handle", "iiidap", "page"})
 _CLASSES: Final = {status: f"{status // 100}xx" for status in range(200, 600)}
 
 

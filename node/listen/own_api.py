@@ -23,6 +23,7 @@ from proto.errors import ProtoError
 from proto.identifier import Identifier
 from proto.web_json import failed, moment
 from registry.account import Account, token_digest
+from registry.disclosure import DEFAULTS, from_json
 from registry.errors import NotApprovedError, UnavailableError
 from registry.postgres.records import Stored
 from registry.prefix import PrefixState
@@ -252,7 +253,7 @@ async def _compared(house: House, row: Request, stored: Stored) -> dict[str, Any
     return _compared_row(str(row.identifier), "different" if differs else "same", differs)
 
 
-# -- history, prefixes, batches, files, tokens
+# -- history, prefixes, batches, files, disclosure, tokens
 
 
 @_explained
@@ -374,6 +375,19 @@ async def file(request: web.Request) -> web.Response:
 
 
 @_explained
+async def disclosure(request: web.Request) -> web.Response:
+    """GET, PUT /api/v1/disclosure: what IIIDAP shows everybody of one's own enterprise, field by field."""
+    account = await _holder(request, Right.GRANTS)
+    house = request.app[HOUSE]
+    if account.enterprise is None:
+        raise OwnError(403, None, "该账号不属于任何企业", "this account belongs to no enterprise")
+    if request.method == "PUT":
+        await house.steward.disclose(account.enterprise, from_json(await read_body(request)))
+    chosen = await house.lookup.disclosure(account.enterprise)
+    return encoded({name: chosen.of(name) for name in DEFAULTS})
+
+
+@_explained
 async def revoke(request: web.Request) -> web.Response:
     """DELETE /api/v1/tokens/this: makes the token it is sent with worthless, at once and everywhere."""
     await _account(request)
@@ -407,5 +421,7 @@ def add_routes(app: web.Application) -> None:
     app.router.add_get(f"{base}/batches", batches)
     app.router.add_get(f"{base}/batches/{{number:[0-9]{{1,18}}}}", batch)
     app.router.add_get(f"{base}/files/{{number:[0-9]{{1,18}}}}", file)
+    app.router.add_get(f"{base}/disclosure", disclosure)
+    app.router.add_put(f"{base}/disclosure", disclosure)
     app.router.add_delete(f"{base}/tokens/this", revoke)
     app.router.add_delete(f"{base}/accounts/{{username}}/tokens", revoke_all)

@@ -25,6 +25,8 @@ from node.doorkeeper import Doorkeeper
 from node.files.intake import Intake
 from node.follower import Follower
 from node.house import House
+from node.iiidap.names import Names
+from node.iiidap.register import Register
 from node.link import Link
 from node.meter import Meter, Totals
 from node.redis_cache import RedisCache
@@ -136,6 +138,8 @@ async def node(url: str, redis_url: str = "", **settings: Any) -> AsyncIterator[
                 registry.lookup, registry.steward, Vault(config.key()), lambda: TODAY, Brake(clock.monotonic)
             ),
             files=Intake.of(config, registry.steward, registry.lookup, counter),
+            names=Names(registry.lookup, clock.monotonic),
+            register=Register(link, config.toplevel_url, clock.monotonic, clock.utc),
         )
         follower = Follower(registry.pool, following, redis, config.cache_seconds, Meter(counting, 1, 1))
         follower.bell = bell

@@ -22,7 +22,9 @@ def aged(folder: Folder, when: datetime) -> None:
         os.utime(path, (when.timestamp(), when.timestamp()))
 
 
-async def test_only_what_nobody_needs_is_swept(database: str, tmp_path: Path) -> None:
+async def test_only_what_nobody_needs_is_swept_and_what_was_interrupted_is_finished(
+    database: str, tmp_path: Path
+) -> None:
     async with node(database, files=str(tmp_path / "files")) as running:
         intake, registry = running.house.files, running.registry
         assert intake is not None
@@ -40,14 +42,7 @@ async def test_only_what_nobody_needs_is_swept(database: str, tmp_path: Path) ->
         assert kept == [linked, young, 4712]
         assert await registry.lookup.files_known([linked, left, young]) == {linked, young}
         assert await sweep.sweep(folder, registry.steward, registry.lookup, NOW) == 0
-
-
-async def test_what_was_interrupted_is_finished(database: str, tmp_path: Path) -> None:
-    """A process that dies between record and disk leaves a file without record."""
-    async with node(database, files=str(tmp_path / "files")) as running:
-        intake, registry = running.house.files, running.registry
-        assert intake is not None
         await intake.take(ACCOUNT, PDF, BEFORE)
-        assert len(await registry.steward.remove_unlinked_files(NOW)) == 1
-        aged(intake.folder, BEFORE)
-        assert await sweep.sweep(intake.folder, registry.steward, registry.lookup, NOW) == 1
+        assert len(await registry.steward.remove_unlinked_files(NOW)) == 1, "and there the process dies"
+        aged(folder, BEFORE)
+        assert await sweep.sweep(folder, registry.steward, registry.lookup, NOW) == 2, "of 4712 nothing came either"
