@@ -17,6 +17,8 @@ UNLINKED_MOST: Final = 50
 """Files of one account that are not linked yet. An application names nine; five goes at it fit, of 250 MB at most."""
 UNLINKED_LIFE: Final = timedelta(days=1)
 """A file that nothing was linked with is kept so long: nobody is half-way through an application the next day."""
+UNRECORDED_LIFE: Final = timedelta(days=7)
+"""A file of which there is no record is kept so long: who restores an older database has a week to find out."""
 
 
 class FileError(ValueError):

@@ -1,4 +1,4 @@
-"""Removes files nobody linked in time, and what is on disk without being on record, hour by hour, on every machine.
+"""Removes files nobody linked in time, and what is long on disk without being on record, hour by hour, everywhere.
 
 Several may do so at once, with one folder: what is gone for one is gone for the other.
 """
@@ -12,7 +12,7 @@ import structlog
 from node import clock
 from node.files.folder import Folder
 from registry.errors import RegistryError
-from registry.file import UNLINKED_LIFE
+from registry.file import UNRECORDED_LIFE
 from registry.lookup import Lookup
 from registry.steward import Steward
 
@@ -39,9 +39,9 @@ async def sweep(folder: Folder, steward: Steward, lookup: Lookup, now: datetime)
     removed = 0
     while numbers := await steward.remove_unlinked_files(now):
         removed += await _remove(folder, numbers)
-    # A file is in its place before it is on record: a young one without record is on its way.
+    # A file is in its place before it is on record, so a young one without record may be on its way.
     for subfolder in await asyncio.to_thread(folder.subfolders):
-        numbers = await asyncio.to_thread(folder.older, subfolder, (now - UNLINKED_LIFE).timestamp())
+        numbers = await asyncio.to_thread(folder.older, subfolder, (now - UNRECORDED_LIFE).timestamp())
         removed += await _remove(folder, sorted(set(numbers) - await lookup.files_known(numbers)))
     if removed:
         log.info("files_removed", count=removed)
