@@ -112,7 +112,7 @@ async def run(config: Config, place: process.Place) -> None:
         doorkeeper=Doorkeeper(
             lookup, steward, Vault(config.key()), partial(clock.today, config.zone), Brake(clock.monotonic)
         ),
-        files=Intake.of(config, steward, lookup, meter),
+        files=Intake.of(config, steward, meter),
         names=Names(lookup, clock.monotonic),
         register=Register(link, config.toplevel_url, clock.monotonic, clock.utc),
     )

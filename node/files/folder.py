@@ -5,6 +5,8 @@ Everything here waits for the disk: call it in a thread.
 
 import math
 import os
+import re
+from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +15,7 @@ from registry.account import Vault, derived
 EACH_MOST: Final = 1000
 """Files of one subfolder, so that listing one is quick whatever there is in all."""
 _DRAFT: Final = ".new"
+_NUMBER: Final = re.compile(r"[0-9]{1,18}", re.ASCII)
 
 
 class FolderError(Exception):
@@ -26,8 +29,8 @@ class Folder:
         self.path = path
         self._vault = Vault(derived(key, "files"))
 
-    def keep(self, number: int, octets: bytes) -> None:
-        """Keeps a file: it is on disk when this returns. Raises FolderError: it is not there."""
+    def keep(self, number: int, octets: bytes) -> bytes:
+        """Keeps a file: it is on disk when this returns its sha256. Raises FolderError: it is not there."""
         place = self._place(number)
         draft = place.with_suffix(_DRAFT)
         try:
@@ -43,6 +46,7 @@ class Folder:
             _settle(self.path)
         except OSError as error:
             raise FolderError(str(error)) from error
+        return sha256(octets).digest()
 
     def read(self, number: int) -> bytes:
         """What is in a file. Raises FolderError when it is gone, was changed, or was kept under another key."""
@@ -70,16 +74,13 @@ class Folder:
         old = [entry for entry in subfolder.iterdir() if _written(entry) < than]
         for draft in (entry for entry in old if entry.suffix == _DRAFT):
             draft.unlink(missing_ok=True)
-        return [int(entry.name) for entry in old if entry.name.isdecimal()]
+        return [int(entry.name) for entry in old if _NUMBER.fullmatch(entry.name)]
 
     def check(self) -> None:
-        """Raises FolderError when files cannot be kept here."""
-        try:
-            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        except OSError as error:
-            raise FolderError(str(error)) from error
-        if not os.access(self.path, os.R_OK | os.W_OK | os.X_OK):
-            raise FolderError(f"{self.path}: not writable")
+        """Raises FolderError when files could not be kept here, or the folder not be made. Changes nothing."""
+        there = next(each for each in (self.path, *self.path.absolute().parents) if each.exists())
+        if not there.is_dir() or not os.access(there, os.R_OK | os.W_OK | os.X_OK):
+            raise FolderError(f"{there}: no folder that may be written to")
 
     def _place(self, number: int) -> Path:
         return self.path / str(number // EACH_MOST) / str(number)

@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
@@ -22,7 +21,6 @@ from node.files.scanner import Scanner, ScannerAwayError
 from node.gather import BusyError
 from node.meter import Meter
 from registry.file import UNLINKED_MOST, FileError, Kind, StoredFile, check_pdf, kind_of
-from registry.lookup import Lookup
 from registry.steward import Steward
 
 EACH_MOST: Final = 2
@@ -37,22 +35,21 @@ log = structlog.get_logger("files")
 class Intake:
     """Takes files in and gives them out. `scanner` None: files are not scanned."""
 
-    def __init__(self, folder: Folder, scanner: Scanner | None, steward: Steward, lookup: Lookup, meter: Meter) -> None:
+    def __init__(self, folder: Folder, scanner: Scanner | None, steward: Steward, meter: Meter) -> None:
         self.folder = folder
         self._scanner = scanner
         self._steward = steward
-        self._lookup = lookup
         self._meter = meter
         self._coming: Counter[int] = Counter()
         self._drawing = asyncio.Semaphore(1)
 
     @classmethod
-    def of(cls, config: Config, steward: Steward, lookup: Lookup, meter: Meter) -> "Intake | None":
+    def of(cls, config: Config, steward: Steward, meter: Meter) -> "Intake | None":
         """As the settings say; None where they name no folder."""
         if not config.files:
             return None
         scanner = Scanner(config.clamd) if config.clamd else None
-        return cls(Folder(Path(config.files), config.key()), scanner, steward, lookup, meter)
+        return cls(Folder(Path(config.files), config.key()), scanner, steward, meter)
 
     @contextmanager
     def place(self, account: int) -> Iterator[None]:
@@ -93,8 +90,8 @@ class Intake:
                 f"尚未使用的文件已有{UNLINKED_MOST}个，请先使用，或一天后再上传",
                 f"{UNLINKED_MOST} files are not used yet; use them, or come back in a day",
             )
-        await asyncio.to_thread(self.folder.keep, number, kept)
-        await self._steward.add_file(StoredFile(number, account, kind, len(kept), sha256(kept).digest()), now)
+        digest = await asyncio.to_thread(self.folder.keep, number, kept)
+        await self._steward.add_file(StoredFile(number, account, kind, len(kept), digest), now)
         return number
 
     async def _scan(self, account: int, octets: bytes) -> None:
@@ -110,13 +107,6 @@ class Intake:
         async with self._drawing:
             return await asyncio.to_thread(drawn_anew, octets, kind)
 
-    async def described(self, number: int) -> StoredFile | None:
-        """What is known of a file."""
-        return await self._lookup.file(number)
-
-    async def content(self, file: StoredFile) -> bytes:
-        """What is in it. Raises FolderError when that cannot be had."""
-        octets = await asyncio.to_thread(self.folder.read, file.number)
-        if sha256(octets).digest() != file.sha256:
-            raise FolderError(f"file {file.number} is not what was kept")
-        return octets
+    async def content(self, number: int) -> bytes:
+        """What is in a file. Raises FolderError when that cannot be had."""
+        return await asyncio.to_thread(self.folder.read, number)

@@ -11,7 +11,7 @@ import structlog
 
 from node import clock
 from node.files.folder import Folder
-from registry.errors import RegistryError
+from registry.errors import UnavailableError, UnknownOutcomeError
 from registry.file import UNRECORDED_LIFE
 from registry.lookup import Lookup
 from registry.steward import Steward
@@ -26,8 +26,10 @@ async def run(folder: Folder, steward: Steward, lookup: Lookup) -> None:
     while True:
         try:
             await sweep(folder, steward, lookup, clock.utc())
-        except (OSError, RegistryError) as error:
+        except (OSError, UnavailableError, UnknownOutcomeError) as error:
             log.warning("files_not_swept", kind=type(error).__name__, error=str(error))
+        except Exception:  # a mistake of ours in the housework must not end the worker
+            log.exception("files_not_swept")
         await asyncio.sleep(SWEEP_SECONDS)
 
 

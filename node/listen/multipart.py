@@ -15,10 +15,8 @@ HEAD_OCTETS: Final = 4096
 FORM_OCTETS: Final = 64 * 1024
 """What a form may have beside its file."""
 _TYPE: Final = "multipart/form-data"
-_NAMED: Final = re.compile(
-    r'content-disposition:\s*form-data\s*;(?:.*;)?\s*name=(?:"([^"]*)"|([^\s;"]*)).*', re.IGNORECASE
-)
-"""The line that names a part."""
+_PARAMETER: Final = re.compile(r';\s*([\w*-]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;"]*)', re.ASCII)
+"""A parameter of Content-Disposition; a semicolon within quotes begins none."""
 
 
 def file_in(content_type: str, body: bytes, name: str = "file") -> bytes:
@@ -57,7 +55,12 @@ def _content(part: bytes, name: str) -> bytes | None:
     head, blank, content = part.partition(b"\r\n\r\n")
     if not blank or len(head) > HEAD_OCTETS:
         return None
-    named = next(
-        (found for line in head.decode(errors="replace").split("\r\n") if (found := _NAMED.fullmatch(line))), None
-    )
-    return content if named and name in named.groups() else None
+    return content if name in map(_name, head.decode(errors="replace").split("\r\n")) else None
+
+
+def _name(line: str) -> str | None:
+    """The name that a line of a part's head gives it, if it is the one that does."""
+    field, _, value = line.partition(":")
+    if field.strip().lower() != "content-disposition" or value.partition(";")[0].strip().lower() != "form-data":
+        return None
+    return next((text.strip().strip('"') for key, text in _PARAMETER.findall(value) if key.lower() == "name"), None)

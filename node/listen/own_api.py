@@ -364,14 +364,14 @@ async def file(request: web.Request) -> web.Response:
     """GET /api/v1/files/{number}: what was uploaded, for who uploaded it, and who verifies or reviews enterprises."""
     account = await _account(request)
     number = int(request.match_info["number"])
-    files = request.app[HOUSE].files
-    found = await files.described(number) if files else None
+    house = request.app[HOUSE]
+    found = await house.lookup.file(number)
     reads = account.may(Right.VERIFY) or account.may(Right.REVIEW)
-    if files is None or found is None or not (reads or found.account == account.number):
+    if house.files is None or found is None or not (reads or found.account == account.number):
         raise OwnError(404, "number", f"没有编号为{number}的文件", f"there is no file {number}")
     name = f'attachment; filename="{number}.{found.kind}"'
     headers = _FILE_HEADERS | {"Content-Type": found.kind.media_type, "Content-Disposition": name}
-    return web.Response(body=await files.content(found), headers=headers)
+    return web.Response(body=await house.files.content(number), headers=headers)
 
 
 @_explained

@@ -137,7 +137,7 @@ async def node(url: str, redis_url: str = "", **settings: Any) -> AsyncIterator[
             doorkeeper=Doorkeeper(
                 registry.lookup, registry.steward, Vault(config.key()), lambda: TODAY, Brake(clock.monotonic)
             ),
-            files=Intake.of(config, registry.steward, registry.lookup, counter),
+            files=Intake.of(config, registry.steward, counter),
             names=Names(registry.lookup, clock.monotonic),
             register=Register(link, config.toplevel_url, clock.monotonic, clock.utc),
         )

@@ -113,7 +113,7 @@ async def test_whether_files_can_be_kept_and_scanned(tmp_path: Path) -> None:
     assert (findings["files"].mend, findings["clamd"].state) == ("", "不使用 not used"), "a node may do without"
     (tmp_path / "file").touch()
     findings = await found(Config(files=str(tmp_path / "file"), clamd=str(tmp_path / "nobody")))
-    assert "File exists" in findings["files"].state
+    assert "no folder" in findings["files"].state
     assert "FileNotFoundError" in findings["clamd"].state
     assert "" not in (findings["files"].mend, findings["clamd"].mend)
     async with clamd(tmp_path / "clamd") as scanner:

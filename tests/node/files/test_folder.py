@@ -1,6 +1,7 @@
 """Proves node/files/folder.py: files are whole, encrypted, bound to their number and to the node's key."""
 
 import os
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ def only(path: Path) -> Path:
 
 def test_what_is_kept_is_read_again_and_nobody_else_can_read_it(tmp_path: Path) -> None:
     folder = Folder(tmp_path / "files", KEY)
-    folder.keep(NUMBER, SECRET)
+    assert folder.keep(NUMBER, SECRET) == sha256(SECRET).digest()
     kept = only(tmp_path)
     assert kept.relative_to(tmp_path) == Path("files/2/2007")
     assert [path.stat().st_mode & 0o777 for path in (kept, kept.parent, folder.path)] == [0o600, 0o700, 0o700]
@@ -68,17 +69,18 @@ def test_old_files_are_listed_and_old_drafts_removed(tmp_path: Path) -> None:
     for number in (NUMBER, NUMBER + 1, 3):
         folder.keep(number, SECRET)
     (tmp_path / "stray").touch()
-    drafts = [tmp_path / "2" / name for name in ("1.new", "2.new", "note.txt")]
+    drafts = [tmp_path / "2" / name for name in ("1.new", "2.new", "note.txt", "9" * 19)]
     for each in drafts:
         each.touch()
-    for old in (tmp_path / "2" / "2007", drafts[0], drafts[2]):
+    for old in (tmp_path / "2" / "2007", drafts[0], *drafts[2:]):
         os.utime(old, (1000, 1000))
     assert {each.name: folder.older(each, 1001) for each in folder.subfolders()} == {"0": [], "2": [NUMBER]}
-    assert [each.exists() for each in drafts] == [False, True, True]
+    assert [each.exists() for each in drafts] == [False, True, True, True]
 
 
 def test_a_folder_that_cannot_be_used_is_told(tmp_path: Path) -> None:
     Folder(tmp_path / "new" / "files", KEY).check()
+    assert list(tmp_path.iterdir()) == [], "who checks changes nothing"
     (tmp_path / "file").touch()
     for place in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(FolderError):

@@ -26,6 +26,7 @@ END = b"--xYz--\r\n"
         "form-data; name=file; filename=a.pdf",
         'form-data; filename="a;b.pdf"; name="file"',
         'FORM-DATA;name="file"',
+        r'form-data; name="file"; filename="a; name=b \"; name=c.pdf"',
         "form-data; name=\"file\"; filename*=UTF-8''%e6%89%a7.pdf",
     ],
 )
@@ -61,6 +62,7 @@ def test_every_octet_arrives(content: bytes) -> None:
         (TYPE, part(b"x", 'form-data; name="files"') + END, "one file called file"),
         (TYPE, part(b"x", 'form-data; filename="file"') + END, "one file called file"),
         (TYPE, part(b"x", "file") + END, "one file called file"),
+        (TYPE, part(b"x", 'form-data; filename="; name=file"') + END, "one file called file"),
         (TYPE, b"--xYz\r\nno head\r\n" + END, "one file called file"),
         (TYPE, part(b"x", more="X: " + "y" * HEAD_OCTETS + "\r\n") + END, "one file called file"),
     ],
