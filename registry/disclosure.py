@@ -10,9 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from proto.credit_code import check_credit_code
 from proto.errors import ProtoError
-from registry.filing import Particulars
 from registry.prefix import PrefixState
 
 
@@ -73,9 +71,26 @@ class Disclosure:
         return Choice(self.chosen.get(name, DEFAULTS[name]))
 
 
+class Filed(msgspec.Struct, frozen=True):
+    """What is told of the particulars of an enterprise (registry/filing.py), to whomever: never the number of a
+    person's document.
+    """
+
+    ent_crt_code: str
+    ent_type: int
+    ent_addr_cn: str
+    contact_name: str
+    contact_email: str
+    contact_phone: str
+    legal_name: str
+    legal_id_type: int
+    ent_desc: str = ""
+    ent_crt_type: int = 1
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A prefix and the enterprise it is allocated to. `registered` is RFC 3339; `particulars` None: none are known."""
+    """A prefix and the enterprise it is allocated to. `registered` is RFC 3339; `filed` None: nothing is known."""
 
     prefix: str
     state: PrefixState
@@ -84,13 +99,13 @@ class Entry:
     name: str
     name_en: str
     industry: str
-    particulars: Particulars | None
+    filed: Filed | None
     disclosure: Disclosure
 
 
 def shown(entry: Entry, *, full: bool) -> dict[str, Any]:
     """The IIIDAP object of an entry: all of it if `full`, else what its enterprise lets everybody see."""
-    introduction = entry.particulars.ent_desc if entry.particulars else ""
+    introduction = entry.filed.ent_desc if entry.filed else ""
     node: dict[str, Any] = {"name": entry.name, "type": "enterprise", "introduce": introduction}
     marks: dict[Choice, list[str]] = {}
     for name, value in _optional(entry).items():
@@ -113,28 +128,18 @@ def shown(entry: Entry, *, full: bool) -> dict[str, Any]:
 
 def _optional(entry: Entry) -> dict[str, Any]:
     """The fields there is a choice about, as far as they are known."""
-    known = entry.particulars
+    known = entry.filed
     if known is None:
         return {"subType": entry.industry}
     return {
         "nature": NATURES[known.ent_type - 1],
         "subType": entry.industry,
         "address": known.ent_addr_cn,
-        "idType": "统一社会信用代码" if _is_credit_code(known.ent_crt_code) else "其他",
+        "idType": "统一社会信用代码" if known.ent_crt_type == 1 else "其他",
         "idNumber": known.ent_crt_code,
-        "legalPerson": [
-            {"name": known.legal_name, "idType": PERSON_IDS[known.legal_id_type - 1], "idNumber": known.legal_id_no}
-        ],
+        "legalPerson": [{"name": known.legal_name, "idType": PERSON_IDS[known.legal_id_type - 1]}],
         "contact": [{"name": known.contact_name, "email": known.contact_email, "phone": known.contact_phone}],
     }
-
-
-def _is_credit_code(text: str) -> bool:
-    try:
-        check_credit_code(text, "")
-    except ProtoError:
-        return False
-    return True
 
 
 def _obscured(value: Any) -> Any:

@@ -6,8 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from registry.disclosure import SHOWN, Disclosure, Entry, from_json, to_json
-from registry.filing import Particulars
+from registry.disclosure import SHOWN, Disclosure, Entry, Filed, from_json, to_json
 from registry.postgres.connection import Connection
 from registry.prefix import PrefixState
 
@@ -33,7 +32,7 @@ def _entry(row: Any) -> Entry:
         name=row["name"],
         name_en=row["name_en"],
         industry=row["industry"],
-        particulars=msgspec.json.decode(given, type=Particulars) if given else None,
+        filed=msgspec.json.decode(given, type=Filed) if given else None,
         disclosure=from_json(chosen.encode()) if chosen else Disclosure(),
     )
 

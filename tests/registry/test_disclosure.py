@@ -7,12 +7,23 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from proto.errors import ProtoError
-from registry.disclosure import DEFAULTS, Choice, Disclosure, Entry, from_json, shown, to_json
+from registry.disclosure import DEFAULTS, Choice, Disclosure, Entry, Filed, from_json, shown, to_json
 from registry.prefix import PrefixState
-from tests.registry.world import PARTICULARS
 
+FILED = Filed(
+    ent_crt_code="91440114MAE9X8K18E",
+    ent_type=2,
+    ent_addr_cn="广州市花都区狮岭镇合成路1号",
+    ent_desc="手袋",
+    contact_name="张三",
+    contact_email="zhang@example.com",
+    contact_phone="020-12345678",
+    legal_name="李四",
+    legal_id_type=6,
+)
 ENTRY = Entry(
     prefix="88.999.1001",
     state=PrefixState.ENABLED,
@@ -21,7 +32,7 @@ ENTRY = Entry(
     name="云岫皮具",
     name_en="Yunxiu",
     industry="leather",
-    particulars=replace(PARTICULARS, ent_desc="手袋"),
+    filed=FILED,
     disclosure=Disclosure(),
 )
 FULL = {
@@ -33,7 +44,7 @@ FULL = {
     "address": "广州市花都区狮岭镇合成路1号",
     "idType": "统一社会信用代码",
     "idNumber": "91440114MAE9X8K18E",
-    "legalPerson": [{"name": "李四", "idType": "护照", "idNumber": "E00000001"}],
+    "legalPerson": [{"name": "李四", "idType": "护照"}],
     "contact": [{"name": "张三", "email": "zhang@example.com", "phone": "020-12345678"}],
 }
 
@@ -66,7 +77,7 @@ def test_persons_are_not_shown_unless_their_enterprise_says_so() -> None:
 
 def test_what_is_masked_cannot_be_read() -> None:
     node = shown(with_(legalPerson="obscured", contact="obscured"), full=False)["node"]
-    assert node["legalPerson"] == [{"name": "**", "idType": "**", "idNumber": "E0*****01"}]
+    assert node["legalPerson"] == [{"name": "**", "idType": "**"}]
     assert node["contact"] == [{"name": "**", "email": "zh*************om", "phone": "02********78"}]
 
 
@@ -92,7 +103,7 @@ def test_only_what_is_public_is_told(chosen: dict[str, Choice]) -> None:
 
 
 def test_an_enterprise_without_particulars() -> None:
-    told = shown(replace(ENTRY, particulars=None), full=True)
+    told = shown(replace(ENTRY, filed=None), full=True)
     assert told["node"] == {"name": "云岫皮具", "type": "enterprise", "introduce": "", "subType": "leather"}
 
 
@@ -105,9 +116,8 @@ def test_how_a_prefix_stands(state: PrefixState, status: str) -> None:
 
 
 def test_a_code_that_is_no_credit_code_is_another() -> None:
-    particulars = replace(PARTICULARS)
-    object.__setattr__(particulars, "ent_crt_code", "12345")
-    assert shown(replace(ENTRY, particulars=particulars), full=True)["node"]["idType"] == "其他"
+    filed = structs.replace(FILED, ent_crt_type=3)
+    assert shown(replace(ENTRY, filed=filed), full=True)["node"]["idType"] == "其他"
 
 
 def test_what_is_chosen_is_kept_and_read_again() -> None:

@@ -19,12 +19,14 @@ async def test_a_prefix_with_its_enterprise(world: World, connection: asyncpg.Co
     bare = await disclosures.entry(connection, PREFIX)
     assert bare is not None
     assert (bare.prefix, bare.state, bare.enterprise) == (PREFIX, PrefixState.ENABLED, world.owner.enterprise)
-    assert (bare.particulars, bare.disclosure) == (None, Disclosure())
+    assert (bare.filed, bare.disclosure) == (None, Disclosure())
     assert bare.registered.endswith("Z")
     await world.steward.enrol(bare.name, bare.name_en, bare.industry, PREFIX, PARTICULARS)
     full = await disclosures.entry(connection, PREFIX)
     assert full is not None
-    assert full.particulars == PARTICULARS
+    assert full.filed is not None
+    assert (full.filed.ent_crt_code, full.filed.legal_name) == (PARTICULARS.ent_crt_code, PARTICULARS.legal_name)
+    assert PARTICULARS.legal_id_no not in repr(full)
 
 
 async def test_only_what_is_allocated_is_told(world: World, connection: asyncpg.Connection):
