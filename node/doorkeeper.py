@@ -88,15 +88,13 @@ class Doorkeeper:
         return await self._issue(known)
 
     async def program(self, username: str, secret: str, peer: str) -> Account | None:
-        """The program that knows its secret, without a token; None for all others. Raises BrakedError.
+        """The program that knows its secret, without a token; None for all others. Raises as `sign_in` does.
 
         People have to sign in: more than a password may be asked of them then.
         """
         async with self._brake.trying(username, peer) as proven:
-            known = await self._credentials(username, secret)
+            known = await self._proven(username, secret)
             if known is None or known.secret is None:
-                return None
-            if not self._vault.secret_proves(username, known.secret, secret):
                 return None
             proven()
         return known.account

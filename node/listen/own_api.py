@@ -380,7 +380,7 @@ async def disclosure(request: web.Request) -> web.Response:
     account = await _holder(request, Right.GRANTS)
     house = request.app[HOUSE]
     if account.enterprise is None:
-        raise OwnError(403, None, "该账号不属于任何企业", "this account belongs to no enterprise")
+        raise OwnError(404, None, "该账号不属于任何企业", "this account belongs to no enterprise")
     if request.method == "PUT":
         await house.steward.disclose(account.enterprise, from_json(await read_body(request)))
     chosen = await house.lookup.disclosure(account.enterprise)
