@@ -71,6 +71,18 @@ class Config:
         "the same on every node of one database",
         secret=True,
     )
+    files: str = _setting(
+        "",
+        "上传文件的存放目录（加密）；up默认用数据目录下的files；留空则不接收文件；同一数据库的各节点须用同一（共享）目录",
+        "folder of uploaded files, which are encrypted; `up`: files in its data folder; empty: none are taken; "
+        "the same, shared folder on every node of one database",
+    )
+    clamd: str = _setting(
+        "",
+        "ClamAV的clamd套接字路径，例如/run/clamav/clamd.ctl；留空则不扫描",
+        "path of the socket of ClamAV's clamd, such as /run/clamav/clamd.ctl; empty: files are not scanned",
+        schemes=("/",),
+    )
     prefix: str = _setting("88.999", "本二级节点的前缀", "the prefix of this secondary node")
     host: str = _setting("127.0.0.1", "对外服务的监听地址", "address the public doors listen on")
     http_port: int = _setting(8000, "HTTP端口", "HTTP port", low=1, high=65535)

@@ -5,10 +5,13 @@ import re
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from node.config import Config
+from node.files.folder import Folder, FolderError
+from node.files.scanner import Scanner, ScannerAwayError
 from node.link import Link, LinkError
 from node.redis_wire import BROKEN, RedisWire
 from node.supervisor import PortTakenError, listening_socket
@@ -93,6 +96,27 @@ async def _redis(config: Config) -> Finding:
     return Finding("redis", version, "需要Redis 7或Valkey  Redis 7 or Valkey is needed" if old else "")
 
 
+async def _files(config: Config) -> Finding:
+    if not config.files:
+        return Finding("files", "不接收 none are taken")
+    try:
+        Folder(Path(config.files), bytes(32)).check()
+    except FolderError as error:
+        return Finding(
+            "files", str(error), "让节点的用户可以读写该目录  let the node's user read and write that folder"
+        )
+    return Finding("files", config.files)
+
+
+async def _clamd(config: Config) -> Finding:
+    if not config.clamd:
+        return Finding("clamd", "不使用 not used")
+    try:
+        return Finding("clamd", await Scanner(config.clamd).version())
+    except ScannerAwayError as error:
+        return Finding("clamd", str(error), "启动clamd，检查IDNODE_CLAMD  start it, check the path")
+
+
 async def _toplevel(config: Config) -> Finding:
     if not config.toplevel_url:
         return Finding("toplevel", "不使用 not used")
@@ -131,6 +155,8 @@ async def examine(config: Config) -> list[Finding]:
         _key,
         _postgres,
         _redis,
+        _files,
+        _clamd,
         _toplevel,
         _port("http_port", config.host, config.http_port),
         _port("operator_port", config.operator_host, config.operator_port),

@@ -87,6 +87,18 @@ class Doorkeeper:
             proven()
         return await self._issue(known)
 
+    async def program(self, username: str, secret: str, peer: str) -> Account | None:
+        """The program that knows its secret, without a token; None for all others. Raises as `sign_in` does.
+
+        People have to sign in: more than a password may be asked of them then.
+        """
+        async with self._brake.trying(username, peer) as proven:
+            known = await self._proven(username, secret)
+            if known is None or known.secret is None:
+                return None
+            proven()
+        return known.account
+
     async def _credentials(self, username: str, secret: str) -> Credentials | None:
         if len(username) > USERNAME_CHARACTERS or len(secret) > SECRET_CHARACTERS or "\0" in username:
             return None

@@ -6,6 +6,9 @@ from node.admission import Admission
 from node.announcer import Announcer
 from node.config import Config
 from node.doorkeeper import Doorkeeper
+from node.files.intake import Intake
+from node.iiidap.names import Names
+from node.iiidap.register import Register
 from node.meter import Meter
 from node.register.measured import MeasuredBatcher
 from node.resolve.hot import Hot
@@ -21,7 +24,8 @@ class House:
     """The rooms behind the doors.
 
     Clients are answered by `road`, those who are signed in by `sight`; `hot` is `road` uncounted, for what the node
-    asks itself. `slices` divides what would hold the loop for long.
+    asks itself. `slices` divides what would hold the loop for long. `files` is None where no folder is set for them;
+    `names` and `register` are what IIIDAP searches and refers by.
     """
 
     config: Config
@@ -36,3 +40,6 @@ class House:
     slices: Slices
     announcer: Announcer
     doorkeeper: Doorkeeper
+    files: Intake | None
+    names: Names
+    register: Register

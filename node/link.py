@@ -4,6 +4,7 @@ Whom to ask and what to believe is decided elsewhere; here is no name, no retry 
 """
 
 import socket
+from collections.abc import Mapping
 from typing import Final
 
 import aiohttp
@@ -76,9 +77,13 @@ class Link:
 
     async def get(self, url: str, headers: dict[str, str]) -> tuple[int, bytes]:
         """Status and body of one GET; redirections are not followed. Raises LinkError; sets no deadline."""
+        return (await self.fetch(url, headers))[:2]
+
+    async def fetch(self, url: str, headers: dict[str, str]) -> tuple[int, bytes, Mapping[str, str]]:
+        """`get` with the headers of the answer."""
         try:
             async with self._session.get(url, headers=headers, allow_redirects=False) as response:
-                return response.status, await _body(response)
+                return response.status, await _body(response), response.headers
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise LinkError(f"{type(error).__name__}: {error}") from error
 

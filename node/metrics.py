@@ -212,7 +212,7 @@ DATABASE_QUERY_SECONDS: Final = _histogram(
 
 # -- HTTP
 
-FACES: Final = ("snms", "handle", "own", "page")
+FACES: Final = ("snms", "handle", "own", "iiidap", "page")
 HTTP_REQUESTS: Final = _counter(
     "http_requests",
     "HTTP请求数，按接口与状态类",
@@ -248,6 +248,13 @@ HTTP_BODIES: Final = _gauge(
     "http_arriving_bytes", "正在接收的请求体已到的字节", "octets here of bodies that are still arriving"
 )
 HTTP_CONNECTIONS: Final = _gauge("http_connections", "打开的HTTP连接数", "HTTP connections open")
+
+UPLOADS: Final = _counter(
+    "uploads",
+    "上传的文件数，按结果；failed为存储或病毒扫描不可用",
+    "files uploaded, by outcome; failed: the disk or clamd was away",
+    outcome=("taken", "refused", "failed"),
+)
 
 # -- the national node: uplink and forwarding
 
@@ -382,6 +389,7 @@ COUNTED: Final = (
     HTTP_IN_HAND,
     HTTP_BODIES,
     HTTP_CONNECTIONS,
+    UPLOADS,
     UPLINK_OLDEST,
     UPLINK_QUEUE,
     UPLINK_BATCHES,

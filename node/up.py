@@ -338,7 +338,7 @@ async def up(config: Config, options: Options, say: Say) -> None:
     servers = await embedded.start()
     watching = asyncio.create_task(embedded.watch())
     try:
-        config = _complete(config, servers, known)
+        config = _complete(config, servers, known, data)
         await _found_world(config, known)
         _write_private(
             data / "servers.json",
@@ -391,7 +391,7 @@ async def beside(others: set[asyncio.Task[None]], work: Coroutine[Any, Any, None
         await asyncio.gather(mine, return_exceptions=True)
 
 
-def _complete(config: Config, servers: Servers, known: dict[str, Any]) -> Config:
+def _complete(config: Config, servers: Servers, known: dict[str, Any], data: Path) -> Config:
     return replace(
         config,
         database_url=servers.database_url,
@@ -399,6 +399,7 @@ def _complete(config: Config, servers: Servers, known: dict[str, Any]) -> Config
         secret_key=config.secret_key or known["secret_key"],
         toplevel_url=config.toplevel_url or toplevel.url(config),
         prefix=SECONDARY,
+        files=config.files or str(data.resolve() / "files"),
         # Another node of this machine, tried out beside this one, is found on loopback.
         forward_networks=config.forward_networks or "127.0.0.0/8",
     )

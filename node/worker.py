@@ -2,9 +2,9 @@
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import structlog
@@ -18,9 +18,13 @@ from node.brake import Brake
 from node.config import Config
 from node.console import doors
 from node.doorkeeper import Doorkeeper
+from node.files import sweep
+from node.files.intake import Intake
 from node.house import House
+from node.iiidap.names import Names
+from node.iiidap.register import Register
 from node.link import Link
-from node.listen import grants_api, handle_api, http, own_api, snms_api, snms_templates
+from node.listen import grants_api, handle_api, http, iiidap_api, own_api, snms_api, snms_files, snms_templates
 from node.listen.bodies import BODIES
 from node.listen.connection import bounded
 from node.listen.lane import Lane
@@ -59,10 +63,12 @@ log = structlog.get_logger("worker")
 def _doors(house: House) -> web.Application:
     app = http.application(house)
     snms_api.add_routes(app)
+    snms_files.add_routes(app)
     snms_templates.add_routes(app)
     own_api.add_routes(app)
     grants_api.add_routes(app)
     handle_api.add_routes(app)
+    iiidap_api.add_routes(app)
     app.router.add_route("*", "/api/{rest:.*}", handle_api.unknown)
     doors.add_routes(app)
     return app
@@ -109,6 +115,9 @@ async def run(config: Config, place: process.Place) -> None:
         doorkeeper=Doorkeeper(
             lookup, steward, Vault(config.key()), partial(clock.today, config.zone), Brake(clock.monotonic)
         ),
+        files=Intake.of(config, steward, meter),
+        names=Names(lookup, clock.monotonic),
+        register=Register(link, config.toplevel_url, clock.monotonic, clock.utc),
     )
     lane = Lane(house, clock.monotonic, clock.seconds) if config.lane == "on" else None
     app = _doors(house)
@@ -133,7 +142,7 @@ async def run(config: Config, place: process.Place) -> None:
         meter.set(HTTP_CONNECTIONS, len(http_server.connections))
 
     try:
-        await _live(shared, show)
+        await asyncio.gather(_live(shared, show), *_chores(house, place))
     finally:
         server.close()
         await runner.cleanup()
@@ -158,6 +167,12 @@ async def _live(shared: Shared, show: Callable[[], None]) -> None:
         show()
         shared.beat(clock.monotonic())
         await asyncio.sleep(BEAT_SECONDS)
+
+
+def _chores(house: House, place: process.Place) -> list[Coroutine[Any, Any, None]]:
+    """What the first worker of a machine does beside serving, for ever."""
+    files = house.files if place.column == 0 else None
+    return [sweep.run(files.folder, house.steward, house.lookup)] if files else []
 
 
 async def _gone(url: str, place: process.Place, backend: int) -> bool:

@@ -15,6 +15,8 @@ from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from registry.rights import HELD, OF_ENTERPRISES, Kind, Right, Role
 
@@ -118,6 +120,11 @@ class Vault:
         wanted = [sha256(f"{inner}{day:%Y-%m-%d}".encode()).hexdigest() for day in days]
         hits = [hmac.compare_digest(digest.encode(), given.strip().lower().encode()) for digest in wanted]
         return bool(inner) and any(hits)
+
+
+def derived(key: bytes, purpose: str) -> bytes:
+    """A key of 32 octets for one purpose, from the node's (RFC 5869): whoever has it has no other."""
+    return HKDF(SHA256(), length=32, salt=None, info=f"idnode {purpose}".encode()).derive(key)
 
 
 def new_token() -> tuple[str, bytes]:

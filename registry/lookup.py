@@ -11,7 +11,9 @@ from typing import Any, Final
 
 from proto.identifier import Identifier
 from registry.account import Account
-from registry.postgres import accounts, batches, catalogue, grants, records, templates
+from registry.disclosure import Disclosure, Entry
+from registry.file import StoredFile
+from registry.postgres import accounts, batches, catalogue, disclosures, files, grants, records, templates
 from registry.postgres.connection import borrowed
 from registry.postgres.records import Stored
 from registry.prefix import RegisteredPrefix
@@ -137,3 +139,33 @@ class Lookup:
         """Records of batches below a number, newest first; of all accounts when None."""
         async with borrowed(self._pool, "batch") as connection:
             return await batches.listed(connection, account, below, most)
+
+    async def file(self, number: int) -> StoredFile | None:
+        """What is known of a file."""
+        async with borrowed(self._pool, "file") as connection:
+            return await files.found(connection, number)
+
+    async def files_known(self, numbers: Sequence[int]) -> set[int]:
+        """Those of `numbers` that there are files of."""
+        async with borrowed(self._pool, "file") as connection:
+            return await files.known(connection, numbers)
+
+    async def entry(self, prefix: str) -> Entry | None:
+        """What IIIDAP tells of a prefix; None when it is not allocated to an enterprise."""
+        async with borrowed(self._pool, "prefix") as connection:
+            return await disclosures.entry(connection, prefix)
+
+    async def entries(self, enterprises: Sequence[int], most: int) -> list[Entry]:
+        """The same of all prefixes of those enterprises, `most` at most."""
+        async with borrowed(self._pool, "prefix") as connection:
+            return await disclosures.entries(connection, enterprises, most)
+
+    async def enterprise_names(self, after: int, most: int) -> list[tuple[int, str, str]]:
+        """(number, name, English name) of enterprises with a number above `after`, in order, `most` at most."""
+        async with borrowed(self._pool, "prefix") as connection:
+            return await disclosures.names(connection, after, most)
+
+    async def disclosure(self, enterprise: int) -> Disclosure:
+        """What an enterprise lets everybody see."""
+        async with borrowed(self._pool, "prefix") as connection:
+            return await disclosures.chosen(connection, enterprise)

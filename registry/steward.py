@@ -6,9 +6,11 @@ from datetime import datetime
 from typing import Any, Final, Literal
 
 from registry.account import Account
+from registry.disclosure import Disclosure
 from registry.errors import NotApprovedError, TakenError, UnknownOutcomeError
+from registry.file import StoredFile
 from registry.filing import Particulars, check_names, may_open
-from registry.postgres import accounts, batches, catalogue, filing, grants, templates, uplink
+from registry.postgres import accounts, batches, catalogue, disclosures, files, filing, grants, templates, uplink
 from registry.postgres.accounts import Credentials
 from registry.postgres.batches import Batch
 from registry.postgres.connection import BROKEN, Connection, borrowed, cut
@@ -235,3 +237,23 @@ class Steward:
         """Keeps the record of a batch; its number."""
         async with self._change() as connection:
             return await batches.add(connection, batch, made)
+
+    async def reserve_file(self, account: int) -> int | None:
+        """The number of a file that is about to be kept; None when the account has too many without link."""
+        async with self._change() as connection:
+            return await files.reserve(connection, account)
+
+    async def add_file(self, file: StoredFile, created: datetime) -> None:
+        """Keeps what is known of a file, which is in its place already."""
+        async with self._change() as connection:
+            await files.add(connection, file, created)
+
+    async def remove_unlinked_files(self, now: datetime) -> list[int]:
+        """Forgets files that were not linked in time; the numbers of some of them, none when there are no more."""
+        async with self._change() as connection:
+            return await files.remove_unlinked(connection, now)
+
+    async def disclose(self, enterprise: int, disclosure: Disclosure) -> None:
+        """Keeps what an enterprise lets everybody see."""
+        async with self._change() as connection:
+            await disclosures.choose(connection, enterprise, disclosure)

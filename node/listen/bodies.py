@@ -100,9 +100,12 @@ class Bodies:
         self._most = most
         self.arriving = 0
 
-    async def whole(self, request: web.Request) -> bytes:
-        """The body of who has signed in. Raises BodyError, BusyError, or OSError when the client leaves."""
-        return await self._whole(request, self._most, RECEIVED_BODIES * self._most)
+    async def whole(self, request: web.Request, most: int | None = None) -> bytes:
+        """The body of who has signed in, `most` octets at most if that is less than what is taken of anything.
+
+        Raises BodyError, BusyError, or OSError when the client leaves.
+        """
+        return await self._whole(request, min(most or self._most, self._most), RECEIVED_BODIES * self._most)
 
     async def of_stranger(self, request: web.Request, most: int) -> bytes:
         """The body of anybody, `most` octets at most. Raises as `whole` does."""

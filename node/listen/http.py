@@ -6,6 +6,7 @@ its response back.
 
 import secrets
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from typing import Final
 
 import msgspec
@@ -17,6 +18,7 @@ from aiohttp.typedefs import Middleware
 from node import clock, metrics
 from node.admission import Admission
 from node.brake import BrakedError
+from node.files.folder import FolderError
 from node.gather import BusyError
 from node.house import House
 from node.listen import replies
@@ -25,6 +27,7 @@ from node.meter import Meter
 from node.metrics import HTTP_INTERNAL_ERRORS, HTTP_REFUSED, HTTP_REQUESTS
 from node.resolve.answer import Answer
 from node.resolve.forwarded import HEADER
+from proto import iiidap
 from proto.codes import ResponseCode
 from proto.errors import ProtoError
 from proto.forwarded_for import TrustedProxies
@@ -60,6 +63,14 @@ def peer(request: web.Request) -> str:
     return request.app[PROXIES].asker(nearest, said) if said else nearest
 
 
+def is_secure(request: web.Request) -> bool:
+    """Whether it came over TLS: to us, or to a trusted proxy that says so."""
+    if request.secure:
+        return True
+    said = ",".join(request.headers.getall("X-Forwarded-Proto", ())).rpartition(",")[2].strip().lower()
+    return said == "https" and request.app[PROXIES].trusts(request.remote or "")
+
+
 def keeping(house: House, answer: Answer) -> str:
     """Cache-Control of a public answer: how long others may keep it."""
     return f"public, max-age={answer.life(house.config.cache_seconds, clock.seconds())}"
@@ -89,7 +100,10 @@ def _is_prefix(name: str) -> bool:
 
 
 _OWN: Final = "/api/v1/"
-_FACES: Final = dict.fromkeys(("identity", "identityv2", "snms", "snmsapi"), "snms") | {"api": "handle"}
+_FACES: Final = dict.fromkeys(("identity", "identityv2", "snms", "snmsapi"), "snms") | {
+    "api": "handle",
+    "iiidap": "iiidap",
+}
 """Which face the paths below a first segment belong to; all but pages expect JSON whatever happens."""
 
 
@@ -112,8 +126,9 @@ _HANDLE_CODE: Final = {500: ResponseCode.ERROR} | dict.fromkeys(
 """What the Handle HTTP API calls it; other trouble is 3, busy."""
 
 
-_COME_AGAIN: Final = {"Retry-After": str(replies.BUSY_RETRY_SECONDS)}
-_HEADERS: Final = {429: _COME_AGAIN, 503: _COME_AGAIN, 415: {"Accept-Encoding": "gzip, deflate"}}
+COME_AGAIN: Final = {"Retry-After": str(replies.BUSY_RETRY_SECONDS)}
+"""What goes with 429 and 503."""
+_HEADERS: Final = {429: COME_AGAIN, 503: COME_AGAIN, 415: {"Accept-Encoding": "gzip, deflate"}}
 """What goes with a status whatever the face: when to come again, which codings are taken (RFC 9110 §12.5.3)."""
 
 
@@ -125,6 +140,12 @@ def trouble(path: str, status: int, zh: str, en: str) -> web.Response:
         if code is None:
             return json_response(replies.SNMS_BUSY, status, headers)
         return encoded({"status": code, "message": zh, "data": None})
+    if asked == "iiidap":
+        return json_response(
+            iiidap.failed(status, HTTPStatus(status).phrase, zh, en),
+            status,
+            headers | {"Content-Type": iiidap.MEDIA_TYPE},
+        )
     message = f"{zh}。 {en}."
     if asked == "own":
         return json_response(msgspec.json.encode({"error": {"field": None, "message": message}}), status, headers)
@@ -136,6 +157,7 @@ _BUSY: Final = ("系统繁忙，请稍后再试", "Busy; try again shortly")
 TROUBLES: Final[dict[type[Exception], tuple[int, str, str]]] = {
     BusyError: (503, *_BUSY),
     UnavailableError: (503, *_BUSY),
+    FolderError: (503, *_BUSY),
     UnknownOutcomeError: (504, "结果未知，请重试", "The outcome is unknown; repeat the request"),
 }
 """Failures that are nobody's mistake."""
@@ -237,7 +259,7 @@ CORS: Final = {
 origins apart; no answer goes by cookies, so none is lent to a page."""
 PRIVATE: Final = "private, no-store"
 """Cache-Control of what no face calls public."""
-_OPEN: Final = frozenset({"handle", "page"})
+_OPEN: Final = frozenset({"handle", "iiidap", "page"})
 _CLASSES: Final = {status: f"{status // 100}xx" for status in range(200, 600)}
 
 

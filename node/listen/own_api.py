@@ -23,6 +23,7 @@ from proto.errors import ProtoError
 from proto.identifier import Identifier
 from proto.web_json import failed, moment
 from registry.account import Account, token_digest
+from registry.disclosure import DEFAULTS, from_json
 from registry.errors import NotApprovedError, UnavailableError
 from registry.postgres.records import Stored
 from registry.prefix import PrefixState, RegisteredPrefix
@@ -264,7 +265,7 @@ async def _compared(house: House, row: Request, stored: Stored) -> dict[str, Any
     return _compared_row(str(row.identifier), "different" if differs else "same", differs)
 
 
-# -- history, prefixes, batches, tokens
+# -- history, prefixes, batches, files, disclosure, tokens
 
 
 @_explained
@@ -367,6 +368,42 @@ def _number(request: web.Request, name: str, default: int) -> int:
     return int(text)
 
 
+_FILE_HEADERS: Final = {
+    "Content-Security-Policy": "default-src 'none'; sandbox; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+"""What somebody sent is shown nowhere as if it were ours: it is saved, or lies in a browser's box without rights."""
+
+
+@_explained
+async def file(request: web.Request) -> web.Response:
+    """GET /api/v1/files/{number}: what was uploaded, for who uploaded it, and who verifies or reviews enterprises."""
+    account = await _account(request)
+    number = int(request.match_info["number"])
+    house = request.app[HOUSE]
+    found = await house.lookup.file(number)
+    reads = account.may(Right.VERIFY) or account.may(Right.REVIEW)
+    if house.files is None or found is None or not (reads or found.account == account.number):
+        raise OwnError(404, "number", f"没有编号为{number}的文件", f"there is no file {number}")
+    name = f'attachment; filename="{number}.{found.kind}"'
+    headers = _FILE_HEADERS | {"Content-Type": found.kind.media_type, "Content-Disposition": name}
+    return web.Response(body=await house.files.content(number), headers=headers)
+
+
+@_explained
+async def disclosure(request: web.Request) -> web.Response:
+    """GET, PUT /api/v1/disclosure: what IIIDAP shows everybody of one's own enterprise, field by field."""
+    account = await _holder(request, Right.GRANTS)
+    house = request.app[HOUSE]
+    if account.enterprise is None:
+        raise OwnError(404, None, "该账号不属于任何企业", "this account belongs to no enterprise")
+    if request.method == "PUT":
+        await house.steward.disclose(account.enterprise, from_json(await read_body(request)))
+    chosen = await house.lookup.disclosure(account.enterprise)
+    return encoded({name: chosen.of(name) for name in DEFAULTS})
+
+
 @_explained
 async def revoke(request: web.Request) -> web.Response:
     """DELETE /api/v1/tokens/this: makes the token it is sent with worthless, at once and everywhere."""
@@ -400,5 +437,8 @@ def add_routes(app: web.Application) -> None:
     app.router.add_put(f"{base}/prefixes/{{prefix}}", set_prefix)
     app.router.add_get(f"{base}/batches", batches)
     app.router.add_get(f"{base}/batches/{{number:[0-9]{{1,18}}}}", batch)
+    app.router.add_get(f"{base}/files/{{number:[0-9]{{1,18}}}}", file)
+    app.router.add_get(f"{base}/disclosure", disclosure)
+    app.router.add_put(f"{base}/disclosure", disclosure)
     app.router.add_delete(f"{base}/tokens/this", revoke)
     app.router.add_delete(f"{base}/accounts/{{username}}/tokens", revoke_all)

@@ -381,6 +381,15 @@ async def route(connection: Connection, name: str) -> pb.Route | None:
     return _route(await connection.fetchrow(_ROUTE + "$1 FOR UPDATE", name))
 
 
+async def doors(connection: Connection) -> tuple[list[tuple[str, str, int]], int]:
+    """(prefix, address, HTTP port) of every node that has told where its HTTP is, and when that last changed."""
+    rows = await connection.fetch(
+        "SELECT r.prefix, r.address, r.http_port, r.changed FROM toplevel.node n "
+        "JOIN toplevel.route r ON r.prefix = n.prefix AND r.node_no = n.number WHERE r.http_port > 0 ORDER BY r.prefix"
+    )
+    return [tuple(row[:3]) for row in rows], max((row[3] for row in rows), default=0)
+
+
 async def put_route(connection: Connection, number: int, given: pb.Route, now: int) -> None:
     """Keeps a route, unless a newer one came in between."""
     await connection.execute(

@@ -18,7 +18,7 @@ from aiohttp import web
 from node import clock, process
 from node.config import Config
 from node.supervisor import PortTakenError, listening_socket
-from node.toplevel import audit, books, control, page, referral
+from node.toplevel import audit, books, bootstrap, control, page, referral
 from node.toplevel.faults import Switches
 from node.toplevel.office import OFFICE, Office
 from node.toplevel.service import RETRY_SECONDS, Door
@@ -96,6 +96,7 @@ def application(office: Office) -> web.Application:
         [
             *control.ROUTES,
             *referral.ROUTES,
+            *bootstrap.ROUTES,
             *page.ROUTES,
             web.get("/health/live", _live),
             web.get("/health/ready", _ready),

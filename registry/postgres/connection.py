@@ -64,6 +64,7 @@ Purpose = Literal[
     "token",
     "batch",
     "grants",
+    "file",
     "judge",
     "commit",
     "administer",

@@ -22,8 +22,11 @@ from node.announcer import Announcer
 from node.brake import Brake
 from node.config import Config
 from node.doorkeeper import Doorkeeper
+from node.files.intake import Intake
 from node.follower import Follower
 from node.house import House
+from node.iiidap.names import Names
+from node.iiidap.register import Register
 from node.link import Link
 from node.meter import Meter, Totals
 from node.redis_cache import RedisCache
@@ -141,6 +144,9 @@ async def node(
             doorkeeper=Doorkeeper(
                 registry.lookup, registry.steward, Vault(config.key()), lambda: TODAY, Brake(clock.monotonic)
             ),
+            files=Intake.of(config, registry.steward, counter),
+            names=Names(registry.lookup, clock.monotonic),
+            register=Register(link, config.toplevel_url, clock.monotonic, clock.utc),
         )
         follower = Follower(registry.pool, following, redis, config.cache_seconds, Meter(counting, 1, 1))
         follower.bell = bell

@@ -3,6 +3,7 @@
 import base64
 import socket
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -11,11 +12,23 @@ from node import doctor
 from node.config import Config
 from node.doctor import Finding, examine
 from node.embedded import Servers
+from tests.fakes.clamd import clamd
 from tests.fakes.other_node import hangs, other_node, says
 
 KEY = base64.b64encode(bytes(32)).decode()
 NOWHERE = "postgresql://idnode@/idnode?host=/nowhere&port=5432"
-NAMES = ["python", "secret_key", "postgresql", "redis", "toplevel", "http_port", "operator_port", "toplevel_port"]
+NAMES = [
+    "python",
+    "secret_key",
+    "postgresql",
+    "redis",
+    "files",
+    "clamd",
+    "toplevel",
+    "http_port",
+    "operator_port",
+    "toplevel_port",
+]
 
 
 @pytest.fixture
@@ -93,3 +106,17 @@ async def test_a_port_in_use(ports: list[int]) -> None:
 async def test_nothing_is_changed(empty_database: str) -> None:
     config = Config(database_url=empty_database)
     assert (await found(config))["postgresql"] == (await found(config))["postgresql"]
+
+
+async def test_whether_files_can_be_kept_and_scanned(tmp_path: Path) -> None:
+    findings = await found(Config())
+    assert (findings["files"].mend, findings["clamd"].state) == ("", "不使用 not used"), "a node may do without"
+    (tmp_path / "file").touch()
+    findings = await found(Config(files=str(tmp_path / "file"), clamd=str(tmp_path / "nobody")))
+    assert "no folder" in findings["files"].state
+    assert "FileNotFoundError" in findings["clamd"].state
+    assert "" not in (findings["files"].mend, findings["clamd"].mend)
+    async with clamd(tmp_path / "clamd") as scanner:
+        findings = await found(Config(files=str(tmp_path / "new"), clamd=scanner.path))
+    assert (findings["clamd"].state, findings["clamd"].mend) == ("ClamAV 1.4.6", "")
+    assert (findings["files"].state, findings["files"].mend) == (str(tmp_path / "new"), "")

@@ -84,6 +84,15 @@ async def test_nobody_else_may(made: Node) -> None:
     assert [await keeper.sign_in_dated(*each, PEER) for each in refused] == [None] * len(refused)
 
 
+async def test_only_programs_are_known_without_signing_in(made: Node) -> None:
+    keeper = made.house.doorkeeper
+    known = await keeper.program("AK-leather", SECRET, PEER)
+    assert known is not None
+    assert known.username == "AK-leather"
+    refused = [("leather", PASSWORD), ("AK-leather", "wrong"), ("AK-leather", dated(SECRET)), ("nobody", SECRET)]
+    assert [await keeper.program(*each, PEER) for each in refused] == [None] * len(refused)
+
+
 async def test_a_digest_is_no_secret_at_the_other_door(made: Node) -> None:
     assert await made.house.doorkeeper.sign_in("AK-leather", dated(SECRET), PEER) is None
 

@@ -35,6 +35,12 @@ async def test_status_and_body_whatever_they_are(link: Link, node: OtherNode) ->
     assert "\r\nUser-Agent: idnode\r\n" in head
 
 
+async def test_the_headers_of_an_answer(link: Link, node: OtherNode) -> None:
+    node.saying = says(200, b"hello", "Expires: soon")
+    status, body, headers = await link.fetch(node.url, {})
+    assert (status, body, headers["expires"]) == (200, b"hello", "soon")
+
+
 async def test_connections_are_used_again_and_bounded(link: Link, node: OtherNode) -> None:
     for _ in range(3):
         await link.get(node.url, {})

@@ -15,6 +15,7 @@ from registry.account import (
     USERNAME_CHARACTERS,
     Account,
     Vault,
+    derived,
     digest_hex,
     hash_of_nobody,
     hash_password,
@@ -154,3 +155,10 @@ def test_whatever_a_header_holds_has_a_digest(token: str):
 
 def test_a_token_of_octets_that_are_no_text_has_a_digest_of_its_own():
     assert token_digest("\udcff") != token_digest("\udcfe")
+
+
+def test_a_derived_key_is_one_for_each_purpose_and_tells_nothing_of_another() -> None:
+    key = bytes(range(32))
+    made = {derived(key, "files"), derived(key, "other"), derived(bytes(32), "files"), key}
+    assert len(made) == 4
+    assert derived(key, "files").hex() == "303f60a342f97caae08226a5c53cd4b2de3c474950fd94bf3c47c7ef8358314f"
