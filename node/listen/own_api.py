@@ -222,7 +222,7 @@ async def _resolve_stream(request: web.Request, house: House, who: Account | Non
 @_explained
 async def reconcile(request: web.Request) -> web.Response:
     """POST /api/v1/reconcile (对账): for each row as batchCreate takes it: missing, different in what, same."""
-    account = await _account(request)
+    account = await _holder(request, Right.READ_RECORDS)
     house = request.app[HOUSE]
     raw = snms_words.rows(await read_body(request))
     rows = [_readable(row) for row in raw]
