@@ -24,11 +24,21 @@ from node.supervisor import PortTakenError, Supervisor, listening_sockets
 from node.toplevel import server as toplevel
 from proto.errors import ProtoError
 from proto.identifier import Identifier, Prefix
-from registry.account import SECRET_CHARACTERS, USERNAME_CHARACTERS, Account, Vault, hash_password
+from registry.account import (
+    OVERLAP_MOST,
+    OVERLAP_SECONDS,
+    USERNAME_CHARACTERS,
+    Account,
+    Vault,
+    application_prefix,
+    hash_password,
+    is_username,
+)
 from registry.errors import RegistryError, UnavailableError
 from registry.filing import Filing, Particulars, ParticularsError
 from registry.industries import load, templates_for
 from registry.lookup import Lookup
+from registry.password import problem
 from registry.postgres.connection import connect, open_pool
 from registry.postgres.migrate import current, migrate, migrations
 from registry.prefix import PrefixState
@@ -204,9 +214,12 @@ def _administration(task: Task) -> Callable[[argparse.Namespace], Awaitable[int]
 async def _user_add(config: Config, steward: Steward, arguments: argparse.Namespace) -> int:
     """People get a password, programs an access and secret key; what is not given is drawn and shown once."""
     name, kind = arguments.username, _KINDS_OF_ACCOUNT[arguments.program]
-    if not 1 <= len(name) <= USERNAME_CHARACTERS:
+    firm = arguments.enterprise or application_prefix(name)
+    if not is_username(name) or (application_prefix(name) and not arguments.program):
         raise UsageError(
-            f"用户名应为1到{USERNAME_CHARACTERS}个字符。 A user name has 1 to {USERNAME_CHARACTERS} characters."
+            f"用户名应为1到{USERNAME_CHARACTERS}个字符，不含空格和/%?#；88.x.y/App_名称只用于--program。 "
+            f"A user name has 1 to {USERNAME_CHARACTERS} characters, no spaces and none of /%?#; "
+            "88.x.y/App_name goes with --program."
         )
     known = await steward.account(name)
     if known is not None and (arguments.enterprise or (known.kind == "program") != arguments.program):
@@ -214,7 +227,7 @@ async def _user_add(config: Config, steward: Steward, arguments: argparse.Namesp
             f"账号{name}已存在（{known.kind}，{known.role}）：重置时不能改变类型或所属企业。 "
             f"Account {name} exists ({known.kind}, {known.role}): a reset changes neither its kind nor its firm."
         )
-    enterprise = known.enterprise if known else await _enterprise_number(steward, arguments.enterprise)
+    enterprise = known.enterprise if known else await _enterprise_number(steward, firm)
     secret = _chosen_secret(arguments)
     drawn = secret is None
     secret = secret or secrets.token_hex(20)
@@ -222,7 +235,7 @@ async def _user_add(config: Config, steward: Steward, arguments: argparse.Namesp
     if arguments.program:
         await steward.put_account(account, secret=Vault(config.key()).seal(name, secret))
     else:
-        await steward.put_account(account, password=hash_password(secret))
+        await steward.put_account(account, password=hash_password(secret), due=drawn)
     say(f"{name}  {kind}  {account.role}" + (f"  {secret}" if drawn else ""))
     return 0
 
@@ -248,8 +261,8 @@ def _chosen_secret(arguments: argparse.Namespace) -> str | None:
     if not arguments.ask_password:
         return None
     secret = getpass.getpass("密码 password: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
-    if not 8 <= len(secret) <= SECRET_CHARACTERS:
-        raise UsageError(f"密码应为8到{SECRET_CHARACTERS}个字符。 A password has 8 to {SECRET_CHARACTERS} characters.")
+    if wrong := problem(arguments.username, secret):
+        raise UsageError("{}。 {}.".format(*wrong))
     return secret
 
 
@@ -271,6 +284,56 @@ async def _user_list(config: Config, steward: Steward, arguments: argparse.Names
 async def _user_disable(config: Config, steward: Steward, arguments: argparse.Namespace) -> int:
     if not await steward.disable_account(arguments.username):
         raise UsageError(f"没有账号{arguments.username}。 There is no account {arguments.username}.")
+    return 0
+
+
+async def _known(steward: Steward, arguments: argparse.Namespace) -> Account:
+    if (known := await steward.account(arguments.username)) is None:
+        raise UsageError(f"没有账号{arguments.username}。 There is no account {arguments.username}.")
+    return known
+
+
+async def _user_role(config: Config, steward: Steward, arguments: argparse.Namespace) -> int:
+    known = await _known(steward, arguments)
+    role = _role(arguments, known, known.enterprise)
+    await steward.change_account(known, role, None)
+    say(f"{known.username}  {known.kind}  {role}")
+    return 0
+
+
+async def _user_rotate(config: Config, steward: Steward, arguments: argparse.Namespace) -> int:
+    known = await _known(steward, arguments)
+    if known.kind != "program":
+        raise UsageError(
+            "只有程序有密钥；密码用user add重置。 Only programs have secrets; `user add` resets passwords."
+        )
+    overlap = arguments.overlap
+    if not 0 <= overlap <= OVERLAP_MOST:
+        raise UsageError(f"--overlap应为0到{OVERLAP_MOST}秒。 --overlap is 0 to {OVERLAP_MOST} seconds.")
+    secret = secrets.token_hex(20)
+    until = await steward.rotate_secret(known, Vault(config.key()).seal(known.username, secret), overlap)
+    older = f"  原密钥至 the one before until {until:%Y-%m-%d %H:%M:%S%z}" if until else ""
+    say(f"{known.username}  {secret}{older}")
+    return 0
+
+
+async def _user_tokens(config: Config, steward: Steward, arguments: argparse.Namespace) -> int:
+    for each in await steward.tokens(await _known(steward, arguments)):
+        say(f"{each['id']}  {each['issued']:%Y-%m-%d %H:%M:%S%z}  {each['expires']:%H:%M:%S%z}  {each['peer']}")
+    return 0
+
+
+async def _user_revoke(config: Config, steward: Steward, arguments: argparse.Namespace) -> int:
+    known = await _known(steward, arguments)
+    if arguments.token is None:
+        say(str(await steward.revoke_tokens(known.username)))
+        return 0
+    try:
+        digest = bytes.fromhex(arguments.token)
+    except ValueError:
+        digest = b""
+    if not await steward.revoke_token_of(known, digest):
+        raise UsageError(f"没有令牌{arguments.token}。 There is no token {arguments.token}.")
     return 0
 
 
@@ -417,6 +480,23 @@ def _add_administration(with_data: Any, verb: Any) -> None:
     made = user.add_parser("disable", help="停用 · disable")
     made.set_defaults(task=_user_disable)
     made.add_argument("username")
+    made = user.add_parser("role", help="改变角色 · change the role")
+    made.set_defaults(task=_user_role)
+    made.add_argument("username")
+    made.add_argument("role", choices=[str(role) for role in Role])
+    made = user.add_parser("rotate", help="更换程序密钥 · draw a program a new secret")
+    made.set_defaults(task=_user_rotate)
+    made.add_argument("username")
+    made.add_argument(
+        "--overlap", type=int, default=OVERLAP_SECONDS, help="原密钥再用多少秒 · seconds the one before stays good"
+    )
+    made = user.add_parser("tokens", help="列出令牌 · list tokens")
+    made.set_defaults(task=_user_tokens)
+    made.add_argument("username")
+    made = user.add_parser("revoke", help="撤销令牌 · revoke tokens")
+    made.set_defaults(task=_user_revoke)
+    made.add_argument("username")
+    made.add_argument("token", nargs="?", help="省略为全部 · none: all")
     firm = with_data(verb("enterprise", "企业 · enterprises", choose)).add_subparsers(required=True, metavar="ACTION")
     made = firm.add_parser("add", help="登记企业与前缀 · register a firm with its prefix")
     made.set_defaults(task=_enterprise_add)

@@ -20,7 +20,7 @@ from node.console import doors
 from node.doorkeeper import Doorkeeper
 from node.house import House
 from node.link import Link
-from node.listen import grants_api, handle_api, http, own_api, snms_api, snms_templates
+from node.listen import accounts_api, grants_api, handle_api, http, own_api, snms_api, snms_templates
 from node.listen.bodies import BODIES
 from node.listen.connection import bounded
 from node.listen.lane import Lane
@@ -62,6 +62,7 @@ def _doors(house: House) -> web.Application:
     snms_templates.add_routes(app)
     own_api.add_routes(app)
     grants_api.add_routes(app)
+    accounts_api.add_routes(app)
     handle_api.add_routes(app)
     app.router.add_route("*", "/api/{rest:.*}", handle_api.unknown)
     doors.add_routes(app)

@@ -14,12 +14,20 @@ from registry.postgres.batches import Batch
 from registry.postgres.connection import BROKEN, Connection, borrowed, cut
 from registry.postgres.grants import Given
 from registry.prefix import PrefixState, RegisteredPrefix
+from registry.rights import Role
 from registry.template import Template
 
 GROUPS_MOST: Final = 1000
 """Identity groups of one enterprise: one for each of the partners it may have."""
 GRANTS_MOST: Final = 100
 """Grants on one template or one identifier: every read of a partner looks through both."""
+
+
+def _another_administrator(username: str, role: Role) -> TakenError:
+    return TakenError(
+        f"账号{username}已是另一类管理员，不能改为{role.zh}。 "
+        f"Account {username} is an administrator of another kind and cannot become {role}."
+    )
 
 
 class Steward:
@@ -135,18 +143,55 @@ class Steward:
         async with borrowed(self.pool, "administer") as connection:
             return await accounts.known(connection, username)
 
-    async def put_account(self, account: Account, *, password: str | None = None, secret: bytes | None = None) -> None:
-        """Keeps an account or changes it; its tokens are revoked.
+    async def put_account(
+        self, account: Account, *, password: str | None = None, secret: bytes | None = None, due: bool = False
+    ) -> None:
+        """Keeps an account or changes it; its tokens are revoked. `due`: its password is to be changed first.
 
         Raises TakenError, and changes nothing, when an administrator of one kind would become one of another: what
         somebody did with one power is not to be covered up with another.
         """
         async with self._change() as connection:
-            if not await accounts.put(connection, account, password=password, secret=secret):
-                raise TakenError(
-                    f"账号{account.username}已是另一类管理员，不能改为{account.role.zh}。 "
-                    f"Account {account.username} is an administrator of another kind and cannot become {account.role}."
-                )
+            if not await accounts.put(connection, account, password=password, secret=secret, due=due):
+                raise _another_administrator(account.username, account.role)
+
+    async def add_account(self, account: Account, *, password: str | None = None, secret: bytes | None = None) -> bool:
+        """Keeps a new account, whose password is to be changed first; False when the user name is taken."""
+        async with self._change() as connection:
+            return await accounts.add(connection, account, password=password, secret=secret)
+
+    async def change_account(self, account: Account, role: Role | None, enabled: bool | None) -> None:
+        """Gives an account another role, shuts it or opens it again; its tokens are revoked. Raises TakenError as
+        `put_account` does.
+        """
+        async with self._change() as connection:
+            if not await accounts.change(connection, account.number, role, enabled):
+                raise _another_administrator(account.username, role or account.role)
+
+    async def set_password(self, account: Account, password: str, *, due: bool, keep: bytes | None = None) -> None:
+        """Gives a person another password; its tokens are revoked, but for the one with the digest `keep`."""
+        async with self._change() as connection:
+            await accounts.set_password(connection, account.number, password, due=due, keep=keep)
+
+    async def rotate_secret(self, account: Account, secret: bytes, overlap: int) -> datetime | None:
+        """Gives a program another secret; when the one before ends, which is `overlap` seconds from now."""
+        async with self._change() as connection:
+            return await accounts.rotate(connection, account.number, secret, overlap)
+
+    async def account_page(self, enterprise: int | None, after: str, most: int, *, firms: bool) -> list[dict[str, Any]]:
+        """Accounts in the order of their user names (registry/postgres/accounts.py)."""
+        async with borrowed(self.pool, "administer") as connection:
+            return await accounts.page(connection, enterprise, after, most, firms=firms)
+
+    async def tokens(self, account: Account) -> list[dict[str, Any]]:
+        """The live tokens of an account, newest first."""
+        async with borrowed(self.pool, "administer") as connection:
+            return await accounts.tokens(connection, account.number)
+
+    async def revoke_token_of(self, account: Account, digest: bytes) -> bool:
+        """Makes one token of an account worthless; False when it has none with that digest."""
+        async with self._change() as connection:
+            return await accounts.revoke_of(connection, account.number, digest)
 
     async def disable_account(self, username: str) -> bool:
         """Shuts an account; False when there is none."""
@@ -158,10 +203,10 @@ class Steward:
         async with borrowed(self.pool, "administer") as connection:
             return await accounts.listed(connection)
 
-    async def issue_token(self, account: int, digest: bytes) -> None:
-        """Keeps a token."""
+    async def issue_token(self, account: int, digest: bytes, peer: str = "") -> None:
+        """Keeps a token, asked for from the address `peer`."""
         async with self._change() as connection:
-            await accounts.issue(connection, account, digest)
+            await accounts.issue(connection, account, digest, peer)
 
     async def revoke_token(self, digest: bytes) -> None:
         """Makes one token worthless."""

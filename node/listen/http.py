@@ -17,6 +17,7 @@ from aiohttp.typedefs import Middleware
 from node import clock, metrics
 from node.admission import Admission
 from node.brake import BrakedError
+from node.doorkeeper import PasswordDueError
 from node.gather import BusyError
 from node.house import House
 from node.listen import replies
@@ -100,7 +101,7 @@ def face(path: str) -> str:
     return "own" if found == "handle" and path.startswith(_OWN) else found
 
 
-_SNMS_STATUS: Final = {500: replies.SNMS_INTERNAL} | dict.fromkeys(
+_SNMS_STATUS: Final = {500: replies.SNMS_INTERNAL, 403: replies.SNMS_NO_PERMISSION} | dict.fromkeys(
     (400, 404, 405, 408, 413, 415, 417), replies.SNMS_REFUSED
 )
 """What the SNMS OpenAPI calls trouble of this HTTP status, with HTTP 200; other trouble is 系统繁忙 with its status."""
@@ -137,8 +138,13 @@ TROUBLES: Final[dict[type[Exception], tuple[int, str, str]]] = {
     BusyError: (503, *_BUSY),
     UnavailableError: (503, *_BUSY),
     UnknownOutcomeError: (504, "结果未知，请重试", "The outcome is unknown; repeat the request"),
+    PasswordDueError: (
+        403,
+        "请先修改初始密码：PUT /api/v1/accounts/this/password",
+        "Change the initial password first: PUT /api/v1/accounts/this/password",
+    ),
 }
-"""Failures that are nobody's mistake."""
+"""What a request may come to whatever it asks for."""
 
 
 def troubled(path: str, error: Exception) -> web.Response:

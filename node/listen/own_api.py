@@ -375,21 +375,6 @@ async def revoke(request: web.Request) -> web.Response:
     return web.Response(status=204)
 
 
-@_explained
-async def revoke_all(request: web.Request) -> web.Response:
-    """DELETE /api/v1/accounts/{username}/tokens: all tokens of an account; for who administers it."""
-    account = await _holder(request, Right.REVOKE_TOKENS)
-    username = request.match_info["username"]
-    if not username.isprintable():
-        raise OwnError(400, "username", "用户名含有不允许的字符", "username holds a character that is not allowed")
-    steward = request.app[HOUSE].steward
-    known = await steward.account(username)
-    if not account.may_in(Right.REVOKE_TOKENS, known.enterprise if known else None):
-        raise OwnError(403, "username", "没有操作权限", "this account has no right to that account")
-    count = await steward.revoke_tokens(username)
-    return encoded({"revoked": count})
-
-
 def add_routes(app: web.Application) -> None:
     """The routes of this face."""
     base = "/api/v1"
@@ -401,4 +386,3 @@ def add_routes(app: web.Application) -> None:
     app.router.add_get(f"{base}/batches", batches)
     app.router.add_get(f"{base}/batches/{{number:[0-9]{{1,18}}}}", batch)
     app.router.add_delete(f"{base}/tokens/this", revoke)
-    app.router.add_delete(f"{base}/accounts/{{username}}/tokens", revoke_all)

@@ -1,12 +1,12 @@
 """Accounts and tokens in the database."""
 
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, cast
 
-from registry.account import TOKEN_SECONDS, TOKENS_PER_ACCOUNT, Account
+from registry.account import TOKEN_SECONDS, TOKENS_PER_ACCOUNT, Account, Due
 from registry.postgres.connection import Connection
-from registry.rights import ADMINISTRATORS, Role
+from registry.rights import ADMINISTRATORS, OF_ENTERPRISES, Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,20 +16,29 @@ class Credentials:
     account: Account
     password: str | None
     secret: bytes | None
+    older: bytes | None = None
+    """The secret before, while it is still good."""
+
+    @property
+    def secrets(self) -> tuple[bytes, ...]:
+        """A program's secrets, sealed, the newest first."""
+        return tuple(each for each in (self.secret, self.older) if each is not None)
 
 
-def _account(number: int, username: str, kind: Any, role: str, enterprise: int | None) -> Account:
-    return Account(number, username, kind, Role(role), enterprise)
+def _account(
+    number: int, username: str, kind: Any, role: str, enterprise: int | None, due: str | None = None
+) -> Account:
+    return Account(number, username, kind, Role(role), enterprise, Due(due) if due else None)
 
 
 async def named(connection: Connection, username: str) -> Credentials | None:
     """The enabled account called `username`."""
     row = await connection.fetchrow(
-        "SELECT number, username, kind, role, enterprise_no, password, secret FROM account "
-        "WHERE username = $1 AND enabled",
+        "SELECT number, username, kind, role, enterprise_no, password, secret, "
+        "CASE WHEN older_until > now() THEN older_secret END AS older FROM account WHERE username = $1 AND enabled",
         username,
     )
-    return Credentials(_account(*row[:5]), row["password"], row["secret"]) if row else None
+    return Credentials(_account(*row[:5]), *row[5:]) if row else None
 
 
 async def put(
@@ -38,19 +47,21 @@ async def put(
     *,
     password: str | None = None,
     secret: bytes | None = None,
+    due: bool = False,
 ) -> bool:
     """Keeps an account (`account.number` is ignored), or gives a known user name new rights and a new proof.
 
-    Its tokens are revoked then: who holds the old proof is out. False, and nothing is done, when an administrator of
-    one kind would become one of another.
+    `due`: the password is to be changed first. Its tokens are revoked then: who holds the old proof is out. False, and
+    nothing is done, when an administrator of one kind would become one of another.
     """
     async with connection.transaction():
         number = await connection.fetchval(
             """
-            INSERT INTO account (username, kind, role, enterprise_no, password, secret) VALUES ($1, $2, $3, $4, $5, $6)
+            INSERT INTO account (username, kind, role, enterprise_no, password, secret, password_due)
+            VALUES ($1, $2, $3, $4, $5, $6, $8)
             ON CONFLICT (username) DO UPDATE SET kind = excluded.kind, role = excluded.role,
                 enterprise_no = excluded.enterprise_no, password = excluded.password, secret = excluded.secret,
-                enabled = true
+                password_due = excluded.password_due, older_secret = NULL, older_until = NULL, enabled = true
             WHERE account.role = excluded.role OR NOT ARRAY[account.role, excluded.role] <@ $7::text[]
             RETURNING number
             """,
@@ -61,6 +72,7 @@ async def put(
             password,
             secret,
             list(ADMINISTRATORS),
+            due,
         )
         await connection.execute("DELETE FROM token WHERE account_no = $1", number)
     return number is not None
@@ -93,20 +105,130 @@ async def listed(connection: Connection) -> list[tuple[str, str, str, str | None
     return [tuple(row) for row in rows]
 
 
-async def issue(connection: Connection, account: int, digest: bytes) -> None:
-    """Keeps a token of `account` for TOKEN_SECONDS; what is expired or beyond TOKENS_PER_ACCOUNT goes."""
+async def add(
+    connection: Connection, account: Account, *, password: str | None = None, secret: bytes | None = None
+) -> bool:
+    """Keeps a new account (`account.number` is ignored), whose password is to be changed first; False when the user
+    name is taken.
+    """
+    number = await connection.fetchval(
+        "INSERT INTO account (username, kind, role, enterprise_no, password, secret, password_due) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (username) DO NOTHING RETURNING number",
+        account.username,
+        account.kind,
+        account.role,
+        account.enterprise,
+        password,
+        secret,
+        password is not None,
+    )
+    return number is not None
+
+
+async def change(connection: Connection, number: int, role: Role | None, enabled: bool | None) -> bool:
+    """Gives an account another role, shuts it or opens it again, and revokes its tokens; None leaves a thing as it is.
+
+    False, and nothing is done, when an administrator of one kind would become one of another.
+    """
+    async with connection.transaction():
+        changed = await connection.fetchval(
+            "UPDATE account SET role = coalesce($2, role), enabled = coalesce($3, enabled) "
+            "WHERE number = $1 AND ($2::text IS NULL OR role = $2 OR NOT ARRAY[role, $2] <@ $4::text[]) "
+            "RETURNING number",
+            number,
+            role,
+            enabled,
+            list(ADMINISTRATORS),
+        )
+        await connection.execute("DELETE FROM token WHERE account_no = $1", changed)
+    return changed is not None
+
+
+async def set_password(
+    connection: Connection, number: int, password: str, *, due: bool, keep: bytes | None = None
+) -> None:
+    """Gives a person another password; its tokens are revoked, but for the one with the digest `keep`."""
+    async with connection.transaction():
+        await connection.execute(
+            "UPDATE account SET password = $2, password_due = $3 WHERE number = $1", number, password, due
+        )
+        await connection.execute("DELETE FROM token WHERE account_no = $1 AND digest IS DISTINCT FROM $2", number, keep)
+
+
+async def rotate(connection: Connection, number: int, secret: bytes, overlap: int) -> datetime | None:
+    """Gives a program another secret; when the one before ends, `overlap` seconds from now, which None is when it is 0.
+
+    The one before that ends at once: a program has two at most. With no overlap its tokens are revoked, too.
+    """
+    async with connection.transaction():
+        until = await connection.fetchval(
+            "UPDATE account SET older_secret = CASE WHEN $3 > interval '0' THEN secret END, "
+            "older_until = CASE WHEN $3 > interval '0' THEN now() + $3 END, secret = $2 "
+            "WHERE number = $1 RETURNING older_until",
+            number,
+            secret,
+            timedelta(seconds=overlap),
+        )
+        if until is None:
+            await connection.execute("DELETE FROM token WHERE account_no = $1", number)
+    return cast("datetime | None", until)
+
+
+async def page(
+    connection: Connection, enterprise: int | None, after: str, most: int, *, firms: bool
+) -> list[dict[str, Any]]:
+    """Accounts behind the user name `after`; of one enterprise, unless None; with `firms` of enterprises alone."""
+    rows = await connection.fetch(
+        """
+        SELECT a.username, a.kind, a.role, e.name AS enterprise, a.enabled, a.created, a.password_due AS "passwordDue",
+               CASE WHEN a.older_until > now() THEN a.older_until END AS "olderSecretUntil",
+               (SELECT count(*) FROM token t WHERE t.account_no = a.number AND t.expires > now()) AS tokens
+        FROM account a LEFT JOIN enterprise e ON e.number = a.enterprise_no
+        WHERE a.username > $1 AND ($2::integer IS NULL OR a.enterprise_no = $2)
+          AND (NOT $3 OR a.role = ANY ($4)) ORDER BY a.username LIMIT $5
+        """,
+        after,
+        enterprise,
+        firms,
+        list(OF_ENTERPRISES),
+        most,
+    )
+    return [dict(row) for row in rows]
+
+
+async def tokens(connection: Connection, number: int) -> list[dict[str, Any]]:
+    """The live tokens of an account, newest first: when each was given and ends, and where it was asked for."""
+    rows = await connection.fetch(
+        "SELECT encode(digest, 'hex') AS id, issued, expires, peer FROM token "
+        "WHERE account_no = $1 AND expires > now() ORDER BY issued DESC",
+        number,
+    )
+    return [dict(row) for row in rows]
+
+
+async def revoke_of(connection: Connection, number: int, digest: bytes) -> bool:
+    """Makes one token of an account worthless; False when it has none with that digest."""
+    done = await connection.execute("DELETE FROM token WHERE account_no = $1 AND digest = $2", number, digest)
+    return bool(done == "DELETE 1")
+
+
+async def issue(connection: Connection, account: int, digest: bytes, peer: str = "") -> None:
+    """Keeps a token of `account`, asked for from the address `peer`, for TOKEN_SECONDS; what is expired or beyond
+    TOKENS_PER_ACCOUNT goes.
+    """
     await connection.execute(
         """
         WITH gone AS (
             DELETE FROM token WHERE account_no = $1 AND (expires <= now() OR digest IN (
                 SELECT digest FROM token WHERE account_no = $1 ORDER BY issued DESC OFFSET $4 - 1))
         )
-        INSERT INTO token (digest, account_no, issued, expires) VALUES ($2, $1, now(), now() + $3)
+        INSERT INTO token (digest, account_no, issued, expires, peer) VALUES ($2, $1, now(), now() + $3, $5)
         """,
         account,
         digest,
         timedelta(seconds=TOKEN_SECONDS),
         TOKENS_PER_ACCOUNT,
+        peer,
     )
 
 
@@ -127,7 +249,8 @@ async def holders(connection: Connection, digests: list[bytes]) -> dict[bytes, A
     """The accounts that hold live tokens with these digests; what is expired, revoked or unknown is left out."""
     rows = await connection.fetch(
         """
-        SELECT t.digest, a.number, a.username, a.kind, a.role, a.enterprise_no
+        SELECT t.digest, a.number, a.username, a.kind, a.role, a.enterprise_no,
+               CASE WHEN a.password_due THEN 'password' END
         FROM token t JOIN account a ON a.number = t.account_no
         WHERE t.digest = ANY ($1) AND t.expires > now() AND a.enabled
         """,

@@ -40,18 +40,21 @@ NEW = {
 }
 KEY = {"prefix": PREFIX, "version": "new"}
 GROUP = f"{PREFIX}/Group_nobody"
+ACCOUNT = "/api/v1/accounts/leather"
 ANYONE, SIGNED_IN = "anyone", "signed in"
 
 
 class Row(NamedTuple):
     """Who is let in at an endpoint, and a request that gets so far. `per_row`: each row is judged for itself.
-    `own`: it is about the enterprise of whoever asks."""
+    `own`: it is about the enterprise of whoever asks; not `of_firm`: about none.
+    """
 
     who: Right | str
     path: str = ""
     body: Any = None
     per_row: bool = False
     own: bool = False
+    of_firm: bool = True
 
 
 def of_snms() -> Iterator[tuple[str, Row]]:
@@ -82,7 +85,6 @@ ENDPOINTS = {f"{key.split()[0]} {base}{key.split()[1]}": row for key, row in of_
     "PUT /api/v1/prefixes/{prefix}": Row(Right.PREFIXES, f"/api/v1/prefixes/{PREFIX}", {"state": "enabled"}),
     "GET /api/v1/batches": Row(SIGNED_IN),
     "GET /api/v1/batches/{number}": Row(SIGNED_IN, "/api/v1/batches/1"),
-    "DELETE /api/v1/accounts/{username}/tokens": Row(Right.REVOKE_TOKENS, "/api/v1/accounts/leather/tokens"),
     "GET /api/v1/groups": Row(Right.GRANTS, own=True),
     "POST /api/v1/groups": Row(Right.GRANTS, body={"prefix": "77.1", "name": "x"}, own=True),
     "PUT /api/v1/groups/{group}/members": Row(
@@ -94,6 +96,17 @@ ENDPOINTS = {f"{key.split()[0]} {base}{key.split()[1]}": row for key, row in of_
     "GET /api/v1/grants": Row(Right.GRANTS, own=True),
     "POST /api/v1/grants": Row(Right.GRANTS, body={"to": "nobody", "identifier": f"{PREFIX}/A"}),
     "DELETE /api/v1/grants/{number}": Row(Right.GRANTS, "/api/v1/grants/1", own=True),
+    "GET /api/v1/accounts": Row(Right.MEMBERS, of_firm=False),
+    "POST /api/v1/accounts": Row(
+        Right.MEMBERS, body={"username": "leather", "role": "enterprise_user"}, of_firm=False
+    ),  # it is taken
+    "PUT /api/v1/accounts/this/password": Row(SIGNED_IN, body={"password": "x", "new": "x"}),
+    "PUT /api/v1/accounts/{username}": Row(Right.MEMBERS, ACCOUNT, {}),
+    "POST /api/v1/accounts/{username}/password": Row(Right.MEMBERS, f"{ACCOUNT}/password"),
+    "POST /api/v1/accounts/{username}/secret": Row(Right.MEMBERS, f"{ACCOUNT}/secret", {"overlap": -1}),
+    "GET /api/v1/accounts/{username}/tokens": Row(Right.REVOKE_TOKENS, f"{ACCOUNT}/tokens"),
+    "DELETE /api/v1/accounts/{username}/tokens": Row(Right.REVOKE_TOKENS, f"{ACCOUNT}/tokens"),
+    "DELETE /api/v1/accounts/{username}/tokens/{id}": Row(Right.REVOKE_TOKENS, f"{ACCOUNT}/tokens/{'0' * 64}"),
     "GET /api/handles/{identifier}": Row(ANYONE, f"/api/handles/{PREFIX}/A"),
     "OPTIONS /api/handles/{identifier}": Row(ANYONE, f"/api/handles/{PREFIX}/A"),
     "GET /": Row(ANYONE),
@@ -161,8 +174,11 @@ def wanted(row: Row, account: Account | None, enterprise: int | None) -> str:
         return "in"
     if account is None:
         return "sign in"
+    if row.who == SIGNED_IN:
+        return "in"
     about = account.enterprise if row.own else enterprise
-    return "in" if row.who == SIGNED_IN or account.may_in(Right(row.who), about) else "no right"
+    may = account.may_in(Right(row.who), about) if row.of_firm else account.may(Right(row.who))
+    return "in" if may else "no right"
 
 
 async def test_every_role_at_every_endpoint(database: str) -> None:
