@@ -317,6 +317,13 @@ async def _user_rotate(config: Config, steward: Steward, arguments: argparse.Nam
     return 0
 
 
+async def _user_forget(config: Config, steward: Steward, arguments: argparse.Namespace) -> int:
+    known = await _known(steward, arguments)
+    if not await steward.remove_totp(known):
+        raise UsageError(f"账号{known.username}没有动态口令。 Account {known.username} has no second factor.")
+    return 0
+
+
 async def _user_tokens(config: Config, steward: Steward, arguments: argparse.Namespace) -> int:
     for each in await steward.tokens(await _known(steward, arguments)):
         say(f"{each['id']}  {each['issued']:%Y-%m-%d %H:%M:%S%z}  {each['expires']:%H:%M:%S%z}  {each['peer']}")
@@ -490,6 +497,10 @@ def _add_administration(with_data: Any, verb: Any) -> None:
     made.add_argument(
         "--overlap", type=int, default=OVERLAP_SECONDS, help="原密钥再用多少秒 · seconds the one before stays good"
     )
+    text = "丢失手机时撤销动态口令 · forget the second factor of who lost its telephone"
+    made = user.add_parser("forget-second-factor", help=text)
+    made.set_defaults(task=_user_forget)
+    made.add_argument("username")
     made = user.add_parser("tokens", help="列出令牌 · list tokens")
     made.set_defaults(task=_user_tokens)
     made.add_argument("username")

@@ -1,6 +1,7 @@
 """Who is at the door: signs people and programs in, and tells whose token it is. Rights are registry's to judge."""
 
 import asyncio
+import secrets
 from collections.abc import Callable, Sequence
 from datetime import date
 from functools import partial
@@ -8,6 +9,7 @@ from typing import Final, TypeVar
 
 from node.brake import Brake
 from node.gather import BusyError, Gatherer, answered
+from registry import totp
 from registry.account import (
     SECRET_CHARACTERS,
     USERNAME_CHARACTERS,
@@ -44,29 +46,53 @@ class PasswordDueError(DueError):
     """The password is another's choice, and is to be changed first."""
 
 
-_DUE: Final = {Due.PASSWORD: PasswordDueError}
+class SecondFactorDueError(DueError):
+    """An administrator without a second factor, where it must have one."""
 
 
-def _ready(account: Account | None) -> Account | DueError | None:
-    return account if account is None or account.due is None else _DUE[account.due](account)
+_DUE: Final = {Due.PASSWORD: PasswordDueError, Due.SECOND_FACTOR: SecondFactorDueError}
+
+
+def _totp_name(username: str) -> str:
+    """What a key of one-time codes is sealed under: nothing else that is kept of the account fits there."""
+    return f"totp:{username}"
 
 
 class Doorkeeper:
-    """Signs in and recognises. `today` gives the date on the node's calendar."""
+    """Signs in and recognises. `today` gives the date on the node's calendar, `now` seconds since 1970 UTC.
 
-    def __init__(self, lookup: Lookup, steward: Steward, vault: Vault, today: Callable[[], date], brake: Brake) -> None:
+    With `second_factor`, administrators must have one before they may do anything else.
+    """
+
+    def __init__(
+        self,
+        lookup: Lookup,
+        steward: Steward,
+        vault: Vault,
+        today: Callable[[], date],
+        brake: Brake,
+        now: Callable[[], int],
+        *,
+        second_factor: bool,
+    ) -> None:
         self._steward = steward
         self._vault = vault
         self._today = today
         self._brake = brake
+        self._now = now
+        self._errors = {due: error for due, error in _DUE.items() if second_factor or due is not Due.SECOND_FACTOR}
         self._hashing = asyncio.Semaphore(HASHING_LANES)
         self._waiting = 0
 
         async def holders(digests: Sequence[bytes]) -> list[Account | DueError | None]:
             found = await lookup.holders(list(set(digests)))
-            return [_ready(found.get(digest)) for digest in digests]
+            return [self._ready(found.get(digest)) for digest in digests]
 
         self._gather = Gatherer(holders, size=500, lanes=2, most=20_000)
+
+    def _ready(self, account: Account | None) -> Account | DueError | None:
+        error = self._errors.get(account.due) if account is not None and account.due is not None else None
+        return account if account is None or error is None else error(account)
 
     async def account(self, token: str) -> Account | None:
         """Whose live token this is, asked of PostgreSQL each time: a revoked one is worthless at once.
@@ -114,14 +140,51 @@ class Doorkeeper:
         await self._steward.set_password(account, kept, due=False, keep=token_digest(token))
         return True
 
+    async def offer_second_factor(self, account: Account, secret: str, peer: str) -> bytes | None:
+        """A fresh key of one-time codes for who knows the secret it signs in with; None otherwise. It is asked for
+        codes of it once it has confirmed one. Raises BrakedError and BusyError as `sign_in` does.
+        """
+        async with self._brake.trying(account.username, peer) as proven:
+            if await self._proven(account.username, secret) is None:
+                return None
+            proven()
+        key = secrets.token_bytes(totp.KEY_OCTETS)
+        await self._steward.offer_totp(account, self._vault.close(_totp_name(account.username), key))
+        return key
+
+    async def confirm_second_factor(self, account: Account, code: str, token: str) -> bool:
+        """Asks for codes of the key that was offered from now on, if `code` is one; all tokens but `token` are
+        revoked.
+        """
+        known = await self._steward.credentials(account.username)
+        if known is None or known.totp_offered is None:
+            return False
+        step = totp.matching(self._totp_key(account.username, known.totp_offered), code, self._now(), 0)
+        if step is None:
+            return False
+        return await self._steward.confirm_totp(account, known.totp_offered, step, token_digest(token))
+
     async def _proven(self, username: str, secret: str) -> Credentials | None:
         known = await self._credentials(username, secret)
         if known and known.secret is not None:
             proven = any(self._vault.secret_proves(username, each, secret) for each in known.secrets)
+        elif known and known.totp is not None:
+            proven = await self._both(known, known.totp, *totp.parted(secret))
         else:
             kept = known.password if known and known.password else hash_of_nobody()
             proven = await self._hashed(kept, secret)
         return known if proven else None
+
+    async def _both(self, known: Credentials, sealed: bytes, password: str, code: str) -> bool:
+        """Whether password and one-time code are right; no code is looked at behind a wrong password."""
+        if not await self._hashed(known.password or hash_of_nobody(), password):
+            return False
+        key = self._totp_key(known.account.username, sealed)
+        step = totp.matching(key, code, self._now(), known.totp_step) if key else None
+        return await self._steward.take_totp(known.account, step)
+
+    def _totp_key(self, username: str, sealed: bytes) -> bytes:
+        return self._vault.open(_totp_name(username), sealed)
 
     async def sign_in_dated(self, username: str, digest: str, peer: str) -> str | None:
         """A fresh token for a program that knows sha256(sha256(secret) ‖ date); None otherwise. Raises BrakedError."""
@@ -136,7 +199,8 @@ class Doorkeeper:
         return await self._issue(known, peer)
 
     async def _credentials(self, username: str, secret: str) -> Credentials | None:
-        if len(username) > USERNAME_CHARACTERS or len(secret) > SECRET_CHARACTERS or "\0" in username:
+        longest = SECRET_CHARACTERS + totp.DIGITS
+        if len(username) > USERNAME_CHARACTERS or len(secret) > longest or "\0" in username:
             return None
         return await self._steward.credentials(username)
 

@@ -397,6 +397,7 @@ def _complete(config: Config, servers: Servers, known: dict[str, Any]) -> Config
         database_url=servers.database_url,
         redis_url=servers.redis_url,
         secret_key=config.secret_key or known["secret_key"],
+        second_factor="enrolled" if config.second_factor == "auto" else config.second_factor,
         toplevel_url=config.toplevel_url or toplevel.url(config),
         prefix=SECONDARY,
         # Another node of this machine, tried out beside this one, is found on loopback.

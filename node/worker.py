@@ -108,7 +108,13 @@ async def run(config: Config, place: process.Place) -> None:
         slices=slices,
         announcer=announcer,
         doorkeeper=Doorkeeper(
-            lookup, steward, Vault(config.key()), partial(clock.today, config.zone), Brake(clock.monotonic)
+            lookup,
+            steward,
+            Vault(config.key()),
+            partial(clock.today, config.zone),
+            Brake(clock.monotonic),
+            clock.seconds,
+            second_factor=config.second_factor != "enrolled",
         ),
     )
     lane = Lane(house, clock.monotonic, clock.seconds) if config.lane == "on" else None

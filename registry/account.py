@@ -6,7 +6,7 @@ People are kept as argon2 over the sha256 hex of the password; programs as sha25
 import hmac
 import re
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from enum import StrEnum
 from functools import cache
@@ -46,6 +46,7 @@ class Due(StrEnum):
     """What an account must do before it may do anything else."""
 
     PASSWORD = "password"  # noqa: S105 - a word
+    SECOND_FACTOR = "second_factor"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ class Account:
     kind: Kind
     role: Role
     enterprise: int | None
-    due: "Due | None" = None
+    due: Due | None = field(default=None, compare=False)
 
     def may(self, right: Right) -> bool:
         """Whether it has this right at all, be it for its own enterprise alone."""

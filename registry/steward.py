@@ -173,6 +173,26 @@ class Steward:
         async with self._change() as connection:
             await accounts.set_password(connection, account.number, password, due=due, keep=keep)
 
+    async def offer_totp(self, account: Account, sealed: bytes) -> None:
+        """Keeps a key of one-time codes until it is confirmed."""
+        async with self._change() as connection:
+            await accounts.offer_totp(connection, account.number, sealed)
+
+    async def confirm_totp(self, account: Account, offered: bytes, step: int, keep: bytes) -> bool:
+        """Asks the account for codes of the key `offered` from now on; False when another was offered meanwhile."""
+        async with self._change() as connection:
+            return await accounts.confirm_totp(connection, account.number, offered, step, keep)
+
+    async def remove_totp(self, account: Account) -> bool:
+        """Asks the account for no codes any more; its tokens are revoked. False when none were asked for."""
+        async with self._change() as connection:
+            return await accounts.remove_totp(connection, account.number)
+
+    async def take_totp(self, account: Account, step: int | None) -> bool:
+        """Whether a code of `step` is taken, None being a wrong one (registry/postgres/accounts.py)."""
+        async with self._change() as connection:
+            return await accounts.take_totp(connection, account.number, step)
+
     async def rotate_secret(self, account: Account, secret: bytes, overlap: int) -> datetime | None:
         """Gives a program another secret; when the one before ends, which is `overlap` seconds from now."""
         async with self._change() as connection:

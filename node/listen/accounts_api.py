@@ -15,6 +15,7 @@ from node.listen.bodies import body as read_body
 from node.listen.http import HOUSE, encoded, peer
 from node.listen.own_api import OwnError, _account, _decoded, _explained, _number
 from node.listen.snms_api import bearer
+from registry import totp
 from registry.account import OVERLAP_MOST, OVERLAP_SECONDS, Account, application_prefix, is_username, token_digest
 from registry.errors import TakenError
 from registry.password import problem
@@ -206,6 +207,14 @@ async def _rotate(request: web.Request, asker: Account, found: Account) -> web.R
     return encoded({"username": found.username, "secret": told, "olderSecretUntil": until})
 
 
+async def _person(request: web.Request) -> Account:
+    """Who asks, whatever is due."""
+    asker = await request.app[HOUSE].doorkeeper.account_due(bearer(request)) or await _account(request)
+    if asker.kind != "person":
+        raise OwnError(400, "username", "程序只有密钥", "programs have secrets only")
+    return asker
+
+
 class _Password(msgspec.Struct):
     password: str
     new: str
@@ -215,9 +224,7 @@ class _Password(msgspec.Struct):
 async def change_password(request: web.Request) -> web.Response:
     """PUT /api/v1/accounts/this/password {"password", "new"}: a person's own; its other tokens are revoked."""
     keeper, token = request.app[HOUSE].doorkeeper, bearer(request)
-    asker = await keeper.account_due(token) or await _account(request)
-    if asker.kind != "person":
-        raise OwnError(400, "username", "程序没有密码，请更换密钥", "a program has no password; draw it a new secret")
+    asker = await _person(request)
     given: _Password = _decoded(await read_body(request), _Password)
     wrong = problem(asker.username, given.new)
     if wrong is None and given.new == given.password:
@@ -227,6 +234,49 @@ async def change_password(request: web.Request) -> web.Response:
     if not await keeper.change_password(asker, given.password, given.new, peer(request), token):
         raise OwnError(400, "password", "原密码错误", "the old password is wrong")
     log.info("password_changed", username=asker.username)
+    return web.Response(status=204)
+
+
+class _Secret(msgspec.Struct):
+    password: str
+
+
+@_explained
+async def offer_second_factor(request: web.Request) -> web.Response:
+    """POST /api/v1/accounts/this/second-factor {"password"}: a key for an authenticator, told once.
+
+    The password is what one signs in with, the present code behind it if there is one already.
+    """
+    asker = await _person(request)
+    given: _Secret = _decoded(await read_body(request), _Secret)
+    house = request.app[HOUSE]
+    key = await house.doorkeeper.offer_second_factor(asker, given.password, peer(request))
+    if key is None:
+        raise OwnError(400, "password", "密码错误", "the password is wrong")
+    issuer = f"idnode {house.config.prefix}"
+    return encoded({"secret": totp.base32(key), "uri": totp.uri(issuer, asker.username, key)})
+
+
+class _Code(msgspec.Struct):
+    code: str
+
+
+@_explained
+async def confirm_second_factor(request: web.Request) -> web.Response:
+    """PUT /api/v1/accounts/this/second-factor {"code"}: from now on the password is followed by such a code."""
+    asker = await _person(request)
+    given: _Code = _decoded(await read_body(request), _Code)
+    if not await request.app[HOUSE].doorkeeper.confirm_second_factor(asker, given.code, bearer(request)):
+        raise OwnError(400, "code", "动态口令错误，或尚未申请", "the code is wrong, or no key was asked for")
+    log.info("second_factor_enrolled", username=asker.username)
+    return web.Response(status=204)
+
+
+async def _remove_second_factor(request: web.Request, asker: Account, found: Account) -> web.Response:
+    """DELETE /api/v1/accounts/{username}/second-factor: for who lost its telephone; its tokens are revoked."""
+    if not await request.app[HOUSE].steward.remove_totp(found):
+        raise OwnError(404, "username", "该账号没有动态口令", "that account has no second factor")
+    log.info("second_factor_removed", by=asker.username, username=found.username)
     return web.Response(status=204)
 
 
@@ -256,7 +306,10 @@ def add_routes(app: web.Application) -> None:
     app.router.add_get(ACCOUNTS, page)
     app.router.add_post(ACCOUNTS, create)
     app.router.add_put(f"{ACCOUNTS}/{THIS}/password", change_password)
+    app.router.add_post(f"{ACCOUNTS}/{THIS}/second-factor", offer_second_factor)
+    app.router.add_put(f"{ACCOUNTS}/{THIS}/second-factor", confirm_second_factor)
     app.router.add_put(one, managed(_put))
+    app.router.add_delete(f"{one}/second-factor", managed(_remove_second_factor))
     app.router.add_post(f"{one}/password", managed(_reset))
     app.router.add_post(f"{one}/secret", managed(_rotate, oneself=True))
     app.router.add_get(tokens, managed(_tokens, Right.REVOKE_TOKENS, oneself=True))

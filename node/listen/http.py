@@ -17,7 +17,7 @@ from aiohttp.typedefs import Middleware
 from node import clock, metrics
 from node.admission import Admission
 from node.brake import BrakedError
-from node.doorkeeper import PasswordDueError
+from node.doorkeeper import PasswordDueError, SecondFactorDueError
 from node.gather import BusyError
 from node.house import House
 from node.listen import replies
@@ -142,6 +142,11 @@ TROUBLES: Final[dict[type[Exception], tuple[int, str, str]]] = {
         403,
         "请先修改初始密码：PUT /api/v1/accounts/this/password",
         "Change the initial password first: PUT /api/v1/accounts/this/password",
+    ),
+    SecondFactorDueError: (
+        403,
+        "管理员请先登记动态口令：POST /api/v1/accounts/this/second-factor",
+        "Administrators enrol a second factor first: POST /api/v1/accounts/this/second-factor",
     ),
 }
 """What a request may come to whatever it asks for."""

@@ -7,6 +7,7 @@ from typing import Any, cast
 from registry.account import TOKEN_SECONDS, TOKENS_PER_ACCOUNT, Account, Due
 from registry.postgres.connection import Connection
 from registry.rights import ADMINISTRATORS, OF_ENTERPRISES, Role
+from registry.totp import WRONG_MOST, WRONG_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,12 @@ class Credentials:
     secret: bytes | None
     older: bytes | None = None
     """The secret before, while it is still good."""
+    totp: bytes | None = None
+    """The key of one-time codes, sealed; None if it is not asked for any."""
+    totp_offered: bytes | None = None
+    """A key that is not confirmed yet, sealed."""
+    totp_step: int = 0
+    """The step of the last code that was taken."""
 
     @property
     def secrets(self) -> tuple[bytes, ...]:
@@ -35,7 +42,8 @@ async def named(connection: Connection, username: str) -> Credentials | None:
     """The enabled account called `username`."""
     row = await connection.fetchrow(
         "SELECT number, username, kind, role, enterprise_no, password, secret, "
-        "CASE WHEN older_until > now() THEN older_secret END AS older FROM account WHERE username = $1 AND enabled",
+        "CASE WHEN older_until > now() THEN older_secret END AS older, totp, totp_offered, totp_step "
+        "FROM account WHERE username = $1 AND enabled",
         username,
     )
     return Credentials(_account(*row[:5]), *row[5:]) if row else None
@@ -61,7 +69,8 @@ async def put(
             VALUES ($1, $2, $3, $4, $5, $6, $8)
             ON CONFLICT (username) DO UPDATE SET kind = excluded.kind, role = excluded.role,
                 enterprise_no = excluded.enterprise_no, password = excluded.password, secret = excluded.secret,
-                password_due = excluded.password_due, older_secret = NULL, older_until = NULL, enabled = true
+                password_due = excluded.password_due, older_secret = NULL, older_until = NULL, enabled = true,
+                totp = CASE WHEN excluded.kind = 'person' THEN account.totp END, totp_offered = NULL
             WHERE account.role = excluded.role OR NOT ARRAY[account.role, excluded.role] <@ $7::text[]
             RETURNING number
             """,
@@ -155,6 +164,64 @@ async def set_password(
         await connection.execute("DELETE FROM token WHERE account_no = $1 AND digest IS DISTINCT FROM $2", number, keep)
 
 
+async def offer_totp(connection: Connection, number: int, sealed: bytes) -> None:
+    """Keeps a key of one-time codes until it is confirmed."""
+    await connection.execute("UPDATE account SET totp_offered = $2 WHERE number = $1", number, sealed)
+
+
+async def confirm_totp(connection: Connection, number: int, offered: bytes, step: int, keep: bytes) -> bool:
+    """Asks for codes of the key `offered` from now on, for those after `step`; revokes all tokens but that with the
+    digest `keep`. False when another key was offered meanwhile.
+    """
+    async with connection.transaction():
+        confirmed = await connection.fetchval(
+            "UPDATE account SET totp = totp_offered, totp_offered = NULL, totp_step = $3, totp_wrong = 0 "
+            "WHERE number = $1 AND totp_offered = $2 RETURNING number",
+            number,
+            offered,
+            step,
+        )
+        await connection.execute("DELETE FROM token WHERE account_no = $1 AND digest <> $2", confirmed, keep)
+    return confirmed is not None
+
+
+async def remove_totp(connection: Connection, number: int) -> bool:
+    """Asks for no codes any more, and revokes the tokens; False when none were asked for."""
+    async with connection.transaction():
+        removed = await connection.fetchval(
+            "UPDATE account SET totp = NULL, totp_offered = NULL WHERE number = $1 AND totp IS NOT NULL "
+            "RETURNING number",
+            number,
+        )
+        await connection.execute("DELETE FROM token WHERE account_no = $1", removed)
+    return removed is not None
+
+
+async def take_totp(connection: Connection, number: int, step: int | None) -> bool:
+    """Takes a code, of `step`, or None for a wrong one, which is counted.
+
+    False when it is wrong, was taken before, or too many were wrong of late (registry/totp.py).
+    """
+    if step is None:
+        await connection.execute(
+            "UPDATE account SET totp_tried = now(), totp_wrong = "
+            "CASE WHEN totp_tried > now() - $2::interval THEN least(totp_wrong + 1, $3) ELSE 1 END WHERE number = $1",
+            number,
+            timedelta(seconds=WRONG_SECONDS),
+            WRONG_MOST,
+        )
+        return False
+    taken = await connection.fetchval(
+        "UPDATE account SET totp_step = $2, totp_wrong = 0 WHERE number = $1 AND totp_step < $2 "
+        "AND (totp_wrong < $4 OR totp_tried <= now() - $3::interval) RETURNING number",
+        number,
+        step,
+        timedelta(seconds=WRONG_SECONDS),
+        WRONG_MOST,
+    )
+    return taken is not None
+
+
 async def rotate(connection: Connection, number: int, secret: bytes, overlap: int) -> datetime | None:
     """Gives a program another secret; when the one before ends, `overlap` seconds from now, which None is when it is 0.
 
@@ -181,6 +248,7 @@ async def page(
     rows = await connection.fetch(
         """
         SELECT a.username, a.kind, a.role, e.name AS enterprise, a.enabled, a.created, a.password_due AS "passwordDue",
+               a.totp IS NOT NULL AS "secondFactor",
                CASE WHEN a.older_until > now() THEN a.older_until END AS "olderSecretUntil",
                (SELECT count(*) FROM token t WHERE t.account_no = a.number AND t.expires > now()) AS tokens
         FROM account a LEFT JOIN enterprise e ON e.number = a.enterprise_no
@@ -250,10 +318,12 @@ async def holders(connection: Connection, digests: list[bytes]) -> dict[bytes, A
     rows = await connection.fetch(
         """
         SELECT t.digest, a.number, a.username, a.kind, a.role, a.enterprise_no,
-               CASE WHEN a.password_due THEN 'password' END
+               CASE WHEN a.password_due THEN 'password'
+                    WHEN a.totp IS NULL AND a.kind = 'person' AND a.role = ANY ($2) THEN 'second_factor' END
         FROM token t JOIN account a ON a.number = t.account_no
         WHERE t.digest = ANY ($1) AND t.expires > now() AND a.enabled
         """,
         digests,
+        list(ADMINISTRATORS),
     )
     return {row[0]: _account(*row[1:]) for row in rows}

@@ -369,7 +369,10 @@ def test_who_is_handed_a_password_must_change_it_and_who_chose_it_need_not(idnod
         known = asked(served, lambda steward, _, name=name: steward.account(name))
         asked(served, lambda steward, _, known=known: steward.issue_token(known.number, known.username.encode()))
     found = asked(served, lambda _, lookup: lookup.holders([b"li", b"chief"]))
-    assert {digest: account.due for digest, account in found.items()} == {b"li": Due.PASSWORD, b"chief": None}
+    assert {digest: account.due for digest, account in found.items()} == {
+        b"li": Due.PASSWORD,
+        b"chief": Due.SECOND_FACTOR,
+    }
 
 
 def test_a_secret_is_drawn_anew_and_the_one_before_stays_good_for_a_while(idnode: Run, served: str) -> None:

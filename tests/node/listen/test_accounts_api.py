@@ -1,14 +1,16 @@
 """Accounts over HTTP: who manages whom, what is drawn and told once, secrets that overlap, tokens one by one."""
 
+import base64
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from node.listen import replies
+from registry import totp
 from registry.account import Account, new_token
 from registry.rights import Role
-from tests.fakes.in_process import PASSWORD, PREFIX, SECRET, STRANGER_PREFIX, Node, node
+from tests.fakes.in_process import NOW, PASSWORD, PREFIX, SECRET, STRANGER_PREFIX, Node, node
 
 ACCOUNTS = "/api/v1/accounts"
 NEW = "correct horse battery"
@@ -240,3 +242,106 @@ async def test_everybody_sees_the_accounts_it_manages(made: Node) -> None:
         1,
         False,
     ]
+
+
+# --- The second factor -------------------------------------------------------------------------------------
+
+STEP = NOW // totp.STEP_SECONDS
+FACTOR = f"{ACCOUNTS}/this/second-factor"
+
+
+async def enrolled(running: Node, who: str, password: str) -> bytes:
+    """The key of one-time codes that `who` has enrolled, with the code of the step before now."""
+    status, told = await running.call("POST", FACTOR, {"password": password}, who=who)
+    assert status == 200
+    key = base64.b32decode(told["secret"])
+    assert told["uri"].startswith(f"otpauth://totp/idnode%2088.999:{who}?secret={told['secret']}&")
+    async with running.client.put(
+        FACTOR,
+        json={"code": totp.hotp(key, STEP - 1)},
+        headers={"Authorization": f"Bearer {running.tokens[who]}"},
+    ) as response:
+        assert response.status == 204
+    return key
+
+
+async def test_who_has_enrolled_types_a_code_behind_the_password_and_each_once(made: Node) -> None:
+    assert await signed_in(made, "admin", PASSWORD)
+    made.tokens["earlier"] = made.tokens["admin"]
+    assert await signed_in(made, "admin", PASSWORD)
+    key = await enrolled(made, "admin", PASSWORD)
+    assert (await made.call("GET", "/api/v1/batches", who="earlier"))[0] == 401
+    assert (await made.call("GET", "/api/v1/batches", who="admin"))[0] == 200
+    now, later = totp.hotp(key, STEP), totp.hotp(key, STEP + 1)
+    wrong = f"{(int(now) + 1) % 10**6:06}"
+    tries = [PASSWORD, PASSWORD + totp.hotp(key, STEP - 1), PASSWORD + wrong, now, f"x{now}"]
+    assert [await signed_in(made, "admin", each) for each in tries] == [False] * len(tries)
+    assert await signed_in(made, "admin", PASSWORD + now)
+    assert not await signed_in(made, "admin", PASSWORD + now), "each is good once"
+    assert await signed_in(made, "admin", PASSWORD + later)
+    assert (await made.call("POST", FACTOR, {"password": PASSWORD}, who="admin"))[0] == 400
+    change = {"password": PASSWORD, "new": NEW}
+    async with made.client.put(
+        f"{ACCOUNTS}/this/password", json=change, headers={"Authorization": f"Bearer {made.tokens['admin']}"}
+    ) as response:
+        assert response.status == 204, "who is signed in has shown its second factor"
+
+
+async def test_a_key_counts_once_it_is_confirmed(made: Node) -> None:
+    assert (await made.call("PUT", FACTOR, {"code": "123456"}))[0] == 400
+    assert (await made.call("POST", FACTOR, {"password": "wrong"}))[0] == 400
+    _, told = await made.call("POST", FACTOR, {"password": PASSWORD})
+    key = base64.b32decode(told["secret"])
+    for code in ("", "12345", totp.hotp(key, STEP + 2), "标识标识标识"):
+        assert (await made.call("PUT", FACTOR, {"code": code}))[0] == 400
+    assert await signed_in(made, "leather", PASSWORD), "it is not asked for yet"
+    assert (await made.call("POST", FACTOR, {"password": PASSWORD}, who="program"))[0] == 400
+    async with made.registry.pool.acquire() as connection:
+        kept = await connection.fetchval("SELECT totp_offered FROM account WHERE username = 'leather'")
+    assert key not in kept, "it is sealed"
+
+
+async def test_who_guesses_codes_with_the_right_password_is_stopped_and_nobody_else_is(made: Node) -> None:
+    key = await enrolled(made, "leather", PASSWORD)
+    right = PASSWORD + totp.hotp(key, STEP)
+    wrong = PASSWORD + f"{(int(totp.hotp(key, STEP)) + 1) % 10**6:06}"
+    keeper = made.house.doorkeeper
+    for n in range(totp.WRONG_MOST + 3):
+        assert await keeper.sign_in("leather", f"wrong{n}23456", f"192.0.2.{n}") is None
+    assert await keeper.sign_in("leather", right, "192.0.2.77") is not None, "without the password no code is looked at"
+    for n in range(totp.WRONG_MOST):
+        assert await keeper.sign_in("leather", wrong, f"192.0.2.{n}") is None
+    next_one = PASSWORD + totp.hotp(key, STEP + 1)
+    assert await keeper.sign_in("leather", next_one, "192.0.2.78") is None
+    async with made.registry.pool.acquire() as connection:
+        await connection.execute(
+            "UPDATE account SET totp_tried = totp_tried - make_interval(secs => $1)", float(totp.WRONG_SECONDS)
+        )
+    assert await keeper.sign_in("leather", next_one, "192.0.2.78") is not None
+
+
+async def test_who_lost_its_telephone_is_helped_by_who_manages_it(made: Node) -> None:
+    await enrolled(made, "leather", PASSWORD)
+    path = f"{ACCOUNTS}/leather/second-factor"
+    _, told = await made.call("GET", ACCOUNTS, who="admin")
+    assert [each["secondFactor"] for each in told["accounts"]] == [False, True, False]
+    for who in ("leather", "stranger", "program"):
+        assert (await made.call("DELETE", path, who=who))[0] == 403
+    async with made.client.delete(path, headers={"Authorization": f"Bearer {made.tokens['admin']}"}) as response:
+        assert response.status == 204
+    assert (await made.call("DELETE", path, who="admin"))[0] == 404
+    assert (await made.call("GET", "/api/v1/batches"))[0] == 401
+    assert await signed_in(made, "leather", PASSWORD)
+
+
+async def test_where_administrators_must_have_one_they_enrol_it_before_anything_else(database: str) -> None:
+    async with node(database, second_factor="required") as running:
+        status, told = await running.call("GET", "/api/v1/batches", who="admin")
+        assert (status, FACTOR in told["error"]["message"]) == (403, True)
+        _, told = await running.call("DELETE", "/identityv2/data", {"handle": f"{PREFIX}/A"}, who="admin")
+        assert (told["status"], told["message"]) == (-3, f"管理员请先登记动态口令：POST {FACTOR}")
+        assert (await running.call("GET", "/api/v1/batches"))[0] == 200, "others need none"
+        key = await enrolled(running, "admin", PASSWORD)
+        assert (await running.call("GET", "/api/v1/batches", who="admin"))[0] == 200
+        assert not await signed_in(running, "admin", PASSWORD)
+        assert await signed_in(running, "admin", PASSWORD + totp.hotp(key, STEP))

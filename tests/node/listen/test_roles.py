@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from aiohttp import web
 
 from node.listen import replies
-from registry.account import Account, new_token
+from registry.account import Account, hash_password, new_token
 from registry.rights import OF_ENTERPRISES, Right, Role
 from tests.fakes.in_process import PREFIX, Node, node
 from tests.fakes.small_registry import TEMPLATE
@@ -101,6 +101,9 @@ ENDPOINTS = {f"{key.split()[0]} {base}{key.split()[1]}": row for key, row in of_
         Right.MEMBERS, body={"username": "leather", "role": "enterprise_user"}, of_firm=False
     ),  # it is taken
     "PUT /api/v1/accounts/this/password": Row(SIGNED_IN, body={"password": "x", "new": "x"}),
+    "POST /api/v1/accounts/this/second-factor": Row(SIGNED_IN, body={"password": "x"}),
+    "PUT /api/v1/accounts/this/second-factor": Row(SIGNED_IN, body={"code": "x"}),
+    "DELETE /api/v1/accounts/{username}/second-factor": Row(Right.MEMBERS, f"{ACCOUNT}/second-factor"),
     "PUT /api/v1/accounts/{username}": Row(Right.MEMBERS, ACCOUNT, {}),
     "POST /api/v1/accounts/{username}/password": Row(Right.MEMBERS, f"{ACCOUNT}/password"),
     "POST /api/v1/accounts/{username}/secret": Row(Right.MEMBERS, f"{ACCOUNT}/secret", {"overlap": -1}),
@@ -132,12 +135,13 @@ async def callers(running: Node) -> dict[str, tuple[Account | None, str]]:
     assert mine is not None
     assert other is not None
     found: dict[str, tuple[Account | None, str]] = {"nobody": (None, "")}
+    kept = hash_password("correct horse")
     for role in Role:
         firms = (mine.enterprise, other.enterprise, None) if role in OF_ENTERPRISES else (None,)
         for n, firm in enumerate(firms):
             for kind in ("person", "program"):
                 account = Account(0, f"{role}-{kind}-{n}", kind, role, firm)
-                proof = {"password": "$kept"} if kind == "person" else {"secret": b"sealed"}
+                proof = {"password": kept} if kind == "person" else {"secret": b"sealed"}
                 await running.house.steward.put_account(account, **proof)
                 found[account.username] = (account, await token(running, account.username))
     return found
