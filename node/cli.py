@@ -34,6 +34,7 @@ from registry.account import (
     hash_password,
     is_username,
 )
+from registry.challenge import key_octets
 from registry.errors import RegistryError, UnavailableError
 from registry.filing import Filing, Particulars, ParticularsError
 from registry.industries import load, templates_for
@@ -317,6 +318,21 @@ async def _user_rotate(config: Config, steward: Steward, arguments: argparse.Nam
     return 0
 
 
+async def _user_key(config: Config, steward: Steward, arguments: argparse.Namespace) -> int:
+    known = await _known(steward, arguments)
+    try:
+        key = key_octets(arguments.pem.read_text(encoding="ascii")) if known.kind == "program" else None
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{arguments.pem}无法读取。 {arguments.pem} cannot be read: {error}") from None
+    if key is None:
+        raise UsageError(
+            "只有程序用公钥登录，须为2048到8192位RSA公钥的PEM。 "
+            "Only programs sign in with a key, which is PEM of an RSA public key of 2048 to 8192 bits."
+        )
+    await steward.set_key(known, key)
+    return 0
+
+
 async def _user_forget(config: Config, steward: Steward, arguments: argparse.Namespace) -> int:
     known = await _known(steward, arguments)
     if not await steward.remove_totp(known):
@@ -497,6 +513,10 @@ def _add_administration(with_data: Any, verb: Any) -> None:
     made.add_argument(
         "--overlap", type=int, default=OVERLAP_SECONDS, help="原密钥再用多少秒 · seconds the one before stays good"
     )
+    made = user.add_parser("key", help="程序登录用的RSA公钥（PEM）· the RSA public key a program signs in with (PEM)")
+    made.set_defaults(task=_user_key)
+    made.add_argument("username")
+    made.add_argument("pem", type=Path)
     text = "丢失手机时撤销动态口令 · forget the second factor of who lost its telephone"
     made = user.add_parser("forget-second-factor", help=text)
     made.set_defaults(task=_user_forget)

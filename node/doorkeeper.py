@@ -22,6 +22,8 @@ from registry.account import (
     password_proves,
     token_digest,
 )
+from registry.challenge import CHALLENGE_OCTETS
+from registry.challenge import answered as answered_challenge
 from registry.lookup import Lookup
 from registry.postgres.accounts import Credentials
 from registry.steward import Steward
@@ -194,6 +196,27 @@ class Doorkeeper:
             if known is None or not any(
                 self._vault.dated_digest_proves(username, each, digest, today) for each in known.secrets
             ):
+                return None
+            proven()
+        return await self._issue(known, peer)
+
+    async def challenge(self, username: str) -> str:
+        """What a program shall sign; nothing is kept of it where there is no such program, or it has no key."""
+        text = secrets.token_urlsafe(CHALLENGE_OCTETS)
+        known = await self._credentials(username, "")
+        return await self._steward.challenge(known.account, text) if known and known.public_key else text
+
+    async def sign_in_signed(self, username: str, signature: str, peer: str) -> str | None:
+        """A fresh token for a program whose key signed one of its challenges, each good once; None otherwise.
+
+        Raises BrakedError and BusyError as `sign_in` does.
+        """
+        async with self._brake.trying(username, peer) as proven:
+            known = await self._credentials(username, "")
+            if known is None or known.public_key is None:
+                return None
+            text = answered_challenge(known.public_key, await self._steward.challenges(known.account), signature)
+            if text is None or not await self._steward.take_challenge(known.account, text):
                 return None
             proven()
         return await self._issue(known, peer)

@@ -20,7 +20,7 @@ from node.console import doors
 from node.doorkeeper import Doorkeeper
 from node.house import House
 from node.link import Link
-from node.listen import accounts_api, grants_api, handle_api, http, own_api, snms_api, snms_templates
+from node.listen import accounts_api, doip_api, grants_api, handle_api, http, own_api, snms_api, snms_templates
 from node.listen.bodies import BODIES
 from node.listen.connection import bounded
 from node.listen.lane import Lane
@@ -63,6 +63,7 @@ def _doors(house: House) -> web.Application:
     own_api.add_routes(app)
     grants_api.add_routes(app)
     accounts_api.add_routes(app)
+    doip_api.add_routes(app)
     handle_api.add_routes(app)
     app.router.add_route("*", "/api/{rest:.*}", handle_api.unknown)
     doors.add_routes(app)

@@ -173,6 +173,26 @@ class Steward:
         async with self._change() as connection:
             await accounts.set_password(connection, account.number, password, due=due, keep=keep)
 
+    async def set_key(self, account: Account, key: bytes | None) -> None:
+        """Gives a program another public key, or none."""
+        async with self._change() as connection:
+            await accounts.set_key(connection, account.number, key)
+
+    async def challenge(self, account: Account, text: str) -> str:
+        """What the account is to sign: `text`, or what it was asked before (registry/postgres/accounts.py)."""
+        async with self._change() as connection:
+            return await accounts.challenge(connection, account.number, text)
+
+    async def challenges(self, account: Account) -> list[str]:
+        """The live challenges to an account, newest first."""
+        async with borrowed(self.pool, "administer") as connection:
+            return await accounts.challenges(connection, account.number)
+
+    async def take_challenge(self, account: Account, text: str) -> bool:
+        """Uses a challenge up; False when it was, or has ended."""
+        async with self._change() as connection:
+            return await accounts.take_challenge(connection, account.number, text)
+
     async def offer_totp(self, account: Account, sealed: bytes) -> None:
         """Keeps a key of one-time codes until it is confirmed."""
         async with self._change() as connection:

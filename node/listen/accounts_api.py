@@ -17,6 +17,7 @@ from node.listen.own_api import OwnError, _account, _decoded, _explained, _numbe
 from node.listen.snms_api import bearer
 from registry import totp
 from registry.account import OVERLAP_MOST, OVERLAP_SECONDS, Account, application_prefix, is_username, token_digest
+from registry.challenge import key_octets
 from registry.errors import TakenError
 from registry.password import problem
 from registry.rights import OF_ENTERPRISES, Kind, Right, Role
@@ -215,6 +216,34 @@ async def _person(request: web.Request) -> Account:
     return asker
 
 
+class _Key(msgspec.Struct):
+    public_key: str = msgspec.field(name="publicKey")
+
+
+async def _set_key(request: web.Request, asker: Account, found: Account) -> web.Response:
+    """PUT /api/v1/accounts/{username}/key {"publicKey": PEM}: what a program may sign in with beside its secret."""
+    if found.kind != "program":
+        raise OwnError(400, "username", "只有程序用公钥登录", "only programs sign in with a key")
+    key = key_octets(_decoded(await read_body(request), _Key).public_key)
+    if key is None:
+        raise OwnError(
+            400,
+            "publicKey",
+            "publicKey应为2048到8192位RSA公钥的PEM",
+            "publicKey is PEM of an RSA key of 2048 to 8192 bits",
+        )
+    await request.app[HOUSE].steward.set_key(found, key)
+    log.info("key_set", by=asker.username, username=found.username)
+    return web.Response(status=204)
+
+
+async def _remove_key(request: web.Request, asker: Account, found: Account) -> web.Response:
+    """DELETE /api/v1/accounts/{username}/key: it signs in with its secret alone from now on."""
+    await request.app[HOUSE].steward.set_key(found, None)
+    log.info("key_removed", by=asker.username, username=found.username)
+    return web.Response(status=204)
+
+
 class _Password(msgspec.Struct):
     password: str
     new: str
@@ -311,7 +340,9 @@ def add_routes(app: web.Application) -> None:
     app.router.add_put(one, managed(_put))
     app.router.add_delete(f"{one}/second-factor", managed(_remove_second_factor))
     app.router.add_post(f"{one}/password", managed(_reset))
-    app.router.add_post(f"{one}/secret", managed(_rotate, oneself=True))
+    app.router.add_post(f"{one}/secret", managed(_rotate))
+    app.router.add_put(f"{one}/key", managed(_set_key))
+    app.router.add_delete(f"{one}/key", managed(_remove_key))
     app.router.add_get(tokens, managed(_tokens, Right.REVOKE_TOKENS, oneself=True))
     app.router.add_delete(tokens, managed(_revoke_all, Right.REVOKE_TOKENS, oneself=True))
     app.router.add_delete(f"{tokens}/{{id:[0-9a-f]{{64}}}}", managed(_revoke, Right.REVOKE_TOKENS, oneself=True))

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 
 from registry.account import TOKEN_SECONDS, TOKENS_PER_ACCOUNT, Account, Due
+from registry.challenge import CHALLENGE_SECONDS, CHALLENGES_MOST
 from registry.postgres.connection import Connection
 from registry.rights import ADMINISTRATORS, OF_ENTERPRISES, Role
 from registry.totp import WRONG_MOST, WRONG_SECONDS
@@ -25,6 +26,8 @@ class Credentials:
     """A key that is not confirmed yet, sealed."""
     totp_step: int = 0
     """The step of the last code that was taken."""
+    public_key: bytes | None = None
+    """The key a program may sign in with (registry/challenge.py)."""
 
     @property
     def secrets(self) -> tuple[bytes, ...]:
@@ -42,8 +45,8 @@ async def named(connection: Connection, username: str) -> Credentials | None:
     """The enabled account called `username`."""
     row = await connection.fetchrow(
         "SELECT number, username, kind, role, enterprise_no, password, secret, "
-        "CASE WHEN older_until > now() THEN older_secret END AS older, totp, totp_offered, totp_step "
-        "FROM account WHERE username = $1 AND enabled",
+        "CASE WHEN older_until > now() THEN older_secret END AS older, totp, totp_offered, totp_step, "
+        "public_key FROM account WHERE username = $1 AND enabled",
         username,
     )
     return Credentials(_account(*row[:5]), *row[5:]) if row else None
@@ -70,7 +73,8 @@ async def put(
             ON CONFLICT (username) DO UPDATE SET kind = excluded.kind, role = excluded.role,
                 enterprise_no = excluded.enterprise_no, password = excluded.password, secret = excluded.secret,
                 password_due = excluded.password_due, older_secret = NULL, older_until = NULL, enabled = true,
-                totp = CASE WHEN excluded.kind = 'person' THEN account.totp END, totp_offered = NULL
+                totp = CASE WHEN excluded.kind = 'person' THEN account.totp END, totp_offered = NULL,
+                public_key = CASE WHEN excluded.kind = 'program' THEN account.public_key END
             WHERE account.role = excluded.role OR NOT ARRAY[account.role, excluded.role] <@ $7::text[]
             RETURNING number
             """,
@@ -164,6 +168,49 @@ async def set_password(
         await connection.execute("DELETE FROM token WHERE account_no = $1 AND digest IS DISTINCT FROM $2", number, keep)
 
 
+async def set_key(connection: Connection, number: int, key: bytes | None) -> None:
+    """Gives a program another public key, or none."""
+    await connection.execute("UPDATE account SET public_key = $2 WHERE number = $1", number, key)
+
+
+async def challenge(connection: Connection, number: int, text: str) -> str:
+    """Keeps `text` as a challenge to the account for CHALLENGE_SECONDS; what it is to sign, which is the newest one
+    that is kept if it has CHALLENGES_MOST.
+    """
+    return str(
+        await connection.fetchval(
+            """
+            WITH gone AS (DELETE FROM challenge WHERE account_no = $1 AND expires <= now()),
+            live AS (SELECT text, expires FROM challenge WHERE account_no = $1 AND expires > now()),
+            made AS (
+                INSERT INTO challenge SELECT $1, $2, now() + $3 WHERE (SELECT count(*) FROM live) < $4 RETURNING text
+            )
+            SELECT coalesce((SELECT text FROM made), (SELECT text FROM live ORDER BY expires DESC LIMIT 1))
+            """,
+            number,
+            text,
+            timedelta(seconds=CHALLENGE_SECONDS),
+            CHALLENGES_MOST,
+        )
+    )
+
+
+async def challenges(connection: Connection, number: int) -> list[str]:
+    """The live challenges to an account, newest first."""
+    rows = await connection.fetch(
+        "SELECT text FROM challenge WHERE account_no = $1 AND expires > now() ORDER BY expires DESC", number
+    )
+    return [row[0] for row in rows]
+
+
+async def take_challenge(connection: Connection, number: int, text: str) -> bool:
+    """Uses a challenge up; False when it was, or has ended."""
+    done = await connection.execute(
+        "DELETE FROM challenge WHERE account_no = $1 AND text = $2 AND expires > now()", number, text
+    )
+    return bool(done == "DELETE 1")
+
+
 async def offer_totp(connection: Connection, number: int, sealed: bytes) -> None:
     """Keeps a key of one-time codes until it is confirmed."""
     await connection.execute("UPDATE account SET totp_offered = $2 WHERE number = $1", number, sealed)
@@ -248,7 +295,7 @@ async def page(
     rows = await connection.fetch(
         """
         SELECT a.username, a.kind, a.role, e.name AS enterprise, a.enabled, a.created, a.password_due AS "passwordDue",
-               a.totp IS NOT NULL AS "secondFactor",
+               a.totp IS NOT NULL AS "secondFactor", a.public_key IS NOT NULL AS "publicKey",
                CASE WHEN a.older_until > now() THEN a.older_until END AS "olderSecretUntil",
                (SELECT count(*) FROM token t WHERE t.account_no = a.number AND t.expires > now()) AS tokens
         FROM account a LEFT JOIN enterprise e ON e.number = a.enterprise_no

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from node import cli
 from node.embedded import Servers
@@ -390,6 +392,22 @@ def test_a_secret_is_drawn_anew_and_the_one_before_stays_good_for_a_while(idnode
     idnode("user", "add", "chief")
     is_a_sentence(idnode("user", "rotate", "chief"), "user add")
     is_a_sentence(idnode("user", "add", "88.999.77/App_mes2"), "--program")
+
+
+def test_a_program_is_given_its_public_key(idnode: Run, served: str, tmp_path: Path) -> None:
+    idnode("user", "add", "AK", "--program")
+    idnode("user", "add", "chief")
+    pem = tmp_path / "key.pem"
+    is_a_sentence(idnode("user", "key", "AK", str(pem)), "key.pem")
+    pem.write_text("-----BEGIN PUBLIC KEY-----\n")
+    is_a_sentence(idnode("user", "key", "AK", str(pem)), "RSA")
+    public = rsa.generate_private_key(65537, 2048).public_key()
+    pem.write_bytes(public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    assert idnode("user", "key", "AK", str(pem))[0] == 0
+    is_a_sentence(idnode("user", "key", "chief", str(pem)), "RSA")
+    known = asked(served, lambda steward, _: steward.credentials("AK"))
+    assert known.public_key == public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    is_a_sentence(idnode("user", "forget-second-factor", "chief"), "chief")
 
 
 def test_tokens_are_listed_and_revoked(idnode: Run, served: str) -> None:

@@ -182,7 +182,8 @@ async def test_two_secrets_at_most_and_the_older_one_ends(made: Node) -> None:
     assert await signed_in(made, "AK-leather", SECRET)
     assert await signed_in(made, "AK-leather", first["secret"])
     made.tokens["old"] = made.tokens["AK-leather"]
-    _, second = await made.call("POST", f"{ACCOUNTS}/this/secret", {"overlap": 60}, who="AK-leather")
+    assert (await made.call("POST", f"{ACCOUNTS}/this/secret", who="AK-leather"))[0] == 403, "a stolen token is no key"
+    _, second = await made.call("POST", path, {"overlap": 60})
     assert not await signed_in(made, "AK-leather", SECRET), "the oldest is gone"
     assert await signed_in(made, "AK-leather", first["secret"])
     async with made.registry.pool.acquire() as connection:
@@ -195,7 +196,7 @@ async def test_two_secrets_at_most_and_the_older_one_ends(made: Node) -> None:
     assert await signed_in(made, "AK-leather", third["secret"])
     for overlap in (-1, 90 * 86400 + 1, "x"):
         assert (await made.call("POST", path, {"overlap": overlap}))[0] == 400
-    assert (await made.call("POST", f"{ACCOUNTS}/this/secret"))[0] == 400, "people have none"
+    assert (await made.call("POST", f"{ACCOUNTS}/leather/secret", who="admin"))[0] == 400, "people have none"
     assert (await made.call("POST", path, who="stranger"))[0] == 403
 
 
