@@ -18,7 +18,7 @@ from argon2.exceptions import VerificationError
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from registry.rights import HELD, OF_ENTERPRISES, Kind, Right, Role
+from registry.rights import ADMINISTRATORS, HELD, OF_ENTERPRISES, Kind, Right, Role
 
 USERNAME_CHARACTERS: Final = 50
 """Longest user name (SNMS OpenAPI, `username`)."""
@@ -71,8 +71,13 @@ class Account:
         return self.role not in OF_ENTERPRISES or (enterprise is not None and self.enterprise == enterprise)
 
     def may_manage(self, role: Role, enterprise: int | None) -> bool:
-        """Whether it may make, change and shut other accounts of that role in that enterprise."""
-        return self.may(Right.ACCOUNTS) or (role in OF_ENTERPRISES and self.may_in(Right.MEMBERS, enterprise))
+        """Whether it may make and change other accounts of that role in that enterprise.
+
+        Nobody may those of administrators: who gave itself a second account would have given itself a right.
+        """
+        if role in OF_ENTERPRISES:
+            return self.may_in(Right.MEMBERS, enterprise)
+        return role not in ADMINISTRATORS and self.may(Right.ACCOUNTS)
 
     def may_write(self, prefix_enterprise: int | None) -> bool:
         """Whether it may change what stands under a prefix of that enterprise."""

@@ -18,9 +18,8 @@ from node.listen.snms_api import bearer
 from registry import totp
 from registry.account import OVERLAP_MOST, OVERLAP_SECONDS, Account, application_prefix, is_username, token_digest
 from registry.challenge import key_octets
-from registry.errors import TakenError
 from registry.password import problem
-from registry.rights import OF_ENTERPRISES, Kind, Right, Role
+from registry.rights import ADMINISTRATORS, OF_ENTERPRISES, Kind, Right, Role
 
 PAGE_MOST: Final = 200
 """Accounts of one page."""
@@ -33,8 +32,14 @@ Work = Callable[[web.Request, Account, Account], Awaitable[web.StreamResponse]]
 log = structlog.get_logger("accounts")
 
 
-def _forbidden() -> OwnError:
-    return OwnError(403, "username", "没有操作权限", "this account has no right to that account")
+def _forbidden(role: Role, field: str = "username") -> OwnError:
+    if role in ADMINISTRATORS:
+        zh, en = (
+            "三类管理员的账号只在服务器上用idnode user管理",
+            "administrators are made and reset at the server's shell",
+        )
+        return OwnError(403, field, zh, en)
+    return OwnError(403, field, "没有操作权限", "this account has no right to that account or role")
 
 
 async def _meant(request: web.Request, asker: Account) -> Account | None:
@@ -47,11 +52,9 @@ async def _meant(request: web.Request, asker: Account) -> Account | None:
     return await request.app[HOUSE].steward.account(username)
 
 
-def managed(work: Work, right: Right = Right.MEMBERS, *, oneself: bool = False) -> Any:
-    """Hands who asks, and whom it is about, to `work`, if the one manages the other.
-
-    With Right.REVOKE_TOKENS that right over the other's enterprise is enough. Nobody manages itself; what anybody may
-    do for itself says `oneself`.
+def managed(work: Work, right: Right | None = None, *, oneself: bool = False) -> Any:
+    """Hands who asks, and whom it is about, to `work`, if the one manages the other, or has that `right` over its
+    enterprise. Nobody manages itself; what anybody may do for itself says `oneself`.
     """
 
     @_explained
@@ -64,9 +67,8 @@ def managed(work: Work, right: Right = Right.MEMBERS, *, oneself: bool = False) 
             return await work(request, asker, asker)
         enterprise = found.enterprise if found else None
         role = found.role if found else Role.ENTERPRISE_USER
-        revokes = right is Right.REVOKE_TOKENS and asker.may_in(right, enterprise)
-        if not revokes and not asker.may_manage(role, enterprise):
-            raise _forbidden()
+        if not asker.may_manage(role, enterprise) and not (right and asker.may_in(right, enterprise)):
+            raise _forbidden(role)
         if found is None:
             raise OwnError(404, "username", "没有这个账号", "there is no such account")
         return await work(request, asker, found)
@@ -134,7 +136,7 @@ async def create(request: web.Request) -> web.Response:
     if not of_firm and given.prefix is not None:
         raise OwnError(400, "prefix", "节点账号不属于企业", "an account of the node belongs to no enterprise")
     if not asker.may_manage(given.role, enterprise):
-        raise OwnError(403, "role", "没有授予该角色的权限", "this account may not give that role")
+        raise _forbidden(given.role, "role")
     account = Account(0, given.username, given.kind, given.role, enterprise)
     word, proof, told = await _drawn(request, account)
     if not await request.app[HOUSE].steward.add_account(account, **proof):
@@ -167,13 +169,8 @@ async def _put(request: web.Request, asker: Account, found: Account) -> web.Resp
                 400, "role", "节点账号与企业账号不能互换", "accounts of the node and of enterprises do not change sides"
             )
         if not asker.may_manage(given.role, found.enterprise):
-            raise OwnError(403, "role", "没有授予该角色的权限", "this account may not give that role")
-    try:
-        await request.app[HOUSE].steward.change_account(found, given.role, given.enabled)
-    except TakenError:
-        raise OwnError(
-            409, "role", "三类管理员不能互换", "an administrator of one kind does not become one of another"
-        ) from None
+            raise _forbidden(given.role, "role")
+    await request.app[HOUSE].steward.change_account(found, given.role, given.enabled)
     log.info("account_changed", by=asker.username, username=found.username, role=given.role, enabled=given.enabled)
     return web.Response(status=204)
 
@@ -337,7 +334,7 @@ def add_routes(app: web.Application) -> None:
     app.router.add_put(f"{ACCOUNTS}/{THIS}/password", change_password)
     app.router.add_post(f"{ACCOUNTS}/{THIS}/second-factor", offer_second_factor)
     app.router.add_put(f"{ACCOUNTS}/{THIS}/second-factor", confirm_second_factor)
-    app.router.add_put(one, managed(_put))
+    app.router.add_put(one, managed(_put, Right.ACCOUNTS))
     app.router.add_delete(f"{one}/second-factor", managed(_remove_second_factor))
     app.router.add_post(f"{one}/password", managed(_reset))
     app.router.add_post(f"{one}/secret", managed(_rotate))

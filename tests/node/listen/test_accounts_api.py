@@ -48,7 +48,7 @@ async def new(running: Node, who: str, **given: Any) -> tuple[int, Any]:
 async def test_who_makes_which_accounts(made: Node) -> None:
     table = [
         (SECURITY, {"role": "reviewer"}, 200),
-        (SECURITY, {"role": "audit_admin"}, 200),
+        (SECURITY, {"role": "audit_admin"}, 403),
         (SECURITY, {"role": "enterprise_user", "prefix": PREFIX}, 200),
         (SECURITY, {"role": "enterprise_user"}, 400),
         (SECURITY, {"role": "reviewer", "prefix": PREFIX}, 400),
@@ -146,15 +146,15 @@ async def test_a_password_is_drawn_anew_by_who_manages_it(made: Node) -> None:
 
 
 async def test_roles_are_changed_by_the_security_administrator_and_by_nobody_for_itself(made: Node) -> None:
-    for n, role in enumerate(("verifier", "audit_admin")):
-        assert (await new(made, SECURITY, username=f"v{n}", role=role))[0] == 200
+    assert (await new(made, SECURITY, username="v0", role="verifier"))[0] == 200
     assert (await made.call("PUT", f"{ACCOUNTS}/v0", {"role": "reviewer"}, who=SECURITY))[0] == 204
     for who, whom, role, status in [
         ("admin", "v0", "verifier", 403),
         ("leather", "leather", "enterprise_user", 403),
         (SECURITY, SECURITY, "system_admin", 403),
         (SECURITY, "this", "system_admin", 403),
-        (SECURITY, "v1", "system_admin", 409),
+        (SECURITY, "v0", "system_admin", 403),
+        (SECURITY, "audit_admin", "system_admin", 403),
         (SECURITY, "leather", "system_admin", 400),
         (SECURITY, "v0", "enterprise_user", 400),
         (SECURITY, "nobody", "verifier", 404),
@@ -165,6 +165,18 @@ async def test_roles_are_changed_by_the_security_administrator_and_by_nobody_for
     known = await made.house.steward.account("v0")
     assert known is not None
     assert known.role is Role.REVIEWER
+
+
+async def test_nobody_gets_at_an_administrators_account_but_to_shut_it(made: Node) -> None:
+    """Who could make one, or reset its password and second factor, would have its rights."""
+    for method, path in (("POST", "admin/password"), ("DELETE", "admin/second-factor"), ("PUT", "admin/key")):
+        status, told = await made.call(method, f"{ACCOUNTS}/{path}", who=SECURITY)
+        assert (status, "服务器" in told["error"]["message"]) == (403, True)
+    for enabled, status in ((False, 401), (True, 200)):
+        assert (await made.call("PUT", f"{ACCOUNTS}/admin", {"enabled": enabled}, who=SECURITY))[0] == 204
+        assert await signed_in(made, "admin", PASSWORD) is enabled
+        assert (await made.call("GET", "/api/v1/batches", who="admin"))[0] == status
+    assert (await made.call("PUT", f"{ACCOUNTS}/{SECURITY}", {"enabled": False}, who="admin"))[0] == 403
 
 
 async def test_a_shut_account_is_out_at_once_and_comes_back_when_opened(made: Node) -> None:
