@@ -5,6 +5,8 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, Final, Literal
 
+from asyncpg import UniqueViolationError
+
 from registry.account import Account
 from registry.errors import NotApprovedError, TakenError, UnknownOutcomeError
 from registry.filing import Particulars, check_names, may_open
@@ -28,6 +30,18 @@ def _another_administrator(username: str, role: Role) -> TakenError:
         f"账号{username}已是另一类管理员，不能改为{role.zh}。 "
         f"Account {username} is an administrator of another kind and cannot become {role}."
     )
+
+
+@asynccontextmanager
+async def _one_power(username: str) -> AsyncIterator[None]:
+    """Raises TakenError when whoever stands behind an account is an administrator already."""
+    try:
+        yield
+    except UniqueViolationError:
+        raise TakenError(
+            f"账号{username}的本人已持有一个管理员账号，三类管理员不得兼任。 "
+            f"Whoever stands behind {username} is an administrator already: nobody holds two of these powers."
+        ) from None
 
 
 class Steward:
@@ -144,15 +158,23 @@ class Steward:
             return await accounts.known(connection, username)
 
     async def put_account(
-        self, account: Account, *, password: str | None = None, secret: bytes | None = None, due: bool = False
+        self,
+        account: Account,
+        *,
+        password: str | None = None,
+        secret: bytes | None = None,
+        due: bool = False,
+        person: str | None = None,
     ) -> None:
-        """Keeps an account or changes it; its tokens are revoked. `due`: its password is to be changed first.
+        """Keeps an account or changes it; its tokens are revoked. `due`: its password is to be changed first. `person`
+        is who stands behind it, None leaves that as it is.
 
         Raises TakenError, and changes nothing, when an administrator of one kind would become one of another: what
-        somebody did with one power is not to be covered up with another.
+        somebody did with one power is not to be covered up with another. So when `person` is an administrator by
+        another account.
         """
-        async with self._change() as connection:
-            if not await accounts.put(connection, account, password=password, secret=secret, due=due):
+        async with self._change() as connection, _one_power(account.username):
+            if not await accounts.put(connection, account, password=password, secret=secret, due=due, person=person):
                 raise _another_administrator(account.username, account.role)
 
     async def add_account(self, account: Account, *, password: str | None = None, secret: bytes | None = None) -> bool:
@@ -164,7 +186,7 @@ class Steward:
         """Gives an account another role, shuts it or opens it again; its tokens are revoked. Raises TakenError as
         `put_account` does.
         """
-        async with self._change() as connection:
+        async with self._change() as connection, _one_power(account.username):
             if not await accounts.change(connection, account.number, role, enabled):
                 raise _another_administrator(account.username, role or account.role)
 
@@ -238,8 +260,8 @@ class Steward:
         async with self._change() as connection:
             return await accounts.disable(connection, username)
 
-    async def accounts(self) -> list[tuple[str, str, str, str | None, bool]]:
-        """(username, kind, role, enterprise, enabled) of every account."""
+    async def accounts(self) -> list[tuple[str, str, str, str | None, bool, str | None]]:
+        """(username, kind, role, enterprise, enabled, person) of every account."""
         async with borrowed(self.pool, "administer") as connection:
             return await accounts.listed(connection)
 

@@ -59,20 +59,23 @@ async def put(
     password: str | None = None,
     secret: bytes | None = None,
     due: bool = False,
+    person: str | None = None,
 ) -> bool:
     """Keeps an account (`account.number` is ignored), or gives a known user name new rights and a new proof.
 
     `due`: the password is to be changed first. Its tokens are revoked then: who holds the old proof is out. False, and
-    nothing is done, when an administrator of one kind would become one of another.
+    nothing is done, when an administrator of one kind would become one of another. `person` is who stands behind it,
+    None leaves that as it is. Raises UniqueViolationError when that person is an administrator already.
     """
     async with connection.transaction():
         number = await connection.fetchval(
             """
-            INSERT INTO account (username, kind, role, enterprise_no, password, secret, password_due)
-            VALUES ($1, $2, $3, $4, $5, $6, $8)
+            INSERT INTO account (username, kind, role, enterprise_no, password, secret, password_due, person)
+            VALUES ($1, $2, $3, $4, $5, $6, $8, $9)
             ON CONFLICT (username) DO UPDATE SET kind = excluded.kind, role = excluded.role,
                 enterprise_no = excluded.enterprise_no, password = excluded.password, secret = excluded.secret,
                 password_due = excluded.password_due, older_secret = NULL, older_until = NULL, enabled = true,
+                person = coalesce(excluded.person, account.person),
                 totp = CASE WHEN excluded.kind = 'person' THEN account.totp END, totp_offered = NULL,
                 public_key = CASE WHEN excluded.kind = 'program' THEN account.public_key END
             WHERE account.role = excluded.role OR NOT ARRAY[account.role, excluded.role] <@ $7::text[]
@@ -86,6 +89,7 @@ async def put(
             secret,
             list(ADMINISTRATORS),
             due,
+            person,
         )
         await connection.execute("DELETE FROM token WHERE account_no = $1", number)
     return number is not None
@@ -109,10 +113,10 @@ async def known(connection: Connection, username: str) -> Account | None:
     return _account(*row) if row else None
 
 
-async def listed(connection: Connection) -> list[tuple[str, str, str, str | None, bool]]:
-    """(username, kind, role, enterprise name, enabled) of every account."""
+async def listed(connection: Connection) -> list[tuple[str, str, str, str | None, bool, str | None]]:
+    """(username, kind, role, enterprise name, enabled, person) of every account."""
     rows = await connection.fetch(
-        "SELECT a.username, a.kind, a.role, e.name, a.enabled FROM account a "
+        "SELECT a.username, a.kind, a.role, e.name, a.enabled, a.person FROM account a "
         "LEFT JOIN enterprise e ON e.number = a.enterprise_no ORDER BY 1"
     )
     return [tuple(row) for row in rows]
@@ -141,7 +145,7 @@ async def add(
 async def change(connection: Connection, number: int, role: Role | None, enabled: bool | None) -> bool:
     """Gives an account another role, shuts it or opens it again, and revokes its tokens; None leaves a thing as it is.
 
-    False, and nothing is done, when an administrator of one kind would become one of another.
+    False, and nothing is done, when an administrator of one kind would become one of another. Raises as `put` does.
     """
     async with connection.transaction():
         changed = await connection.fetchval(
@@ -294,8 +298,9 @@ async def page(
     """Accounts behind the user name `after`; of one enterprise, unless None; with `firms` of enterprises alone."""
     rows = await connection.fetch(
         """
-        SELECT a.username, a.kind, a.role, e.name AS enterprise, a.enabled, a.created, a.password_due AS "passwordDue",
-               a.totp IS NOT NULL AS "secondFactor", a.public_key IS NOT NULL AS "publicKey",
+        SELECT a.username, a.person, a.kind, a.role, e.name AS enterprise, a.enabled, a.created,
+               a.password_due AS "passwordDue", a.totp IS NOT NULL AS "secondFactor",
+               a.public_key IS NOT NULL AS "publicKey",
                CASE WHEN a.older_until > now() THEN a.older_until END AS "olderSecretUntil",
                (SELECT count(*) FROM token t WHERE t.account_no = a.number AND t.expires > now()) AS tokens
         FROM account a LEFT JOIN enterprise e ON e.number = a.enterprise_no

@@ -1,4 +1,7 @@
-"""The command line: every verb and flag of the contract, and one sentence with exit code 2 for what cannot be done."""
+"""The command line: every verb and flag of the contract, and one sentence with exit code 2 for what cannot be done.
+
+The verb `user` (users.py) is proven here, too.
+"""
 
 import asyncio
 import base64
@@ -340,7 +343,8 @@ def test_accounts_are_added_reset_listed_and_shut(idnode: Run, served: str) -> N
     assert out.split()[3] != secret
     is_a_sentence(idnode("user", "add", "AK-mes"), "AK-mes")
     is_a_sentence(idnode("user", "add", "chief", "--enterprise", "甲"), "chief")
-    is_a_sentence(idnode("user", "add", "chief", "--role", "audit_admin"), "chief", "audit_admin")
+    auditor = ["--role", "audit_admin", "--person"]
+    is_a_sentence(idnode("user", "add", "chief", *auditor, "王 1024"), "chief", "audit_admin")
     is_a_sentence(idnode("user", "add", "li", "--role", "enterprise_user"), "enterprise_user", "--enterprise")
     is_a_sentence(idnode("user", "add", "li", "--role", "verifier", "--enterprise", "甲"), "verifier", "--enterprise")
     assert idnode("user", "add", "li", "--role", "verifier")[1].split()[:3] == ["li", "person", "verifier"]
@@ -392,6 +396,18 @@ def test_a_secret_is_drawn_anew_and_the_one_before_stays_good_for_a_while(idnode
     idnode("user", "add", "chief")
     is_a_sentence(idnode("user", "rotate", "chief"), "user add")
     is_a_sentence(idnode("user", "add", "88.999.77/App_mes2"), "--program")
+
+
+def test_nobody_holds_two_of_the_three_powers(idnode: Run, served: str) -> None:
+    is_a_sentence(idnode("user", "add", "a", "--role", "audit_admin"), "--person")
+    is_a_sentence(idnode("user", "add", "a", "--role", "audit_admin", "--person", "x" * 65), "64")
+    assert idnode("user", "add", "a", "--role", "audit_admin", "--person", "王五 1024")[0] == 0
+    for role in ("system_admin", "security_admin"):
+        is_a_sentence(idnode("user", "add", "b", "--role", role, "--person", " 王五　１０２４"), "兼任")
+    assert idnode("user", "add", "b", "--role", "verifier", "--person", "王五 1024")[0] == 0
+    is_a_sentence(idnode("user", "role", "b", "security_admin"), "兼任")
+    assert idnode("user", "add", "a")[0] == 0, "a reset leaves who it is"
+    assert [line.split()[-2:] for line in idnode("user", "list")[1].splitlines()] == [["王五", "1024"]] * 2
 
 
 def test_a_program_is_given_its_public_key(idnode: Run, served: str, tmp_path: Path) -> None:
