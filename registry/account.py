@@ -38,6 +38,9 @@ TOKENS_PER_ACCOUNT: Final = 1000
 """Live tokens of one account; the oldest goes when one more is issued. A client that signs in for each call at
 one call a minute stays below it."""
 
+ACCOUNTS_MOST: Final = 1000
+"""Accounts of one enterprise, shut ones included, that calls may make: people and systems of a large firm."""
+
 _HASHER: Final = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
 """argon2id with the least cost OWASP's password storage sheet names: 19 MiB, two passes."""
 

@@ -178,7 +178,9 @@ class Steward:
                 raise _another_administrator(account.username, account.role)
 
     async def add_account(self, account: Account, *, password: str | None = None, secret: bytes | None = None) -> bool:
-        """Keeps a new account, whose password is to be changed first; False when the user name is taken."""
+        """Keeps a new account, whose password is to be changed first; False when the user name is taken, or the
+        enterprise has too many (ACCOUNTS_MOST).
+        """
         async with self._change() as connection:
             return await accounts.add(connection, account, password=password, secret=secret)
 

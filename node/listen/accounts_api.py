@@ -16,7 +16,15 @@ from node.listen.http import HOUSE, encoded, peer
 from node.listen.own_api import OwnError, _account, _decoded, _explained, _number
 from node.listen.snms_api import bearer
 from registry import totp
-from registry.account import OVERLAP_MOST, OVERLAP_SECONDS, Account, application_prefix, is_username, token_digest
+from registry.account import (
+    ACCOUNTS_MOST,
+    OVERLAP_MOST,
+    OVERLAP_SECONDS,
+    Account,
+    application_prefix,
+    is_username,
+    token_digest,
+)
 from registry.challenge import key_octets
 from registry.password import problem
 from registry.rights import ADMINISTRATORS, OF_ENTERPRISES, Kind, Right, Role
@@ -140,7 +148,12 @@ async def create(request: web.Request) -> web.Response:
     account = Account(0, given.username, given.kind, given.role, enterprise)
     word, proof, told = await _drawn(request, account)
     if not await request.app[HOUSE].steward.add_account(account, **proof):
-        raise OwnError(409, "username", "用户名已被使用", "that user name is taken")
+        raise OwnError(
+            409,
+            "username",
+            f"用户名已被使用，或企业已有{ACCOUNTS_MOST}个账号",
+            f"that user name is taken, or the enterprise has {ACCOUNTS_MOST} accounts",
+        )
     log.info("account_made", by=asker.username, username=account.username, kind=account.kind, role=account.role)
     return encoded({"username": account.username, "kind": account.kind, "role": account.role, word: told})
 
@@ -170,6 +183,8 @@ async def _put(request: web.Request, asker: Account, found: Account) -> web.Resp
             )
         if not asker.may_manage(given.role, found.enterprise):
             raise _forbidden(given.role, "role")
+    if given.role is None and given.enabled is None:
+        raise OwnError(400, None, "请求应含role或enabled", "name a role, or whether it is enabled")
     await request.app[HOUSE].steward.change_account(found, given.role, given.enabled)
     log.info("account_changed", by=asker.username, username=found.username, role=given.role, enabled=given.enabled)
     return web.Response(status=204)

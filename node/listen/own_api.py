@@ -370,7 +370,8 @@ def _number(request: web.Request, name: str, default: int) -> int:
 @_explained
 async def revoke(request: web.Request) -> web.Response:
     """DELETE /api/v1/tokens/this: makes the token it is sent with worthless, at once and everywhere."""
-    await _account(request)
+    if await request.app[HOUSE].doorkeeper.account_due(bearer(request)) is None:
+        await _account(request)  # which says so
     await request.app[HOUSE].steward.revoke_token(token_digest(bearer(request)))
     return web.Response(status=204)
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from registry.account import TOKEN_SECONDS, TOKENS_PER_ACCOUNT, Account, Due
+from registry.account import ACCOUNTS_MOST, TOKEN_SECONDS, TOKENS_PER_ACCOUNT, Account, Due
 from registry.challenge import CHALLENGE_SECONDS, CHALLENGES_MOST
 from registry.postgres.connection import Connection
 from registry.rights import ADMINISTRATORS, OF_ENTERPRISES, Role
@@ -126,11 +126,12 @@ async def add(
     connection: Connection, account: Account, *, password: str | None = None, secret: bytes | None = None
 ) -> bool:
     """Keeps a new account (`account.number` is ignored), whose password is to be changed first; False when the user
-    name is taken.
+    name is taken, or the enterprise has ACCOUNTS_MOST.
     """
     number = await connection.fetchval(
         "INSERT INTO account (username, kind, role, enterprise_no, password, secret, password_due) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (username) DO NOTHING RETURNING number",
+        "SELECT $1, $2, $3, $4, $5, $6, $7 WHERE (SELECT count(*) FROM account WHERE enterprise_no = $4) < $8 "
+        "ON CONFLICT (username) DO NOTHING RETURNING number",
         account.username,
         account.kind,
         account.role,
@@ -138,6 +139,7 @@ async def add(
         password,
         secret,
         password is not None,
+        ACCOUNTS_MOST,
     )
     return number is not None
 

@@ -9,6 +9,7 @@ import pytest
 from node.listen import replies
 from registry import totp
 from registry.account import Account, new_token
+from registry.postgres import accounts
 from registry.rights import Role
 from tests.fakes.in_process import NOW, PASSWORD, PREFIX, SECRET, STRANGER_PREFIX, Node, node
 
@@ -74,16 +75,17 @@ async def test_who_makes_which_accounts(made: Node) -> None:
     assert (member.role, member.enterprise) == (Role.ENTERPRISE_USER, leather.enterprise)
 
 
-async def test_names_that_no_account_may_have(made: Node) -> None:
+async def test_names_that_no_account_may_have_or_somebody_has(made: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("", "x" * 51, "a b", "a/b", "this", "a%b", "\0", f"{PREFIX}/App_person", "\u202e"):
         status, told = await new(made, SECURITY, username=name, role="reviewer")
         assert (status, told["error"]["field"]) == (400, "username"), name
-
-
-async def test_a_taken_name_is_not_given_again(made: Node) -> None:
     status, told = await new(made, SECURITY, username="leather", role="reviewer")
     assert (status, told["error"]["field"]) == (409, "username")
     assert await signed_in(made, "leather", PASSWORD), "it is as it was"
+    monkeypatch.setattr(accounts, "ACCOUNTS_MOST", 3)
+    told = [(await new(made, "leather", username=f"n{n}", role="enterprise_user"))[0] for n in range(2)]
+    assert told == [200, 409], "an enterprise has so many"
+    assert (await new(made, SECURITY, username="v", role="verifier"))[0] == 200
 
 
 async def test_an_application_identity_is_a_program_of_the_enterprise_whose_prefix_it_bears(made: Node) -> None:
@@ -107,6 +109,11 @@ async def test_who_is_handed_a_password_changes_it_before_anything_else(made: No
     assert (snms["status"], snms["message"]) == (-3, "请先修改初始密码：PUT /api/v1/accounts/this/password")
     _, snms = await made.call("POST", "/identityv2/data", {"handle": f"{PREFIX}/A"}, who="li")
     assert snms["status"] == -3, "the lane says so, too"
+    made.tokens["gone"] = made.tokens["li"]
+    assert await signed_in(made, "li", first)
+    sent = {"Authorization": f"Bearer {made.tokens['gone']}"}
+    async with made.client.delete("/api/v1/tokens/this", headers=sent) as response:
+        assert response.status == 204, "who is told so may leave"
     status, own = await made.call("GET", "/api/v1/batches", who="li")
     assert (status, "initial password" in own["error"]["message"]) == (403, True)
 
@@ -160,6 +167,7 @@ async def test_roles_are_changed_by_the_security_administrator_and_by_nobody_for
         (SECURITY, "nobody", "verifier", 404),
         ("leather", "nobody", "enterprise_user", 403),
         ("leather", "stranger", "enterprise_user", 403),
+        (SECURITY, "v0", None, 400),
     ]:
         assert (await made.call("PUT", f"{ACCOUNTS}/{whom}", {"role": role}, who=who))[0] == status, (who, whom)
     known = await made.house.steward.account("v0")

@@ -92,7 +92,7 @@ async def test_whoever_asks_for_many_takes_nobodys_away(made: Node) -> None:
         assert await connection.fetchval("SELECT count(*) FROM challenge") == 1, "what has ended goes"
 
 
-async def test_nothing_is_told_or_kept_of_who_is_not_there_or_has_no_key(made: Node) -> None:
+async def test_only_application_identities_are_challenged_and_nothing_is_told_of_them(made: Node) -> None:
     real = await challenged(made)
     assert await verified(made, real) == 1
     await put_key(made, "DELETE")
@@ -102,9 +102,6 @@ async def test_nothing_is_told_or_kept_of_who_is_not_there_or_has_no_key(made: N
         assert await verified(made, text, handle=handle) == 401
     async with made.registry.pool.acquire() as connection:
         assert await connection.fetchval("SELECT count(*) FROM challenge") == 0
-
-
-async def test_only_application_identities_are_challenged(made: Node) -> None:
     for handle in ("", "leather", "AK-leather", f"{PREFIX}/mes", "%00"):
         _, told = await made.call("GET", f"{CHALLENGE}?handle={handle}", who=None)
         assert told["code"] == 901
