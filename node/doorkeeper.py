@@ -2,13 +2,15 @@
 
 import asyncio
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from datetime import date
 from functools import partial
 from typing import Final, TypeVar
 
 from node.brake import Brake
 from node.gather import BusyError, Gatherer, answered
+from proto.forwarded_for import end_site
 from registry import totp
 from registry.account import (
     SECRET_CHARACTERS,
@@ -122,7 +124,7 @@ class Doorkeeper:
 
         Raises BrakedError when too many have failed, BusyError when too many wait.
         """
-        async with self._brake.trying(username, peer) as proven:
+        async with self._trying(username, peer) as proven:
             known = await self._proven(username, secret)
             if known:
                 proven()
@@ -133,7 +135,7 @@ class Doorkeeper:
 
         Raises BrakedError and BusyError as `sign_in` does. Whether `new` is good enough is for the caller to ask.
         """
-        async with self._brake.trying(account.username, peer) as proven:
+        async with self._trying(account.username, peer) as proven:
             known = await self._credentials(account.username, old)
             if known is None or known.password is None or not await self._hashed(known.password, old):
                 return False
@@ -146,7 +148,7 @@ class Doorkeeper:
         """A fresh key of one-time codes for who knows the secret it signs in with; None otherwise. It is asked for
         codes of it once it has confirmed one. Raises BrakedError and BusyError as `sign_in` does.
         """
-        async with self._brake.trying(account.username, peer) as proven:
+        async with self._trying(account.username, peer) as proven:
             if await self._proven(account.username, secret) is None:
                 return None
             proven()
@@ -190,7 +192,7 @@ class Doorkeeper:
 
     async def sign_in_dated(self, username: str, digest: str, peer: str) -> str | None:
         """A fresh token for a program that knows sha256(sha256(secret) ‖ date); None otherwise. Raises BrakedError."""
-        async with self._brake.trying(username, peer) as proven:
+        async with self._trying(username, peer) as proven:
             known = await self._credentials(username, digest)
             today = self._today()
             if known is None or not any(
@@ -211,7 +213,7 @@ class Doorkeeper:
 
         Raises BrakedError and BusyError as `sign_in` does.
         """
-        async with self._brake.trying(username, peer) as proven:
+        async with self._trying(username, peer) as proven:
             known = await self._credentials(username, "")
             if known is None or known.public_key is None:
                 return None
@@ -220,6 +222,18 @@ class Doorkeeper:
                 return None
             proven()
         return await self._issue(known, peer)
+
+    @asynccontextmanager
+    async def _trying(self, username: str, peer: str) -> AsyncIterator[Callable[[], None]]:
+        """The brake around one try, which is told, when it matters, where the account has signed in at other workers
+        or before a restart: nobody's guesses keep an owner out at its own address.
+        """
+        if self._brake.keeps_out(username, peer) and "\0" not in username:
+            places = await self._steward.places(username)
+            if end_site(peer) in map(end_site, places):
+                self._brake.known(username, peer)
+        async with self._brake.trying(username, peer) as proven:
+            yield proven
 
     async def _credentials(self, username: str, secret: str) -> Credentials | None:
         longest = SECRET_CHARACTERS + totp.DIGITS

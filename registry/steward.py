@@ -252,6 +252,11 @@ class Steward:
         async with borrowed(self.pool, "administer") as connection:
             return await accounts.tokens(connection, account.number)
 
+    async def places(self, username: str) -> list[str]:
+        """The addresses an account was given tokens at, of late."""
+        async with borrowed(self.pool, "administer") as connection:
+            return await accounts.places(connection, username)
+
     async def revoke_token_of(self, account: Account, digest: bytes) -> bool:
         """Makes one token of an account worthless; False when it has none with that digest."""
         async with self._change() as connection:

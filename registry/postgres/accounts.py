@@ -328,6 +328,14 @@ async def tokens(connection: Connection, number: int) -> list[dict[str, Any]]:
     return [dict(row) for row in rows]
 
 
+async def places(connection: Connection, username: str) -> list[str]:
+    """The addresses tokens of an account were asked for from, of the last day at least: it has TOKENS_PER_ACCOUNT."""
+    rows = await connection.fetch(
+        "SELECT DISTINCT peer FROM token WHERE account_no = (SELECT number FROM account WHERE username = $1)", username
+    )
+    return [row[0] for row in rows]
+
+
 async def revoke_of(connection: Connection, number: int, digest: bytes) -> bool:
     """Makes one token of an account worthless; False when it has none with that digest."""
     done = await connection.execute("DELETE FROM token WHERE account_no = $1 AND digest = $2", number, digest)
