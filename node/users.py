@@ -39,20 +39,22 @@ def _say(text: str) -> None:
 async def _add(config: Config, steward: Steward, arguments: argparse.Namespace) -> int:
     """People get a password, programs an access and secret key; what is not given is drawn and shown once."""
     name, kind = arguments.username, _KINDS_OF_ACCOUNT[arguments.program]
-    firm = arguments.enterprise or application_prefix(name)
-    if not is_username(name) or (application_prefix(name) and not arguments.program):
+    firm = application_prefix(name) or arguments.enterprise
+    known = await steward.account(name)
+    if known is None and (not is_username(name) or (application_prefix(name) and not arguments.program)):
         raise UserError(
             f"用户名应为1到{USERNAME_CHARACTERS}个字符，不含空格和/%?#；88.x.y/App_名称只用于--program。 "
             f"A user name has 1 to {USERNAME_CHARACTERS} characters, no spaces and none of /%?#; "
             "88.x.y/App_name goes with --program."
         )
-    known = await steward.account(name)
     if known is not None and (arguments.enterprise or (known.kind == "program") != arguments.program):
         raise UserError(
             f"账号{name}已存在（{known.kind}，{known.role}）：重置时不能改变类型或所属企业。 "
             f"Account {name} exists ({known.kind}, {known.role}): a reset changes neither its kind nor its firm."
         )
     enterprise = known.enterprise if known else await _enterprise_number(steward, firm)
+    if known is None and arguments.enterprise and enterprise != await _enterprise_number(steward, arguments.enterprise):
+        raise UserError(f"应用标识属于前缀{firm}的企业。 That identity belongs to the firm of prefix {firm}.")
     person = _person(arguments)
     secret = _chosen_secret(arguments)
     drawn = secret is None

@@ -396,6 +396,8 @@ def test_a_secret_is_drawn_anew_and_the_one_before_stays_good_for_a_while(idnode
     idnode("user", "add", "chief")
     is_a_sentence(idnode("user", "rotate", "chief"), "user add")
     is_a_sentence(idnode("user", "add", "88.999.77/App_mes2"), "--program")
+    idnode("enterprise", "add", "乙", "--prefix", "88.999.78", "--industry", "leather")
+    is_a_sentence(idnode("user", "add", "88.999.77/App_mes2", "--program", "--enterprise", "乙"), "88.999.77")
 
 
 def test_nobody_holds_two_of_the_three_powers(idnode: Run, served: str) -> None:
