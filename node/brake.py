@@ -83,7 +83,7 @@ class Brake:
         More tries at once than may fail wait for those under way: they may all be right, as when the programs of a
         factory sign in together. Raises BrakedError when too many have failed, BusyError when too many wait.
         """
-        pair = (username[: USERNAME_CHARACTERS + 1], end_site(peer))
+        pair = _pair(username, peer)
         begun = await self._begun(pair)
         failed = True
 
@@ -103,6 +103,20 @@ class Brake:
             _end(begun, failed=failed)
             self._ended.set()
             self._ended = asyncio.Event()
+
+    def keeps_out(self, username: str, peer: str) -> bool:
+        """Whether others' failures keep the account out at an address this worker has not seen it sign in from."""
+        pair = _pair(username, peer)
+        if pair in self._known:
+            return False
+        wait = self._accounts.begin(pair[0])
+        if not wait:
+            self._accounts.end(pair[0], failed=False)
+        return wait > 0
+
+    def known(self, username: str, peer: str) -> None:
+        """The account has signed in from that address: others' failures keep it out there no more."""
+        self._remember(_pair(username, peer))
 
     async def _begun(self, pair: tuple[str, str]) -> list[tuple[_Count, Hashable]]:
         while not (begun := self._begin(pair)):
@@ -134,6 +148,10 @@ class Brake:
         self._known.move_to_end(pair)
         if len(self._known) > KNOWN_MOST:
             self._known.popitem(last=False)
+
+
+def _pair(username: str, peer: str) -> tuple[str, str]:
+    return username[: USERNAME_CHARACTERS + 1], end_site(peer)
 
 
 def _end(begun: list[tuple[_Count, Hashable]], *, failed: bool) -> None:

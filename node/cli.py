@@ -3,9 +3,7 @@
 import argparse
 import asyncio
 import dataclasses
-import getpass
 import json
-import secrets
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -16,7 +14,7 @@ from urllib.parse import quote
 import aiohttp
 
 from node import config as settings
-from node import doctor, journal, up
+from node import doctor, journal, up, users
 from node.config import Config, ConfigError
 from node.embedded import EmbeddedError
 from node.importer import run as importer
@@ -24,7 +22,6 @@ from node.supervisor import PortTakenError, Supervisor, listening_sockets
 from node.toplevel import server as toplevel
 from proto.errors import ProtoError
 from proto.identifier import Identifier, Prefix
-from registry.account import SECRET_CHARACTERS, USERNAME_CHARACTERS, Account, Vault, hash_password
 from registry.errors import RegistryError, UnavailableError
 from registry.filing import Filing, Particulars, ParticularsError
 from registry.industries import load, templates_for
@@ -32,7 +29,6 @@ from registry.lookup import Lookup
 from registry.postgres.connection import connect, open_pool
 from registry.postgres.migrate import current, migrate, migrations
 from registry.prefix import PrefixState
-from registry.rights import OF_ENTERPRISES, Kind, Role
 from registry.steward import Steward
 
 DEFAULT_DATA: Final = Path(".idnode")
@@ -53,6 +49,7 @@ class UsageError(Exception):
 
 SENTENCES: Final = (
     UsageError,
+    users.UserError,
     ConfigError,
     EmbeddedError,
     PortTakenError,
@@ -201,79 +198,6 @@ def _administration(task: Task) -> Callable[[argparse.Namespace], Awaitable[int]
     return run
 
 
-async def _user_add(config: Config, steward: Steward, arguments: argparse.Namespace) -> int:
-    """People get a password, programs an access and secret key; what is not given is drawn and shown once."""
-    name, kind = arguments.username, _KINDS_OF_ACCOUNT[arguments.program]
-    if not 1 <= len(name) <= USERNAME_CHARACTERS:
-        raise UsageError(
-            f"用户名应为1到{USERNAME_CHARACTERS}个字符。 A user name has 1 to {USERNAME_CHARACTERS} characters."
-        )
-    known = await steward.account(name)
-    if known is not None and (arguments.enterprise or (known.kind == "program") != arguments.program):
-        raise UsageError(
-            f"账号{name}已存在（{known.kind}，{known.role}）：重置时不能改变类型或所属企业。 "
-            f"Account {name} exists ({known.kind}, {known.role}): a reset changes neither its kind nor its firm."
-        )
-    enterprise = known.enterprise if known else await _enterprise_number(steward, arguments.enterprise)
-    secret = _chosen_secret(arguments)
-    drawn = secret is None
-    secret = secret or secrets.token_hex(20)
-    account = Account(0, name, kind, _role(arguments, known, enterprise), enterprise)
-    if arguments.program:
-        await steward.put_account(account, secret=Vault(config.key()).seal(name, secret))
-    else:
-        await steward.put_account(account, password=hash_password(secret))
-    say(f"{name}  {kind}  {account.role}" + (f"  {secret}" if drawn else ""))
-    return 0
-
-
-_KINDS_OF_ACCOUNT: Final[tuple[Kind, Kind]] = ("person", "program")
-
-
-def _role(arguments: argparse.Namespace, known: Account | None, enterprise: int | None) -> Role:
-    """The role asked for, or the one it has, or what its enterprise makes of it."""
-    if arguments.role is None:
-        role = Role.SYSTEM_ADMIN if enterprise is None else Role.ENTERPRISE_ADMIN
-        return known.role if known else role
-    role = Role(arguments.role)
-    if (role in OF_ENTERPRISES) != (enterprise is not None):
-        raise UsageError(
-            f"角色{role}{'需要' if role in OF_ENTERPRISES else '不能有'}--enterprise。 "
-            f"Role {role} {'needs' if role in OF_ENTERPRISES else 'does not go with'} --enterprise."
-        )
-    return role
-
-
-def _chosen_secret(arguments: argparse.Namespace) -> str | None:
-    if not arguments.ask_password:
-        return None
-    secret = getpass.getpass("密码 password: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
-    if not 8 <= len(secret) <= SECRET_CHARACTERS:
-        raise UsageError(f"密码应为8到{SECRET_CHARACTERS}个字符。 A password has 8 to {SECRET_CHARACTERS} characters.")
-    return secret
-
-
-async def _enterprise_number(steward: Steward, wanted: str | None) -> int | None:
-    if wanted is None:
-        return None
-    for row in await steward.enterprises():
-        if wanted in {row["name"], row["prefix"]}:
-            return int(row["number"])
-    raise UsageError(f"没有企业{wanted}。 There is no enterprise {wanted}.")
-
-
-async def _user_list(config: Config, steward: Steward, arguments: argparse.Namespace) -> int:
-    for username, kind, role, enterprise, enabled in await steward.accounts():
-        say(f"{username:<32} {kind:<8} {role:<16} {enterprise or '-'}{'' if enabled else '  停用 disabled'}")
-    return 0
-
-
-async def _user_disable(config: Config, steward: Steward, arguments: argparse.Namespace) -> int:
-    if not await steward.disable_account(arguments.username):
-        raise UsageError(f"没有账号{arguments.username}。 There is no account {arguments.username}.")
-    return 0
-
-
 async def _enterprise_add(config: Config, steward: Steward, arguments: argparse.Namespace) -> int:
     prefix = Prefix(arguments.prefix)
     if prefix.parent != config.prefix:
@@ -404,19 +328,9 @@ def _add_administration(with_data: Any, verb: Any) -> None:
     async def choose(arguments: argparse.Namespace) -> int:
         return await _administration(arguments.task)(arguments)
 
-    user = with_data(verb("user", "账号 · accounts", choose)).add_subparsers(required=True, metavar="ACTION")
-    made = user.add_parser("add", help="新增或重置 · add or reset")
-    made.set_defaults(task=_user_add)
-    made.add_argument("username")
-    made.add_argument("--program", action="store_true", help="程序账号（AK/SK）· a program (access and secret key)")
-    made.add_argument("--enterprise", help="所属企业（名称或前缀）；省略为节点账号 · its firm; none: of the node")
-    text = "角色；省略为系统管理员或企业管理员 · its role; none: system_admin, of a firm enterprise_admin"
-    made.add_argument("--role", choices=[str(role) for role in Role], help=text)
-    made.add_argument("--ask-password", action="store_true", help="自定密码，从终端或标准输入读 · choose the password")
-    user.add_parser("list", help="列出 · list").set_defaults(task=_user_list)
-    made = user.add_parser("disable", help="停用 · disable")
-    made.set_defaults(task=_user_disable)
-    made.add_argument("username")
+    users.add_arguments(
+        with_data(verb("user", "账号 · accounts", choose)).add_subparsers(required=True, metavar="ACTION")
+    )
     firm = with_data(verb("enterprise", "企业 · enterprises", choose)).add_subparsers(required=True, metavar="ACTION")
     made = firm.add_parser("add", help="登记企业与前缀 · register a firm with its prefix")
     made.set_defaults(task=_enterprise_add)

@@ -106,6 +106,13 @@ class Config:
         low=10,
         high=86_400,
     )
+    second_factor: str = _setting(
+        "auto",
+        "三类管理员是否必须登记动态口令：必须，或只在登记后使用；auto在up下为enrolled，否则为required",
+        "whether the three administrators must have a second factor, or are asked for it once they have; auto is "
+        "enrolled under `up`, required otherwise",
+        among=("auto", "required", "enrolled"),
+    )
     timezone: str = _setting("Asia/Shanghai", "日期与页面所用时区", "time zone of dates and pages")
     reuse_deleted: str = _setting(
         "allow",

@@ -48,6 +48,13 @@ APPROVAL_PATIENCE: Final = 10.0
 SAMPLE_BATCH: Final = 500
 BUSY_MOST: Final = 60
 """Times a busy node is asked again for the samples, a second apart: a low IDNODE_PEER_RATE makes it so."""
+OFFICERS: Final = {
+    "security": Role.SECURITY_ADMIN,
+    "auditor": Role.AUDIT_ADMIN,
+    "verifier": Role.VERIFIER,
+    "reviewer": Role.REVIEWER,
+}
+"""Who works at the node of the sample world, beside its system administrator, by user name."""
 
 Say = Callable[[str], None]
 
@@ -93,10 +100,15 @@ def _credentials(data: Path) -> dict[str, Any]:
     """What this world's accounts are proven by: drawn at the first start, kept for the next."""
     path = data / "credentials.json"
     with suppress(FileNotFoundError):
-        return _complete_credentials(path, json.loads(path.read_text(encoding="utf-8")))
+        known = _complete_credentials(path, json.loads(path.read_text(encoding="utf-8")))
+        if "officers" not in known:  # written before there were any
+            known["officers"] = _officers()
+            _write_private(path, known)
+        return known
     drawn: dict[str, Any] = {
         "secret_key": base64.b64encode(secrets.token_bytes(32)).decode(),
         "admin": {"username": "admin", "password": secrets.token_urlsafe(12)},
+        "officers": _officers(),
         "enterprises": {
             each.prefix: {
                 "password": secrets.token_urlsafe(12),
@@ -110,11 +122,16 @@ def _credentials(data: Path) -> dict[str, Any]:
     return drawn
 
 
+def _officers() -> dict[str, str]:
+    return {username: secrets.token_urlsafe(12) for username in OFFICERS}
+
+
 def _complete_credentials(path: Path, known: Any) -> dict[str, Any]:
     """`known` if nothing a start needs is missing in it. Raises ValueError."""
     with suppress(LookupError, TypeError, AttributeError):
         texts = [known["secret_key"], known["admin"]["username"], known["admin"]["password"]]
         texts += [each[name] for each in _enterprises(known) for name in ("password", "access_key", "secret_key")]
+        texts += [known["officers"][username] for username in OFFICERS if "officers" in known]
         if all(isinstance(text, str) for text in texts):
             return dict(known)
     raise ValueError(f"{path.name} is not what an earlier start has written")
@@ -133,6 +150,8 @@ async def _found_world(config: Config, known: dict[str, Any]) -> None:
     await _account(
         steward, Account(0, known["admin"]["username"], "person", Role.SYSTEM_ADMIN, None), known["admin"]["password"]
     )
+    for username, role in OFFICERS.items():
+        await _account(steward, Account(0, username, "person", role, None), known["officers"][username])
     filed = bool(config.toplevel_url)
     for each in ENTERPRISES:
         number = await steward.enrol(
@@ -216,6 +235,10 @@ def _ready(config: Config, known: dict[str, Any]) -> dict[str, Any]:
         "operator": _url(config.operator_host, config.operator_port),
         "toplevel": config.toplevel_url,
         "admin": known["admin"],
+        "officers": [
+            {"role": role, "username": username, "password": known["officers"][username]}
+            for username, role in OFFICERS.items()
+        ],
         "enterprises": _enterprises(known),
         "pid": os.getpid(),
         "started": clock.utc().isoformat(),
@@ -397,6 +420,7 @@ def _complete(config: Config, servers: Servers, known: dict[str, Any], data: Pat
         database_url=servers.database_url,
         redis_url=servers.redis_url,
         secret_key=config.secret_key or known["secret_key"],
+        second_factor="enrolled" if config.second_factor == "auto" else config.second_factor,
         toplevel_url=config.toplevel_url or toplevel.url(config),
         prefix=SECONDARY,
         files=config.files or str(data.resolve() / "files"),

@@ -24,7 +24,18 @@ from node.house import House
 from node.iiidap.names import Names
 from node.iiidap.register import Register
 from node.link import Link
-from node.listen import grants_api, handle_api, http, iiidap_api, own_api, snms_api, snms_files, snms_templates
+from node.listen import (
+    accounts_api,
+    doip_api,
+    grants_api,
+    handle_api,
+    http,
+    iiidap_api,
+    own_api,
+    snms_api,
+    snms_files,
+    snms_templates,
+)
 from node.listen.bodies import BODIES
 from node.listen.connection import bounded
 from node.listen.lane import Lane
@@ -67,6 +78,8 @@ def _doors(house: House) -> web.Application:
     snms_templates.add_routes(app)
     own_api.add_routes(app)
     grants_api.add_routes(app)
+    accounts_api.add_routes(app)
+    doip_api.add_routes(app)
     handle_api.add_routes(app)
     iiidap_api.add_routes(app)
     app.router.add_route("*", "/api/{rest:.*}", handle_api.unknown)
@@ -113,7 +126,13 @@ async def run(config: Config, place: process.Place) -> None:
         slices=slices,
         announcer=announcer,
         doorkeeper=Doorkeeper(
-            lookup, steward, Vault(config.key()), partial(clock.today, config.zone), Brake(clock.monotonic)
+            lookup,
+            steward,
+            Vault(config.key()),
+            partial(clock.today, config.zone),
+            Brake(clock.monotonic),
+            clock.seconds,
+            second_factor=config.second_factor != "enrolled",
         ),
         files=Intake.of(config, steward, meter),
         names=Names(lookup, clock.monotonic),

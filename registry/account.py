@@ -4,9 +4,11 @@ People are kept as argon2 over the sha256 hex of the password; programs as sha25
 """
 
 import hmac
+import re
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
+from enum import StrEnum
 from functools import cache
 from hashlib import sha256
 from typing import Final
@@ -18,20 +20,38 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from registry.rights import HELD, OF_ENTERPRISES, Kind, Right, Role
+from registry.rights import ADMINISTRATORS, HELD, OF_ENTERPRISES, Kind, Right, Role
 
 USERNAME_CHARACTERS: Final = 50
 """Longest user name (SNMS OpenAPI, `username`)."""
 SECRET_CHARACTERS: Final = 64
 """Longest password or secret (SNMS OpenAPI, `password`)."""
+USERNAME: Final = re.compile(r"[^\s\x00-\x1f\x7f/%?#]{1,50}")
+"""What the user name of a new account may be; "this" stands for whoever asks (node/listen/accounts_api.py)."""
+APPLICATION: Final = re.compile(r"([0-9]+(?:\.[0-9]+){2})/App_[0-9A-Za-z_-]{1,32}")
+"""The name of an application identity: a program of the enterprise whose prefix it bears (IDHub, `88.x.y/App_z`)."""
+OVERLAP_SECONDS: Final = 7 * 24 * 3600
+"""How long the secret before stays good when a new one is drawn: a week to tell all of a factory's systems."""
+OVERLAP_MOST: Final = 90 * 24 * 3600
+"""The longest this may be."""
 TOKEN_SECONDS: Final = 24 * 3600
 """Life of a token (SNMS OpenAPI)."""
 TOKENS_PER_ACCOUNT: Final = 1000
 """Live tokens of one account; the oldest goes when one more is issued. A client that signs in for each call at
 one call a minute stays below it."""
 
+ACCOUNTS_MOST: Final = 1000
+"""Accounts of one enterprise, shut ones included, that calls may make: people and systems of a large firm."""
+
 _HASHER: Final = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
 """argon2id with the least cost OWASP's password storage sheet names: 19 MiB, two passes."""
+
+
+class Due(StrEnum):
+    """What an account must do before it may do anything else."""
+
+    PASSWORD = "password"  # noqa: S105 - a word
+    SECOND_FACTOR = "second_factor"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +63,7 @@ class Account:
     kind: Kind
     role: Role
     enterprise: int | None
+    due: Due | None = field(default=None, compare=False)
 
     def may(self, right: Right) -> bool:
         """Whether it has this right at all, be it for its own enterprise alone."""
@@ -54,9 +75,30 @@ class Account:
             return False
         return self.role not in OF_ENTERPRISES or (enterprise is not None and self.enterprise == enterprise)
 
+    def may_manage(self, role: Role, enterprise: int | None) -> bool:
+        """Whether it may make and change other accounts of that role in that enterprise.
+
+        Nobody may those of administrators: who gave itself a second account would have given itself a right.
+        """
+        if role in OF_ENTERPRISES:
+            return self.may_in(Right.MEMBERS, enterprise)
+        return role not in ADMINISTRATORS and self.may(Right.ACCOUNTS)
+
     def may_write(self, prefix_enterprise: int | None) -> bool:
         """Whether it may change what stands under a prefix of that enterprise."""
         return self.may_in(Right.REGISTER, prefix_enterprise)
+
+
+def application_prefix(username: str) -> str | None:
+    """The prefix an application identity bears in its name; None for every other name."""
+    found = APPLICATION.fullmatch(username)
+    return found[1] if found else None
+
+
+def is_username(text: str) -> bool:
+    """Whether a new account may be called so."""
+    ours = USERNAME.fullmatch(text) is not None and text.isprintable() and text != "this"
+    return len(text) <= USERNAME_CHARACTERS and (ours or application_prefix(text) is not None)
 
 
 def digest_hex(secret: str) -> str:

@@ -74,7 +74,10 @@ _FIRM, _USER = Role.ENTERPRISE_ADMIN, Role.ENTERPRISE_USER
 
 MEANINGS: Final[Mapping[Right, tuple[str, str]]] = {
     Right.REGISTER: ("注册、变更、删除标识", "register, change and delete identifiers"),
-    Right.READ_RECORDS: ("查看标识的全部属性与历史", "read all of an identifier, its history included"),
+    Right.READ_RECORDS: (
+        "查看标识的全部属性与历史、查看模板",
+        "read all of an identifier with its history, and templates",
+    ),
     Right.TEMPLATES: ("管理数据模板", "manage templates"),
     Right.GRANTS: ("授权他人查看或编辑", "say who else sees or edits values"),
     Right.BLANK: ("清除个人信息", "blank personal data"),

@@ -5,6 +5,8 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, Final, Literal
 
+from asyncpg import UniqueViolationError
+
 from registry.account import Account
 from registry.disclosure import Disclosure
 from registry.errors import NotApprovedError, TakenError, UnknownOutcomeError
@@ -16,12 +18,32 @@ from registry.postgres.batches import Batch
 from registry.postgres.connection import BROKEN, Connection, borrowed, cut
 from registry.postgres.grants import Given
 from registry.prefix import PrefixState, RegisteredPrefix
+from registry.rights import Role
 from registry.template import Template
 
 GROUPS_MOST: Final = 1000
 """Identity groups of one enterprise: one for each of the partners it may have."""
 GRANTS_MOST: Final = 100
 """Grants on one template or one identifier: every read of a partner looks through both."""
+
+
+def _another_administrator(username: str, role: Role) -> TakenError:
+    return TakenError(
+        f"账号{username}已是另一类管理员，不能改为{role.zh}。 "
+        f"Account {username} is an administrator of another kind and cannot become {role}."
+    )
+
+
+@asynccontextmanager
+async def _one_power(username: str) -> AsyncIterator[None]:
+    """Raises TakenError when whoever stands behind an account is an administrator already."""
+    try:
+        yield
+    except UniqueViolationError:
+        raise TakenError(
+            f"账号{username}的本人已持有一个管理员账号，三类管理员不得兼任。 "
+            f"Whoever stands behind {username} is an administrator already: nobody holds two of these powers."
+        ) from None
 
 
 class Steward:
@@ -137,33 +159,125 @@ class Steward:
         async with borrowed(self.pool, "administer") as connection:
             return await accounts.known(connection, username)
 
-    async def put_account(self, account: Account, *, password: str | None = None, secret: bytes | None = None) -> None:
-        """Keeps an account or changes it; its tokens are revoked.
+    async def put_account(
+        self,
+        account: Account,
+        *,
+        password: str | None = None,
+        secret: bytes | None = None,
+        due: bool = False,
+        person: str | None = None,
+    ) -> None:
+        """Keeps an account or changes it; its tokens are revoked. `due`: its password is to be changed first. `person`
+        is who stands behind it, None leaves that as it is.
 
         Raises TakenError, and changes nothing, when an administrator of one kind would become one of another: what
-        somebody did with one power is not to be covered up with another.
+        somebody did with one power is not to be covered up with another. So when `person` is an administrator by
+        another account.
+        """
+        async with self._change() as connection, _one_power(account.username):
+            if not await accounts.put(connection, account, password=password, secret=secret, due=due, person=person):
+                raise _another_administrator(account.username, account.role)
+
+    async def add_account(self, account: Account, *, password: str | None = None, secret: bytes | None = None) -> bool:
+        """Keeps a new account, whose password is to be changed first; False when the user name is taken, or the
+        enterprise has too many (ACCOUNTS_MOST).
         """
         async with self._change() as connection:
-            if not await accounts.put(connection, account, password=password, secret=secret):
-                raise TakenError(
-                    f"账号{account.username}已是另一类管理员，不能改为{account.role.zh}。 "
-                    f"Account {account.username} is an administrator of another kind and cannot become {account.role}."
-                )
+            return await accounts.add(connection, account, password=password, secret=secret)
+
+    async def change_account(self, account: Account, role: Role | None, enabled: bool | None) -> None:
+        """Gives an account another role, shuts it or opens it again; its tokens are revoked. Raises TakenError as
+        `put_account` does.
+        """
+        async with self._change() as connection, _one_power(account.username):
+            if not await accounts.change(connection, account.number, role, enabled):
+                raise _another_administrator(account.username, role or account.role)
+
+    async def set_password(self, account: Account, password: str, *, due: bool, keep: bytes | None = None) -> None:
+        """Gives a person another password; its tokens are revoked, but for the one with the digest `keep`."""
+        async with self._change() as connection:
+            await accounts.set_password(connection, account.number, password, due=due, keep=keep)
+
+    async def set_key(self, account: Account, key: bytes | None) -> None:
+        """Gives a program another public key, or none."""
+        async with self._change() as connection:
+            await accounts.set_key(connection, account.number, key)
+
+    async def challenge(self, account: Account, text: str) -> str:
+        """What the account is to sign: `text`, or what it was asked before (registry/postgres/accounts.py)."""
+        async with self._change() as connection:
+            return await accounts.challenge(connection, account.number, text)
+
+    async def challenges(self, account: Account) -> list[str]:
+        """The live challenges to an account, newest first."""
+        async with borrowed(self.pool, "administer") as connection:
+            return await accounts.challenges(connection, account.number)
+
+    async def take_challenge(self, account: Account, text: str) -> bool:
+        """Uses a challenge up; False when it was, or has ended."""
+        async with self._change() as connection:
+            return await accounts.take_challenge(connection, account.number, text)
+
+    async def offer_totp(self, account: Account, sealed: bytes) -> None:
+        """Keeps a key of one-time codes until it is confirmed."""
+        async with self._change() as connection:
+            await accounts.offer_totp(connection, account.number, sealed)
+
+    async def confirm_totp(self, account: Account, offered: bytes, step: int, keep: bytes) -> bool:
+        """Asks the account for codes of the key `offered` from now on; False when another was offered meanwhile."""
+        async with self._change() as connection:
+            return await accounts.confirm_totp(connection, account.number, offered, step, keep)
+
+    async def remove_totp(self, account: Account) -> bool:
+        """Asks the account for no codes any more; its tokens are revoked. False when none were asked for."""
+        async with self._change() as connection:
+            return await accounts.remove_totp(connection, account.number)
+
+    async def take_totp(self, account: Account, step: int | None) -> bool:
+        """Whether a code of `step` is taken, None being a wrong one (registry/postgres/accounts.py)."""
+        async with self._change() as connection:
+            return await accounts.take_totp(connection, account.number, step)
+
+    async def rotate_secret(self, account: Account, secret: bytes, overlap: int) -> datetime | None:
+        """Gives a program another secret; when the one before ends, which is `overlap` seconds from now."""
+        async with self._change() as connection:
+            return await accounts.rotate(connection, account.number, secret, overlap)
+
+    async def account_page(self, enterprise: int | None, after: str, most: int, *, firms: bool) -> list[dict[str, Any]]:
+        """Accounts in the order of their user names (registry/postgres/accounts.py)."""
+        async with borrowed(self.pool, "administer") as connection:
+            return await accounts.page(connection, enterprise, after, most, firms=firms)
+
+    async def tokens(self, account: Account) -> list[dict[str, Any]]:
+        """The live tokens of an account, newest first."""
+        async with borrowed(self.pool, "administer") as connection:
+            return await accounts.tokens(connection, account.number)
+
+    async def places(self, username: str) -> list[str]:
+        """The addresses an account was given tokens at, of late."""
+        async with borrowed(self.pool, "administer") as connection:
+            return await accounts.places(connection, username)
+
+    async def revoke_token_of(self, account: Account, digest: bytes) -> bool:
+        """Makes one token of an account worthless; False when it has none with that digest."""
+        async with self._change() as connection:
+            return await accounts.revoke_of(connection, account.number, digest)
 
     async def disable_account(self, username: str) -> bool:
         """Shuts an account; False when there is none."""
         async with self._change() as connection:
             return await accounts.disable(connection, username)
 
-    async def accounts(self) -> list[tuple[str, str, str, str | None, bool]]:
-        """(username, kind, role, enterprise, enabled) of every account."""
+    async def accounts(self) -> list[tuple[str, str, str, str | None, bool, str | None]]:
+        """(username, kind, role, enterprise, enabled, person) of every account."""
         async with borrowed(self.pool, "administer") as connection:
             return await accounts.listed(connection)
 
-    async def issue_token(self, account: int, digest: bytes) -> None:
-        """Keeps a token."""
+    async def issue_token(self, account: int, digest: bytes, peer: str = "") -> None:
+        """Keeps a token, asked for from the address `peer`."""
         async with self._change() as connection:
-            await accounts.issue(connection, account, digest)
+            await accounts.issue(connection, account, digest, peer)
 
     async def revoke_token(self, digest: bytes) -> None:
         """Makes one token worthless."""

@@ -18,6 +18,7 @@ from aiohttp.typedefs import Middleware
 from node import clock, metrics
 from node.admission import Admission
 from node.brake import BrakedError
+from node.doorkeeper import PasswordDueError, SecondFactorDueError
 from node.files.folder import FolderError
 from node.gather import BusyError
 from node.house import House
@@ -114,7 +115,7 @@ def face(path: str) -> str:
     return "own" if found == "handle" and path.startswith(_OWN) else found
 
 
-_SNMS_STATUS: Final = {500: replies.SNMS_INTERNAL} | dict.fromkeys(
+_SNMS_STATUS: Final = {500: replies.SNMS_INTERNAL, 403: replies.SNMS_NO_PERMISSION} | dict.fromkeys(
     (400, 404, 405, 408, 413, 415, 417), replies.SNMS_REFUSED
 )
 """What the SNMS OpenAPI calls trouble of this HTTP status, with HTTP 200; other trouble is 系统繁忙 with its status."""
@@ -159,8 +160,18 @@ TROUBLES: Final[dict[type[Exception], tuple[int, str, str]]] = {
     UnavailableError: (503, *_BUSY),
     FolderError: (503, *_BUSY),
     UnknownOutcomeError: (504, "结果未知，请重试", "The outcome is unknown; repeat the request"),
+    PasswordDueError: (
+        403,
+        "请先修改初始密码：PUT /api/v1/accounts/this/password",
+        "Change the initial password first: PUT /api/v1/accounts/this/password",
+    ),
+    SecondFactorDueError: (
+        403,
+        "管理员请先登记动态口令：POST /api/v1/accounts/this/second-factor",
+        "Administrators enrol a second factor first: POST /api/v1/accounts/this/second-factor",
+    ),
 }
-"""Failures that are nobody's mistake."""
+"""What a request may come to whatever it asks for."""
 
 
 def troubled(path: str, error: Exception) -> web.Response:

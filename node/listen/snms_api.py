@@ -21,6 +21,7 @@ from registry.account import Account
 from registry.errors import RegistryError, UnavailableError, UnknownOutcomeError
 from registry.postgres.batches import Batch
 from registry.registrar import CONTENDED, Job, Outcome, Written
+from registry.rights import Right
 from registry.rules import EXISTS_ZH, Operation, Refused, Request, Rule, Unchanged, differences
 from registry.sight import seen
 from registry.steward import Steward
@@ -59,6 +60,11 @@ def refused(message: str, **more: Any) -> web.Response:
     return envelope(replies.SNMS_REFUSED, message, **more)
 
 
+def no_permission() -> web.Response:
+    """An answer to who has no right to what it asks for."""
+    return envelope(replies.SNMS_NO_PERMISSION, replies.SNMS_NO_PERMISSION_TEXT)
+
+
 def token_of(authorization: str) -> str:
     """The token of a header Authorization, empty when it says none."""
     scheme, _, token = authorization.partition(" ")
@@ -70,13 +76,18 @@ def bearer(request: web.Request) -> str:
     return token_of(request.headers.get("Authorization", ""))
 
 
-def signed(handler: Signed) -> Callable[[web.Request], Awaitable[Answer]]:
-    """Hands the account to `handler`; without a live token says so in the envelope."""
+def signed(handler: Signed, right: Right | None = None) -> Callable[[web.Request], Awaitable[Answer]]:
+    """Hands the account to `handler`; without a live token, or `right`, says so in the envelope.
+
+    Whose enterprise it is about, and all of it where no right is named, `handler` judges.
+    """
 
     async def with_account(request: web.Request) -> Answer:
         account = await request.app[HOUSE].doorkeeper.account(bearer(request))
         if account is None:
             return json_response(NOT_SIGNED_IN)
+        if right is not None and not account.may(right):
+            return no_permission()
         try:
             return await handler(request, account)
         except SnmsError as error:
@@ -122,7 +133,7 @@ async def detail(request: web.Request, account: Account) -> Answer:
     identifier = snms_words.identifier(request.query.get("handle"))
     stored, record, template, far = await request.app[HOUSE].sight.look(account, identifier)
     if stored.prefix and not far.whole and not far.grants:
-        return envelope(replies.SNMS_NO_PERMISSION, replies.SNMS_NO_PERMISSION_TEXT)
+        return no_permission()
     if not stored.live:
         return refused(replies.SNMS_NOT_FOUND_TEXT)
     values = [
@@ -329,8 +340,8 @@ def add_routes(app: web.Application) -> None:
         app.router.add_get(f"{base}{DATA}", detail)
         for method, operation in SINGLES.items():
             app.router.add_route(method, f"{base}{DATA}", signed(_one(operation)))
-        app.router.add_post(f"{base}{DATA}/batchCreate", signed(_batch("create")))
-        app.router.add_put(f"{base}{DATA}/batchUpdate", signed(_batch("update")))
-        app.router.add_delete(f"{base}{DATA}/batchDelete", signed(_batch("delete")))
+        app.router.add_post(f"{base}{DATA}/batchCreate", signed(_batch("create"), Right.REGISTER))
+        app.router.add_put(f"{base}{DATA}/batchUpdate", signed(_batch("update"), Right.REGISTER))
+        app.router.add_delete(f"{base}{DATA}/batchDelete", signed(_batch("delete"), Right.REGISTER))
     for root in ("identity", "identityv2", "snms", "snmsapi"):
         app.router.add_route("*", f"/{root}/{{rest:.*}}", unknown)

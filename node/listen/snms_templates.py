@@ -10,7 +10,7 @@ from aiohttp import web
 from node.listen import replies, snms_words
 from node.listen.bodies import body as read_body
 from node.listen.http import HOUSE
-from node.listen.snms_api import BASES, Answer, envelope, refused, signed, success
+from node.listen.snms_api import BASES, Answer, no_permission, refused, signed, success
 from node.listen.snms_words import SnmsError
 from registry.account import Account
 from registry.errors import UnavailableError
@@ -277,18 +277,18 @@ async def _given(request: web.Request) -> TemplateIn:
     return given
 
 
-async def _permitted(request: web.Request, account: Account, name: str) -> Answer | None:
+async def _permitted(request: web.Request, account: Account, right: Right, name: str) -> Answer | None:
     prefix = await request.app[HOUSE].lookup.prefix(name)
     if prefix is None:
         return refused(f"前缀{name}不属于本节点")
-    if not account.may_in(Right.TEMPLATES, prefix.enterprise):
-        return envelope(replies.SNMS_NO_PERMISSION, replies.SNMS_NO_PERMISSION_TEXT)
+    if not account.may_in(right, prefix.enterprise):
+        return no_permission()
     return None
 
 
-async def _kept(request: web.Request, account: Account, prefix: str, version: str) -> Template | Answer:
-    """The template, if there is one and this account may see and change it; else what it is told."""
-    if problem := await _permitted(request, account, prefix):
+async def _kept(request: web.Request, account: Account, right: Right, prefix: str, version: str) -> Template | Answer:
+    """The template, if there is one and this account has that right there; else what it is told."""
+    if problem := await _permitted(request, account, right, prefix):
         return problem
     template = await request.app[HOUSE].lookup.named_template(prefix, version)
     return template or refused(f"模板{version}不存在")
@@ -296,13 +296,13 @@ async def _kept(request: web.Request, account: Account, prefix: str, version: st
 
 async def _get(request: web.Request, account: Account) -> Answer:
     prefix, version = _key(TemplateIn(prefix=request.query.get("prefix"), version=request.query.get("version")))
-    kept = await _kept(request, account, prefix, version)
+    kept = await _kept(request, account, Right.READ_RECORDS, prefix, version)
     return success(shown(kept, "/v5/" in request.path)) if isinstance(kept, Template) else kept
 
 
 async def _post(request: web.Request, account: Account) -> Answer:
     template = new_template(await _given(request))
-    if problem := await _permitted(request, account, template.prefix):
+    if problem := await _permitted(request, account, Right.TEMPLATES, template.prefix):
         return problem
     # No cached answer is under a template that is new, nor under one that was never used: no doubt is needed.
     added = await request.app[HOUSE].steward.add_template(template)
@@ -311,7 +311,7 @@ async def _post(request: web.Request, account: Account) -> Answer:
 
 async def _put(request: web.Request, account: Account) -> Answer:
     given = await _given(request)
-    kept = await _kept(request, account, *_key(given))
+    kept = await _kept(request, account, Right.TEMPLATES, *_key(given))
     if not isinstance(kept, Template):
         return kept
     house = request.app[HOUSE]
@@ -325,7 +325,7 @@ async def _put(request: web.Request, account: Account) -> Answer:
 
 async def _delete(request: web.Request, account: Account) -> Answer:
     prefix, version = _key(await _given(request))
-    kept = await _kept(request, account, prefix, version)
+    kept = await _kept(request, account, Right.TEMPLATES, prefix, version)
     if not isinstance(kept, Template):
         return kept
     removed = await request.app[HOUSE].steward.remove_template(kept.number)
@@ -337,7 +337,7 @@ def add_routes(app: web.Application) -> None:
     for base in BASES:
         for level in ("v3", "v5"):
             path = f"{base}/snms/api/{level}/template"
-            app.router.add_get(path, signed(_get))
-            app.router.add_post(path, signed(_post))
-            app.router.add_delete(path, signed(_delete))
-        app.router.add_put(f"{base}/snms/api/v5/template", signed(_put))
+            app.router.add_get(path, signed(_get, Right.READ_RECORDS))
+            app.router.add_post(path, signed(_post, Right.TEMPLATES))
+            app.router.add_delete(path, signed(_delete, Right.TEMPLATES))
+        app.router.add_put(f"{base}/snms/api/v5/template", signed(_put, Right.TEMPLATES))

@@ -51,6 +51,7 @@ from tests.fakes.small_registry import PREFIX, SmallRegistry, small_registry
 KEY = base64.b64encode(bytes(range(32))).decode()
 PASSWORD, SECRET = "a person's password", "5ec7e7" * 6
 TODAY = date(2026, 11, 22)
+NOW = 1_795_330_554
 STRANGER_PREFIX = "88.999.2001"
 
 
@@ -142,7 +143,13 @@ async def node(
             slices=slices,
             announcer=announcer,
             doorkeeper=Doorkeeper(
-                registry.lookup, registry.steward, Vault(config.key()), lambda: TODAY, Brake(clock.monotonic)
+                registry.lookup,
+                registry.steward,
+                Vault(config.key()),
+                lambda: TODAY,
+                Brake(clock.monotonic),
+                lambda: NOW,
+                second_factor=config.second_factor == "required",
             ),
             files=Intake.of(config, registry.steward, counter),
             names=Names(registry.lookup, clock.monotonic),

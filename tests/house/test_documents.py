@@ -1,7 +1,7 @@
 """Holds what is written to what is there: head docstrings, paths and settings named in documents, generated pages.
 
-Run as a program (`python tests/house/test_documents.py`) it writes docs/settings.md and docs/metrics.md, which tests
-keep true.
+Run as a program (`python tests/house/test_documents.py`) it writes docs/settings.md, docs/metrics.md and the
+table of docs/roles.md, which tests keep true.
 """
 
 import ast
@@ -13,10 +13,12 @@ import pytest
 
 from node.config import Config, variable
 from node.metrics import METRICS, PREFIX_SERIES_MOST, Metric
+from registry.rights import HOLDERS, MEANINGS, OF_PROGRAMS, Right, Role
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "settings.md"
 METRICS_PAGE = ROOT / "docs" / "metrics.md"
+ROLES_PAGE = ROOT / "docs" / "roles.md"
 ROOMS = ("proto", "registry", "node", "loadtest", "tests")
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 MODULES = sorted(str(f.relative_to(ROOT)) for room in ROOMS for f in (ROOT / room).rglob("*.py") if f.read_bytes())
@@ -162,6 +164,24 @@ def test_the_page_of_metrics_is_true():
     assert METRICS_PAGE.read_text("utf-8") == metrics_page(), "write it anew: python tests/house/test_documents.py"
 
 
+def rights_table() -> str:
+    """How docs/roles.md must end."""
+    head = "| 权限 right | " + " | ".join(f"{role.zh}<br>`{role}`" for role in Role) + " |\n|---|" + "---|" * len(Role)
+    return head + "".join(f"\n{_right_row(right)}" for right in Right) + "\n"
+
+
+def _right_row(right: Right) -> str:
+    mark = "●" if right in OF_PROGRAMS else "○"
+    zh, en = MEANINGS[right]
+    return f"| {zh}<br>{en} | " + " | ".join(mark if role in HOLDERS[right] else "" for role in Role) + " |"
+
+
+def test_the_table_of_rights_is_true():
+    assert ROLES_PAGE.read_text("utf-8").endswith(rights_table()), "write it: python tests/house/test_documents.py"
+
+
 if __name__ == "__main__":
+    told = ROLES_PAGE.read_text("utf-8")
+    ROLES_PAGE.write_text(told.partition("| 权限 right |")[0] + rights_table(), "utf-8")
     PAGE.write_text(page(), "utf-8")
     METRICS_PAGE.write_text(metrics_page(), "utf-8")

@@ -178,3 +178,17 @@ async def test_what_is_remembered_has_an_end(held: Held, monkeypatch: pytest.Mon
     await held.tries("x" * 100_000, "192.0.2.9", right=True)
     assert len(held.brake._known) == 2
     assert max(len(username) for username, _ in held.brake._known) < 100
+
+
+async def test_whom_others_keep_out_is_known_and_let_in_once_it_is_said_where_it_signed_in() -> None:
+    held = Held()
+    assert not held.brake.keeps_out("leather", "192.0.2.1")
+    for n in range(FAILURES_OF_ACCOUNT):
+        assert await held.tries("leather", f"198.51.100.{n}") == 0
+        assert not held.brake.keeps_out("other", "192.0.2.1")
+    assert held.brake.keeps_out("leather", "192.0.2.1")
+    assert await held.tries("leather", "192.0.2.1", right=True) > 0
+    held.brake.known("leather", "192.0.2.1")
+    assert not held.brake.keeps_out("leather", "192.0.2.1")
+    assert await held.tries("leather", "192.0.2.1", right=True) == 0
+    assert held.brake.keeps_out("leather", "192.0.2.2")

@@ -1,4 +1,7 @@
-"""The command line: every verb and flag of the contract, and one sentence with exit code 2 for what cannot be done."""
+"""The command line: every verb and flag of the contract, and one sentence with exit code 2 for what cannot be done.
+
+The verb `user` (users.py) is proven here, too.
+"""
 
 import asyncio
 import base64
@@ -11,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from node import cli
 from node.embedded import Servers
-from registry.account import Vault
+from registry.account import Due, Vault
 from registry.filing import Filing
 from registry.lookup import Lookup
 from registry.postgres.connection import open_pool
@@ -338,16 +343,20 @@ def test_accounts_are_added_reset_listed_and_shut(idnode: Run, served: str) -> N
     assert out.split()[3] != secret
     is_a_sentence(idnode("user", "add", "AK-mes"), "AK-mes")
     is_a_sentence(idnode("user", "add", "chief", "--enterprise", "甲"), "chief")
-    is_a_sentence(idnode("user", "add", "chief", "--role", "audit_admin"), "chief", "audit_admin")
+    auditor = ["--role", "audit_admin", "--person"]
+    is_a_sentence(idnode("user", "add", "chief", *auditor, "王 1024"), "chief", "audit_admin")
     is_a_sentence(idnode("user", "add", "li", "--role", "enterprise_user"), "enterprise_user", "--enterprise")
     is_a_sentence(idnode("user", "add", "li", "--role", "verifier", "--enterprise", "甲"), "verifier", "--enterprise")
     assert idnode("user", "add", "li", "--role", "verifier")[1].split()[:3] == ["li", "person", "verifier"]
+    assert idnode("user", "role", "li", "reviewer")[1].split() == ["li", "person", "reviewer"]
+    is_a_sentence(idnode("user", "role", "li", "enterprise_user"), "enterprise_user", "--enterprise")
+    is_a_sentence(idnode("user", "role", "nobody", "reviewer"), "nobody")
     assert idnode("user", "disable", "chief")[0] == 0
     code, out, _ = idnode("user", "list")
     assert [line.split() for line in out.splitlines()] == [
         ["AK-mes", "program", "enterprise_admin", "甲"],
         ["chief", "person", "system_admin", "-", "停用", "disabled"],
-        ["li", "person", "verifier", "-"],
+        ["li", "person", "reviewer", "-"],
     ]
 
 
@@ -357,6 +366,81 @@ def test_a_password_can_be_chosen_and_is_not_shown(idnode: Run, served: str) -> 
     assert "horse" not in out
     is_a_sentence(idnode("user", "add", "chief", "--ask-password", typed="short\n"), "8")
     is_a_sentence(idnode("user", "add", "chief", "--ask-password", typed="x" * 65 + "\n"), "64")
+
+
+def test_who_is_handed_a_password_must_change_it_and_who_chose_it_need_not(idnode: Run, served: str) -> None:
+    idnode("user", "add", "li")
+    idnode("user", "add", "chief", "--ask-password", typed="correct horse\n")
+    for name in ("li", "chief"):
+        known = asked(served, lambda steward, _, name=name: steward.account(name))
+        asked(served, lambda steward, _, known=known: steward.issue_token(known.number, known.username.encode()))
+    found = asked(served, lambda _, lookup: lookup.holders([b"li", b"chief"]))
+    assert {digest: account.due for digest, account in found.items()} == {
+        b"li": Due.PASSWORD,
+        b"chief": Due.SECOND_FACTOR,
+    }
+
+
+def test_a_secret_is_drawn_anew_and_the_one_before_stays_good_for_a_while(idnode: Run, served: str) -> None:
+    idnode("enterprise", "add", "甲", "--prefix", "88.999.77", "--industry", "leather")
+    first = idnode("user", "add", "88.999.77/App_mes", "--program")[1].split()[-1]
+    code, out, _ = idnode("user", "rotate", "88.999.77/App_mes", "--overlap", "60")
+    assert code == 0
+    known = asked(served, lambda steward, _: steward.credentials("88.999.77/App_mes"))
+    proofs = [Vault(KEY).secret_proves(known.account.username, each, first) for each in known.secrets]
+    assert proofs == [False, True]
+    assert Vault(KEY).secret_proves(known.account.username, known.secret, out.split()[1])
+    assert "原密钥至" in out
+    assert "原密钥至" not in idnode("user", "rotate", "88.999.77/App_mes", "--overlap", "0")[1]
+    is_a_sentence(idnode("user", "rotate", "88.999.77/App_mes", "--overlap", "-1"), "--overlap")
+    idnode("user", "add", "chief")
+    is_a_sentence(idnode("user", "rotate", "chief"), "user add")
+    is_a_sentence(idnode("user", "add", "88.999.77/App_mes2"), "--program")
+    idnode("enterprise", "add", "乙", "--prefix", "88.999.78", "--industry", "leather")
+    is_a_sentence(idnode("user", "add", "88.999.77/App_mes2", "--program", "--enterprise", "乙"), "88.999.77")
+
+
+def test_nobody_holds_two_of_the_three_powers(idnode: Run, served: str) -> None:
+    is_a_sentence(idnode("user", "add", "a", "--role", "audit_admin"), "--person")
+    is_a_sentence(idnode("user", "add", "a", "--role", "audit_admin", "--person", "x" * 65), "64")
+    assert idnode("user", "add", "a", "--role", "audit_admin", "--person", "王五 1024")[0] == 0
+    for role in ("system_admin", "security_admin"):
+        is_a_sentence(idnode("user", "add", "b", "--role", role, "--person", " 王五　１０２４"), "兼任")
+    assert idnode("user", "add", "b", "--role", "verifier", "--person", "王五 1024")[0] == 0
+    is_a_sentence(idnode("user", "role", "b", "security_admin"), "兼任")
+    assert idnode("user", "add", "a")[0] == 0, "a reset leaves who it is"
+    assert [line.split()[-2:] for line in idnode("user", "list")[1].splitlines()] == [["王五", "1024"]] * 2
+
+
+def test_a_program_is_given_its_public_key(idnode: Run, served: str, tmp_path: Path) -> None:
+    idnode("user", "add", "AK", "--program")
+    idnode("user", "add", "chief")
+    pem = tmp_path / "key.pem"
+    is_a_sentence(idnode("user", "key", "AK", str(pem)), "key.pem")
+    pem.write_text("-----BEGIN PUBLIC KEY-----\n")
+    is_a_sentence(idnode("user", "key", "AK", str(pem)), "RSA")
+    public = rsa.generate_private_key(65537, 2048).public_key()
+    pem.write_bytes(public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    assert idnode("user", "key", "AK", str(pem))[0] == 0
+    is_a_sentence(idnode("user", "key", "chief", str(pem)), "RSA")
+    known = asked(served, lambda steward, _: steward.credentials("AK"))
+    assert known.public_key == public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    is_a_sentence(idnode("user", "forget-second-factor", "chief"), "chief")
+
+
+def test_tokens_are_listed_and_revoked(idnode: Run, served: str) -> None:
+    idnode("user", "add", "chief")
+    known = asked(served, lambda steward, _: steward.account("chief"))
+    for digest in (b"1" * 32, b"2" * 32, b"3" * 32):
+        asked(served, lambda steward, _, digest=digest: steward.issue_token(known.number, digest, "192.0.2.1"))
+    lines = [line.split() for line in idnode("user", "tokens", "chief")[1].splitlines()]
+    assert [line[0] for line in lines] == [(each * 32).hex() for each in (b"3", b"2", b"1")]
+    assert {line[-1] for line in lines} == {"192.0.2.1"}
+    assert idnode("user", "revoke", "chief", (b"2" * 32).hex())[0] == 0
+    for wrong in ("x", (b"2" * 32).hex()):
+        is_a_sentence(idnode("user", "revoke", "chief", wrong), wrong)
+    assert idnode("user", "revoke", "chief")[1].strip() == "2"
+    assert idnode("user", "tokens", "chief")[1] == ""
 
 
 def test_what_is_wrong_with_an_account_is_a_sentence(idnode: Run, served: str) -> None:

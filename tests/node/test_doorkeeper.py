@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from node import doorkeeper as keeping
-from node.brake import FAILURES_OF_PAIR, BrakedError
+from node.brake import FAILURES_OF_ACCOUNT, FAILURES_OF_PAIR, Brake, BrakedError
 from node.gather import BusyError
 from registry.account import SECRET_CHARACTERS, Account, hash_password, token_digest
 from registry.rights import Role
@@ -207,3 +207,20 @@ async def test_who_guesses_is_braked_at_both_doors_and_only_where_it_guesses(mad
             await sign_in("AK-leather", given, PEER)
         assert await sign_in("AK-leather", given, "192.0.2.8") is not None
     assert await keeper.sign_in("leather", PASSWORD, PEER) is not None
+
+
+async def test_guesses_from_everywhere_keep_nobody_out_at_its_own_address_at_any_worker(made: Node) -> None:
+    """What this worker saw is gone with a new brake, as at another worker or after a restart; the tokens are there."""
+    keeper = made.house.doorkeeper
+    assert await keeper.sign_in("AK-leather", SECRET, "2001:db8:1:2::7") is not None
+    keeper._brake = Brake(lambda: 0.0)
+    for n in range(FAILURES_OF_ACCOUNT):
+        assert await keeper.sign_in("AK-leather", "wrong", f"198.51.{n % 100}.1") is None
+    with pytest.raises(BrakedError):
+        await keeper.sign_in("AK-leather", SECRET, "192.0.2.99")
+    assert await keeper.sign_in("AK-leather", SECRET, "2001:db8:1:2::8") is not None, "of one end site"
+    for name in ("\0", "nobody"):
+        for n in range(FAILURES_OF_ACCOUNT):
+            await keeper.sign_in_dated(name, "wrong", f"198.52.{n}.1")
+        with pytest.raises(BrakedError):
+            await keeper.sign_in(name, SECRET, "192.0.2.99")

@@ -62,6 +62,15 @@ def test_credentials_are_drawn_once_and_kept_for_their_owner_alone(tmp_path: Pat
     assert Config(secret_key=drawn["secret_key"]).key()
 
 
+def test_credentials_of_before_are_given_their_officers(tmp_path: Path, known: dict[str, Any]) -> None:
+    before = {name: value for name, value in known.items() if name != "officers"}
+    (tmp_path / "credentials.json").write_text(json.dumps(before))
+    drawn = upping._credentials(tmp_path)
+    assert len(set(drawn["officers"].values())) == len(upping.OFFICERS) == 4
+    assert {name: value for name, value in drawn.items() if name != "officers"} == before
+    assert upping._credentials(tmp_path) == drawn
+
+
 @pytest.mark.parametrize("content", ["", "nonsense", "[]", "{}", "7", '{"secret_key": "x", "admin": 7}', "\udcff"])
 def test_credentials_that_were_spoilt_are_a_sentence(tmp_path: Path, content: str) -> None:
     (tmp_path / "credentials.json").write_bytes(content.encode(errors="surrogateescape"))
@@ -69,7 +78,10 @@ def test_credentials_that_were_spoilt_are_a_sentence(tmp_path: Path, content: st
         upping._credentials(tmp_path)
 
 
-@pytest.mark.parametrize("path", [("secret_key",), ("admin", "password"), ("enterprises", "88.999.3001", "access_key")])
+@pytest.mark.parametrize(
+    "path",
+    [("secret_key",), ("admin", "password"), ("officers", "auditor"), ("enterprises", "88.999.3001", "access_key")],
+)
 def test_so_are_credentials_with_something_missing(
     tmp_path: Path, known: dict[str, Any], path: tuple[str, ...]
 ) -> None:
@@ -203,6 +215,8 @@ async def test_founding_the_world_twice_changes_nobody(database: str, tmp_path: 
     before = await state()
     await upping._found_world(config, known)
     assert await state() == before
+    roles = {row["username"]: row["role"] for table in before for row in table if "role" in row.keys()}  # noqa: SIM118
+    assert upping.OFFICERS.items() <= roles.items()
     program = known["enterprises"][ENTERPRISES[0].prefix]
     credentials = await Steward(pool).credentials(program["access_key"])
     assert credentials is not None

@@ -15,15 +15,17 @@ from registry.account import (
     USERNAME_CHARACTERS,
     Account,
     Vault,
+    application_prefix,
     derived,
     digest_hex,
     hash_of_nobody,
     hash_password,
+    is_username,
     new_token,
     password_proves,
     token_digest,
 )
-from registry.rights import Right, Role
+from registry.rights import ADMINISTRATORS, OF_ENTERPRISES, Right, Role
 
 TODAY = date(2026, 11, 22)
 VAULT = Vault(bytes(range(32)))
@@ -162,3 +164,35 @@ def test_a_derived_key_is_one_for_each_purpose_and_tells_nothing_of_another() ->
     made = {derived(key, "files"), derived(key, "other"), derived(bytes(32), "files"), key}
     assert len(made) == 4
     assert derived(key, "files").hex() == "303f60a342f97caae08226a5c53cd4b2de3c474950fd94bf3c47c7ef8358314f"
+
+
+# --- Names, and who manages whom ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "prefix"),
+    [
+        ("88.999.1001/App_mes", "88.999.1001"),
+        ("88.999.1001/App_", None),
+        ("88.999/App_mes", None),
+        ("88.999.1001/app_mes", None),
+        ("88.999.1001/App_mes\n", None),
+        ("AK-leather", None),
+    ],
+)
+def test_an_application_identity_bears_its_prefix(name: str, prefix: str | None):
+    assert application_prefix(name) == prefix
+    assert is_username(name) is (prefix is not None or name == "AK-leather")
+
+
+def test_who_manages_whom():
+    security = Account(1, "s", "person", Role.SECURITY_ADMIN, None)
+    system = Account(2, "a", "person", Role.SYSTEM_ADMIN, None)
+    firm = Account(3, "f", "person", Role.ENTERPRISE_ADMIN, 3)
+    assert {role for role in Role if security.may_manage(role, 4)} == set(Role) - ADMINISTRATORS
+    assert {role for role in Role if system.may_manage(role, 4)} == OF_ENTERPRISES
+    assert {role for role in Role if firm.may_manage(role, 3)} == OF_ENTERPRISES
+    assert not any(firm.may_manage(role, 4) for role in Role)
+    for role in (Role.ENTERPRISE_USER, Role.VERIFIER, Role.REVIEWER, Role.AUDIT_ADMIN):
+        assert not Account(4, "x", "person", role, None).may_manage(Role.ENTERPRISE_USER, 3)
+    assert not Account(5, "p", "program", Role.SECURITY_ADMIN, None).may_manage(Role.ENTERPRISE_USER, 3)

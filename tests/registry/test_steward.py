@@ -95,9 +95,9 @@ async def test_accounts_come_change_and_go(world: World):
         Account(0, "li", "person", Role.ENTERPRISE_ADMIN, world.owner.enterprise), password="$kept"
     )
     assert [tuple(row) for row in await world.steward.accounts()] == [
-        ("admin", "person", Role.SYSTEM_ADMIN, None, True),
-        ("li", "person", Role.ENTERPRISE_ADMIN, "天马皮具", True),
-        ("tianma", "program", Role.ENTERPRISE_ADMIN, "天马皮具", True),
+        ("admin", "person", Role.SYSTEM_ADMIN, None, True, None),
+        ("li", "person", Role.ENTERPRISE_ADMIN, "天马皮具", True, None),
+        ("tianma", "program", Role.ENTERPRISE_ADMIN, "天马皮具", True, None),
     ]
     assert await world.steward.disable_account("li")
     assert not await world.steward.disable_account("nobody")

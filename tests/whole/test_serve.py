@@ -1,5 +1,6 @@
 """`serve`: the node alone against servers of one's own – without Redis, without a database, told to stop."""
 
+import base64
 import signal
 import socket
 import subprocess
@@ -8,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from node import clock
+from registry import totp
 from tests.waiting import PATIENCE, wait_until
 from tests.whole.calls import ROOT, free_port, kill_children
 from tests.whole.serving import KEY, command, environment, readiness, serving
@@ -42,6 +45,10 @@ def test_without_redis_everything_works(folder: Path, database: str) -> None:
             assert mine.call("PUT", "/identityv2/data", row).json["message"] == "success"
             assert seen() == {f"v{n}"}
         chief = anyone.signed("chief", "correct horse")
+        factor = "/api/v1/accounts/this/second-factor"
+        assert chief.call("PUT", f"/api/v1/prefixes/{PREFIX}", {"state": "stopped"}).status == 403
+        key = base64.b32decode(chief.call("POST", factor, {"password": "correct horse"}).json["secret"])
+        assert chief.call("PUT", factor, {"code": totp.hotp(key, clock.seconds() // totp.STEP_SECONDS)}).status == 204
         assert chief.call("PUT", f"/api/v1/prefixes/{PREFIX}", {"state": "stopped"}).status == 200
         codes = {anyone.call("GET", f"/api/handles/{row['handle']}").json["responseCode"] for _ in range(8)}
         assert codes == {301}

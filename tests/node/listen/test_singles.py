@@ -116,7 +116,7 @@ async def world(*, with_lane: bool, **given: Any) -> AsyncIterator[World]:
         meter=counting,
         hot=SimpleNamespace(holding=lambda handle: None, fetch_held=None),
         road=nobody,
-        doorkeeper=Doorkeeper(lookup, nobody, nobody, nobody, nobody),  # type: ignore[arg-type]
+        doorkeeper=Doorkeeper(lookup, *[nobody] * 5, second_factor=False),  # type: ignore[arg-type]
         batcher=MeasuredBatcher(batcher, lookup, counting, lambda: time.passed),  # type: ignore[arg-type]
         registrar=registrar,
     )

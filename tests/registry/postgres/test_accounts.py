@@ -139,6 +139,6 @@ async def test_tokens_are_revoked_one_or_all(world: World, connection: asyncpg.C
 async def test_accounts_are_listed_by_name(connection: asyncpg.Connection):
     await accounts.disable(connection, "admin")
     assert await accounts.listed(connection) == [
-        ("admin", "person", Role.SYSTEM_ADMIN, None, False),
-        ("tianma", "program", Role.ENTERPRISE_ADMIN, "天马皮具", True),
+        ("admin", "person", Role.SYSTEM_ADMIN, None, False, None),
+        ("tianma", "program", Role.ENTERPRISE_ADMIN, "天马皮具", True, None),
     ]
