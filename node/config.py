@@ -188,6 +188,15 @@ class Config:
         low=0,
         high=86_400,
     )
+    audit_octets: int = _setting(
+        4 * 1024**3,
+        "审计账的容量；写满后变更停止，公开解析照常；同一数据库的各节点须相同",
+        "room for the audit journal; once it is full changes stop, public resolving goes on; the same on every node of "
+        "one database",
+        unit="B",
+        low=65_536,
+        high=1024**4,
+    )
     forward_networks: str = _setting(
         "",
         "转发时允许连接的非公网地址段，以逗号分隔；其余非公网地址一律拒绝",

@@ -10,9 +10,10 @@ from typing import Any, Final
 import asyncpg
 
 from registry.account import Vault
+from registry.audit import NODE, OCTETS_MOST, TOPLEVEL, Action, Actor, Minutes, of_standings
 from registry.errors import NotInOfficeError, UnavailableError
 from registry.filing import Told, after, in_review
-from registry.postgres import catalogue, filing, uplink
+from registry.postgres import audit, catalogue, filing, uplink
 from registry.postgres.connection import BROKEN, Connection, Pool, borrowed, cut
 from registry.postgres.filing import EnterpriseToFile, Route
 from registry.postgres.uplink import Standing
@@ -22,15 +23,17 @@ KEY_NAME: Final = "uplink"
 
 
 class Clerk:
-    """Keeps the books of one voice.
+    """Keeps the books of one voice; the audit journal takes `audit_octets` at most.
 
-    Raises UnavailableError (maybe done: every step may be repeated) and NotInOfficeError (nothing done).
+    Raises UnavailableError (maybe done: every step may be repeated), NotInOfficeError and AuditFullError (nothing
+    done).
     """
 
-    def __init__(self, pool: Pool, fence: int, window_seconds: int) -> None:
+    def __init__(self, pool: Pool, fence: int, window_seconds: int, audit_octets: int = OCTETS_MOST) -> None:
         self._pool = pool
         self._fence = fence
         self._window = window_seconds
+        self._audit_octets = audit_octets
 
     @asynccontextmanager
     async def _office(self) -> AsyncIterator[Connection]:
@@ -44,12 +47,24 @@ class Clerk:
                 cut(connection)
                 raise UnavailableError(str(error)) from error
 
+    @asynccontextmanager
+    async def _audited(self, actor: Actor = TOPLEVEL) -> AsyncIterator[tuple[Connection, Minutes]]:
+        """`_office`, and whom to tell what is done in it, in whose name; the audit journal is written last."""
+        async with self._office() as connection:
+            note = Minutes(actor)
+            yield connection, note
+            await audit.append(connection, note.entries, self._audit_octets)
+
     # -- whom we speak to
 
     async def key(self, vault: Vault, fresh: bytes) -> bytes:
         """The node's private key of 32 octets: `fresh`, unless one was kept before. Empty: sealed with another key."""
-        async with self._office() as connection:
-            return vault.open(KEY_NAME, await uplink.keep_key(connection, vault.close(KEY_NAME, fresh)))
+        async with self._audited(NODE) as (connection, note):
+            sealed = vault.close(KEY_NAME, fresh)
+            kept = await uplink.keep_key(connection, sealed)
+            if kept == sealed:
+                note(Action.NODE_KEY_MADE, KEY_NAME)
+            return vault.open(KEY_NAME, kept)
 
     async def toplevel_key(self) -> bytes | None:
         """The key of the top-level node; None before enrolment."""
@@ -58,8 +73,9 @@ class Clerk:
 
     async def pin(self, key: bytes) -> None:
         """Believes answers signed with `key` from now on."""
-        async with self._office() as connection:
-            await uplink.pin(connection, key)
+        async with self._audited() as (connection, note):
+            if await uplink.pin(connection, key):
+                note(Action.TOPLEVEL_PINNED, KEY_NAME)
 
     # -- streams
 
@@ -112,13 +128,17 @@ class Clerk:
 
     async def enterprise_filed(self, enterprise: EnterpriseToFile, ent_id: str) -> None:
         """The top-level node knows it as it was read."""
-        async with self._office() as connection:
+        async with self._audited() as (connection, note):
             await filing.enterprise_filed(connection, enterprise.number, ent_id, enterprise.revision)
+            shown = {"ent_id": ent_id, "revision": enterprise.revision}
+            note(Action.ENTERPRISE_FILED, enterprise.name, after=shown)
 
     async def enterprise_refused(self, enterprise: EnterpriseToFile, zh: str, en: str) -> None:
         """The top-level node does not want it as it was read."""
-        async with self._office() as connection:
+        async with self._audited() as (connection, note):
             await filing.enterprise_refused(connection, enterprise.number, enterprise.revision, zh, en)
+            shown = {"revision": enterprise.revision, "reason": zh or en}
+            note(Action.ENTERPRISE_REFUSED, enterprise.name, after=shown)
 
     async def keep_nonce(self, prefix_no: int, nonce: bytes) -> None:
         """Names the filing of a prefix before it is sent."""
@@ -127,19 +147,20 @@ class Clerk:
 
     async def in_review(self, prefix: str) -> None:
         """The top-level node has taken the filing of a prefix; a prefix that was pending is in review now."""
-        async with self._office() as connection:
+        async with self._audited() as (connection, note):
             known = await filing.filed(connection, prefix)
             if known is None:
                 return
             then = in_review(known.standing)
             if then != known.standing:
                 await filing.bring(connection, known, then)
+                note(Action.PREFIX_CHANGED, known.prefix, *of_standings(known.standing, then))
 
     async def take_in(self, told: Told, number: int | None = None) -> bool | None:
         """Does to a prefix what the top-level node has told, once a message of that number (None: it is no message,
         but what it said when asked). Whether it was new to us; None when we have filed no such prefix.
         """
-        async with self._office() as connection:
+        async with self._audited() as (connection, note):
             if number is not None and not await filing.carry(connection, number):
                 return False
             known = await filing.filed(connection, told.prefix)
@@ -149,14 +170,18 @@ class Clerk:
             if then == known.standing:
                 return False
             await filing.bring(connection, known, then, told.zh, told.en)
+            note(Action.PREFIX_CHANGED, known.prefix, *of_standings(known.standing, then, told.zh or told.en))
             return True
 
     async def verify_again(self, ent_id: str, prefix: str, number: int) -> bool:
         """The enterprise's particulars are to be told again, once a message of that number; False: there is none."""
-        async with self._office() as connection:
+        async with self._audited() as (connection, note):
             if not await filing.carry(connection, number):
                 return True
-            return await filing.verify_again(connection, ent_id, prefix)
+            known = await filing.verify_again(connection, ent_id, prefix)
+            if known:
+                note(Action.ENTERPRISE_VERIFY_AGAIN, ent_id or prefix, after={"message": number})
+            return known
 
     async def catalogue_number(self) -> int:
         """The number that grows with every change of a prefix."""

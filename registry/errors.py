@@ -9,6 +9,10 @@ class UnavailableError(RegistryError):
     """The database cannot be asked now; nothing was done."""
 
 
+class AuditFullError(UnavailableError):
+    """The audit journal has no room left: what it must tell of is not done."""
+
+
 class UnknownOutcomeError(RegistryError):
     """The connection was lost while a change was being committed: it may have happened or not.
 

@@ -1,4 +1,7 @@
-"""The writing door for what records stand on: enterprises, prefixes, templates, accounts, tokens, batch records."""
+"""The writing door for what records stand on: enterprises, prefixes, templates, accounts, tokens, batch records.
+
+Whatever changes a right leaves its entry in the audit journal in the same transaction.
+"""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -8,11 +11,12 @@ from typing import Any, Final, Literal
 from asyncpg import UniqueViolationError
 
 from registry.account import Account
+from registry.audit import NODE, OCTETS_MOST, Action, Actor, Minutes, differing, of_account, of_templates
 from registry.disclosure import Disclosure
 from registry.errors import NotApprovedError, TakenError, UnknownOutcomeError
 from registry.file import StoredFile
 from registry.filing import Particulars, check_names, may_open
-from registry.postgres import accounts, batches, catalogue, disclosures, files, filing, grants, templates, uplink
+from registry.postgres import accounts, audit, batches, catalogue, disclosures, files, filing, grants, templates, uplink
 from registry.postgres.accounts import Credentials
 from registry.postgres.batches import Batch
 from registry.postgres.connection import BROKEN, Connection, borrowed, cut
@@ -47,13 +51,23 @@ async def _one_power(username: str) -> AsyncIterator[None]:
 
 
 class Steward:
-    """Changes what is rarely changed. Raises UnavailableError (nothing done) or UnknownOutcomeError (maybe done)."""
+    """Changes what is rarely changed, in the name of `actor`; the journal takes `audit_octets` at most.
 
-    def __init__(self, pool: Any) -> None:
+    Raises UnavailableError or AuditFullError (nothing done) or UnknownOutcomeError (maybe done).
+    """
+
+    def __init__(self, pool: Any, actor: Actor = NODE, audit_octets: int = OCTETS_MOST) -> None:
         self.pool = pool
+        self._actor = actor
+        self._audit_octets = audit_octets
+
+    def by(self, actor: Actor) -> "Steward":
+        """The same door, opened by somebody else."""
+        return Steward(self.pool, actor, self._audit_octets)
 
     @asynccontextmanager
     async def _change(self) -> AsyncIterator[Connection]:
+        """A change the journal is not told of."""
         async with borrowed(self.pool, "administer") as connection:
             backend = connection.get_server_pid()
             try:
@@ -61,6 +75,16 @@ class Steward:
             except BROKEN as error:
                 cut(connection)
                 raise UnknownOutcomeError(str(error), backend) from error
+
+    @asynccontextmanager
+    async def _audited(self) -> AsyncIterator[tuple[Connection, Minutes]]:
+        """A transaction, and whom to tell what it does. The journal is written last: its head is held by nobody who
+        waits for something else.
+        """
+        async with self._change() as connection, connection.transaction():
+            note = Minutes(self._actor)
+            yield connection, note
+            await audit.append(connection, note.entries, self._audit_octets)
 
     async def catalogue_number(self) -> int:
         """The number that grows with every change of a prefix or template."""
@@ -85,23 +109,32 @@ class Steward:
         could not be filed.
         """
         check_names(name, name_en)
-        async with self._change() as connection, connection.transaction():
-            number = await catalogue.add_enterprise(connection, name, name_en, industry)
-            if particulars is not None and not await filing.put_particulars(connection, number, particulars):
+        async with self._audited() as (connection, note):
+            number, new = await catalogue.add_enterprise(connection, name, name_en, industry)
+            revision = await filing.put_particulars(connection, number, particulars) if particulars else 0
+            if revision is None:
+                assert particulars is not None
                 raise TakenError(
                     f"统一社会信用代码{particulars.ent_crt_code}已属于别的企业。 "
                     f"The credit code {particulars.ent_crt_code} belongs to another enterprise."
                 )
-            state = PrefixState.PENDING if filed else PrefixState.ENABLED
-            await catalogue.add_prefix(connection, prefix, number, state)
-            standing = await catalogue.prefix(connection, prefix, held=True)
-            if standing is None or standing.enterprise != number:
-                raise TakenError(f"前缀{prefix}已属于别的企业。 Prefix {prefix} belongs to another enterprise.")
-            if filed and await filing.file_prefix(connection, standing.number) and not standing.state.open:
-                await catalogue.set_state(connection, prefix, PrefixState.PENDING)
-            elif not filed and standing.state is PrefixState.PENDING:
-                await catalogue.set_state(connection, prefix, PrefixState.ENABLED)
+            if new or revision:
+                filed_as = {"ent_crt_code": particulars.ent_crt_code, "particulars": revision} if particulars else {}
+                note(Action.ENTERPRISE_ENROLLED, name, after={"number": number, "industry": industry} | filed_as)
+            await self._give(connection, note, prefix, number, filed=filed)
             return number
+
+    async def _give(self, connection: Connection, note: Minutes, prefix: str, enterprise: int, *, filed: bool) -> None:
+        state = PrefixState.PENDING if filed else PrefixState.ENABLED
+        if await catalogue.add_prefix(connection, prefix, enterprise, state):
+            note(Action.PREFIX_ADDED, prefix, after={"enterprise": enterprise, "state": state.name.lower()})
+        standing = await catalogue.prefix(connection, prefix, held=True)
+        if standing is None or standing.enterprise != enterprise:
+            raise TakenError(f"前缀{prefix}已属于别的企业。 Prefix {prefix} belongs to another enterprise.")
+        again = filed and await filing.file_prefix(connection, standing.number) and not standing.state.open
+        if standing.state is not state and (again or (not filed and standing.state is PrefixState.PENDING)):
+            await catalogue.set_state(connection, prefix, state)
+            note(Action.PREFIX_CHANGED, prefix, {"state": standing.state.name.lower()}, {"state": state.name.lower()})
 
     async def enterprises(self) -> list[Any]:
         """Rows of (number, name, name_en, industry, prefix, state)."""
@@ -115,15 +148,16 @@ class Steward:
 
     async def forget_toplevel(self) -> None:
         """Forgets whom the node enrolled with: everything is told anew, to whoever answers then."""
-        async with self._change() as connection:
+        async with self._audited() as (connection, note):
             await uplink.forget_toplevel(connection)
+            note(Action.TOPLEVEL_FORGOTTEN, "toplevel")
 
     async def set_prefix_state(self, prefix: str, state: PrefixState) -> int | None:
         """Brings a prefix into `state`; its epoch, None when it is unknown. What is stopped so, only this opens again.
 
         Raises NotApprovedError for one that would be enabled against what the top-level node has decided.
         """
-        async with self._change() as connection, connection.transaction():
+        async with self._audited() as (connection, note):
             known = await filing.filed(connection, prefix)
             if known is not None and state.open and not may_open(known.standing):
                 raise NotApprovedError(
@@ -132,22 +166,36 @@ class Steward:
                 )
             if known is not None and state is PrefixState.STOPPED:
                 await filing.stop_here(connection, known.prefix_no)
+            before = await catalogue.prefix(connection, prefix, held=True)
+            if before is not None and before.state is not state:
+                note(Action.PREFIX_CHANGED, prefix, {"state": before.state.name.lower()}, {"state": state.name.lower()})
             return await catalogue.set_state(connection, prefix, state)
 
     async def add_template(self, template: Template) -> bool:
         """Keeps a new template; False when that version exists under its prefix."""
-        async with self._change() as connection:
-            return await templates.add(connection, template)
+        async with self._audited() as (connection, note):
+            added = await templates.add(connection, template)
+            if added:
+                note(Action.TEMPLATE_ADDED, template.handle, *of_templates(None, template))
+            return added
 
     async def replace_template(self, template: Template) -> bool:
         """Keeps a changed template; False when somebody else changed it meanwhile."""
-        async with self._change() as connection:
-            return await templates.replace(connection, template)
+        async with self._audited() as (connection, note):
+            before = await templates.by_numbers(connection, [template.number])
+            replaced = await templates.replace(connection, template)
+            if replaced:
+                note(Action.TEMPLATE_CHANGED, template.handle, *of_templates(before[0], template))
+            return replaced
 
     async def remove_template(self, number: int) -> bool:
         """Forgets a template; False when an identifier was ever made with it."""
-        async with self._change() as connection, connection.transaction():
-            return await templates.remove(connection, number)
+        async with self._audited() as (connection, note):
+            before = await templates.by_numbers(connection, [number])
+            removed = await templates.remove(connection, number)
+            if removed:
+                note(Action.TEMPLATE_REMOVED, before[0].handle)
+            return removed
 
     async def credentials(self, username: str) -> Credentials | None:
         """The enabled account called `username`, with what proves it."""
@@ -175,34 +223,44 @@ class Steward:
         somebody did with one power is not to be covered up with another. So when `person` is an administrator by
         another account.
         """
-        async with self._change() as connection, _one_power(account.username):
+        async with self._audited() as (connection, note), _one_power(account.username):
+            before = await accounts.standing(connection, account.username)
             if not await accounts.put(connection, account, password=password, secret=secret, due=due, person=person):
                 raise _another_administrator(account.username, account.role)
+            note(Action.ACCOUNT_PUT, account.username, of_account(before), of_account((account, True)))
 
     async def add_account(self, account: Account, *, password: str | None = None, secret: bytes | None = None) -> bool:
         """Keeps a new account, whose password is to be changed first; False when the user name is taken, or the
         enterprise has too many (ACCOUNTS_MOST).
         """
-        async with self._change() as connection:
-            return await accounts.add(connection, account, password=password, secret=secret)
+        async with self._audited() as (connection, note):
+            added = await accounts.add(connection, account, password=password, secret=secret)
+            if added:
+                note(Action.ACCOUNT_PUT, account.username, after=of_account((account, True)))
+            return added
 
     async def change_account(self, account: Account, role: Role | None, enabled: bool | None) -> None:
         """Gives an account another role, shuts it or opens it again; its tokens are revoked. Raises TakenError as
         `put_account` does.
         """
-        async with self._change() as connection, _one_power(account.username):
+        async with self._audited() as (connection, note), _one_power(account.username):
+            before = await accounts.standing(connection, account.username)
             if not await accounts.change(connection, account.number, role, enabled):
                 raise _another_administrator(account.username, role or account.role)
+            after = await accounts.standing(connection, account.username)
+            note(Action.ACCOUNT_CHANGED, account.username, *differing(of_account(before), of_account(after)))
 
     async def set_password(self, account: Account, password: str, *, due: bool, keep: bytes | None = None) -> None:
         """Gives a person another password; its tokens are revoked, but for the one with the digest `keep`."""
-        async with self._change() as connection:
+        async with self._audited() as (connection, note):
             await accounts.set_password(connection, account.number, password, due=due, keep=keep)
+            note(Action.PASSWORD_SET, account.username, after={"due": due})
 
     async def set_key(self, account: Account, key: bytes | None) -> None:
         """Gives a program another public key, or none."""
-        async with self._change() as connection:
+        async with self._audited() as (connection, note):
             await accounts.set_key(connection, account.number, key)
+            note(Action.KEY_SET, account.username, after={"given": key is not None})
 
     async def challenge(self, account: Account, text: str) -> str:
         """What the account is to sign: `text`, or what it was asked before (registry/postgres/accounts.py)."""
@@ -226,13 +284,19 @@ class Steward:
 
     async def confirm_totp(self, account: Account, offered: bytes, step: int, keep: bytes) -> bool:
         """Asks the account for codes of the key `offered` from now on; False when another was offered meanwhile."""
-        async with self._change() as connection:
-            return await accounts.confirm_totp(connection, account.number, offered, step, keep)
+        async with self._audited() as (connection, note):
+            confirmed = await accounts.confirm_totp(connection, account.number, offered, step, keep)
+            if confirmed:
+                note(Action.TOTP_SET, account.username)
+            return confirmed
 
     async def remove_totp(self, account: Account) -> bool:
         """Asks the account for no codes any more; its tokens are revoked. False when none were asked for."""
-        async with self._change() as connection:
-            return await accounts.remove_totp(connection, account.number)
+        async with self._audited() as (connection, note):
+            removed = await accounts.remove_totp(connection, account.number)
+            if removed:
+                note(Action.TOTP_REMOVED, account.username)
+            return removed
 
     async def take_totp(self, account: Account, step: int | None) -> bool:
         """Whether a code of `step` is taken, None being a wrong one (registry/postgres/accounts.py)."""
@@ -241,8 +305,10 @@ class Steward:
 
     async def rotate_secret(self, account: Account, secret: bytes, overlap: int) -> datetime | None:
         """Gives a program another secret; when the one before ends, which is `overlap` seconds from now."""
-        async with self._change() as connection:
-            return await accounts.rotate(connection, account.number, secret, overlap)
+        async with self._audited() as (connection, note):
+            ends = await accounts.rotate(connection, account.number, secret, overlap)
+            note(Action.SECRET_ROTATED, account.username, after={"overlap": overlap})
+            return ends
 
     async def account_page(self, enterprise: int | None, after: str, most: int, *, firms: bool) -> list[dict[str, Any]]:
         """Accounts in the order of their user names (registry/postgres/accounts.py)."""
@@ -261,12 +327,19 @@ class Steward:
 
     async def revoke_token_of(self, account: Account, digest: bytes) -> bool:
         """Makes one token of an account worthless; False when it has none with that digest."""
-        async with self._change() as connection:
-            return await accounts.revoke_of(connection, account.number, digest)
+        async with self._audited() as (connection, note):
+            revoked = await accounts.revoke_of(connection, account.number, digest)
+            if revoked:
+                note(Action.TOKEN_REVOKED, account.username)
+            return revoked
 
     async def disable_account(self, username: str) -> bool:
         """Shuts an account; False when there is none."""
-        async with self._change() as connection:
+        async with self._audited() as (connection, note):
+            before = await accounts.standing(connection, username)
+            if before is None:
+                return False
+            note(Action.ACCOUNT_DISABLED, username, of_account(before), of_account((before[0], False)))
             return await accounts.disable(connection, username)
 
     async def accounts(self) -> list[tuple[str, str, str, str | None, bool, str | None]]:
@@ -281,42 +354,61 @@ class Steward:
 
     async def revoke_token(self, digest: bytes) -> None:
         """Makes one token worthless."""
-        async with self._change() as connection:
-            await accounts.revoke(connection, digest)
+        async with self._audited() as (connection, note):
+            if (owner := await accounts.revoke(connection, digest)) is not None:
+                note(Action.TOKEN_REVOKED, owner)
 
     async def revoke_tokens(self, username: str) -> int:
         """Makes every token of an account worthless; how many there were."""
-        async with self._change() as connection:
-            return await accounts.revoke_all(connection, username)
+        async with self._audited() as (connection, note):
+            count = await accounts.revoke_all(connection, username)
+            if count:
+                note(Action.TOKENS_REVOKED, username, after={"count": count})
+            return count
 
     async def add_group(self, prefix: RegisteredPrefix, name: str) -> bool | None:
         """Makes an identity group of the prefix's enterprise; False when there is one called so, None when it has
         GROUPS_MOST.
         """
         assert prefix.enterprise is not None
-        async with self._change() as connection, connection.transaction():
+        async with self._audited() as (connection, note):
             await catalogue.prefix(connection, prefix.name, held=True)
-            return await grants.add_group(connection, prefix.number, prefix.enterprise, name, GROUPS_MOST)
+            added = await grants.add_group(connection, prefix.number, prefix.enterprise, name, GROUPS_MOST)
+            if added:
+                note(Action.GROUP_ADDED, grants.group_handle(prefix.name, name))
+            return added
 
     async def remove_group(self, number: int) -> None:
         """Removes an identity group, and all that was granted to it."""
-        async with self._change() as connection, connection.transaction():
+        async with self._audited() as (connection, note):
+            before = await grants.known(connection, number)
             await grants.remove_group(connection, number)
+            if before is not None:
+                note(Action.GROUP_REMOVED, before.handle, {"members": before.members})
 
     async def set_members(self, number: int, enterprise: int, usernames: Sequence[str]) -> list[str]:
         """Makes identities of an enterprise the members of its group; those it does not have: then nothing is done."""
-        async with self._change() as connection, connection.transaction():
-            return await grants.set_members(connection, number, enterprise, usernames)
+        async with self._audited() as (connection, note):
+            before = await grants.known(connection, number)
+            missing = await grants.set_members(connection, number, enterprise, usernames)
+            after = sorted(set(usernames))
+            if before is not None and not missing and before.members != after:
+                note(Action.GROUP_CHANGED, before.handle, {"members": before.members}, {"members": after})
+            return missing
 
     async def import_group(self, number: int, enterprise: int) -> None:
         """Lets an enterprise grant to the group of another one."""
-        async with self._change() as connection:
-            await grants.import_group(connection, number, enterprise)
+        async with self._audited() as (connection, note):
+            known = await grants.known(connection, number)
+            if await grants.import_group(connection, number, enterprise) and known is not None:
+                note(Action.GROUP_IMPORTED, known.handle, after={"enterprise": enterprise})
 
     async def drop_import(self, number: int, enterprise: int) -> None:
         """Ends that, and what the enterprise has granted to the group."""
-        async with self._change() as connection, connection.transaction():
-            await grants.drop_import(connection, number, enterprise)
+        async with self._audited() as (connection, note):
+            known = await grants.known(connection, number)
+            if await grants.drop_import(connection, number, enterprise) and known is not None:
+                note(Action.GROUP_DROPPED, known.handle, {"enterprise": enterprise})
 
     async def group(self, prefix: str, name: str) -> tuple[int, int] | None:
         """(number, number of its enterprise) of an identity group."""
@@ -331,7 +423,7 @@ class Steward:
         "unreachable": neither is the enterprise's own or comes with a group it has imported; "full": GRANTS_MOST.
         """
         assert prefix.enterprise is not None
-        async with self._change() as connection, connection.transaction():
+        async with self._audited() as (connection, note):
             await catalogue.prefix(connection, prefix.name, held=True)
             if username:
                 account = await grants.reachable(connection, username, prefix.enterprise)
@@ -340,12 +432,21 @@ class Steward:
                 given = given._replace(group=None)
             if given.account is None and given.group is None:
                 return "unreachable"
-            return await grants.add(connection, given, GRANTS_MOST) or "full"
+            added = await grants.add(connection, given, GRANTS_MOST)
+            if added is None:
+                return "full"
+            on, shown = await grants.shown(connection, added)
+            note(Action.GRANT_ADDED, on, after=shown)
+            return added
 
     async def remove_grant(self, number: int, enterprise: int) -> bool:
         """Takes a grant back; False when that enterprise has given none of that number."""
-        async with self._change() as connection, connection.transaction():
-            return await grants.remove(connection, number, enterprise)
+        async with self._audited() as (connection, note):
+            on, shown = await grants.shown(connection, number)
+            removed = await grants.remove(connection, number, enterprise)
+            if removed:
+                note(Action.GRANT_REMOVED, on, shown)
+            return removed
 
     async def record_batch(self, batch: Batch, made: datetime) -> int:
         """Keeps the record of a batch; its number."""
@@ -369,5 +470,8 @@ class Steward:
 
     async def disclose(self, enterprise: int, disclosure: Disclosure) -> None:
         """Keeps what an enterprise lets everybody see."""
-        async with self._change() as connection:
+        async with self._audited() as (connection, note):
+            before = await disclosures.chosen(connection, enterprise)
             await disclosures.choose(connection, enterprise, disclosure)
+            shown = {"chosen": dict(before.chosen)}, {"chosen": dict(disclosure.chosen)}
+            note(Action.DISCLOSURE_CHANGED, str(enterprise), *differing(*shown))

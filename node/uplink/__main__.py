@@ -56,7 +56,7 @@ class Office:
 
     async def tenure(self, fence: int) -> None:
         """Speaks until another voice is elected."""
-        clerk = Clerk(self._pool, fence, self._config.statistics_seconds)
+        clerk = Clerk(self._pool, fence, self._config.statistics_seconds, self._config.audit_octets)
         fresh = random.SystemRandom().randbytes(KEY_OCTETS)
         key = await clerk.key(Vault(self._config.key()), fresh)
         if not key:

@@ -105,6 +105,15 @@ async def disable(connection: Connection, username: str) -> bool:
     return number is not None
 
 
+async def standing(connection: Connection, username: str) -> tuple[Account, bool] | None:
+    """The account called `username`, held until the transaction ends, and whether it is enabled."""
+    row = await connection.fetchrow(
+        "SELECT number, username, kind, role, enterprise_no, enabled FROM account WHERE username = $1 FOR UPDATE",
+        username,
+    )
+    return (_account(*row[:5]), row[5]) if row else None
+
+
 async def known(connection: Connection, username: str) -> Account | None:
     """The account called `username`, enabled or not."""
     row = await connection.fetchrow(
@@ -362,9 +371,13 @@ async def issue(connection: Connection, account: int, digest: bytes, peer: str =
     )
 
 
-async def revoke(connection: Connection, digest: bytes) -> None:
-    """Makes one token worthless."""
-    await connection.execute("DELETE FROM token WHERE digest = $1", digest)
+async def revoke(connection: Connection, digest: bytes) -> str | None:
+    """Makes one token worthless; whose it was, None when there is none."""
+    owner = await connection.fetchval(
+        "DELETE FROM token t USING account a WHERE t.digest = $1 AND a.number = t.account_no RETURNING a.username",
+        digest,
+    )
+    return str(owner) if owner is not None else None
 
 
 async def revoke_all(connection: Connection, username: str) -> int:

@@ -22,15 +22,15 @@ async def epochs_after(connection: Connection, mine: int) -> tuple[int, list[tup
     return at, [tuple(row) for row in prefixes], [tuple(row) for row in templates]
 
 
-async def add_enterprise(connection: Connection, name: str, name_en: str, industry: str) -> int:
-    """The number of the enterprise called `name`, registering it if it is new."""
-    await connection.execute(
+async def add_enterprise(connection: Connection, name: str, name_en: str, industry: str) -> tuple[int, bool]:
+    """The number of the enterprise called `name`, registering it if it is new, and whether it is."""
+    done = await connection.execute(
         "INSERT INTO enterprise (name, name_en, industry) VALUES ($1, $2, $3) ON CONFLICT (name) DO NOTHING",
         name,
         name_en,
         industry,
     )
-    return int(await connection.fetchval("SELECT number FROM enterprise WHERE name = $1", name))
+    return int(await connection.fetchval("SELECT number FROM enterprise WHERE name = $1", name)), done == "INSERT 0 1"
 
 
 async def enterprises(connection: Connection) -> list[Any]:

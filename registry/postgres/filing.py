@@ -14,28 +14,29 @@ MOST: Final = 100
 """Filings and routes taken at once: each is a request of its own."""
 
 
-async def put_particulars(connection: Connection, enterprise: int, given: Particulars) -> bool:
-    """Keeps what is to be filed of an enterprise; what is the same as before is not filed again.
+async def put_particulars(connection: Connection, enterprise: int, given: Particulars) -> int | None:
+    """Keeps what is to be filed of an enterprise; its revision, 0 for what is the same as before and not filed again.
 
-    False when another enterprise has that credit code.
+    None when another enterprise has that credit code.
     """
     taken = await connection.fetchval(
         "SELECT true FROM particulars WHERE ent_crt_code = $2 AND enterprise_no <> $1", enterprise, given.ent_crt_code
     )
     if taken:
-        return False
-    await connection.execute(
+        return None
+    revision = await connection.fetchval(
         """
         INSERT INTO particulars (enterprise_no, ent_crt_code, given) VALUES ($1, $2, $3::text::jsonb)
         ON CONFLICT (enterprise_no) DO UPDATE
         SET ent_crt_code = excluded.ent_crt_code, given = excluded.given, revision = particulars.revision + 1
         WHERE particulars.given <> excluded.given
+        RETURNING revision
         """,
         enterprise,
         given.ent_crt_code,
         msgspec.json.encode(given).decode(),
     )
-    return True
+    return revision or 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,6 +71,32 @@ def _grant(single: bool, attributes: list[str] | None, edit: bool) -> Grant:
 # -- groups
 
 
+class Group(NamedTuple):
+    """A group: its handle, and the user names of its members, in order."""
+
+    handle: str
+    members: list[str]
+
+
+def group_handle(prefix: str, name: str) -> str:
+    """What the group called `name` under `prefix` is known by to others."""
+    return f"{prefix}/Group_{name}"
+
+
+async def known(connection: Connection, number: int) -> Group | None:
+    """The group with that number."""
+    row = await connection.fetchrow(
+        """
+        SELECT p.name, g.name AS called, ARRAY (
+            SELECT a.username FROM identity_group_member m JOIN account a ON a.number = m.account_no
+            WHERE m.group_no = g.number ORDER BY 1
+        ) FROM identity_group g JOIN prefix p ON p.number = g.prefix_no WHERE g.number = $1
+        """,
+        number,
+    )
+    return Group(group_handle(row[0], row[1]), row[2]) if row else None
+
+
 async def group(connection: Connection, prefix: str, name: str) -> tuple[int, int] | None:
     """(number, number of its enterprise) of the group called `name` under `prefix`."""
     row = await connection.fetchrow(
@@ -115,25 +141,27 @@ async def set_members(connection: Connection, number: int, enterprise: int, user
     return []
 
 
-async def import_group(connection: Connection, number: int, enterprise: int) -> None:
-    """Lets an enterprise grant to the group of another one."""
-    await connection.execute(
+async def import_group(connection: Connection, number: int, enterprise: int) -> bool:
+    """Lets an enterprise grant to the group of another one; False when it may already."""
+    done = await connection.execute(
         "INSERT INTO identity_group_import (group_no, enterprise_no) VALUES ($1, $2) ON CONFLICT DO NOTHING",
         *(number, enterprise),
     )
+    return bool(done == "INSERT 0 1")
 
 
-async def drop_import(connection: Connection, number: int, enterprise: int) -> None:
-    """Ends that, and with it what the enterprise granted to the group."""
+async def drop_import(connection: Connection, number: int, enterprise: int) -> bool:
+    """Ends that, and with it what the enterprise granted to the group; False when it could not."""
     await _edits_end(connection, group=number)
     await connection.execute(
         "DELETE FROM access_grant WHERE group_no = $1 "
         "AND prefix_no IN (SELECT number FROM prefix WHERE enterprise_no = $2)",
         *(number, enterprise),
     )
-    await connection.execute(
+    done = await connection.execute(
         "DELETE FROM identity_group_import WHERE group_no = $1 AND enterprise_no = $2", number, enterprise
     )
+    return bool(done == "DELETE 1")
 
 
 async def groups(connection: Connection, enterprise: int) -> list[Any]:
@@ -223,6 +251,27 @@ async def add(connection: Connection, given: Given, most: int) -> int | None:
             *given,
         )
     )
+
+
+async def shown(connection: Connection, number: int) -> tuple[str, dict[str, Any]]:
+    """On what a grant is, by its handle, and what it says; empty when there is none of that number."""
+    row = await connection.fetchrow(
+        """
+        SELECT p.name || '/' || coalesce(g.suffix, t.version), coalesce(a.username, gp.name || '/Group_' || i.name),
+            g.attributes, g.edit, g.until
+        FROM access_grant g
+        JOIN prefix p ON p.number = g.prefix_no
+        LEFT JOIN template t ON t.number = g.template_no
+        LEFT JOIN account a ON a.number = g.account_no
+        LEFT JOIN identity_group i ON i.number = g.group_no
+        LEFT JOIN prefix gp ON gp.number = i.prefix_no
+        WHERE g.number = $1
+        """,
+        number,
+    )
+    if row is None:
+        return "", {}
+    return row[0], {"number": number, "to": row[1], "attributes": row[2], "edit": row[3], "until": row[4]}
 
 
 async def remove(connection: Connection, number: int, enterprise: int) -> bool:

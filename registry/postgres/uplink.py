@@ -91,9 +91,10 @@ async def toplevel_key(connection: Connection) -> bytes | None:
     return bytes(found) if found else None
 
 
-async def pin(connection: Connection, key: bytes) -> None:
-    """Believes answers signed with `key` from now on; the key of an earlier enrolment stays."""
-    await connection.execute("UPDATE node_key SET toplevel_key = $1 WHERE toplevel_key IS NULL", key)
+async def pin(connection: Connection, key: bytes) -> bool:
+    """Believes answers signed with `key` from now on; False when the key of an earlier enrolment stays."""
+    done = await connection.execute("UPDATE node_key SET toplevel_key = $1 WHERE toplevel_key IS NULL", key)
+    return bool(done == "UPDATE 1")
 
 
 async def forget_toplevel(connection: Connection) -> None:

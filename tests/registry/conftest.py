@@ -26,7 +26,13 @@ EMPTY = """
     DELETE FROM message; DELETE FROM route; DELETE FROM node_key; UPDATE voice SET fence = 0, machine = '';
     DELETE FROM batch; DELETE FROM file; DELETE FROM account;
     DELETE FROM template; DELETE FROM prefix; DELETE FROM enterprise;
-    UPDATE catalogue SET number = 1
+    UPDATE catalogue SET number = 1;
+    ALTER TABLE audit DISABLE TRIGGER USER; ALTER TABLE audit_object DISABLE TRIGGER USER;
+    ALTER TABLE audit_head DISABLE TRIGGER USER;
+    DELETE FROM audit; DELETE FROM audit_object;
+    UPDATE audit_head SET number = 0, at = 0, octets = 0, digest = decode(repeat('00', 32), 'hex');
+    ALTER TABLE audit ENABLE TRIGGER USER; ALTER TABLE audit_object ENABLE TRIGGER USER;
+    ALTER TABLE audit_head ENABLE TRIGGER USER
 """
 
 

@@ -13,9 +13,10 @@ from tests.registry.world import BAG, LOCKED, OTHER, PREFIX, World, eventually, 
 
 async def test_an_enterprise_is_known_by_its_name(pool: asyncpg.Pool):
     async with pool.acquire() as connection:
-        first = await catalogue.add_enterprise(connection, "天马皮具", "Tianma", "leather")
-        assert await catalogue.add_enterprise(connection, "天马皮具", "Another", "automotive") == first
-        other = await catalogue.add_enterprise(connection, "电驰汽车", "Dianchi", "automotive")
+        first, new = await catalogue.add_enterprise(connection, "天马皮具", "Tianma", "leather")
+        assert new
+        assert await catalogue.add_enterprise(connection, "天马皮具", "Another", "automotive") == (first, False)
+        other, _ = await catalogue.add_enterprise(connection, "电驰汽车", "Dianchi", "automotive")
         assert other != first
         assert [tuple(row) for row in await catalogue.enterprises(connection)] == [
             (first, "天马皮具", "Tianma", "leather", None, None),
