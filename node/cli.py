@@ -13,8 +13,8 @@ from urllib.parse import quote
 
 import aiohttp
 
+from node import audit_verbs, doctor, journal, up, users
 from node import config as settings
-from node import doctor, journal, up, users
 from node.config import Config, ConfigError
 from node.embedded import EmbeddedError
 from node.importer import run as importer
@@ -80,6 +80,7 @@ def _with_servers(arguments: argparse.Namespace) -> Config:
         running = json.loads(path.read_text(encoding="utf-8"))
         servers = {name: running[name] for name in ("database_url", "redis_url", "secret_key")}
         servers["toplevel_url"] = config.toplevel_url or running.get("toplevel_url", "")
+        servers |= {name: running.get(name, getattr(config, name)) for name in ("log_folder", "audit_octets")}
     except (OSError, ValueError, LookupError, TypeError):
         raise UsageError(
             f"没有IDNODE_DATABASE_URL，{path}也不可读：请先运行idnode up，或设置该变量。 "
@@ -161,6 +162,10 @@ async def _doctor(arguments: argparse.Namespace) -> int:
     return int(any(each.mend for each in findings))
 
 
+async def _audit(arguments: argparse.Namespace) -> int:
+    return await audit_verbs.run(_with_servers(arguments), arguments, say)
+
+
 async def _resolve(arguments: argparse.Namespace) -> int:
     identifier = Identifier.parse(arguments.identifier)
     base = arguments.url or _running(arguments.data)
@@ -191,7 +196,7 @@ def _administration(task: Task) -> Callable[[argparse.Namespace], Awaitable[int]
         config = _with_servers(arguments)
         pool = await open_pool(config.database_url, size=1, name="idnode-admin")
         try:
-            return await task(config, Steward(pool), arguments)
+            return await task(config, Steward(pool, audit_verbs.shell(), config.audit_octets), arguments)
         finally:
             await pool.close()
 
@@ -321,6 +326,8 @@ def _parser() -> argparse.ArgumentParser:
         verb("reconcile", "对账 · compare a file with the registry", importer.run_reconcile), "reconcile"
     )
     _add_administration(with_data, verb)
+    audit_verbs.add_audit_arguments(with_data(verb("audit", "审计账 · the audit journal", _audit)))
+    audit_verbs.add_access_arguments(with_data(verb("access-log", "访问日志 · the access log", _audit)))
     return parser
 
 

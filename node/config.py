@@ -197,6 +197,20 @@ class Config:
         low=65_536,
         high=1024**4,
     )
+    access_log: str = _setting(
+        "on",
+        "是否记录每次解析与登记（来源、账号、标识、结果）",
+        "whether every resolution and registration is noted: source, account, identifier, outcome",
+        among=("on", "off"),
+    )
+    access_log_days: int = _setting(
+        180, "访问日志保存的天数", "how long the access log is kept", unit="d", low=1, high=3650
+    )
+    log_folder: str = _setting(
+        ".idnode/log",
+        "访问日志与审计链头所在的文件夹；up默认用数据目录下的log",
+        "folder of the access log and of the kept head of the audit journal; `up`: log in the data folder by default",
+    )
     forward_networks: str = _setting(
         "",
         "转发时允许连接的非公网地址段，以逗号分隔；其余非公网地址一律拒绝",
@@ -251,6 +265,11 @@ class Config:
         if len(key) != 32:
             raise _wrong("secret_key", "应为32字节的base64", "must be base64 of 32 octets")
         return key
+
+    @property
+    def shown(self) -> dict[str, object]:
+        """The settings that are no secrets, by name."""
+        return {entry.name: getattr(self, entry.name) for entry in fields(self) if not entry.metadata["secret"]}
 
     @property
     def proxies(self) -> TrustedProxies:

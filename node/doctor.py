@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from node import audit_verbs
 from node.config import Config
 from node.files.folder import Folder, FolderError
 from node.files.scanner import Scanner, ScannerAwayError
@@ -18,13 +19,17 @@ from node.supervisor import PortTakenError, listening_socket
 from proto import web_reply
 from proto.errors import ProtoError
 from proto.identifier import Identifier
+from registry.audit import Broken
+from registry.auditor import Auditor
 from registry.errors import UnavailableError
-from registry.postgres.connection import connect
+from registry.postgres.connection import connect, open_pool
 from registry.postgres.migrate import current, migrations
 
 OLDEST_POSTGRES: Final = 150_000
 OLDEST_REDIS: Final = 7
 _REDIS_VERSION: Final = re.compile(rb"redis_version:(\S+)")
+AUDIT_SHARE: Final = 5
+"""When less than one part in so many of the audit journal's room is left, it is told."""
 TOPLEVEL_SECONDS: Final = 3
 """Patience with the top-level node; the node itself has no more of it for a question."""
 _TOPLEVEL_MEND: Final = (
@@ -77,6 +82,26 @@ async def _schema(connection: Any) -> Finding:
     at, newest = await current(connection), migrations()[-1].number
     mend = "" if at == newest else "运行idnode migrate  run `idnode migrate`"
     return Finding("postgresql", f"{version // 10000}, schema {at}/{newest}", mend)
+
+
+async def _audit(config: Config) -> Finding:
+    if (await _postgres(config)).mend:
+        return Finding("audit", "无法检查 cannot be checked", "先修复postgresql  mend postgresql first")
+    pool = await open_pool(config.database_url, size=1, name="idnode-doctor")
+    try:
+        auditor = Auditor(pool, config.audit_octets)
+        found, (_, octets) = await audit_verbs.verified(config, auditor), await auditor.head()
+    except (OSError, UnavailableError) as error:
+        return Finding("audit", str(error), "检查IDNODE_LOG_FOLDER  check the folder")
+    finally:
+        await pool.close()
+    state = f"{found.number}, {octets} B / {config.audit_octets} B"
+    if isinstance(found, Broken):
+        return Finding("audit", f"第{found.number}条 entry {found.number}", f"{found.zh}  {found.en}：docs/audit.md")
+    full = octets * AUDIT_SHARE > config.audit_octets * (AUDIT_SHARE - 1)
+    return Finding(
+        "audit", state, "将满，调大IDNODE_AUDIT_OCTETS  nearly full: raise IDNODE_AUDIT_OCTETS" if full else ""
+    )
 
 
 async def _redis(config: Config) -> Finding:
@@ -154,6 +179,7 @@ async def examine(config: Config) -> list[Finding]:
         _python,
         _key,
         _postgres,
+        _audit,
         _redis,
         _files,
         _clamd,

@@ -24,6 +24,7 @@ from registry.account import (
     password_proves,
     token_digest,
 )
+from registry.audit import Actor
 from registry.challenge import CHALLENGE_OCTETS
 from registry.challenge import answered as answered_challenge
 from registry.lookup import Lookup
@@ -141,7 +142,8 @@ class Doorkeeper:
                 return False
             proven()
         kept = await self.hashed(new)
-        await self._steward.set_password(account, kept, due=False, keep=token_digest(token))
+        mine = self._steward.by(Actor.of(account, peer))
+        await mine.set_password(account, kept, due=False, keep=token_digest(token))
         return True
 
     async def offer_second_factor(self, account: Account, secret: str, peer: str) -> bytes | None:
@@ -156,7 +158,7 @@ class Doorkeeper:
         await self._steward.offer_totp(account, self._vault.close(_totp_name(account.username), key))
         return key
 
-    async def confirm_second_factor(self, account: Account, code: str, token: str) -> bool:
+    async def confirm_second_factor(self, account: Account, code: str, token: str, peer: str) -> bool:
         """Asks for codes of the key that was offered from now on, if `code` is one; all tokens but `token` are
         revoked.
         """
@@ -166,7 +168,8 @@ class Doorkeeper:
         step = totp.matching(self._totp_key(account.username, known.totp_offered), code, self._now(), 0)
         if step is None:
             return False
-        return await self._steward.confirm_totp(account, known.totp_offered, step, token_digest(token))
+        mine = self._steward.by(Actor.of(account, peer))
+        return await mine.confirm_totp(account, known.totp_offered, step, token_digest(token))
 
     async def _proven(self, username: str, secret: str) -> Credentials | None:
         known = await self._credentials(username, secret)

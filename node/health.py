@@ -57,6 +57,16 @@ UPLINK_CHAIN_BROKEN: Final = Condition(
     "有前缀的变更链与国家顶级节点不一致",
     "the chain of a prefix does not agree with the national node's",
 )
+AUDIT_FULL: Final = Condition(
+    "audit_full",
+    "审计账已写满，变更与非公开数据的查看停止，公开解析照常",
+    "the audit journal is full; changes and reading what is not public are stopped, public resolving goes on",
+)
+AUDIT_BROKEN: Final = Condition(
+    "audit_broken",
+    "审计账与本机留存的链头不符",
+    "the audit journal is not the one whose head is kept on this machine",
+)
 
 CONDITIONS: Final = (
     DATABASE_UNREACHABLE,
@@ -69,6 +79,8 @@ CONDITIONS: Final = (
     UPLINK_NOT_ENROLLED,
     UPLINK_UNREACHABLE,
     UPLINK_CHAIN_BROKEN,
+    AUDIT_FULL,
+    AUDIT_BROKEN,
 )
 
 

@@ -10,6 +10,7 @@ from node.files.intake import Intake
 from node.iiidap.names import Names
 from node.iiidap.register import Register
 from node.meter import Meter
+from node.recording import Recording
 from node.register.measured import MeasuredBatcher
 from node.resolve.hot import Hot
 from node.resolve.measured import Measured
@@ -43,3 +44,4 @@ class House:
     files: Intake | None
     names: Names
     register: Register
+    recording: Recording

@@ -338,6 +338,29 @@ FORWARD_SECONDS: Final = _histogram(
     "forward_seconds", _SLOW, "转发解析的用时", "time a resolution by other nodes takes"
 )
 
+# -- the audit journal and the access log
+
+AUDIT_BYTES: Final = _gauge("audit_bytes", "审计账占用的容量", "room the audit journal takes")
+AUDIT_ROOM_BYTES: Final = _gauge(
+    "audit_room_bytes", "审计账的容量，即IDNODE_AUDIT_OCTETS", "room the audit journal has: IDNODE_AUDIT_OCTETS"
+)
+AUDIT_WAITING: Final = _gauge(
+    "audit_waiting", "等待写入审计账的查看记录数", "readings of what is not public that wait to be written there"
+)
+AUDIT_FULL: Final = _gauge("audit_full", "审计账已写满的工作进程数", "workers that have found the audit journal full")
+AUDIT_BROKEN: Final = _gauge(
+    "audit_broken",
+    "审计账与本机留存的链头不符时为1",
+    "1 while the audit journal is not the one whose head is kept on this machine",
+)
+ACCESS_LOG_ENTRIES: Final = _counter("access_log_entries", "写入访问日志的条数", "entries written to the access log")
+ACCESS_LOG_LOST: Final = _counter(
+    "access_log_lost",
+    "未能写入访问日志的条数，按原因：磁盘太慢，或无法写入",
+    "entries the access log has lost, by reason: the disk is too slow, or cannot be written",
+    reason=("slow", "disk"),
+)
+
 # -- the node itself, told by the supervisor
 
 BUILD_INFO: Final = _gauge("build_info", "恒为1，标签为版本", "1, with the versions", version=OPEN, python=OPEN)
@@ -401,6 +424,13 @@ COUNTED: Final = (
     UPLINK_FENCE,
     FORWARDS,
     FORWARD_SECONDS,
+    AUDIT_BYTES,
+    AUDIT_ROOM_BYTES,
+    AUDIT_WAITING,
+    AUDIT_FULL,
+    AUDIT_BROKEN,
+    ACCESS_LOG_ENTRIES,
+    ACCESS_LOG_LOST,
 )
 """What the processes count in their shared memory, in the order it lies there."""
 TOLD: Final = (

@@ -20,6 +20,8 @@ from node.config import Config
 from node.health import Condition
 from node.meter import Sample, Totals
 from node.metrics import (
+    AUDIT_BROKEN,
+    AUDIT_FULL,
     CONDITION,
     PREFIX_RESOLUTIONS,
     PROCESS_CPU,
@@ -293,6 +295,8 @@ class Supervisor:
             health.UPLINK_NOT_ENROLLED: gauge(UPLINK_NOT_ENROLLED) > 0,
             health.UPLINK_UNREACHABLE: gauge(UPLINK_UNREACHABLE) > 0,
             health.UPLINK_CHAIN_BROKEN: gauge(UPLINK_CHAIN_BROKEN) > 0,
+            health.AUDIT_FULL: gauge(AUDIT_FULL) > 0,
+            health.AUDIT_BROKEN: gauge(AUDIT_BROKEN) > 0,
         }
         return [condition for condition in health.CONDITIONS if so[condition]]
 

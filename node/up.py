@@ -146,7 +146,7 @@ async def _found_world(config: Config, known: dict[str, Any]) -> None:
     await migrate(connection)
     await connection.close()
     pool = await open_pool(config.database_url, size=2, name="idnode-up")
-    steward, lookup, vault = Steward(pool), Lookup(pool), Vault(config.key())
+    steward, lookup, vault = Steward(pool, audit_octets=config.audit_octets), Lookup(pool), Vault(config.key())
     await _account(
         steward, Account(0, known["admin"]["username"], "person", Role.SYSTEM_ADMIN, None), known["admin"]["password"]
     )
@@ -370,6 +370,8 @@ async def up(config: Config, options: Options, say: Say) -> None:
                 "redis_url": config.redis_url,
                 "secret_key": config.secret_key,
                 "toplevel_url": config.toplevel_url,
+                "log_folder": config.log_folder,
+                "audit_octets": config.audit_octets,
                 "pid": os.getpid(),
             },
         )
@@ -426,6 +428,7 @@ def _complete(config: Config, servers: Servers, known: dict[str, Any], data: Pat
         files=config.files or str(data.resolve() / "files"),
         # Another node of this machine, tried out beside this one, is found on loopback.
         forward_networks=config.forward_networks or "127.0.0.0/8",
+        log_folder=str(data.absolute() / "log" if config.log_folder == Config.log_folder else config.log_folder),
     )
 
 

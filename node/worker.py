@@ -26,6 +26,7 @@ from node.iiidap.register import Register
 from node.link import Link
 from node.listen import (
     accounts_api,
+    audit_api,
     doip_api,
     grants_api,
     handle_api,
@@ -42,6 +43,7 @@ from node.listen.lane import Lane
 from node.meter import Meter
 from node.metrics import HTTP_BODIES, HTTP_CONNECTIONS, HTTP_IN_HAND, HTTP_REFUSED, REDIS_FAILURES
 from node.pool_watch import PoolWatch
+from node.recording import Recording
 from node.redis_cache import RedisCache
 from node.redis_wire import BROKEN
 from node.register.batcher import Batcher
@@ -57,7 +59,7 @@ from node.slices import Slices
 from node.stamps import Shared
 from registry.account import Vault
 from registry.lookup import Lookup
-from registry.postgres.connection import backends_gone, open_pool
+from registry.postgres.connection import Pool, backends_gone, open_pool
 from registry.registrar import Registrar
 from registry.steward import Steward
 
@@ -80,6 +82,7 @@ def _doors(house: House) -> web.Application:
     grants_api.add_routes(app)
     accounts_api.add_routes(app)
     doip_api.add_routes(app)
+    audit_api.add_routes(app)
     handle_api.add_routes(app)
     iiidap_api.add_routes(app)
     app.router.add_route("*", "/api/{rest:.*}", handle_api.unknown)
@@ -99,7 +102,8 @@ async def run(config: Config, place: process.Place) -> None:
         redis.on_restart = shared.distrust
         redis.on_failure = partial(meter.count, REDIS_FAILURES)
         await _meet(redis)
-    lookup, steward, slices = Lookup(readers), Steward(writers), Slices(clock.monotonic)
+    lookup, slices = Lookup(readers), Slices(clock.monotonic)
+    steward = Steward(writers, audit_octets=config.audit_octets)
     announcer = Announcer(shared, redis, partial(_gone, config.database_url, place), Bell(writers).ring)
     announcer.inherit()
     announcer.inherit_doubt(steward.catalogue_number)
@@ -112,17 +116,19 @@ async def run(config: Config, place: process.Place) -> None:
     first = Cached(redis, shared, last, clock.monotonic, meter) if redis else last
     registrar = Registrar(writers, lookup, announcer, slices.each, reuse_deleted=config.reuse_deleted == "allow")
     batcher = Batcher(registrar, config.write_rows, clock.seconds)
+    recording = Recording(config, place.name, writers, meter, batcher.halt, first=place.column == 0)
+    note = recording.access_log.note
     hot = Hot(shared, first, config.hot_entries, config.cache_seconds, clock.monotonic, clock.seconds, meter)
     house = House(
         config=config,
         admission=admission,
         meter=meter,
-        road=Measured(hot, meter, clock.monotonic),
+        road=Measured(hot, meter, clock.monotonic, note),
         hot=hot,
         lookup=lookup,
         sight=Sight(lookup, clock.seconds),
         steward=steward,
-        batcher=MeasuredBatcher(batcher, lookup, meter, clock.monotonic),
+        batcher=MeasuredBatcher(batcher, lookup, meter, clock.monotonic, note),
         slices=slices,
         announcer=announcer,
         doorkeeper=Doorkeeper(
@@ -137,7 +143,19 @@ async def run(config: Config, place: process.Place) -> None:
         files=Intake.of(config, steward, meter),
         names=Names(lookup, clock.monotonic),
         register=Register(link, config.toplevel_url, clock.monotonic, clock.utc),
+        recording=recording,
     )
+    try:
+        async with recording.at_work():
+            await _serve(house, place, shared, (readers, writers))
+    finally:
+        await link.close()
+        await announcer.close()
+
+
+async def _serve(house: House, place: process.Place, shared: Shared, pools: tuple[Pool, ...]) -> None:
+    """Opens the doors until it is cancelled, and then lets what is in hand finish."""
+    config, meter = house.config, house.meter
     lane = Lane(house, clock.monotonic, clock.seconds) if config.lane == "on" else None
     app = _doors(house)
     runner = web.AppRunner(app, shutdown_timeout=http.DRAIN_SECONDS)
@@ -153,9 +171,9 @@ async def run(config: Config, place: process.Place) -> None:
     log.info("serving", worker=place.column)
 
     def show() -> None:
-        readers.show()
-        writers.show()
-        hot.show()
+        for pool in pools:
+            pool.show()
+        house.hot.show()
         meter.set(HTTP_IN_HAND, house.admission.in_hand)
         meter.set(HTTP_BODIES, app[BODIES].arriving)
         meter.set(HTTP_CONNECTIONS, len(http_server.connections))
@@ -165,8 +183,6 @@ async def run(config: Config, place: process.Place) -> None:
     finally:
         server.close()
         await runner.cleanup()
-        await link.close()
-        await announcer.close()
 
 
 async def _meet(redis: RedisCache) -> None:

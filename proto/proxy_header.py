@@ -33,11 +33,13 @@ _PORT_DIGITS: Final = 5
 class ProxyHeader:
     """A whole header of `length` octets.
 
-    `source` is the address the relayed connection came from; None when the sender speaks for itself or does not know.
+    `source` is the address the relayed connection came from, and `port` its port; None and 0 when the sender speaks for
+    itself or does not know.
     """
 
-    source: str | None
     length: int
+    source: str | None = None
+    port: int = 0
 
 
 class NoHeader(Enum):
@@ -70,10 +72,10 @@ def _line(octets: bytes) -> ProxyHeader | NoHeader:
         if len(octets) >= LINE_OCTETS:
             raise _wrong(f"第1版不能超过{LINE_OCTETS}字节", f"of version 1 is longer than {LINE_OCTETS} octets")
         return NoHeader.UNFINISHED
-    return ProxyHeader(_source_of_line(octets[len(_LINE) : end]), end + 2)
+    return ProxyHeader(end + 2, *(_source_of_line(octets[len(_LINE) : end]) or ()))
 
 
-def _source_of_line(said: bytes) -> str | None:
+def _source_of_line(said: bytes) -> tuple[str, int] | None:
     words = said.split(b" ")
     if words[0] == b"UNKNOWN":
         return None
@@ -84,7 +86,7 @@ def _source_of_line(said: bytes) -> str | None:
         addresses = [kind(_text(word)) for word in words[1:3]]
     except AddressValueError:
         raise _wrong("中的地址与其协议族不符", "holds an address that is none of its family") from None
-    return str(unmapped(addresses[0]))
+    return str(unmapped(addresses[0])), int(words[3])
 
 
 def _text(word: bytes) -> str:
@@ -108,11 +110,11 @@ def _block(octets: bytes) -> ProxyHeader | NoHeader:
     if len(octets) < length:
         return NoHeader.UNFINISHED
     if command == _LOCAL:
-        return ProxyHeader(None, length)
-    return ProxyHeader(_source_of_block(kind, octets[_FIXED:length]), length)
+        return ProxyHeader(length)
+    return ProxyHeader(length, *(_source_of_block(kind, octets[_FIXED:length]) or ()))
 
 
-def _source_of_block(kind: int, said: bytes) -> str | None:
+def _source_of_block(kind: int, said: bytes) -> tuple[str, int] | None:
     if kind >> 4 not in _FAMILIES or kind & 15 not in _TRANSPORTS:
         raise _wrong("第2版的协议族或传输协议不认识", "of version 2 has an unknown family or transport")
     size = _STREAM.get(kind)
@@ -120,4 +122,5 @@ def _source_of_block(kind: int, said: bytes) -> str | None:
         return None
     if len(said) < 2 * (size + 2):
         raise _wrong("第2版容不下其地址", "of version 2 is too short for its addresses")
-    return str(unmapped(IPv4Address(said[:4]) if size == 4 else IPv6Address(said[:16])))
+    port = int.from_bytes(said[2 * size : 2 * size + 2])
+    return str(unmapped(IPv4Address(said[:4]) if size == 4 else IPv6Address(said[:16]))), port

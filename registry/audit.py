@@ -62,6 +62,7 @@ class Action(StrEnum):
     GROUP_DROPPED = "group_dropped"
     GRANT_ADDED = "grant_added"
     GRANT_REMOVED = "grant_removed"
+    SETTINGS_CHANGED = "settings_changed"
     NODE_KEY_MADE = "node_key_made"
     TOPLEVEL_PINNED = "toplevel_pinned"
     TOPLEVEL_FORGOTTEN = "toplevel_forgotten"
@@ -74,7 +75,7 @@ _NONE: Final = frozenset[str]()
 _TEMPLATE: Final = frozenset(entry.name for entry in fields(Template)) - {"prefix", "version", "number", "epoch"}
 _GRANT: Final = frozenset({"number", "to", "attributes", "edit", "until"})
 _ACCOUNT: Final = frozenset({"kind", "role", "enterprise", "enabled"})
-_READING: Final = frozenset({"from", "to", "actor", "action", "object", "identifier", "account", "as"})
+_READING: Final = frozenset({"since", "until", "actor", "action", "object", "identifier", "account", "format"})
 SHOWN: Final[dict[Action, frozenset[str]]] = {
     Action.ENTERPRISE_ENROLLED: frozenset({"number", "industry", "ent_crt_code", "particulars"}),
     Action.ENTERPRISE_FILED: frozenset({"ent_id", "revision"}),
@@ -103,6 +104,7 @@ SHOWN: Final[dict[Action, frozenset[str]]] = {
     Action.GROUP_DROPPED: frozenset({"enterprise"}),
     Action.GRANT_ADDED: _GRANT,
     Action.GRANT_REMOVED: _GRANT,
+    Action.SETTINGS_CHANGED: frozenset({"settings"}),
     Action.NODE_KEY_MADE: _NONE,
     Action.TOPLEVEL_PINNED: _NONE,
     Action.TOPLEVEL_FORGOTTEN: _NONE,

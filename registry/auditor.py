@@ -5,7 +5,7 @@ from typing import Final
 
 from registry.audit import EMPTY, OCTETS_MOST, Broken, Entry, Head, Row, ended, prove
 from registry.errors import UnknownOutcomeError
-from registry.postgres import audit
+from registry.postgres import accounts, audit
 from registry.postgres.audit import Wanted
 from registry.postgres.connection import BROKEN, Pool, borrowed, cut
 
@@ -18,7 +18,7 @@ class Auditor:
 
     def __init__(self, pool: Pool, most: int = OCTETS_MOST) -> None:
         self._pool = pool
-        self._most = most
+        self.most = most
 
     async def record(self, entries: Sequence[Entry]) -> None:
         """Adds entries about what changed nothing: readings."""
@@ -26,7 +26,7 @@ class Auditor:
             backend = connection.get_server_pid()
             try:
                 async with connection.transaction():
-                    await audit.append(connection, entries, self._most)
+                    await audit.append(connection, entries, self.most)
             except BROKEN as error:
                 cut(connection)
                 raise UnknownOutcomeError(str(error), backend) from error
@@ -35,6 +35,17 @@ class Auditor:
         """The head of the journal, and the octets it takes."""
         async with borrowed(self._pool, "administer") as connection:
             return await audit.head(connection)
+
+    async def goes_through(self, kept: Head) -> bool:
+        """Whether the journal still holds the entry that was its head once."""
+        async with borrowed(self._pool, "administer") as connection:
+            return kept == EMPTY or await audit.digest(connection, kept.number) == kept.digest
+
+    async def account(self, username: str) -> int | None:
+        """The number of the account called so; None when there is none."""
+        async with borrowed(self._pool, "administer") as connection:
+            known = await accounts.known(connection, username)
+        return known.number if known else None
 
     async def page(self, wanted: Wanted, below: int, most: int) -> list[Row]:
         """At most `most` (PAGE at most) entries with numbers below that, newest first."""

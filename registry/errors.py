@@ -10,7 +10,13 @@ class UnavailableError(RegistryError):
 
 
 class AuditFullError(UnavailableError):
-    """The audit journal has no room left: what it must tell of is not done."""
+    """The audit journal has no room left: what it must tell of is not done. The text is one sentence."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "审计账已写满（IDNODE_AUDIT_OCTETS），变更停止。 "
+            "The audit journal is full (IDNODE_AUDIT_OCTETS): changes are stopped."
+        )
 
 
 class UnknownOutcomeError(RegistryError):

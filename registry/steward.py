@@ -3,11 +3,12 @@
 Whatever changes a right leaves its entry in the audit journal in the same transaction.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, Final, Literal
 
+import msgspec
 from asyncpg import UniqueViolationError
 
 from registry.account import Account
@@ -447,6 +448,14 @@ class Steward:
             if removed:
                 note(Action.GRANT_REMOVED, on, shown)
             return removed
+
+    async def note_settings(self, machine: str, settings: Mapping[str, object]) -> None:
+        """Tells the audit journal what of a machine's `settings`, none of them secret, differs from its last start."""
+        async with self._audited() as (connection, note):
+            kept = await audit.keep_settings(connection, machine, msgspec.json.encode(settings).decode())
+            before, after = differing(msgspec.json.decode(kept) if kept else {}, settings)
+            if before or after:
+                note(Action.SETTINGS_CHANGED, machine, {"settings": before}, {"settings": after})
 
     async def record_batch(self, batch: Batch, made: datetime) -> int:
         """Keeps the record of a batch; its number."""

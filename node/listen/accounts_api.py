@@ -12,7 +12,7 @@ import structlog
 from aiohttp import web
 
 from node.listen.bodies import body as read_body
-from node.listen.http import HOUSE, encoded, peer
+from node.listen.http import HOUSE, encoded, in_name_of, peer
 from node.listen.own_api import OwnError, _account, _decoded, _explained, _number
 from node.listen.snms_api import bearer
 from registry import totp
@@ -147,7 +147,7 @@ async def create(request: web.Request) -> web.Response:
         raise _forbidden(given.role, "role")
     account = Account(0, given.username, given.kind, given.role, enterprise)
     word, proof, told = await _drawn(request, account)
-    if not await request.app[HOUSE].steward.add_account(account, **proof):
+    if not await in_name_of(request).add_account(account, **proof):
         raise OwnError(
             409,
             "username",
@@ -185,7 +185,7 @@ async def _put(request: web.Request, asker: Account, found: Account) -> web.Resp
             raise _forbidden(given.role, "role")
     if given.role is None and given.enabled is None:
         raise OwnError(400, None, "请求应含role或enabled", "name a role, or whether it is enabled")
-    await request.app[HOUSE].steward.change_account(found, given.role, given.enabled)
+    await in_name_of(request).change_account(found, given.role, given.enabled)
     log.info("account_changed", by=asker.username, username=found.username, role=given.role, enabled=given.enabled)
     return web.Response(status=204)
 
@@ -195,7 +195,7 @@ async def _reset(request: web.Request, asker: Account, found: Account) -> web.Re
     if found.kind != "person":
         raise OwnError(400, "username", "程序没有密码，请更换密钥", "a program has no password; draw it a new secret")
     _, proof, told = await _drawn(request, found)
-    await request.app[HOUSE].steward.set_password(found, **proof, due=True)
+    await in_name_of(request).set_password(found, **proof, due=True)
     log.info("password_drawn", by=asker.username, username=found.username)
     return encoded({"username": found.username, "password": told})
 
@@ -215,7 +215,7 @@ async def _rotate(request: web.Request, asker: Account, found: Account) -> web.R
     if not 0 <= overlap <= OVERLAP_MOST:
         raise OwnError(400, "overlap", f"overlap应为0到{OVERLAP_MOST}秒", f"overlap is 0 to {OVERLAP_MOST} seconds")
     _, proof, told = await _drawn(request, found)
-    until = await request.app[HOUSE].steward.rotate_secret(found, **proof, overlap=overlap)
+    until = await in_name_of(request).rotate_secret(found, **proof, overlap=overlap)
     log.info("secret_drawn", by=asker.username, username=found.username, overlap=overlap)
     return encoded({"username": found.username, "secret": told, "olderSecretUntil": until})
 
@@ -244,14 +244,14 @@ async def _set_key(request: web.Request, asker: Account, found: Account) -> web.
             "publicKey应为2048到8192位RSA公钥的PEM",
             "publicKey is PEM of an RSA key of 2048 to 8192 bits",
         )
-    await request.app[HOUSE].steward.set_key(found, key)
+    await in_name_of(request).set_key(found, key)
     log.info("key_set", by=asker.username, username=found.username)
     return web.Response(status=204)
 
 
 async def _remove_key(request: web.Request, asker: Account, found: Account) -> web.Response:
     """DELETE /api/v1/accounts/{username}/key: it signs in with its secret alone from now on."""
-    await request.app[HOUSE].steward.set_key(found, None)
+    await in_name_of(request).set_key(found, None)
     log.info("key_removed", by=asker.username, username=found.username)
     return web.Response(status=204)
 
@@ -307,7 +307,7 @@ async def confirm_second_factor(request: web.Request) -> web.Response:
     """PUT /api/v1/accounts/this/second-factor {"code"}: from now on the password is followed by such a code."""
     asker = await _person(request)
     given: _Code = _decoded(await read_body(request), _Code)
-    if not await request.app[HOUSE].doorkeeper.confirm_second_factor(asker, given.code, bearer(request)):
+    if not await request.app[HOUSE].doorkeeper.confirm_second_factor(asker, given.code, bearer(request), peer(request)):
         raise OwnError(400, "code", "动态口令错误，或尚未申请", "the code is wrong, or no key was asked for")
     log.info("second_factor_enrolled", username=asker.username)
     return web.Response(status=204)
@@ -315,7 +315,7 @@ async def confirm_second_factor(request: web.Request) -> web.Response:
 
 async def _remove_second_factor(request: web.Request, asker: Account, found: Account) -> web.Response:
     """DELETE /api/v1/accounts/{username}/second-factor: for who lost its telephone; its tokens are revoked."""
-    if not await request.app[HOUSE].steward.remove_totp(found):
+    if not await in_name_of(request).remove_totp(found):
         raise OwnError(404, "username", "该账号没有动态口令", "that account has no second factor")
     log.info("second_factor_removed", by=asker.username, username=found.username)
     return web.Response(status=204)
@@ -330,14 +330,14 @@ async def _tokens(request: web.Request, asker: Account, found: Account) -> web.R
 
 async def _revoke(request: web.Request, asker: Account, found: Account) -> web.Response:
     """DELETE /api/v1/accounts/{username}/tokens/{id}: makes one token worthless."""
-    if not await request.app[HOUSE].steward.revoke_token_of(found, bytes.fromhex(request.match_info["id"])):
+    if not await in_name_of(request).revoke_token_of(found, bytes.fromhex(request.match_info["id"])):
         raise OwnError(404, "id", "没有这个令牌", "there is no such token")
     return web.Response(status=204)
 
 
 async def _revoke_all(request: web.Request, asker: Account, found: Account) -> web.Response:
     """DELETE /api/v1/accounts/{username}/tokens: all tokens of an account."""
-    return encoded({"revoked": await request.app[HOUSE].steward.revoke_tokens(found.username)})
+    return encoded({"revoked": await in_name_of(request).revoke_tokens(found.username)})
 
 
 def add_routes(app: web.Application) -> None:

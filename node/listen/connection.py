@@ -68,7 +68,7 @@ class Connection(web.RequestHandler):
 
     __slots__ = (
         *("_asked", "_beginning", "_begun", "_deadline", "_held", "_lane", "_last", "_left"),
-        *("_proxies", "_refused", "_source", "_wanting"),
+        *("_port", "_proxies", "_refused", "_source", "_wanting"),
     )
 
     def __init__(
@@ -91,7 +91,7 @@ class Connection(web.RequestHandler):
         self._lane = lane
         self._refused = refused
         self._left = left
-        self._source = ""
+        self._source, self._port = "", 0
         self._beginning: bytes | None = None  # what came of a header; None where none is looked for (any more)
         self._deadline: asyncio.TimerHandle | None = None
         self._asked: list[bytes] | None = None  # the request the lane is asked about, in the pieces it came in
@@ -105,11 +105,17 @@ class Connection(web.RequestHandler):
         """The address of who speaks; `request.remote` is made of it."""
         return self._source
 
+    @property
+    def port(self) -> int:
+        """The port they speak from; 0: not known."""
+        return self._port
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begins to wait for the first head."""
         super().connection_made(transport)
+        address, self._port = _address(transport)
         # In one spelling, once for all its requests.
-        self._source = self._proxies.asker(_address(transport), ())
+        self._source = self._proxies.asker(address, ())
         if self._proxies.trusts(self._source):
             self._beginning = b""
         self._await_head()
@@ -160,7 +166,7 @@ class Connection(web.RequestHandler):
             # request; if it does not, it gets this one too.
             self._loop.call_soon(self._answer_now, lane)
             return
-        said = lane.answer(b"".join(self._asked), self._source if idle else None, self._lane_said)
+        said = lane.answer(b"".join(self._asked), self._source if idle else None, self._lane_said, self._port)
         if isinstance(said, bytes) and self.transport is not None:
             self._asked = None
             self.transport.write(said)
@@ -212,7 +218,8 @@ class Connection(web.RequestHandler):
         said: bytes | Sign = OTHER
         if self.transport is not None and not self.transport.is_closing():
             try:
-                said = lane.answer(b"".join(self._asked), self._source if self._idle else None, self._lane_said)
+                nearest = self._source if self._idle else None
+                said = lane.answer(b"".join(self._asked), nearest, self._lane_said, self._port)
             except Exception:  # a mistake of ours: the door answers
                 log.exception("lane_failed")
         self._told(said)
@@ -304,7 +311,8 @@ class Connection(web.RequestHandler):
         self._beginning = None
         if found is NoHeader.ABSENT:
             return octets
-        self._source = found.source or self._source
+        if found.source:
+            self._source, self._port = found.source, found.port
         return octets[found.length :]
 
     def _await_head(self) -> None:
@@ -411,14 +419,14 @@ class _Threshold(asyncio.Protocol):
         self._crowd = crowd
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        protocol = self._crowd.place(_address(transport))
+        protocol = self._crowd.place(_address(transport)[0])
         cast(asyncio.Transport, transport).set_protocol(protocol)
         protocol.connection_made(transport)
 
 
-def _address(transport: asyncio.BaseTransport) -> str:
+def _address(transport: asyncio.BaseTransport) -> tuple[str, int]:
     address = transport.get_extra_info("peername")
-    return str(address[0]) if isinstance(address, tuple) else ""
+    return (str(address[0]), int(address[1])) if isinstance(address, tuple) else ("", 0)
 
 
 def bounded(

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from node.listen.bodies import body as read_body
 from node.listen.handle_api import asked_for, raw_path
-from node.listen.http import HOUSE, encoded
+from node.listen.http import HOUSE, encoded, in_name_of
 from node.listen.own_api import OwnError, _account, _decoded, _explained, _number, _owner
 from proto.identifier import Identifier
 from registry.account import USERNAME_CHARACTERS, Account
@@ -104,7 +104,7 @@ async def add_group(request: web.Request) -> web.Response:
         zh, en = "name应为1到64个字母、数字、点、横线或下划线", "name must be 1 to 64 letters, digits, dots, - or _"
         raise OwnError(400, "name", zh, en)
     spelling = f"{prefix.name}/{GROUP_PREFIX}{given.name}"
-    made = await request.app[HOUSE].steward.add_group(prefix, given.name)
+    made = await in_name_of(request).add_group(prefix, given.name)
     if made is None:
         zh, en = f"一个企业最多{GROUPS_MOST}个身份组", f"an enterprise has at most {GROUPS_MOST} identity groups"
         raise OwnError(409, "name", zh, en)
@@ -124,7 +124,7 @@ async def set_members(request: web.Request) -> web.Response:
         raise _no_identity("members", bad[0][:USERNAME_CHARACTERS])
     house = request.app[HOUSE]
     async with house.announcer.catalogue_change(house.steward.catalogue_number):
-        missing = await house.steward.set_members(number, enterprise, members)
+        missing = await in_name_of(request).set_members(number, enterprise, members)
     if missing:
         raise _no_identity("members", missing[0])
     return encoded({"members": sorted(set(members))})
@@ -140,7 +140,7 @@ async def remove_group(request: web.Request) -> web.Response:
     number, _ = await _own_group(request, GROUPS)
     house = request.app[HOUSE]
     async with house.announcer.catalogue_change(house.steward.catalogue_number):
-        await house.steward.remove_group(number)
+        await in_name_of(request).remove_group(number)
     return web.Response(status=204)
 
 
@@ -152,7 +152,7 @@ async def import_group(request: web.Request) -> web.Response:
     number, owner = await _group(request, spelling)
     if owner == enterprise:
         raise OwnError(400, "group", "本企业的身份组不需要导入", "a group of one's own needs no importing")
-    await request.app[HOUSE].steward.import_group(number, enterprise)
+    await in_name_of(request).import_group(number, enterprise)
     return encoded({"group": spelling})
 
 
@@ -163,7 +163,7 @@ async def drop_import(request: web.Request) -> web.Response:
     number, _ = await _group(request, asked_for(raw_path(request).removeprefix(f"{IMPORTS}/")))
     house = request.app[HOUSE]
     async with house.announcer.catalogue_change(house.steward.catalogue_number):
-        await house.steward.drop_import(number, enterprise)
+        await in_name_of(request).drop_import(number, enterprise)
     return web.Response(status=204)
 
 
@@ -211,7 +211,7 @@ async def add_grant(request: web.Request) -> web.Response:
     number = template.number if single is None else None
     suffix = single.suffix_key if single else None
     kept = Given(prefix.number, number, suffix, None, group, given.attributes, given.edit, until, account.number)
-    made = await request.app[HOUSE].steward.add_grant(prefix, kept, username)
+    made = await in_name_of(request).add_grant(prefix, kept, username)
     if made == "full":
         zh, en = (
             f"一个对象最多{GRANTS_MOST}条授权",
@@ -273,7 +273,7 @@ async def remove_grant(request: web.Request) -> web.Response:
     enterprise = _own_enterprise(await _account(request))
     number, house = int(request.match_info["number"]), request.app[HOUSE]
     async with house.announcer.catalogue_change(house.steward.catalogue_number):
-        removed = await house.steward.remove_grant(number, enterprise)
+        removed = await in_name_of(request).remove_grant(number, enterprise)
     if not removed:
         raise OwnError(404, "number", f"没有编号为{number}的授权", f"there is no grant {number}")
     return web.Response(status=204)

@@ -11,7 +11,7 @@ from aiohttp import web
 from node import clock
 from node.house import House
 from node.listen import replies
-from node.listen.http import HOUSE, encoded, json_response, keeping, onward
+from node.listen.http import HOUSE, encoded, json_response, keeping, onward, source
 from node.listen.snms_api import bearer
 from node.resolve.answer import Answer, Outcome
 from proto.codes import ResponseCode
@@ -19,7 +19,9 @@ from proto.errors import ProtoError
 from proto.identifier import Identifier
 from proto.web_json import failed, pretty, selected
 from proto.web_json import found as found_body
+from registry.access_log import Source
 from registry.account import Account
+from registry.audit import Actor
 
 PATH = "/api/handles/"
 
@@ -72,17 +74,22 @@ async def ask(request: web.Request, identifier: Identifier, *, further: bool) ->
         account = await house.doorkeeper.account(token)
         if account is None:
             raise NotSignedInError
-        if found := await seen(house, account, identifier):
+        if found := await seen(house, account, identifier, source(request)):
             return found, True
-    return await house.road.ask(identifier, onward=further), False
+    return await house.road.ask(identifier, onward=further, source=source(request)), False
 
 
-async def seen(house: House, who: Account, identifier: Identifier) -> Answer | None:
-    """What `who` is told of an identifier, counted; None: what everybody is."""
+async def seen(house: House, who: Account, identifier: Identifier, whence: Source) -> Answer | None:
+    """What `who` is told of an identifier, counted and written down; None: what everybody is.
+
+    Raises AuditFullError or UnavailableError when it cannot be written down.
+    """
     began = clock.monotonic()
     found = await house.sight.answer(who, identifier)
     if found is not None:
+        house.recording.witness.saw(Actor.of(who, whence[0]), "resolve", [identifier.key])
         house.road.count(found, began)
+        house.road.note(began, whence, str(identifier), found, who.number)
     return found
 
 

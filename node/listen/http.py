@@ -5,7 +5,7 @@ its response back.
 """
 
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from http import HTTPStatus
 from typing import Final
 
@@ -34,13 +34,19 @@ from proto.errors import ProtoError
 from proto.forwarded_for import TrustedProxies
 from proto.identifier import Prefix
 from proto.web_json import failed
-from registry.errors import UnavailableError, UnknownOutcomeError
+from registry.access_log import Source
+from registry.account import Account
+from registry.audit import Actor
+from registry.errors import AuditFullError, UnavailableError, UnknownOutcomeError
+from registry.steward import Steward
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 HOUSE: Final = web.AppKey("house", House)
 BEGUN: Final = web.RequestKey("begun", bool)
 """Set in a request whose answer has begun to go out."""
+ACCOUNT: Final = web.RequestKey("account", Account)
+"""Who is signed in; whoever recognises them sets it."""
 PROXIES: Final = web.AppKey("proxies", TrustedProxies)
 DRAIN_SECONDS: Final = 10.0
 """What is in hand at a stop may take this long to finish."""
@@ -70,6 +76,30 @@ def is_secure(request: web.Request) -> bool:
         return True
     said = ",".join(request.headers.getall("X-Forwarded-Proto", ())).rpartition(",")[2].strip().lower()
     return said == "https" and request.app[PROXIES].trusts(request.remote or "")
+
+
+def source(request: web.Request) -> Source:
+    """Address and port of who asks; port 0 where a proxy names them in a header: that has none."""
+    address = peer(request)
+    return address, getattr(request.protocol, "port", 0) if address == request.remote else 0
+
+
+def in_name_of(request: web.Request) -> Steward:
+    """The writing door for what is changed by this request: the audit journal says who asks, and from where."""
+    return request.app[HOUSE].steward.by(Actor.of(request[ACCOUNT], peer(request)))
+
+
+def witnessed(request: web.Request, as_: str, objects: Iterable[str]) -> None:
+    """To be called before who is signed in is told what is not public of `objects`, `as_` what: it is written down.
+
+    Raises AuditFullError or UnavailableError: then it is not told.
+    """
+    request.app[HOUSE].recording.witness.saw(Actor.of(request[ACCOUNT], peer(request)), as_, objects)
+
+
+def noted(request: web.Request, account: int, name: str, words: str) -> None:
+    """Tells the access log what an account (by its number; 0: none) did beside the roads: to what, and how."""
+    request.app[HOUSE].recording.access_log.note((clock.monotonic(), *source(request), account, name, words))
 
 
 def keeping(house: House, answer: Answer) -> str:
@@ -139,7 +169,8 @@ def trouble(path: str, status: int, zh: str, en: str) -> web.Response:
     if asked == "snms":
         code = _SNMS_STATUS.get(status)
         if code is None:
-            return json_response(replies.SNMS_BUSY, status, headers)
+            full = (zh, en) == replies.AUDIT_FULL
+            return json_response(replies.SNMS_AUDIT_FULL if full else replies.SNMS_BUSY, status, headers)
         return encoded({"status": code, "message": zh, "data": None})
     if asked == "iiidap":
         return json_response(
@@ -156,6 +187,7 @@ def trouble(path: str, status: int, zh: str, en: str) -> web.Response:
 
 _BUSY: Final = ("系统繁忙，请稍后再试", "Busy; try again shortly")
 TROUBLES: Final[dict[type[Exception], tuple[int, str, str]]] = {
+    AuditFullError: (503, *replies.AUDIT_FULL),
     BusyError: (503, *_BUSY),
     UnavailableError: (503, *_BUSY),
     FolderError: (503, *_BUSY),

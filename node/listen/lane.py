@@ -20,8 +20,10 @@ from node.listen.plain import ASKED, LEFT, OTHER, PRIVATE, Dates, Sign, headers,
 from node.listen.singles import Singles
 from node.metrics import HTTP_REQUESTS
 from node.resolve.answer import Answer, Outcome, Where
+from node.resolve.measured import WORDS
 from node.resolve.shelf import Kept
 from proto.identifier import Identifier
+from registry.access_log import Source
 
 OCTETS_MOST: Final = 8000
 """Longest request looked at here: less than the line aiohttp takes (8190); usual ones have some 500."""
@@ -42,6 +44,7 @@ _FOUND: Final = b"HTTP/1.1 200 OK\r\n" + _TYPE
 _HEAD: Final = b'ETag: "%d.%d.%d"\r\nCache-Control: public, max-age=%d\r\nVary: Authorization\r\nContent-Length: %d\r\n'
 _BEFORE: Final = b'\r\n{"responseCode":1,"handle":"'
 _BETWEEN: Final = b'","values":'
+_WORDS_FOUND: Final = WORDS[Outcome.FOUND]
 _AROUND: Final = len(_BEFORE) - len(b"\r\n") + len(_BETWEEN) + len(b"}")
 _ABSENT: Final = b"HTTP/1.1 404 Not Found\r\n" + _TYPE + b"Content-Length: %d\r\n%b" + PRIVATE + b"\r\n%b%b%b"
 _ABSENT_BEFORE, _ABSENT_BEHIND = replies.handle_body("/", Answer(Outcome.ABSENT, 0, 0, 0)).split(b"/")
@@ -84,14 +87,17 @@ class Lane:
         self._admit = house.admission.admit
         self._asker = house.config.proxies.asker
         self._hit = house.meter.road(Where.HOT, Outcome.FOUND)
+        self._note = house.recording.access_log.note
         self._told = house.meter.counter(HTTP_REQUESTS, "handle", "2xx")
         self._clock = clock
         self._blocks: dict[bytes, Block] = {}
         self._dates = Dates(clock, now, _CORS)
         self._singles = Singles(house, Dates(clock, now))
 
-    def answer(self, octets: bytes, nearest: str | None, then: Callable[[bytes | Sign], None]) -> bytes | Sign:
-        """The answer to `octets` sent from the address `nearest` (None: it is not its turn yet).
+    def answer(
+        self, octets: bytes, nearest: str | None, then: Callable[[bytes | Sign], None], port: int = 0
+    ) -> bytes | Sign:
+        """The answer to `octets` sent from the address `nearest` (None: it is not its turn yet) and that port.
 
         ASKED: `then` is given it, or OTHER, later or even before this returns.
         """
@@ -100,37 +106,47 @@ class Lane:
         block = self._blocks.get(octets[end:])
         if block is None:
             if len(octets) > OCTETS_MOST or _LINE.match(octets) is None:
-                return self._singles.answer(octets, nearest, then)
+                return self._singles.answer(octets, nearest, then, port)
             block = remember(self._blocks, octets[end:], Block.read(octets[end + len(_VERSION) :]))
         if block.plain and nearest is not None and octets.startswith(_GET):
+            if block.forwarded and (asker := self._asker(nearest, block.forwarded)) != nearest:
+                nearest, port = asker, 0
             handle = octets[len(_GET) : end]
             kept = self._holding(handle)
             if kept is not None and began < kept.expires and (kept.head or self._headed(handle, kept)):
-                if self._admit(self._asker(nearest, block.forwarded) if block.forwarded else nearest):
+                if self._admit(nearest):
                     return OTHER  # the door says why not
                 if began >= self._dates.stale:
                     self._dates.tick()
                 said = self._found(kept.head, handle, kept.shown)
                 self._hit(kept.terms.prefix, self._clock() - began)
+                self._note((began, nearest, port, 0, handle, _WORDS_FOUND))
                 return said
             if (identifier := Identifier.everyday(handle)) is not None:
-                if self._admit(self._asker(nearest, block.forwarded) if block.forwarded else nearest):
+                if self._admit(nearest):
                     return OTHER
                 self._house.admission.in_hand += 1
-                self._fetch(identifier, kept, partial(self._fetched, handle, began, then))
+                self._fetch(identifier, kept, partial(self._fetched, handle, began, (nearest, port), then))
                 return ASKED
         return OTHER if block.whole and _LINE.match(octets) else LEFT
 
     def _fetched(
-        self, handle: bytes, began: float, then: Callable[[bytes | Sign], None], found: Answer | Exception
+        self,
+        handle: bytes,
+        began: float,
+        source: Source,
+        then: Callable[[bytes | Sign], None],
+        found: Answer | Exception,
     ) -> None:
         self._house.admission.in_hand -= 1
         self._dates.now()
         if isinstance(found, Answer):
             self._resolved(found, self._clock() - began)
+            self._house.road.note(began, source, handle, found)
             then(self._said(handle, found))
             return
         self._house.road.count(found, began)
+        self._house.road.note(began, source, handle, found)
         if type(found) in http.TROUBLES:
             then(self._rendered(http.troubled(handle_api.PATH + handle.decode(), found)))
         else:

@@ -15,13 +15,14 @@ from node.listen import replies, snms_words
 from node.listen.bodies import BODIES, BODY_SECONDS, BodyError
 from node.listen.bodies import body as read_body
 from node.listen.handle_api import asked_for, options, raw_path, seen
-from node.listen.http import HOUSE, RESOLVE, encoded, json_response, onward
+from node.listen.http import ACCOUNT, HOUSE, RESOLVE, encoded, in_name_of, json_response, onward, source, witnessed
 from node.listen.snms_api import bearer
 from node.listen.snms_words import SnmsError
 from proto.codes import ResponseCode
 from proto.errors import ProtoError
 from proto.identifier import Identifier
 from proto.web_json import failed, moment
+from registry.access_log import Source
 from registry.account import Account, token_digest
 from registry.disclosure import DEFAULTS, from_json
 from registry.errors import NotApprovedError, UnavailableError
@@ -83,6 +84,7 @@ async def _account(request: web.Request) -> Account:
     account = await request.app[HOUSE].doorkeeper.account(bearer(request))
     if account is None:
         raise OwnError(401, "Authorization", "未登录或登录已过期", "sign in: the token is missing, expired or revoked")
+    request[ACCOUNT] = account
     return account
 
 
@@ -123,15 +125,15 @@ def _decoded(body: bytes, kind: Any) -> Any:
 # -- resolving many
 
 
-async def answer_line(house: House, asked: Any, who: Account | None = None, *, onward: bool) -> bytes:
+async def answer_line(house: House, asked: Any, source: Source, who: Account | None = None, *, onward: bool) -> bytes:
     """What GET /api/handles/… says of one identifier to `who`; trouble becomes an answer of its own."""
     if not isinstance(asked, str):
         return failed(ResponseCode.INVALID_HANDLE, message="identifiers must be strings")
     try:
         identifier = Identifier.parse(asked)
-        if who is not None and (found := await seen(house, who, identifier)):
+        if who is not None and (found := await seen(house, who, identifier, source)):
             return replies.handle_body(asked, found)
-        return replies.handle_body(asked, await house.road.ask(identifier, onward=onward))
+        return replies.handle_body(asked, await house.road.ask(identifier, onward=onward, source=source))
     except ProtoError as error:
         return failed(ResponseCode.INVALID_HANDLE, asked, error.en)
     except (UnavailableError, BusyError):
@@ -160,8 +162,8 @@ async def resolve(request: web.Request) -> web.StreamResponse:
             f"一次最多{RESOLVE_MOST}个标识，更多请用{NDJSON}",
             f"at most {RESOLVE_MOST} identifiers a call; send more as {NDJSON}",
         )
-    further = onward(request)
-    answers = await asyncio.gather(*(answer_line(house, each, who, onward=further) for each in wanted))
+    further, whence = onward(request), source(request)
+    answers = await asyncio.gather(*(answer_line(house, each, whence, who, onward=further) for each in wanted))
     return json_response(b'{"results":[' + b",".join(answers) + b"]}")
 
 
@@ -197,14 +199,15 @@ def _line(line: bytes) -> Any:
 
 
 async def _resolve_stream(request: web.Request, house: House, who: Account | None) -> web.StreamResponse:
-    further = onward(request)
+    further, whence = onward(request), source(request)
     lines = _lines(request.app[BODIES].pieces(request))
     response = web.StreamResponse(headers={"Content-Type": NDJSON})
     await response.prepare(request)
     try:
         async with aclosing(lines) as chunks:
             async for chunk in chunks:
-                answers = await asyncio.gather(*(answer_line(house, each, who, onward=further) for each in chunk))
+                told = (answer_line(house, each, whence, who, onward=further) for each in chunk)
+                answers = await asyncio.gather(*told)
                 with house.admission.aside():
                     async with asyncio.timeout(BODY_SECONDS):
                         await response.write(b"\n".join(answers) + b"\n")
@@ -230,13 +233,18 @@ async def reconcile(request: web.Request) -> web.Response:
     wanted = [row for row in rows if isinstance(row, Request)]
     found = iter(await house.lookup.look([row.identifier for row in wanted]))
     prefixes = {key: await house.lookup.prefix(key) for key in {row.identifier.prefix_key for row in wanted}}
+    readable = {
+        key for key, prefix in prefixes.items() if prefix and account.may_in(Right.READ_RECORDS, prefix.enterprise)
+    }
+    mine = [row.identifier.key for row in wanted if row.identifier.prefix_key in readable]
+    witnessed(request, "reconcile", mine)
     results = []
     for row, octets in zip(rows, raw, strict=True):
         if isinstance(row, str):
             results.append(_compared_row(snms_words.spelled(octets), "invalid", message=row))
             continue
-        stored, prefix = next(found), prefixes[row.identifier.prefix_key]
-        if prefix is None or not account.may_in(Right.READ_RECORDS, prefix.enterprise):
+        stored = next(found)
+        if row.identifier.prefix_key not in readable:
             reason = f"没有前缀{row.identifier.prefix}的操作权限"
             results.append(_compared_row(str(row.identifier), "invalid", message=reason))
         else:
@@ -279,6 +287,7 @@ async def history(request: web.Request) -> web.Response:
     entries = await request.app[HOUSE].sight.history(account, prefix, identifier)
     if entries is None:
         raise _no_right()
+    witnessed(request, "history", [identifier.key])
     if not entries:
         raise OwnError(404, "identifier", "标识不存在", "the identifier was never registered")
     lives = [entry.record.live for entry in entries]
@@ -325,7 +334,7 @@ async def set_prefix(request: web.Request) -> web.Response:
     house = request.app[HOUSE]
     try:
         async with house.announcer.catalogue_change(house.steward.catalogue_number):
-            epoch = await house.steward.set_prefix_state(name, _STATES[wanted])
+            epoch = await in_name_of(request).set_prefix_state(name, _STATES[wanted])
     except NotApprovedError:
         raise OwnError(
             409,
@@ -346,6 +355,7 @@ async def batches(request: web.Request) -> web.Response:
     size = _number(request, "size", 20)
     whose = None if account.may(Right.READ_BATCHES) else account.number
     found = await request.app[HOUSE].lookup.batches(whose, below, size)
+    witnessed(request, "batches", [str(each["number"]) for each in found])
     return encoded({"batches": found})
 
 
@@ -358,6 +368,7 @@ async def batch(request: web.Request) -> web.Response:
     found = await request.app[HOUSE].lookup.batches(whose, number + 1, 1)
     if not found or found[0]["number"] != number:
         raise OwnError(404, "number", f"没有编号为{number}的批次", f"there is no batch {number}")
+    witnessed(request, "batches", [str(number)])
     return encoded(found[0])
 
 
@@ -386,6 +397,7 @@ async def file(request: web.Request) -> web.Response:
     reads = account.may(Right.VERIFY) or account.may(Right.REVIEW)
     if house.files is None or found is None or not (reads or found.account == account.number):
         raise OwnError(404, "number", f"没有编号为{number}的文件", f"there is no file {number}")
+    witnessed(request, "file", [f"file {number}"])
     name = f'attachment; filename="{number}.{found.kind}"'
     headers = _FILE_HEADERS | {"Content-Type": found.kind.media_type, "Content-Disposition": name}
     return web.Response(body=await house.files.content(number), headers=headers)
@@ -399,7 +411,7 @@ async def disclosure(request: web.Request) -> web.Response:
     if account.enterprise is None:
         raise OwnError(404, None, "该账号不属于任何企业", "this account belongs to no enterprise")
     if request.method == "PUT":
-        await house.steward.disclose(account.enterprise, from_json(await read_body(request)))
+        await in_name_of(request).disclose(account.enterprise, from_json(await read_body(request)))
     chosen = await house.lookup.disclosure(account.enterprise)
     return encoded({name: chosen.of(name) for name in DEFAULTS})
 
@@ -407,9 +419,11 @@ async def disclosure(request: web.Request) -> web.Response:
 @_explained
 async def revoke(request: web.Request) -> web.Response:
     """DELETE /api/v1/tokens/this: makes the token it is sent with worthless, at once and everywhere."""
-    if await request.app[HOUSE].doorkeeper.account_due(bearer(request)) is None:
-        await _account(request)  # which says so
-    await request.app[HOUSE].steward.revoke_token(token_digest(bearer(request)))
+    account = await request.app[HOUSE].doorkeeper.account_due(bearer(request))
+    if account is None:
+        account = await _account(request)  # which says so
+    request[ACCOUNT] = account
+    await in_name_of(request).revoke_token(token_digest(bearer(request)))
     return web.Response(status=204)
 
 

@@ -50,6 +50,10 @@ SNMS_MISSING_TEXT: Final = "缺少必要的请求参数: {}"
 SNMS_BUSY: Final = f'{{"status":{SNMS_NOT_SIGNED_IN},"message":"{SNMS_BUSY_TEXT}","data":null}}'.encode()
 """The body of 429, 503 and 504, as its clients know it."""
 
+AUDIT_FULL: Final = ("审计账已写满，变更停止", "The audit journal is full: changes are stopped")
+SNMS_AUDIT_FULL: Final = f'{{"status":{SNMS_NOT_SIGNED_IN},"message":"{AUDIT_FULL[0]}","data":null}}'.encode()
+"""And that of 503 when it is for this reason."""
+
 
 HANDLE_NOT_SIGNED_IN: Final = failed(
     ResponseCode.AUTHENTICATION_NEEDED, message=f"{SNMS_NOT_SIGNED_IN_TEXT}。 The token is unknown, expired or revoked."

@@ -17,6 +17,7 @@ from node.house import House
 from node.listen import http, replies, snms_api
 from node.listen.plain import ASKED, LEFT, MORE, OTHER, PRIVATE, Dates, Sign, headers, remember, rendered
 from node.metrics import HTTP_REQUESTS
+from registry.access_log import Source
 from registry.account import Account
 from registry.registrar import Job, Outcome
 from registry.rules import Operation, Request
@@ -85,9 +86,9 @@ class Singles:
         self._dates = dates
         self._heads: dict[bytes, Head] = {}
 
-    def answer(self, octets: bytes, nearest: str | None, then: Then) -> Sign:
-        """ASKED if `octets` sent from the address `nearest` (None: it is not its turn yet) are carried out; `then` is
-        given the answer later. MORE if only the end of the body is wanting.
+    def answer(self, octets: bytes, nearest: str | None, then: Then, port: int = 0) -> Sign:
+        """ASKED if `octets` sent from the address `nearest` (None: it is not its turn yet) and that port are carried
+        out; `then` is given the answer later. MORE if only the end of the body is wanting.
         """
         end = octets.find(_END) + len(_END)
         if not len(_END) <= end <= HEAD_MOST or len(octets) > OCTETS_MOST:
@@ -97,21 +98,32 @@ class Singles:
             return LEFT
         if len(octets) < end + head.length:
             return MORE
-        if head.operation is None or nearest is None or self._house.admission.admit(self._asker(nearest, head)):
+        if head.operation is None or nearest is None:
+            return OTHER
+        source = self._source(nearest, port, head)
+        if self._house.admission.admit(source[0]):
             return OTHER  # the door says why not
         self._house.admission.in_hand += 1
-        self._house.doorkeeper.tell(head.token, partial(self._known, head, head.operation, octets[end:], then))
+        known = partial(self._known, head, head.operation, octets[end:], source, then)
+        self._house.doorkeeper.tell(head.token, known)
         return ASKED
 
     def _read(self, octets: bytes) -> Head | None:
         head = Head.read(octets)
         return None if head is None else remember(self._heads, octets, head)
 
-    def _asker(self, nearest: str, head: Head) -> str:
-        return self._house.config.proxies.asker(nearest, head.forwarded) if head.forwarded else nearest
+    def _source(self, nearest: str, port: int, head: Head) -> Source:
+        asker = self._house.config.proxies.asker(nearest, head.forwarded) if head.forwarded else nearest
+        return asker, port if asker == nearest else 0
 
     def _known(
-        self, head: Head, operation: Operation, body: bytes, then: Then, account: Account | Exception | None
+        self,
+        head: Head,
+        operation: Operation,
+        body: bytes,
+        source: Source,
+        then: Then,
+        account: Account | Exception | None,
     ) -> None:
         """Goes on once it is known who asks."""
         said: bytes | web.Response = snms_api.NOT_SIGNED_IN
@@ -121,7 +133,7 @@ class Singles:
             if account is not None:
                 wanted = snms_api.single(operation, body)
                 if isinstance(wanted, Request):
-                    self._house.batcher.ask(Job(wanted, account), partial(self._written, head, then))
+                    self._house.batcher.ask(Job(wanted, account), partial(self._written, head, then), source)
                     return
                 said = wanted
         except Exception as error:  # noqa: BLE001 - told to the client

@@ -15,9 +15,9 @@ from node import clock
 from node.listen import replies, snms_words
 from node.listen.bodies import BODIES
 from node.listen.bodies import body as read_body
-from node.listen.http import HOUSE, json_response, peer
+from node.listen.http import ACCOUNT, HOUSE, json_response, noted, peer, source, witnessed
 from node.listen.snms_words import SnmsError
-from registry.account import Account
+from registry.account import USERNAME_CHARACTERS, Account
 from registry.errors import RegistryError, UnavailableError, UnknownOutcomeError
 from registry.postgres.batches import Batch
 from registry.registrar import CONTENDED, Job, Outcome, Written
@@ -86,6 +86,7 @@ def signed(handler: Signed, right: Right | None = None) -> Callable[[web.Request
         account = await request.app[HOUSE].doorkeeper.account(bearer(request))
         if account is None:
             return json_response(NOT_SIGNED_IN)
+        request[ACCOUNT] = account
         if right is not None and not account.may(right):
             return no_permission()
         try:
@@ -112,6 +113,8 @@ async def _sign_in(request: web.Request, dated: bool) -> Answer:
     doorkeeper = request.app[HOUSE].doorkeeper
     check = doorkeeper.sign_in_dated if dated else doorkeeper.sign_in
     token = await check(given.username or "", given.password or "", peer(request))
+    who = (given.username or "")[:USERNAME_CHARACTERS]
+    noted(request, 0, who, "sign_in found" if token else "sign_in refused")
     return success({"token": token}) if token else refused(replies.SNMS_WRONG_SECRET_TEXT)
 
 
@@ -133,9 +136,12 @@ async def detail(request: web.Request, account: Account) -> Answer:
     identifier = snms_words.identifier(request.query.get("handle"))
     stored, record, template, far = await request.app[HOUSE].sight.look(account, identifier)
     if stored.prefix and not far.whole and not far.grants:
+        noted(request, account.number, str(identifier), "detail refused")
         return no_permission()
+    noted(request, account.number, str(identifier), "detail found" if stored.live else "detail absent")
     if not stored.live:
         return refused(replies.SNMS_NOT_FOUND_TEXT)
+    witnessed(request, "detail", [identifier.key])
     values = [
         {
             "auth": "",
@@ -173,7 +179,7 @@ def _one(operation: Operation) -> Signed:
         wanted = single(operation, await read_body(request))
         if isinstance(wanted, bytes):
             return json_response(wanted)
-        return json_response(told((await request.app[HOUSE].batcher.write([Job(wanted, account)]))[0]))
+        return json_response(told((await request.app[HOUSE].batcher.write([Job(wanted, account)], source(request)))[0]))
 
     return handler
 
@@ -244,7 +250,7 @@ def _batch(operation: Operation) -> Signed:
         raw = snms_words.rows(await read_body(request))
         rows = _first_wins(await house.slices.each(partial(_readable, operation), raw))
         jobs = [Job(row, account) for row in rows if isinstance(row, Request)]
-        outcomes = iter(await house.batcher.write(jobs))
+        outcomes = iter(await house.batcher.write(jobs, source(request)))
         results: list[Result] = []
         for row in rows:
             if isinstance(row, _Again):

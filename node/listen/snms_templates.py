@@ -9,7 +9,7 @@ from aiohttp import web
 
 from node.listen import replies, snms_words
 from node.listen.bodies import body as read_body
-from node.listen.http import HOUSE
+from node.listen.http import HOUSE, in_name_of
 from node.listen.snms_api import BASES, Answer, no_permission, refused, signed, success
 from node.listen.snms_words import SnmsError
 from registry.account import Account
@@ -305,7 +305,7 @@ async def _post(request: web.Request, account: Account) -> Answer:
     if problem := await _permitted(request, account, Right.TEMPLATES, template.prefix):
         return problem
     # No cached answer is under a template that is new, nor under one that was never used: no doubt is needed.
-    added = await request.app[HOUSE].steward.add_template(template)
+    added = await in_name_of(request).add_template(template)
     return success(True) if added else refused(f"模板{template.version}已存在")
 
 
@@ -317,7 +317,7 @@ async def _put(request: web.Request, account: Account) -> Answer:
     house = request.app[HOUSE]
     changed = changed_template(kept, given)
     async with house.announcer.catalogue_change(house.steward.catalogue_number):
-        replaced = await house.steward.replace_template(changed)
+        replaced = await in_name_of(request).replace_template(changed)
     if not replaced:
         raise UnavailableError("the template changed meanwhile")
     return success(True)
@@ -328,7 +328,7 @@ async def _delete(request: web.Request, account: Account) -> Answer:
     kept = await _kept(request, account, Right.TEMPLATES, prefix, version)
     if not isinstance(kept, Template):
         return kept
-    removed = await request.app[HOUSE].steward.remove_template(kept.number)
+    removed = await in_name_of(request).remove_template(kept.number)
     return success(True) if removed else refused(f"模板{version}已被标识使用，不能删除")
 
 

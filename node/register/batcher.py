@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 import structlog
 
 from node.gather import BusyError
-from registry.errors import RegistryError
+from registry.errors import AuditFullError, RegistryError
 from registry.registrar import GROUP_MOST, Job, Outcome, Registrar
 
 LANES: Final = 2
@@ -82,12 +82,20 @@ class Batcher:
         self._turn: asyncio.TimerHandle | None = None  # ends the turn of a shared transaction that lasts
         self._tasks: set[asyncio.Task[None]] = set()
         self._count = 0
+        self._halted = False
+
+    def halt(self, halted: bool) -> None:
+        """Takes nothing while the audit journal is full."""
+        self._halted = halted
 
     async def write(self, jobs: Sequence[Job]) -> list[Outcome | RegistryError]:
         """One outcome a job, in order; an error where PostgreSQL could not be asked or its answer was lost.
 
-        Raises BusyError when more is waiting already than the bound allows: nothing is done then.
+        Raises BusyError when more is waiting already than the bound allows, AuditFullError when halted: nothing is done
+        then.
         """
+        if self._halted:
+            raise AuditFullError
         if self._count and self._count + len(jobs) > self._most:
             raise BusyError
         if not jobs:
@@ -105,9 +113,11 @@ class Batcher:
         return [_expected(outcome) for outcome in order.outcomes]
 
     def ask(self, job: Job, told: Told) -> None:
-        """Tells what became of one job, later; BusyError, at once, when as much as the bound allows is waiting."""
-        if self._count >= self._most:
-            told(BusyError())
+        """Tells what became of one job, later; at once BusyError, when as much as the bound allows is waiting, or
+        AuditFullError, when halted.
+        """
+        if self._halted or self._count >= self._most:
+            told(AuditFullError() if self._halted else BusyError())
             return
         self._count += 1
         self._add(job, partial(self._asked, told))

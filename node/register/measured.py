@@ -1,4 +1,5 @@
-"""Stands before the batcher: counts every identifier asked to be written, by industry, operation and outcome.
+"""Stands before the batcher: counts every identifier asked to be written, by industry, operation and outcome, and notes
+it for the access log.
 
 It changes no outcome and no error, and judges nothing.
 """
@@ -6,7 +7,7 @@ It changes no outcome and no error, and judges nothing.
 import asyncio
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import Final
 
 import structlog
@@ -31,7 +32,8 @@ from node.metrics import (
 )
 from node.register.batcher import Batcher, Told
 from proto.chain import Kind
-from registry.errors import RegistryError, UnavailableError, UnknownOutcomeError
+from registry.access_log import NOWHERE, Note, Source, unnoted
+from registry.errors import AuditFullError, RegistryError, UnavailableError, UnknownOutcomeError
 from registry.lookup import Lookup
 from registry.registrar import Job, Outcome, Written
 from registry.rules import Refused, Rule, Unchanged
@@ -50,6 +52,7 @@ _NAMES: Final[dict[type, str]] = {
     Unchanged: UNCHANGED,
     Refused: REFUSED,
     UnavailableError: UNAVAILABLE,
+    AuditFullError: UNAVAILABLE,
     UnknownOutcomeError: UNKNOWN,
     BusyError: BUSY,
 }
@@ -58,36 +61,42 @@ _STRANGE: Final = frozenset({Rule.FOREIGN_PREFIX, Rule.PERMISSION})
 
 
 class MeasuredBatcher:
-    """Hands jobs to `next_` and counts with `meter`; `clock` gives monotonic seconds."""
+    """Hands jobs to `next_`, counts with `meter` and tells `note`; `clock` gives monotonic seconds."""
 
-    def __init__(self, next_: Batcher, lookup: Lookup, meter: Meter, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, next_: Batcher, lookup: Lookup, meter: Meter, clock: Callable[[], float], note: Note = unnoted
+    ) -> None:
         self._next = next_
+        self._note = note
         self._lookup = lookup
         self._meter = meter
         self._clock = clock
         self._industries: OrderedDict[str, str] = OrderedDict()
         self._counting: set[asyncio.Task[None]] = set()
 
-    async def write(self, jobs: Sequence[Job]) -> list[Outcome | RegistryError]:
+    async def write(self, jobs: Sequence[Job], source: Source = NOWHERE) -> list[Outcome | RegistryError]:
         """What the batcher says of them, and raises what it raises."""
         began = self._clock()
         try:
             outcomes = await self._next.write(jobs)
         except Exception as error:
+            self._noted(began, source, jobs, [error] * len(jobs))
             await self._count(jobs, [error] * len(jobs))
             raise
         self._meter.observe(REGISTRATION_SECONDS, self._clock() - began)
         self._meter.observe(REGISTRATION_IDENTIFIERS, len(jobs))
+        self._noted(began, source, jobs, outcomes)
         await self._count(jobs, outcomes)
         return outcomes
 
-    def ask(self, job: Job, told: Told) -> None:
+    def ask(self, job: Job, told: Told, source: Source = NOWHERE) -> None:
         """`write` of one job, as the batcher's `ask`."""
-        self._next.ask(job, partial(self._asked, job, self._clock(), told))
+        self._next.ask(job, partial(self._asked, job, self._clock(), told, source))
 
-    def _asked(self, job: Job, began: float, told: Told, outcome: Outcome | Exception) -> None:
+    def _asked(self, job: Job, began: float, told: Told, source: Source, outcome: Outcome | Exception) -> None:
         took = self._clock() - began
         told(outcome)
+        self._noted(began, source, [job], [outcome])
         if not isinstance(outcome, Exception) or isinstance(outcome, RegistryError):
             self._meter.observe(REGISTRATION_SECONDS, took)
             self._meter.observe(REGISTRATION_IDENTIFIERS, 1)
@@ -100,6 +109,13 @@ class MeasuredBatcher:
         self._meter.count(REGISTRATIONS, industry or OTHER, _operation(job, outcome), _name(outcome))
         if isinstance(outcome, Refused):
             self._meter.count(REFUSALS, outcome.rule.value)
+
+    def _noted(
+        self, began: float, source: Source, jobs: Sequence[Job], outcomes: Sequence[Outcome | Exception]
+    ) -> None:
+        for job, outcome in zip(jobs, outcomes, strict=True):
+            words = _words(_operation(job, outcome), _name(outcome))
+            self._note((began, *source, job.who.number, str(job.request.identifier), words))
 
     async def _count(self, jobs: Sequence[Job], outcomes: Sequence[Outcome | Exception]) -> None:
         alike: Counter[tuple[str, str, str]] = Counter()
@@ -138,6 +154,12 @@ class MeasuredBatcher:
         while len(self._industries) > PREFIXES_MOST:
             self._industries.popitem(last=False)
         return self._industries[prefix]
+
+
+@cache
+def _words(operation: str, name: str) -> str:
+    """What the access log calls it; one text for all that are alike."""
+    return f"{operation} {name}"
 
 
 def _operation(job: Job, outcome: Outcome | Exception) -> str:

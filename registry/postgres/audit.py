@@ -38,14 +38,31 @@ async def append(connection: Connection, entries: Iterable[Entry], most: int) ->
             )
         except asyncpg.PostgresError as error:
             if error.sqlstate == _FULL:
-                raise AuditFullError(f"IDNODE_AUDIT_OCTETS: {most}") from None
+                raise AuditFullError from None
             raise
+
+
+async def keep_settings(connection: Connection, machine: str, settings: str) -> str | None:
+    """Keeps what a machine is set to; what it was set to before, None when it is new."""
+    before = await connection.fetchval("SELECT settings FROM machine_setting WHERE machine = $1 FOR UPDATE", machine)
+    await connection.execute(
+        "INSERT INTO machine_setting VALUES ($1, $2) ON CONFLICT (machine) DO UPDATE SET settings = $2",
+        machine,
+        settings,
+    )
+    return str(before) if before is not None else None
 
 
 async def head(connection: Connection) -> tuple[Head, int]:
     """The head of the journal, and the octets it takes."""
     row = await connection.fetchrow("SELECT number, digest, octets FROM audit_head")
     return Head(row[0], bytes(row[1])), row[2]
+
+
+async def digest(connection: Connection, number: int) -> bytes | None:
+    """The digest of the entry with that number; None when there is none."""
+    found = await connection.fetchval("SELECT digest FROM audit WHERE number = $1", number)
+    return bytes(found) if found is not None else None
 
 
 @dataclass(frozen=True, slots=True)

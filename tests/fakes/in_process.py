@@ -29,6 +29,7 @@ from node.iiidap.names import Names
 from node.iiidap.register import Register
 from node.link import Link
 from node.meter import Meter, Totals
+from node.recording import Recording
 from node.redis_cache import RedisCache
 from node.register.batcher import Batcher
 from node.register.measured import MeasuredBatcher
@@ -108,6 +109,8 @@ async def node(
     """A node on the migrated, empty database at `url`; its clock stands on TODAY for what is bound to a date, what is
     written or granted goes by `now`.
     """
+    # Nothing is written there unless a test says so.
+    settings = {"log_folder": "nowhere"} | settings
     config = Config(database_url=url, redis_url=redis_url, secret_key=KEY, workers=1, **settings)
     descriptor, counting = stamps.create(1), meter.create(1)
     shared, following = Shared(descriptor, 1, 0, 2), Shared(descriptor, 1, 1, 3)
@@ -130,16 +133,18 @@ async def node(
         registrar = Registrar(registry.pool, registry.lookup, announcer, slices.each, reuse_deleted=reuse)
         batcher = Batcher(registrar, config.write_rows, now)
         hot = Hot(shared, first, config.hot_entries, config.cache_seconds, clock.monotonic, clock.seconds, counter)
+        recording = Recording(config, "idnode-test", registry.pool, counter, batcher.halt, first=True)
+        note = recording.access_log.note
         house = House(
             config=config,
             admission=admission,
             meter=counter,
-            road=Measured(hot, counter, clock.monotonic),
+            road=Measured(hot, counter, clock.monotonic, note),
             hot=hot,
             lookup=registry.lookup,
             sight=Sight(registry.lookup, now),
             steward=registry.steward,
-            batcher=MeasuredBatcher(batcher, registry.lookup, counter, clock.monotonic),
+            batcher=MeasuredBatcher(batcher, registry.lookup, counter, clock.monotonic, note),
             slices=slices,
             announcer=announcer,
             doorkeeper=Doorkeeper(
@@ -154,6 +159,7 @@ async def node(
             files=Intake.of(config, registry.steward, counter),
             names=Names(registry.lookup, clock.monotonic),
             register=Register(link, config.toplevel_url, clock.monotonic, clock.utc),
+            recording=recording,
         )
         follower = Follower(registry.pool, following, redis, config.cache_seconds, Meter(counting, 1, 1))
         follower.bell = bell
@@ -168,6 +174,7 @@ async def node(
         await asyncio.gather(task, return_exceptions=True)
         await announcer.close()
         await link.close()
+        recording.access_log.close()
     if redis is not None:
         await redis.close()
     os.close(descriptor)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from itertools import pairwise
+from types import SimpleNamespace
 from typing import Any
 
 from aiohttp import web
@@ -81,6 +82,7 @@ class World:
     house: House
     lane: Lane | None
     totals: Totals
+    noted: list[Any]
 
     def open(self, address: str = "192.0.2.1") -> tuple[Connection, Wire]:
         proxies = self.house.config.proxies
@@ -93,6 +95,15 @@ class World:
         """Every count, of histograms how often; where an answer came from is the same, too."""
         samples = [(m.name, s) for m in COUNTED for s in self.totals.samples(m, 0.0)]
         return [(name, s.labels, sum(s.buckets) if s.buckets else s.value) for name, s in samples]
+
+    def told(self) -> list[Any]:
+        """What the access log was told, but for when: not every door goes by a clock that stands still."""
+        return [tuple(v.decode() if isinstance(v, bytes) else v for v in entry[1:]) for entry in self.noted]
+
+
+def recording(noted: list[Any]) -> Any:
+    """What is noted of resolutions and registrations, as a house has it."""
+    return SimpleNamespace(access_log=SimpleNamespace(note=noted.append), witness=SimpleNamespace(saw=lambda *_: None))
 
 
 async def settled(wire: Wire) -> None:
@@ -141,13 +152,14 @@ Worlds = Callable[..., AbstractAsyncContextManager[World]]
 
 
 async def alike(world: Worlds, sent: Sent, address: str = "192.0.2.1", **given: Any) -> bytes:
-    """What both worlds answered, which is the same, as is what they counted."""
+    """What both worlds answered, which is the same, as is what they counted and told the access log."""
     expected = b"", False
     for at_first in ([None], []):  # on a connection that stands, and on one just made
         async with world(with_lane=False, **given) as slow, world(with_lane=True, **given) as fast:
             expected = await said(slow, [*at_first, *sent], address)
             assert await said(fast, [*at_first, *sent], address) == expected
             assert fast.counted() == slow.counted()
+            assert fast.told() == slow.told()
     return expected[0]
 
 

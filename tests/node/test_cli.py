@@ -100,6 +100,9 @@ CONTRACT = [
     "enterprise add 某某公司 --name-en Some --prefix 88.999.7 --industry leather",
     "enterprise list",
     "uplink forget",
+    "audit --data d verify",
+    "audit export --format csv --actor a --action prefix_changed --object x --since 2026-11-23 --until 2026-11-24",
+    "access-log read --from 2026-11-23 --to 2026-11-24 --identifier 88.999.1001/A --account a",
     "import f.csv --enterprise leather --template t --dry-run",
     "reconcile f.csv --enterprise leather --template t",
 ]
@@ -242,7 +245,7 @@ def test_doctor_tells_by_its_exit_code(
     monkeypatch.setenv("IDNODE_TOPLEVEL_PORT", "18973")
     code, out, _ = idnode("doctor")
     assert code == 0, out
-    assert [line[0] for line in out.splitlines()] == ["✔"] * 10
+    assert [line[0] for line in out.splitlines()] == ["✔"] * 11
     monkeypatch.delenv("IDNODE_SECRET_KEY")
     code, out, _ = idnode("doctor")
     assert code == 1

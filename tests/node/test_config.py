@@ -174,3 +174,12 @@ def test_both_bounds_can_be_set() -> None:
             if entry.metadata[bound] is not None:
                 config = load({settings.variable(entry.name): str(entry.metadata[bound])})
                 assert getattr(config, entry.name) == entry.metadata[bound]
+
+
+def test_what_is_shown_of_the_settings_holds_no_secret() -> None:
+    marked = {entry.name for entry in fields(Config) if entry.metadata["secret"]}
+    assert marked >= {"secret_key", "database_url", "redis_url"}
+    config = Config(database_url="postgresql://x:hush@y/z", secret_key=base64.b64encode(b"hush" * 8).decode())
+    assert config.shown.keys() == {entry.name for entry in fields(Config)} - marked
+    assert "hush" not in str(config.shown)
+    assert config.secret_key not in str(config.shown)

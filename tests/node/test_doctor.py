@@ -21,6 +21,7 @@ NAMES = [
     "python",
     "secret_key",
     "postgresql",
+    "audit",
     "redis",
     "files",
     "clamd",
@@ -59,7 +60,7 @@ async def test_all_is_well(servers: Servers, database: str, ports: list[int]) ->
 
 async def test_nothing_is_set(ports: list[int]) -> None:
     findings = await found(Config(http_port=ports[0], operator_port=ports[1], toplevel_port=ports[2]))
-    assert [each.name for each in findings.values() if each.mend] == ["secret_key", "postgresql"]
+    assert [each.name for each in findings.values() if each.mend] == ["secret_key", "postgresql", "audit"]
     assert "IDNODE_SECRET_KEY=" in findings["secret_key"].mend
     assert "IDNODE_DATABASE_URL" in findings["postgresql"].mend
     assert findings["redis"].state == "不使用 not used", "a node may do without"

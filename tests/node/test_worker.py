@@ -5,8 +5,10 @@ import base64
 import json
 import os
 import socket
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import aiohttp
@@ -28,7 +30,8 @@ KEY = base64.b64encode(bytes(32)).decode()
 @asynccontextmanager
 async def running(config: Config, descriptor: int) -> AsyncIterator[tuple["asyncio.Task[None]", str]]:
     """A worker at work, and where it listens; it drains in the end."""
-    with socket.create_server(("127.0.0.1", 0)) as sock:
+    with socket.create_server(("127.0.0.1", 0)) as sock, tempfile.TemporaryDirectory() as folder:
+        config = replace(config, log_folder=folder)
         counting = meter.create(1)
         place = Place("test", 0, 3, descriptor, os.dup(sock.fileno()), counting)
         task = asyncio.create_task(worker.run(config, place))

@@ -76,7 +76,16 @@ def test_a_header_is_read_however_it_is_cut_and_whatever_follows(octets: bytes, 
     for end in range(len(octets)):
         assert read(octets[:end]) is NoHeader.UNFINISHED, end
     for behind in (b"", b"GET / HTTP/1.1\r\n\r\n", octets, b"\0" * 70_000):
-        assert read(octets + behind) == ProxyHeader(source, len(octets))
+        found = read(octets + behind)
+        assert isinstance(found, ProxyHeader)
+        assert (found.source, found.length) == (source, len(octets))
+
+
+@pytest.mark.parametrize("octets", [b"PROXY TCP4 192.0.2.7 198.51.100.1 56324 443\r\n", V4, V6])
+def test_a_header_names_the_port_too(octets: bytes):
+    found = read(octets)
+    assert isinstance(found, ProxyHeader)
+    assert found.port == 56_324
 
 
 def test_the_longest_line_is_as_long_as_the_document_says():
@@ -129,4 +138,4 @@ def test_both_versions_name_the_same_source(source: ipaddress.IPv4Address | ipad
     family, kind = ("TCP4", 0x11) if source.version == 4 else ("TCP6", 0x21)
     line = f"PROXY {family} {source} {source} {port} {port}\r\n".encode()
     packed = block(0x21, kind, source.packed * 2 + port.to_bytes(2) * 2)
-    assert read(line) == ProxyHeader(read(packed).source, len(line))
+    assert read(line) == ProxyHeader(len(line), read(packed).source, read(packed).port)

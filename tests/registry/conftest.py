@@ -29,7 +29,7 @@ EMPTY = """
     UPDATE catalogue SET number = 1;
     ALTER TABLE audit DISABLE TRIGGER USER; ALTER TABLE audit_object DISABLE TRIGGER USER;
     ALTER TABLE audit_head DISABLE TRIGGER USER;
-    DELETE FROM audit; DELETE FROM audit_object;
+    DELETE FROM audit; DELETE FROM audit_object; DELETE FROM machine_setting;
     UPDATE audit_head SET number = 0, at = 0, octets = 0, digest = decode(repeat('00', 32), 'hex');
     ALTER TABLE audit ENABLE TRIGGER USER; ALTER TABLE audit_object ENABLE TRIGGER USER;
     ALTER TABLE audit_head ENABLE TRIGGER USER

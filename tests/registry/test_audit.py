@@ -39,7 +39,7 @@ from registry.rights import Role
 from tests.registry.world import BAG
 
 LI = Account(7, "li", "person", Role.SYSTEM_ADMIN, None)
-TEXT = st.text("ab\"\\长", max_size=8)
+TEXT = st.text('ab"\\长', max_size=8)
 
 
 def journal(count: int) -> list[Row]:

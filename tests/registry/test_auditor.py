@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import inspect
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -187,6 +188,11 @@ WRITES: dict[str, Write] = {
         lambda d, _: d.steward.disclose(d.world.owner.enterprise or 0, Disclosure({"contact": "public"})),
         (A.DISCLOSURE_CHANGED,),
     ),
+    "Steward.note_settings": Write(
+        lambda d, _: d.steward.note_settings("a:8000", {"workers": 3}),
+        (A.SETTINGS_CHANGED,),
+        lambda d: d.steward.note_settings("a:8000", {"workers": 2}),
+    ),
     "Clerk.key": Write(lambda d, _: d.clerk.key(Vault(bytes(32)), DIGEST * 2), (A.NODE_KEY_MADE,)),
     "Clerk.pin": Write(
         lambda d, _: d.clerk.pin(DIGEST),
@@ -249,6 +255,23 @@ def test_no_other_door_of_the_registry_writes() -> None:
     assert doors == {"auditor", "clerk", "lookup", "registrar", "steward"}
 
 
+ROOT = Path(inspect.getfile(Steward)).parents[1]
+
+
+def test_every_door_changes_things_in_somebodys_name() -> None:
+    """Not by the node's own steward."""
+    names = {name.partition(".")[2] for name in WRITES if name.startswith("Steward.")}
+    nobodys = re.compile(rf"\bsteward\.({'|'.join(names)})\(")
+    doors = [file for room in ("listen", "console") for file in (ROOT / "node" / room).rglob("*.py")]
+    assert len(doors) > 10
+    assert [(file.name, found[0]) for file in doors for found in nobodys.finditer(file.read_text("utf-8"))] == []
+
+
+def test_every_action_is_explained() -> None:
+    told = re.findall(r"`(\w+)`", (ROOT / "docs" / "audit.md").read_text("utf-8"))
+    assert set(Action) - set(told) == set()
+
+
 @pytest.mark.parametrize("name", WRITES)
 async def test_a_change_leaves_its_entry_and_no_secret(world: World, name: str) -> None:
     connection = await connect(world.url, "idnode-voice")
@@ -281,12 +304,18 @@ async def test_what_changes_nothing_leaves_no_entry(world: World) -> None:
     assert not await world.steward.disable_account("nobody")
     await world.steward.revoke_token(new_token()[1])
     assert await world.steward.revoke_tokens("nobody") == 0
+    for _ in range(2):
+        await world.steward.note_settings("a:8000", {})
     assert await entries(world) == before
 
 
 async def test_entries_say_what_was_before_and_after(world: World) -> None:
     await world.steward.by(LI).set_prefix_state(PREFIX, PrefixState.STOPPED)
     await world.steward.by(LI).disable_account("tianma")
+    for workers in (2, 3):
+        await world.steward.note_settings("a:8000", {"workers": workers, "lane": "on"})
+    (set_,) = await Auditor(world.pool).page(Wanted(object="a:8000"), 2**62, 1)
+    assert (set_.before, set_.after) == ('{"settings":{"workers":2}}', '{"settings":{"workers":3}}')
     disabled, stopped = await Auditor(world.pool).page(Wanted(actor="li"), 2**62, 2)
     assert (stopped.before, stopped.after) == ('{"state":"enabled"}', '{"state":"stopped"}')
     assert (disabled.before.count('"enabled":true'), disabled.after.count('"enabled":false')) == (1, 1)

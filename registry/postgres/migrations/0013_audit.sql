@@ -38,6 +38,12 @@ CREATE TABLE audit_head (
 ) WITH (fillfactor = 50);
 INSERT INTO audit_head (number, at, octets, digest) VALUES (0, 0, 0, decode(repeat('00', 32), 'hex'));
 
+-- What a machine was set to when it started last: what differs the next time is told.
+CREATE TABLE machine_setting (
+    machine  text COLLATE "C" PRIMARY KEY,
+    settings text NOT NULL
+);
+
 -- Nothing of it is ever changed or taken out. Who may switch triggers off can; the chain then says so.
 CREATE FUNCTION audit_stands() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

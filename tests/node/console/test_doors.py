@@ -18,6 +18,7 @@ from node.resolve.answer import Answer, Outcome
 from node.samples import ENTERPRISES, sample_records
 from proto.errors import ProtoError
 from proto.identifier import Identifier
+from registry.access_log import NOWHERE, Source
 from registry.errors import UnavailableError
 from registry.template import Template
 from tests.node.console.pages_seen import BAG, TEMPLATE, WHOLE, Page, shown
@@ -42,7 +43,7 @@ class Rooms:
         self.away = False
         self.onward = True
 
-    async def ask(self, identifier: Identifier, *, onward: bool = True) -> Answer:
+    async def ask(self, identifier: Identifier, *, onward: bool = True, source: Source = NOWHERE) -> Answer:
         self.onward = onward
         ours = identifier.prefix.startswith("88.999.")
         answer = self.answers.get(identifier.key, Answer(Outcome.ABSENT if ours else Outcome.FOREIGN, 0, 1, 2))

@@ -38,7 +38,9 @@ from node.resolve.hot import Hot
 from node.resolve.measured import Measured
 from node.stamps import Shared
 from proto.identifier import Identifier
+from registry.account import Account
 from registry.errors import UnavailableError
+from registry.rights import Role
 from tests.fakes import laned
 from tests.fakes.laned import (
     DATE,
@@ -95,10 +97,10 @@ class Next:
 class Known:
     """Who is signed in, and what they alone see."""
 
-    async def account(self, token: str) -> str | None:
-        return token if token == "mine" else None
+    async def account(self, token: str) -> Account | None:
+        return Account(7, "li", "person", Role.ENTERPRISE_USER, 1) if token == "mine" else None
 
-    async def answer(self, who: str, identifier: Identifier) -> Answer:
+    async def answer(self, who: Account, identifier: Identifier) -> Answer:
         return Answer(Outcome.FOUND, 9, PREFIX, EPOCH, shown=b'["private"]')
 
 
@@ -121,17 +123,21 @@ async def world(*, with_lane: bool, **given: Any) -> AsyncIterator[World]:
     for text in KEPT:
         await hot.ask(Identifier.parse(text))
     admission = Admission(config.requests, config.peer_rate, clock)
-    road = Measured(hot, counting, clock)
+    noted: list[Any] = []
+    road = Measured(hot, counting, clock, noted.append)
     house: Any = SimpleNamespace(
         config=config, admission=admission, meter=counting, hot=hot, road=road, doorkeeper=Known(), sight=Known()
     )
+    house.recording = laned.recording(noted)
     app = http.application(house)
     handle_api.add_routes(app)
     runner = web.AppRunner(app)
     await runner.setup()
     assert runner.server is not None
     with patch.object(web_response, "rfc822_formatted_time", lambda: DATE):
-        yield World(time, runner.server, house, Lane(house, clock, now) if with_lane else None, Totals(counts, 1))
+        yield World(
+            time, runner.server, house, Lane(house, clock, now) if with_lane else None, Totals(counts, 1), noted
+        )
     await runner.cleanup()
     os.close(words)
     os.close(counts)
@@ -358,6 +364,18 @@ async def test_a_reader_that_is_slow_is_waited_for() -> None:
 @pytest.mark.parametrize("given", [{"peer_rate": 2}, {"requests": 8}])
 async def test_admission_counts_in_the_lane(given: dict[str, int]) -> None:
     await alike([PLAIN, None] * 10, **given)
+
+
+async def test_the_access_log_is_told_who_asked_for_what() -> None:
+    async with world(with_lane=True) as fast:
+        await said(fast, [PLAIN, None, head("/api/handles/88.999.1001/NONE"), None])
+        proxied = head("/api/handles/88.999.1001/BAG-1", "X-Forwarded-For: 203.0.113.1")
+        await said(fast, [proxied, None], "198.51.100.7")
+        assert fast.told() == [
+            ("192.0.2.1", 40_000, 0, "88.999.1001/BAG-1", "resolve found"),
+            ("192.0.2.1", 40_000, 0, "88.999.1001/NONE", "resolve absent"),
+            ("203.0.113.1", 0, 0, "88.999.1001/BAG-1", "resolve found"),
+        ]
 
 
 async def test_peers_behind_a_proxy_are_told_apart() -> None:

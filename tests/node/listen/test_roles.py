@@ -116,6 +116,10 @@ ENDPOINTS = {f"{key.split()[0]} {base}{key.split()[1]}": row for key, row in of_
     "GET /api/v1/files/{number}": Row(SIGNED_IN, "/api/v1/files/1"),
     "GET /api/v1/disclosure": Row(Right.GRANTS, of_firm=False),
     "PUT /api/v1/disclosure": Row(Right.GRANTS, body={}, of_firm=False),
+    "GET /api/v1/audit": Row(Right.READ_AUDIT),
+    "GET /api/v1/audit/verify": Row(Right.READ_AUDIT),
+    "GET /api/v1/audit/export": Row(Right.EXPORT_AUDIT),
+    "GET /api/v1/access-log": Row(Right.READ_ACCESS_LOG),
     "GET /iiidap/help": Row(ANYONE),
     "GET /iiidap/identifier/{prefix}": Row(ANYONE, f"/iiidap/identifier/{PREFIX}"),
     "GET /iiidap/name/{name}": Row(ANYONE, "/iiidap/name/x"),
@@ -177,7 +181,8 @@ async def outcome(running: Node, key: str, row: Row, sent: str) -> str:
             assert (await response.json())["error"]["message"]
             return "sign in" if response.status == 401 else "no right"
         assert response.status < 500, (key, response.status)
-        told = await response.json(content_type=None) if "json" in response.content_type else {}
+        is_one = "json" in response.content_type and "ndjson" not in response.content_type
+        told = await response.json(content_type=None) if is_one else {}
     status = told.get("status")
     if status in {replies.SNMS_NOT_SIGNED_IN, replies.SNMS_NO_PERMISSION}:
         return "sign in" if status == replies.SNMS_NOT_SIGNED_IN else "no right"

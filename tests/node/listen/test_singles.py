@@ -110,6 +110,8 @@ async def world(*, with_lane: bool, **given: Any) -> AsyncIterator[World]:
     counting, time, lookup, registrar = Meter(counts, 1, 0), Time(), Lookup(), Registrar()
     batcher = Batcher(registrar, 100, lambda: time.now)  # type: ignore[arg-type]
     nobody: Any = None
+    noted: list[Any] = []
+    measured = MeasuredBatcher(batcher, lookup, counting, lambda: time.passed, noted.append)  # type: ignore[arg-type]
     house: Any = SimpleNamespace(
         config=config,
         admission=Admission(config.requests, config.peer_rate, lambda: time.passed),
@@ -117,8 +119,9 @@ async def world(*, with_lane: bool, **given: Any) -> AsyncIterator[World]:
         hot=SimpleNamespace(holding=lambda handle: None, fetch_held=None),
         road=nobody,
         doorkeeper=Doorkeeper(lookup, *[nobody] * 5, second_factor=False),  # type: ignore[arg-type]
-        batcher=MeasuredBatcher(batcher, lookup, counting, lambda: time.passed),  # type: ignore[arg-type]
+        batcher=measured,
         registrar=registrar,
+        recording=laned.recording(noted),
     )
     app = http.application(house)
     snms_api.add_routes(app)
@@ -130,7 +133,7 @@ async def world(*, with_lane: bool, **given: Any) -> AsyncIterator[World]:
         patch.object(web_response, "rfc822_formatted_time", lambda: DATE),
         patch.object(http.secrets, "token_hex", lambda octets: "ab" * octets),
     ):
-        yield World(time, runner.server, house, lane, Totals(counts, 1))
+        yield World(time, runner.server, house, lane, Totals(counts, 1), noted)
     await runner.cleanup()
     os.close(counts)
 

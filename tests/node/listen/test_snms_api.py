@@ -17,9 +17,11 @@ from node.gather import BusyError
 from node.listen import snms_api
 from node.register.batcher import Told
 from registry import registrar
+from registry.access_log import Source
 from registry.errors import RegistryError, UnavailableError, UnknownOutcomeError
 from registry.registrar import CONTENDED, Job, Outcome
 from registry.rules import Request
+from registry.steward import Steward
 from tests.fakes.in_process import PASSWORD, Node, node
 from tests.fakes.small_registry import PREFIX
 
@@ -36,15 +38,15 @@ def failing(running: Node, fates: dict[str, Outcome | RegistryError]) -> None:
     """Gives what is written under these suffixes another fate; the others are written as ever."""
     write = running.house.batcher.write
 
-    async def written(jobs: Sequence[Job]) -> list[Outcome | RegistryError]:
-        outcomes = iter(await write([job for job in jobs if job.request.identifier.suffix not in fates]))
+    async def written(jobs: Sequence[Job], source: Source) -> list[Outcome | RegistryError]:
+        outcomes = iter(await write([job for job in jobs if job.request.identifier.suffix not in fates], source))
         return [fates.get(job.request.identifier.suffix) or next(outcomes) for job in jobs]
 
     ask = running.house.batcher.ask
 
-    def asked(job: Job, told: Told) -> None:
+    def asked(job: Job, told: Told, source: Source) -> None:
         fate = fates.get(job.request.identifier.suffix)
-        ask(job, told) if fate is None else told(fate)
+        ask(job, told, source) if fate is None else told(fate)
 
     running.house.batcher.write = written  # type: ignore[method-assign]
     running.house.batcher.ask = asked  # type: ignore[method-assign]
@@ -161,12 +163,12 @@ async def test_503_is_said_only_when_nothing_was_done(database: str) -> None:
 async def test_a_queue_that_is_full_is_503_and_nothing_is_done(database: str) -> None:
     async with node(database) as running:
 
-        async def busy(_: object) -> Any:
+        async def busy(*_: object) -> Any:
             raise BusyError
 
         write, ask = running.house.batcher.write, running.house.batcher.ask
         running.house.batcher.write = busy  # type: ignore[method-assign]
-        running.house.batcher.ask = lambda job, told: told(BusyError())  # type: ignore[method-assign]
+        running.house.batcher.ask = lambda job, told, source: told(BusyError())  # type: ignore[method-assign]
         assert await running.call("POST", DATA, row("A")) == (503, BUSY)
         assert await running.call("POST", f"{DATA}/batchCreate", [row("A")]) == (503, BUSY)
         running.house.batcher.write, running.house.batcher.ask = write, ask  # type: ignore[method-assign]
@@ -203,13 +205,13 @@ async def test_without_a_database_nobody_is_signed_in_and_nobody_is_turned_away(
         assert await running.call("POST", "/identity/token", secret, who=None) == (503, BUSY)
 
 
-async def test_a_template_changed_by_two_at_once_is_tried_again(database: str) -> None:
+async def test_a_template_changed_by_two_at_once_is_tried_again(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     async with node(database) as running:
 
-        async def lost(_: object) -> bool:
+        async def lost(*_: object) -> bool:
             return False
 
-        running.house.steward.replace_template = lost  # type: ignore[method-assign]
+        monkeypatch.setattr(Steward, "replace_template", lost)
         body = {"prefix": PREFIX, "version": "bag", "items": []}
         assert await running.call("PUT", "/snms/api/v5/template", body) == (503, BUSY)
 

@@ -16,7 +16,7 @@ from node.worker import WRITERS
 from proto.chain import Kind
 from proto.identifier import Identifier
 from registry.account import Account
-from registry.errors import UnavailableError, UnknownOutcomeError
+from registry.errors import AuditFullError, UnavailableError, UnknownOutcomeError
 from registry.registrar import GROUP_MOST, Job, Outcome, Written
 from registry.rights import Role
 from registry.rules import Request
@@ -535,3 +535,17 @@ async def test_however_many_go_alone_one_connection_is_left_to_the_others() -> N
     assert registrar.under_way == ALONE_MOST + 1 == WRITERS
     await let_all(registrar, *calls)
     assert registrar.most <= WRITERS
+
+
+async def test_while_the_audit_journal_is_full_nothing_is_taken() -> None:
+    registrar = Registrar()
+    writing = batcher(registrar)
+    writing.halt(True)
+    with pytest.raises(AuditFullError):
+        await writing.write([job(f"{A}/1")])
+    told: list[Outcome | Exception] = []
+    writing.ask(job(f"{A}/2"), told.append)
+    assert [type(each) for each in told] == [AuditFullError]
+    writing.halt(False)
+    assert len(await writing.write([job(f"{A}/3")])) == 1
+    assert [text for group in registrar.groups for text in parted(group)] == ["3"]

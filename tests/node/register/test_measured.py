@@ -14,7 +14,7 @@ from node.register.measured import COUNTING_MOST, MeasuredBatcher
 from proto.chain import Kind
 from proto.identifier import Identifier
 from registry.account import Account
-from registry.errors import RegistryError, UnavailableError, UnknownOutcomeError
+from registry.errors import AuditFullError, RegistryError, UnavailableError, UnknownOutcomeError
 from registry.registrar import CONTENDED, Job, Outcome, Written
 from registry.rights import Role
 from registry.rules import Operation, Refused, Request, Rule, Unchanged
@@ -68,11 +68,13 @@ class Lookup:
 class World:
     def __init__(self) -> None:
         self.batcher, self.lookup, self.counting = Batcher(), Lookup(), Counting()
+        self.noted: list[tuple[float, str, int, int, str | bytes, str]] = []
         self.measured = MeasuredBatcher(
             self.batcher,  # type: ignore[arg-type]
             self.lookup,  # type: ignore[arg-type]
             self.counting.meter,
             lambda: self.batcher.now,
+            self.noted.append,
         )
 
     async def write(self, *pairs: tuple[Job, Outcome | RegistryError]) -> dict[tuple[str, ...], float]:
@@ -196,6 +198,23 @@ async def test_one_who_asks_is_counted_as_one_who_writes(end: Outcome | Exceptio
         assert asking.counting.told(metric) == writing.counting.told(metric)
     for metric in (REGISTRATION_SECONDS, REGISTRATION_IDENTIFIERS):
         assert asking.counting.observed(metric) == writing.counting.observed(metric)
+
+
+async def test_the_access_log_is_told_of_each(world: World) -> None:
+    ends: list[Outcome | RegistryError] = [Written(Kind.REVIVED, 2), UnavailableError("x")]
+    world.batcher.end, began = ends, world.batcher.now
+    await world.measured.write([job(), job(text="88.999.1/B")], ("192.0.2.1", 7))
+    world.batcher.end = AuditFullError()
+    with pytest.raises(AuditFullError):
+        await world.measured.write([job()], ("192.0.2.1", 7))
+    assert [entry[1:3] for entry in world.noted] == [("192.0.2.1", 7)] * 3
+    assert {entry[3] for entry in world.noted} == {job().who.number}
+    assert world.noted[0][0] == began
+    assert [entry[4:] for entry in world.noted] == [
+        (str(job().request.identifier), "revive written"),
+        ("88.999.1/B", "create unavailable"),
+        (str(job().request.identifier), "create unavailable"),
+    ]
 
 
 async def test_who_asks_is_told_whatever_becomes_of_the_count(world: World) -> None:

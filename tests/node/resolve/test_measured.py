@@ -36,7 +36,13 @@ class World:
         self.road = Road()
         self.counting = Counting()
         self.told, self.totals = self.counting.told, self.counting.totals
-        self.measured = Measured(self.road, self.counting.meter, lambda: self.road.now)  # type: ignore[arg-type]
+        self.noted: list[tuple[float, str, int, int, str | bytes, str]] = []
+        self.measured = Measured(
+            self.road,  # type: ignore[arg-type]
+            self.counting.meter,
+            lambda: self.road.now,
+            self.noted.append,
+        )
 
 
 @pytest.fixture
@@ -50,6 +56,22 @@ async def test_whether_other_nodes_may_be_asked_is_handed_on(world: World) -> No
         assert world.road.onward is onward
     await world.measured.ask(BAG)
     assert world.road.onward
+
+
+@pytest.mark.parametrize(
+    ("end", "word"),
+    [(None, "found"), (UnavailableError("x"), "unavailable"), (BusyError(), "busy"), (KeyError("x"), "failed")],
+)
+async def test_the_access_log_is_told(world: World, end: Exception | None, word: str) -> None:
+    began = world.road.now
+    world.road.seconds = 0.25
+    if end is None:
+        await world.measured.ask(BAG, source=("192.0.2.1", 7))
+    else:
+        world.road.end = end
+        with pytest.raises(type(end)):
+            await world.measured.ask(BAG, source=("192.0.2.1", 7))
+    assert world.noted == [(began, "192.0.2.1", 7, 0, str(BAG), f"resolve {word}")]
 
 
 async def test_an_answer_is_handed_on_and_counted(world: World) -> None:
