@@ -191,7 +191,7 @@ def _administration(task: Task) -> Callable[[argparse.Namespace], Awaitable[int]
         config = _with_servers(arguments)
         pool = await open_pool(config.database_url, size=1, name="idnode-admin")
         try:
-            return await task(config, Steward(pool), arguments)
+            return await task(config, Steward(pool, Vault(config.key())), arguments)
         finally:
             await pool.close()
 

@@ -137,7 +137,7 @@ class LegalPerson(_message.Message):
     def __init__(self, name: _Optional[str] = ..., id_type: _Optional[int] = ..., id_no: _Optional[str] = ...) -> None: ...
 
 class Enterprise(_message.Message):
-    __slots__ = ("ent_type", "ent_crt_code", "ent_name_cn", "ent_name_en", "ent_province_code", "ent_city_code", "ent_county_code", "ent_addr_cn", "ent_addr_en", "ent_web_site", "ent_desc", "contact", "legal_person")
+    __slots__ = ("ent_type", "ent_crt_code", "ent_name_cn", "ent_name_en", "ent_province_code", "ent_city_code", "ent_county_code", "ent_addr_cn", "ent_addr_en", "ent_web_site", "ent_desc", "contact", "legal_person", "ent_crt_type")
     ENT_TYPE_FIELD_NUMBER: _ClassVar[int]
     ENT_CRT_CODE_FIELD_NUMBER: _ClassVar[int]
     ENT_NAME_CN_FIELD_NUMBER: _ClassVar[int]
@@ -151,6 +151,7 @@ class Enterprise(_message.Message):
     ENT_DESC_FIELD_NUMBER: _ClassVar[int]
     CONTACT_FIELD_NUMBER: _ClassVar[int]
     LEGAL_PERSON_FIELD_NUMBER: _ClassVar[int]
+    ENT_CRT_TYPE_FIELD_NUMBER: _ClassVar[int]
     ent_type: int
     ent_crt_code: str
     ent_name_cn: str
@@ -164,7 +165,8 @@ class Enterprise(_message.Message):
     ent_desc: str
     contact: Contact
     legal_person: LegalPerson
-    def __init__(self, ent_type: _Optional[int] = ..., ent_crt_code: _Optional[str] = ..., ent_name_cn: _Optional[str] = ..., ent_name_en: _Optional[str] = ..., ent_province_code: _Optional[str] = ..., ent_city_code: _Optional[str] = ..., ent_county_code: _Optional[str] = ..., ent_addr_cn: _Optional[str] = ..., ent_addr_en: _Optional[str] = ..., ent_web_site: _Optional[str] = ..., ent_desc: _Optional[str] = ..., contact: _Optional[_Union[Contact, _Mapping]] = ..., legal_person: _Optional[_Union[LegalPerson, _Mapping]] = ...) -> None: ...
+    ent_crt_type: int
+    def __init__(self, ent_type: _Optional[int] = ..., ent_crt_code: _Optional[str] = ..., ent_name_cn: _Optional[str] = ..., ent_name_en: _Optional[str] = ..., ent_province_code: _Optional[str] = ..., ent_city_code: _Optional[str] = ..., ent_county_code: _Optional[str] = ..., ent_addr_cn: _Optional[str] = ..., ent_addr_en: _Optional[str] = ..., ent_web_site: _Optional[str] = ..., ent_desc: _Optional[str] = ..., contact: _Optional[_Union[Contact, _Mapping]] = ..., legal_person: _Optional[_Union[LegalPerson, _Mapping]] = ..., ent_crt_type: _Optional[int] = ...) -> None: ...
 
 class CheckEnterpriseRequest(_message.Message):
     __slots__ = ("ent_crt_code",)
@@ -191,12 +193,14 @@ class CreateEnterpriseResponse(_message.Message):
     def __init__(self, ent_id: _Optional[str] = ...) -> None: ...
 
 class UpdateEnterpriseRequest(_message.Message):
-    __slots__ = ("ent_id", "enterprise")
+    __slots__ = ("ent_id", "enterprise", "partial")
     ENT_ID_FIELD_NUMBER: _ClassVar[int]
     ENTERPRISE_FIELD_NUMBER: _ClassVar[int]
+    PARTIAL_FIELD_NUMBER: _ClassVar[int]
     ent_id: str
     enterprise: Enterprise
-    def __init__(self, ent_id: _Optional[str] = ..., enterprise: _Optional[_Union[Enterprise, _Mapping]] = ...) -> None: ...
+    partial: bool
+    def __init__(self, ent_id: _Optional[str] = ..., enterprise: _Optional[_Union[Enterprise, _Mapping]] = ..., partial: _Optional[bool] = ...) -> None: ...
 
 class UpdateEnterpriseResponse(_message.Message):
     __slots__ = ()

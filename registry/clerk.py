@@ -27,8 +27,9 @@ class Clerk:
     Raises UnavailableError (maybe done: every step may be repeated) and NotInOfficeError (nothing done).
     """
 
-    def __init__(self, pool: Pool, fence: int, window_seconds: int) -> None:
+    def __init__(self, pool: Pool, fence: int, window_seconds: int, vault: Vault) -> None:
         self._pool = pool
+        self._vault = vault
         self._fence = fence
         self._window = window_seconds
 
@@ -46,10 +47,11 @@ class Clerk:
 
     # -- whom we speak to
 
-    async def key(self, vault: Vault, fresh: bytes) -> bytes:
+    async def key(self, fresh: bytes) -> bytes:
         """The node's private key of 32 octets: `fresh`, unless one was kept before. Empty: sealed with another key."""
         async with self._office() as connection:
-            return vault.open(KEY_NAME, await uplink.keep_key(connection, vault.close(KEY_NAME, fresh)))
+            kept = await uplink.keep_key(connection, self._vault.close(KEY_NAME, fresh))
+            return self._vault.open(KEY_NAME, kept)
 
     async def toplevel_key(self) -> bytes | None:
         """The key of the top-level node; None before enrolment."""
@@ -108,7 +110,7 @@ class Clerk:
         """Enterprises and prefixes to be filed; every prefix of an enterprise is taken up."""
         async with self._office() as connection:
             await filing.file_all(connection)
-            return await filing.enterprises_to_file(connection), await filing.prefixes_to_file(connection)
+            return await filing.enterprises_to_file(connection, self._vault), await filing.prefixes_to_file(connection)
 
     async def enterprise_filed(self, enterprise: EnterpriseToFile, ent_id: str) -> None:
         """The top-level node knows it as it was read."""
@@ -152,7 +154,7 @@ class Clerk:
             return True
 
     async def verify_again(self, ent_id: str, prefix: str, number: int) -> bool:
-        """The enterprise's particulars are to be told again, once a message of that number; False: there is none."""
+        """The enterprise is to be verified and told again, once a message of that number; False: there is none."""
         async with self._office() as connection:
             if not await filing.carry(connection, number):
                 return True

@@ -136,6 +136,16 @@ _RULES: Final[dict[str, tuple[Callable[..., object], str, str]]] = {
 }
 
 
+WHOLE: Final = frozenset({"ent_type", "ent_crt_type", "ent_crt_code", "legal_name", "legal_id_type", "legal_id_no"})
+"""What cannot be changed in part: beside the Chinese name, a change of these is filed whole (`chgAll`, top-level
+interface draft, update ent)."""
+
+
+def whole(before: Particulars, after: Particulars) -> bool:
+    """Whether this change is to be filed whole."""
+    return any(getattr(before, field) != getattr(after, field) for field in WHOLE)
+
+
 def check_names(name: str, name_en: str) -> None:
     """Raises ParticularsError naming the field and its rule for names of an enterprise that could not be filed."""
     holds, zh, en = _LONG

@@ -58,7 +58,7 @@ _REVIEW, _ABOVE, _VERIFY = PrefixState.PENDING, PrefixState.IN_REVIEW, PrefixSta
 LIFE: Final[Mapping[PrefixState, Mapping[Event, PrefixState]]] = {
     _VERIFY: {Event.VERIFIED: _REVIEW, Event.NOT_VERIFIED: _NO},
     _REVIEW: {Event.REVIEWED: _ABOVE, Event.NOT_REVIEWED: _NO, Event.FILED: _ABOVE}
-    | {Event.APPROVED: _ON, Event.REFUSED: _NO, Event.SUSPENDED: _NOT},
+    | {Event.APPROVED: _ON, Event.REFUSED: _NO, Event.SUSPENDED: _NOT, Event.VERIFY_AGAIN: _VERIFY},
     _ABOVE: {Event.APPROVED: _ON, Event.REFUSED: _NO, Event.SUSPENDED: _NOT, Event.VERIFY_AGAIN: _VERIFY},
     _NO: {Event.APPLIED: _VERIFY, Event.APPROVED: _ON, Event.SUSPENDED: _NOT},
     _ON: {Event.REFUSED: _NO, Event.SUSPENDED: _NOT, Event.STOPPED: _NOT, Event.GIVEN_UP: _END},

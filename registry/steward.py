@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 
 from asyncpg import UniqueViolationError
 
-from registry.account import Account
+from registry.account import Account, Vault
 from registry.disclosure import Disclosure
 from registry.errors import NotApprovedError, TakenError, UnknownOutcomeError
 from registry.file import StoredFile
@@ -47,10 +47,14 @@ async def _one_power(username: str) -> AsyncIterator[None]:
 
 
 class Steward:
-    """Changes what is rarely changed. Raises UnavailableError (nothing done) or UnknownOutcomeError (maybe done)."""
+    """Changes what is rarely changed. Raises UnavailableError (nothing done) or UnknownOutcomeError (maybe done).
 
-    def __init__(self, pool: Any) -> None:
+    Who gives particulars of enterprises gives the `vault` that seals the numbers of documents in them.
+    """
+
+    def __init__(self, pool: Any, vault: Vault | None = None) -> None:
         self.pool = pool
+        self._vault = vault
 
     @asynccontextmanager
     async def _change(self) -> AsyncIterator[Connection]:
@@ -87,20 +91,14 @@ class Steward:
         check_names(name, name_en)
         async with self._change() as connection, connection.transaction():
             number = await catalogue.add_enterprise(connection, name, name_en, industry)
-            if particulars is not None and not await filing.put_particulars(connection, number, particulars):
-                raise TakenError(
-                    f"统一社会信用代码{particulars.ent_crt_code}已属于别的企业。 "
-                    f"The credit code {particulars.ent_crt_code} belongs to another enterprise."
-                )
-            state = PrefixState.PENDING if filed else PrefixState.ENABLED
-            await catalogue.add_prefix(connection, prefix, number, state)
-            standing = await catalogue.prefix(connection, prefix, held=True)
-            if standing is None or standing.enterprise != number:
-                raise TakenError(f"前缀{prefix}已属于别的企业。 Prefix {prefix} belongs to another enterprise.")
-            if filed and await filing.file_prefix(connection, standing.number) and not standing.state.open:
-                await catalogue.set_state(connection, prefix, PrefixState.PENDING)
-            elif not filed and standing.state is PrefixState.PENDING:
-                await catalogue.set_state(connection, prefix, PrefixState.ENABLED)
+            if particulars is not None:
+                assert self._vault is not None
+                if not await filing.put_particulars(connection, number, particulars, self._vault):
+                    raise TakenError(
+                        f"统一社会信用代码{particulars.ent_crt_code}已属于别的企业。 "
+                        f"The credit code {particulars.ent_crt_code} belongs to another enterprise."
+                    )
+            await take_up(connection, prefix, number, filed=filed)
             return number
 
     async def enterprises(self) -> list[Any]:
@@ -371,3 +369,16 @@ class Steward:
         """Keeps what an enterprise lets everybody see."""
         async with self._change() as connection:
             await disclosures.choose(connection, enterprise, disclosure)
+
+
+async def take_up(connection: Connection, prefix: str, enterprise: int, *, filed: bool) -> None:
+    """Gives a prefix to an enterprise, to be filed or, if it is not `filed`, open at once. Raises TakenError."""
+    state = PrefixState.PENDING if filed else PrefixState.ENABLED
+    await catalogue.add_prefix(connection, prefix, enterprise, state)
+    standing = await catalogue.prefix(connection, prefix, held=True)
+    if standing is None or standing.enterprise != enterprise:
+        raise TakenError(f"前缀{prefix}已属于别的企业。 Prefix {prefix} belongs to another enterprise.")
+    if filed and await filing.file_prefix(connection, standing.number) and not standing.state.open:
+        await catalogue.set_state(connection, prefix, PrefixState.PENDING)
+    elif not filed and standing.state is PrefixState.PENDING:
+        await catalogue.set_state(connection, prefix, PrefixState.ENABLED)

@@ -175,6 +175,14 @@ async def add_enterprise(connection: Connection, number: int, given: pb.Enterpri
     return ent_id(made) if made else ""
 
 
+async def particulars(connection: Connection, given: str) -> pb.Enterprise:
+    """What is filed under an ent_id, which is known; held until the transaction ends."""
+    kept = await connection.fetchval(
+        "SELECT particulars FROM toplevel.enterprise WHERE number = $1 FOR UPDATE", _enterprise_number(given)
+    )
+    return pb.Enterprise.FromString(bytes(kept))
+
+
 async def update_enterprise(connection: Connection, given: str, particulars: pb.Enterprise, now: int) -> bool:
     """Replaces the particulars of an ent_id; False when another enterprise of the node bears the new code."""
     number = _enterprise_number(given)

@@ -101,9 +101,14 @@ async def _update_enterprise(visit: Visit, given: pb.UpdateEnterpriseRequest) ->
     owner = await books.enterprise_owner(visit.connection, given.ent_id)
     if refusal := rules.of_speaker(visit.node.number, owner, "这个ent_id", "that ent_id"):
         return refusal
-    if refusal := rules.enterprise(given.enterprise):
+    wanted = given.enterprise
+    if given.partial:
+        if refusal := rules.in_part(wanted):
+            return refusal
+        wanted = rules.changed(await books.particulars(visit.connection, given.ent_id), wanted)
+    if refusal := rules.enterprise(wanted):
         return refusal
-    if not await books.update_enterprise(visit.connection, given.ent_id, given.enterprise, visit.now):
+    if not await books.update_enterprise(visit.connection, given.ent_id, wanted, visit.now):
         return _same_code()
     return Done(pb.UpdateEnterpriseResponse())
 

@@ -54,6 +54,11 @@ def read(files: dict[str, str]) -> tuple[Industry, ...]:
     return found
 
 
+def of_division(division: str) -> str:
+    """The industry that makes things of that division (GB/T 4754); empty when none of ours does."""
+    return next((each.key for each in load() if any(t.category.specific == division for t in each.templates)), "")
+
+
 def industry(key: str) -> Industry:
     """The industry `key`. Raises LookupError that names the known ones."""
     for each in load():

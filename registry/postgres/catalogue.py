@@ -33,6 +33,22 @@ async def add_enterprise(connection: Connection, name: str, name_en: str, indust
     return int(await connection.fetchval("SELECT number FROM enterprise WHERE name = $1", name))
 
 
+async def rename(connection: Connection, enterprise: int, name: str) -> bool:
+    """Gives an enterprise another name; False when it bears it already."""
+    done = await connection.fetchval(
+        "UPDATE enterprise SET name = $2, name_en = CASE WHEN name_en = name THEN $2 ELSE name_en END "
+        "WHERE number = $1 AND name <> $2 RETURNING true",
+        enterprise,
+        name,
+    )
+    return bool(done)
+
+
+async def has_prefix(connection: Connection, enterprise: int) -> bool:
+    """Whether an enterprise has a prefix, in whatever state."""
+    return bool(await connection.fetchval("SELECT EXISTS (SELECT FROM prefix WHERE enterprise_no = $1)", enterprise))
+
+
 async def enterprises(connection: Connection) -> list[Any]:
     """Rows of (number, name, name_en, industry, prefix, state), a row for each prefix."""
     return list(

@@ -102,7 +102,7 @@ async def forget_toplevel(connection: Connection) -> None:
         await _close_office(connection)
         await connection.execute("UPDATE voice SET fence = fence + 1")
         await connection.execute("UPDATE node_key SET toplevel_key = NULL")
-        await connection.execute("UPDATE particulars SET filed = 0, refused = 0, ent_id = ''")
+        await connection.execute("UPDATE particulars SET filed = 0, refused = 0, ent_id = '', whole = true")
         await connection.execute("UPDATE filing SET state = $1, nonce = ''", Filing.WAITING)
         await connection.execute("UPDATE route SET told = 0")
         await connection.execute("UPDATE statistics SET sent = 0")
