@@ -3,29 +3,37 @@
 import argparse
 import asyncio
 import dataclasses
+import getpass
 import json
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
 import aiohttp
 
+from node import clock, doctor, journal, up, users
 from node import config as settings
-from node import doctor, journal, up, users
+from node.brake import Brake
 from node.config import Config, ConfigError
+from node.doorkeeper import Doorkeeper, DueError
 from node.embedded import EmbeddedError
 from node.importer import run as importer
 from node.supervisor import PortTakenError, Supervisor, listening_sockets
 from node.toplevel import server as toplevel
 from proto.errors import ProtoError
 from proto.identifier import Identifier, Prefix
+from registry.account import Account, Vault, token_digest
+from registry.application import STEPS, Occasion, Refusal, remarks
 from registry.errors import RegistryError, UnavailableError
+from registry.examiner import Examiner
 from registry.filing import Filing, Particulars, ParticularsError
 from registry.industries import load, templates_for
 from registry.lookup import Lookup
+from registry.postgres.applications import standing
 from registry.postgres.connection import connect, open_pool
 from registry.postgres.migrate import current, migrate, migrations
 from registry.prefix import PrefixState
@@ -261,6 +269,80 @@ async def _enterprise_list(config: Config, steward: Steward, arguments: argparse
     return 0
 
 
+APPLICATIONS_MOST: Final = 100
+"""Applications of one list."""
+
+
+async def _applications(config: Config, steward: Steward, arguments: argparse.Namespace) -> int:
+    rows = await _examiner(config, steward).listed(None, 2**31 - 1, APPLICATIONS_MOST)
+    for row in rows:
+        waiting = STEPS.get(PrefixState(row["state"]))
+        if waiting or arguments.all:
+            state = f"{Occasion(row['kind']).zh} {standing(row).zh}"
+            say(f"{row['number']:>6} {row['prefix']:<20} {state:<8} {row['applied']:%Y-%m-%d} {row['org_name']}")
+    return 0
+
+
+async def _application_show(config: Config, steward: Steward, arguments: argparse.Namespace) -> int:
+    found = await _examiner(config, steward).shown(arguments.number)
+    if found is None:
+        raise UsageError(f"没有申请{arguments.number}。 There is no application {arguments.number}.")
+    say(json.dumps(found.form, ensure_ascii=False, indent=2))
+    for zh, en in remarks(found.form):
+        say(f"！{zh}  {en}")
+    for each in found.decisions:
+        passed = "通过 passed" if each["passed"] else f"驳回 refused：{each['reason']}"
+        say(f"{each['made']:%Y-%m-%d %H:%M}  {each['step']:<12} {each['username']}  {passed}")
+    say(f"{standing(found.row).zh}  {found.row['reason_zh']}")
+    return 0
+
+
+async def _decide(config: Config, steward: Steward, arguments: argparse.Namespace) -> int:
+    """One of the two decisions, in the name of a person who proves who it is."""
+    account = await _proven(config, steward, arguments.username)
+    then = await _examiner(config, steward).decide(
+        arguments.number,
+        arguments.step,
+        arguments.refuse is None,
+        arguments.refuse or "",
+        account,
+        filed=bool(config.toplevel_url),
+    )
+    if then is None:
+        raise UsageError(f"没有申请{arguments.number}。 There is no application {arguments.number}.")
+    if isinstance(then, Refusal):
+        raise UsageError(f"{then.zh}。 {then.en}.")
+    say(then.zh)
+    return 0
+
+
+async def _proven(config: Config, steward: Steward, username: str) -> Account:
+    """Who `username` is, once it has signed in as at any door; a one-time code follows the password."""
+    doorkeeper = Doorkeeper(
+        Lookup(steward.pool),
+        steward,
+        Vault(config.key()),
+        partial(clock.today, config.zone),
+        Brake(clock.monotonic),
+        clock.seconds,
+        second_factor=config.second_factor != "enrolled",
+    )
+    secret = getpass.getpass("密码 password: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
+    token = await doorkeeper.sign_in(username, secret, "127.0.0.1")
+    try:
+        account = await doorkeeper.account(token or "")
+    except DueError:
+        raise UsageError("请先登录并修改密码。 Sign in and change the password first.") from None
+    if token is None or account is None:
+        raise UsageError("用户名或密码错误。 The user name or the password is wrong.")
+    await steward.revoke_token(token_digest(token))
+    return account
+
+
+def _examiner(config: Config, steward: Steward) -> Examiner:
+    return Examiner(steward.pool, Vault(config.key()))
+
+
 async def _uplink_forget(config: Config, steward: Steward, arguments: argparse.Namespace) -> int:
     await steward.forget_toplevel()
     say("已忘记顶级节点：将重新登记并重新上报 · the top-level node is forgotten: the node enrols and tells all anew")
@@ -341,6 +423,18 @@ def _add_administration(with_data: Any, verb: Any) -> None:
     for flag, (_, kind, text) in PARTICULARS.items():
         made.add_argument(f"--{flag.replace('_', '-')}", type=kind, help=text)
     firm.add_parser("list", help="列出 · list").set_defaults(task=_enterprise_list)
+    made = firm.add_parser("applications", help="等待核验或审核的申请 · applications that wait to be decided on")
+    made.set_defaults(task=_applications)
+    made.add_argument("--all", action="store_true", help="包括已决定的 · those that are decided, too")
+    made = firm.add_parser("show", help="一份申请的全部内容 · all of an application")
+    made.set_defaults(task=_application_show)
+    made.add_argument("number", type=int)
+    for name, waiting in (("verify", STEPS[PrefixState.UNVERIFIED]), ("review", STEPS[PrefixState.PENDING])):
+        made = firm.add_parser(name, help=f"{waiting.zh}，需输入本人密码 · {waiting.word}, with one's own password")
+        made.set_defaults(task=_decide, step=waiting.word)
+        made.add_argument("number", type=int)
+        made.add_argument("--as", dest="username", required=True, help="谁决定 · who decides")
+        made.add_argument("--refuse", metavar="REASON", help="驳回及理由 · refuse, and why")
     upwards = with_data(verb("uplink", "上报 · the uplink", choose)).add_subparsers(required=True, metavar="ACTION")
     text = "忘记已登记的顶级节点，全部重新上报 · forget the top-level node enrolled with: all of it is told anew"
     upwards.add_parser("forget", help=text).set_defaults(task=_uplink_forget)

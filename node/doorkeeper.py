@@ -81,7 +81,7 @@ class Doorkeeper:
     ) -> None:
         self._steward = steward
         self._vault = vault
-        self._today = today
+        self.today = today
         self._brake = brake
         self._now = now
         self._errors = {due: error for due, error in _DUE.items() if second_factor or due is not Due.SECOND_FACTOR}
@@ -194,7 +194,7 @@ class Doorkeeper:
         """A fresh token for a program that knows sha256(sha256(secret) ‖ date); None otherwise. Raises BrakedError."""
         async with self._trying(username, peer) as proven:
             known = await self._credentials(username, digest)
-            today = self._today()
+            today = self.today()
             if known is None or not any(
                 self._vault.dated_digest_proves(username, each, digest, today) for each in known.secrets
             ):

@@ -15,6 +15,7 @@ from node.resolve.hot import Hot
 from node.resolve.measured import Measured
 from node.sight import Sight
 from node.slices import Slices
+from registry.examiner import Examiner
 from registry.lookup import Lookup
 from registry.steward import Steward
 
@@ -36,6 +37,7 @@ class House:
     lookup: Lookup
     sight: Sight
     steward: Steward
+    examiner: Examiner
     batcher: MeasuredBatcher
     slices: Slices
     announcer: Announcer

@@ -26,6 +26,7 @@ from node.iiidap.register import Register
 from node.link import Link
 from node.listen import (
     accounts_api,
+    applications_api,
     doip_api,
     grants_api,
     handle_api,
@@ -33,6 +34,7 @@ from node.listen import (
     iiidap_api,
     own_api,
     snms_api,
+    snms_enterprises,
     snms_files,
     snms_templates,
 )
@@ -56,6 +58,7 @@ from node.sight import Sight
 from node.slices import Slices
 from node.stamps import Shared
 from registry.account import Vault
+from registry.examiner import Examiner
 from registry.lookup import Lookup
 from registry.postgres.connection import backends_gone, open_pool
 from registry.registrar import Registrar
@@ -73,9 +76,11 @@ log = structlog.get_logger("worker")
 
 def _doors(house: House) -> web.Application:
     app = http.application(house)
+    snms_enterprises.add_routes(app)
     snms_api.add_routes(app)
     snms_files.add_routes(app)
     snms_templates.add_routes(app)
+    applications_api.add_routes(app)
     own_api.add_routes(app)
     grants_api.add_routes(app)
     accounts_api.add_routes(app)
@@ -122,6 +127,7 @@ async def run(config: Config, place: process.Place) -> None:
         lookup=lookup,
         sight=Sight(lookup, clock.seconds),
         steward=steward,
+        examiner=Examiner(writers, Vault(config.key())),
         batcher=MeasuredBatcher(batcher, lookup, meter, clock.monotonic),
         slices=slices,
         announcer=announcer,

@@ -21,7 +21,7 @@ from registry.gbt2260 import check_region, names
 from registry.gbt4754 import check_industry
 from registry.identity_document import NUMBER_MOST, DocumentKind, check_document
 from registry.prefix import LIFE, Event, PrefixState
-from registry.rights import Right
+from registry.rights import MEANINGS, Right
 
 SYSTEMS_MOST: Final = 50
 """Systems, industries or licences one form lists: ten times the kinds there are of each."""
@@ -129,12 +129,17 @@ def _group(fields: tuple[_Field, ...], given: Any, path: str) -> dict[str, Any]:
         raise _wrong(path, "应为对象", "must be an object")
     kept: dict[str, Any] = {}
     for field in fields:
-        value, place = given.get(field.name), f"{path}.{field.name}"
+        value, place = given.get(field.name), f"{path}.{field.name}" if path else field.name
         if value is not None and value != "" and not (isinstance(value, str) and not value.strip()):
             kept[field.name] = field.read(value, place)
         elif field.required:
             raise _missing(place)
     return kept
+
+
+def _document(value: Any, path: str) -> str:
+    """The number of a document; small letters are taken for capitals, as people type them."""
+    return str(_text(NUMBER_MOST)(value, path)).upper()
 
 
 _FILE: Final = _whole(1, 2**63 - 1)
@@ -145,7 +150,7 @@ _DIGEST: Final = (r"[0-9A-Fa-f]{64}", "应为口令的sha256（64位十六进制
 _KINDS: Final = len(DocumentKind)
 
 USER: Final = (
-    _Field("userName", _text(50), True),
+    _Field("userName", _text(50, r"[^\s/]+", "不能含空格和“/”", "must hold no space and no slash"), True),
     _Field("password", _text(64, *_DIGEST), True),
     _Field("email", _text(50, *_EMAIL), True),
     _Field("mobile", _text(50, *_PHONE), True),
@@ -181,14 +186,14 @@ _BASIC: Final = (
     _Field("periodValidity", _day),
     _Field("contactName", _text(128), True),
     _Field("contactCrtType", _whole(1, _KINDS), True),
-    _Field("contactCrtNo", _text(NUMBER_MOST), True),
+    _Field("contactCrtNo", _document, True),
     _Field("contactCrtFrontImgRid", _FILE),
     _Field("contactCrtBackImgRid", _FILE),
     _Field("contactEmail", _text(128, *_EMAIL), True),
     _Field("contactPhone", _text(16, *_PHONE), True),
     _Field("legalName", _text(128), True),
     _Field("legalCrtType", _choice(_KINDS), True),
-    _Field("legalCrtNo", _text(NUMBER_MOST), True),
+    _Field("legalCrtNo", _document, True),
     _Field("legalCrtFrontImgRid", _FILE, True),
     _Field("legalCrtBackImgRid", _FILE, True),
     _Field("legalEmail", _text(128, *_EMAIL)),
@@ -365,6 +370,11 @@ def remarks(kept: Mapping[str, Given]) -> list[tuple[str, str]]:
     ]
 
 
+def whole(kept: Mapping[str, Given]) -> dict[str, dict[str, Any]]:
+    """The form with every field there is, None where nothing was given."""
+    return {name: {field.name: kept.get(name, {}).get(field.name) for field in fields} for name, fields, _ in _GROUPS}
+
+
 def files(kept: Mapping[str, Given]) -> dict[str, int]:
     """The numbers of the uploaded files by the field that names them."""
     return {
@@ -417,10 +427,37 @@ def particulars(kept: Mapping[str, Given]) -> Particulars:
     )
 
 
+def basic_of(name: str, filed: Given) -> dict[str, Any]:
+    """`entBasicInfo` of an enterprise that never applied, as far as what is filed of it tells."""
+    given = {field: filed.get(theirs) for field, theirs in _FILED_AS.items()}
+    kept = {field: value for field, value in given.items() if value}
+    return {"orgName": name, "orgNature": str(filed.get("ent_type", "")), "orgCrtType": "1"} | kept
+
+
+_FILED_AS: Final = {
+    "orgCrtCode": "ent_crt_code",
+    "orgAddr": "ent_addr_cn",
+    "orgAddrProvince": "ent_province_code",
+    "orgAddrCity": "ent_city_code",
+    "orgAddrCounty": "ent_county_code",
+    "website": "ent_web_site",
+    "orgDesc": "ent_desc",
+    "contactName": "contact_name",
+    "contactEmail": "contact_email",
+    "contactPhone": "contact_phone",
+    "legalName": "legal_name",
+}
+
+
+def masked(number: str) -> str:
+    """The number of a document for who need not know it."""
+    return f"{number[:1]}{'*' * max(1, len(number) - 2)}{number[-1:]}"
+
+
 # -- who decides
 
 
-class Kind(IntEnum):
+class Occasion(IntEnum):
     """What is applied for. Numbers are stored."""
 
     REGISTRATION = 1
@@ -470,14 +507,22 @@ def decided(
     if waiting is None or waiting.word != step:
         zh = f"申请不在等待{'核验' if step == 'verification' else '审核'}：{state.zh}"
         return Refusal("step", zh, f"the application does not wait for {step}: it is {state.zh}")
-    if not by.may(waiting.right):
-        return Refusal("step", f"没有{waiting.zh}的权限", f"this account has no right of {step}")
+    if refusal := may_decide(involved, by, waiting.right, passed, reason):
+        return refusal
+    return LIFE[state][waiting.passed if passed else waiting.refused]
+
+
+def may_decide(involved: frozenset[int], by: Account, right: Right, passed: bool, reason: str) -> Refusal | None:
+    """Why `by` may not decide so with that right; nobody decides on what is their own, nor refuses without reason."""
+    if not by.may(right):
+        zh, en = MEANINGS[right]
+        return Refusal("step", f"没有操作权限：{zh}", f"this account has no right to {en}")
     if by.number in involved:
         return Refusal(
             "step", "申请、核验、审核应由不同的人进行", "who applies, verifies and reviews are different people"
         )
-    if len(reason) > REASON_MOST or (reason and not reason.isprintable()):
+    if len(reason) > REASON_MOST or not reason.isprintable():
         return Refusal("reason", f"理由最长{REASON_MOST}个字符", f"a reason has at most {REASON_MOST} characters")
     if not passed and not reason.strip():
         return Refusal("reason", "驳回应说明理由", "a refusal gives its reason")
-    return LIFE[state][waiting.passed if passed else waiting.refused]
+    return None

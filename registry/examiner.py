@@ -1,29 +1,50 @@
-"""The door of applications: enterprises apply here, two people decide, and what both have passed is handed on.
+"""The door of enterprises: they apply here, two people decide, what both have passed is handed on; who they are.
 
 Rules are those of application.py; what the top-level node makes of it, the clerk keeps.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
+import msgspec
+
 from registry.account import Account, Vault
-from registry.application import BASIC_INFO, Kind, Refusal, decided, files, particulars
+from registry.application import (
+    BASIC_INFO,
+    SEALED,
+    Occasion,
+    Refusal,
+    basic_of,
+    decided,
+    files,
+    may_decide,
+    particulars,
+)
 from registry.errors import UnknownOutcomeError
+from registry.hosting import ProxyState, Site
 from registry.industries import of_division
-from registry.postgres import accounts, applications, catalogue, filing
+from registry.postgres import accounts, applications, catalogue, enterprises, filing, hosting
 from registry.postgres import files as stored
 from registry.postgres.applications import Application
 from registry.postgres.connection import BROKEN, Connection, Pool, borrowed, cut
+from registry.postgres.enterprises import Wanted
 from registry.prefix import LIFE, Event, PrefixState
-from registry.rights import OF_ENTERPRISES, Role
+from registry.rights import OF_ENTERPRISES, Right, Role
 from registry.steward import take_up
 
 Form = dict[str, dict[str, Any]]
 _NOBODY: Final = Refusal("username", "没有这个用户", "there is no such user")
 _WAITING: Final = Refusal(
     "username", "企业已有申请在等待核验或审核", "that enterprise has an application which waits to be decided on"
+)
+
+
+_SEALED_OTHERWISE: Final = Refusal(
+    "form",
+    "证件号码是用另一个IDNODE_SECRET_KEY加密的",
+    "its numbers of documents were sealed with another IDNODE_SECRET_KEY",
 )
 
 
@@ -42,6 +63,14 @@ class Shown:
     row: Any
     form: Form
     decisions: list[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Enterprise:
+    """An enterprise, or a prefix of one: its row (registry/postgres/enterprises.py) and what it gave."""
+
+    row: Any
+    form: Form
 
 
 class Examiner:
@@ -83,7 +112,7 @@ class Examiner:
                 made = await _user(connection, given, password, number)
                 if isinstance(made, Refusal):
                     raise _RefusedError(made)
-                await self._add(connection, number, Kind.REGISTRATION, form, by, {})
+                await self._add(connection, number, Occasion.REGISTRATION, form, [by], {})
         except _RefusedError as refused:
             return refused.refusal
         return None
@@ -103,7 +132,7 @@ class Examiner:
                 if last is not None and last.state not in _ENDED:
                     return _WAITING
                 before = files(last.form) if last else {}
-                await self._add(connection, number, await _kind(connection, number), form, by, before)
+                await self._add(connection, number, await _kind(connection, number), form, [by, account], before)
         except _RefusedError as refused:
             return refused.refusal
         return None
@@ -111,25 +140,32 @@ class Examiner:
     async def _enterprise(self, connection: Connection, form: Form, known: int | None) -> int:
         """The number of the enterprise of a form, registered if it is new; nothing of it is another's."""
         basic = form[BASIC_INFO]
-        if refusal := await applications.taken(connection, basic, known or 0):
-            raise _RefusedError(refusal)
+        await _all_free(connection, basic, known or 0)
         if known is not None:
             return known
         name = basic["orgName"]
         return await catalogue.add_enterprise(connection, name, name, of_division(basic["industrySpecific"]))
 
     async def _add(
-        self, connection: Connection, enterprise: int, kind: Kind, form: Form, by: Account, before: Mapping[str, int]
+        self,
+        connection: Connection,
+        enterprise: int,
+        kind: Occasion,
+        form: Form,
+        owners: Sequence[Account],
+        before: Mapping[str, int],
     ) -> None:
-        """Keeps the application and links its files; those it had `before` stay its own."""
-        number = await applications.add(connection, enterprise, kind, by.number, form, self._vault)
+        """Keeps the application of the first of `owners` and links its files, which may be any of theirs; those it had
+        `before` stay its own.
+        """
+        number = await applications.add(connection, enterprise, kind, owners[0].number, form, self._vault)
         mine = set(before.values())
         for field, file in files(form).items():
-            if file not in mine and not await stored.link(connection, file, by.number, f"application/{number}/{field}"):
-                zh = f"参数{field}：文件{file}不存在、不是您上传的或已被使用"
-                raise _RefusedError(
-                    Refusal(field, zh, f"{field}: file {file} is not there, not yours, or used already")
-                )
+            purpose = f"application/{number}/{field}"
+            if file in mine or await _linked(connection, file, owners, purpose):
+                continue
+            zh = f"参数{field}：文件{file}不存在、不是您上传的或已被使用"
+            raise _RefusedError(Refusal(field, zh, f"{field}: file {file} is not there, not yours, or used already"))
 
     async def decide(
         self, number: int, step: str, passed: bool, reason: str, by: Account, *, filed: bool
@@ -156,8 +192,9 @@ class Examiner:
 
     async def _hand_on(self, connection: Connection, passed: Application, *, filed: bool) -> None:
         basic = passed.form[BASIC_INFO]
-        if refusal := await applications.taken(connection, basic, passed.enterprise):
-            raise _RefusedError(refusal)
+        await _all_free(connection, basic, passed.enterprise)
+        if not basic.keys() >= set(SEALED):
+            raise _RefusedError(_SEALED_OTHERWISE)
         renamed = await catalogue.rename(connection, passed.enterprise, basic["orgName"])
         before = await applications.image_before(connection, passed.enterprise, passed.number)
         wholly = renamed or passed.round > 1 or before not in {None, basic["orgCrtImgRid"]}
@@ -174,11 +211,85 @@ class Examiner:
     async def shown(self, number: int) -> Shown | None:
         """One application with all that was given, for who decides on it; None when there is none."""
         async with borrowed(self._pool, "administer") as connection:
-            row = await applications.shown(connection, number)
-            if row is None:
+            found = await applications.shown(connection, number, self._vault)
+            return Shown(*found, await applications.decisions(connection, number)) if found else None
+
+    # -- what is known of enterprises
+
+    async def enterprises(self, wanted: Wanted) -> tuple[int, list[Enterprise]]:
+        """How many there are as wanted, and those of the page."""
+        async with borrowed(self._pool, "administer") as connection:
+            total, rows = await enterprises.page(connection, wanted)
+        return total, [self._shown(row) for row in rows]
+
+    async def enterprise(self, number: int) -> Enterprise | None:
+        """One enterprise; None when there is none."""
+        async with borrowed(self._pool, "administer") as connection:
+            row = await enterprises.found(connection, number)
+        return self._shown(row) if row else None
+
+    def _shown(self, row: Any) -> Enterprise:
+        return Enterprise(row, _form(row, self._vault))
+
+    async def prefixes(self, wanted: Wanted) -> tuple[int, list[Any]]:
+        """How many prefixes there are as wanted, and the rows of the page (registry/postgres/enterprises.py)."""
+        async with borrowed(self._pool, "administer") as connection:
+            return await enterprises.prefixes(connection, wanted)
+
+    async def prefix(self, name: str) -> Enterprise | None:
+        """A prefix, registered or applied for, with whose it is; None when it is neither."""
+        async with borrowed(self._pool, "administer") as connection:
+            row = await enterprises.prefix(connection, name)
+        return Enterprise(row, _form(row, None)) if row else None
+
+    # -- where prefixes are resolved
+
+    async def configure(self, prefix: str, site: Site | None, by: Account) -> Refusal | None:
+        """The prefix is resolved at the enterprise's own node `site`, or (None) is to be hosted here.
+
+        A Refusal when it is not approved, or not one `by` has a right to.
+        """
+        async with self._change() as connection:
+            known = await catalogue.prefix(connection, prefix, held=True)
+            if known is None or not by.may_in(Right.ROUTES, known.enterprise):
+                return Refusal("entPrefix", f"没有前缀{prefix}或其操作权限", f"no prefix {prefix}, or no right to it")
+            if not known.state.open:
+                zh = f"前缀{prefix}未审核通过或已停用：{known.state.zh}"
+                return Refusal("entPrefix", zh, f"prefix {prefix} is not approved, or is stopped")
+            if site is None:
+                await hosting.apply(connection, known.number, by.number)
+            else:
+                await hosting.own(connection, known.number, by.number, site)
+        return None
+
+    async def decide_hosting(self, prefix: str, passed: bool, reason: str, by: Account) -> ProxyState | Refusal | None:
+        """Whether a prefix is hosted here; None when nobody has applied for that."""
+        async with self._change() as connection:
+            known = await catalogue.prefix(connection, prefix, held=True)
+            found = await hosting.found(connection, known.number) if known else None
+            if known is None or found is None or found.state is not ProxyState.APPLIED:
                 return None
-            form = applications.opened(row["form"], row["sealed"], self._vault)
-            return Shown(row, form, await applications.decisions(connection, number))
+            if refusal := may_decide(frozenset({found.applicant}), by, Right.REVIEW, passed, reason):
+                return refusal
+            then = ProxyState.HOSTED if passed else ProxyState.REFUSED
+            await hosting.decide(connection, known.number, then, reason)
+            return then
+
+    async def hostings(self) -> list[Any]:
+        """What waits to be decided on (registry/postgres/hosting.py)."""
+        async with borrowed(self._pool, "administer") as connection:
+            return await hosting.waiting(connection)
+
+
+def _form(row: Any, vault: Vault | None) -> Form:
+    """What an enterprise gave, or what is filed of it; numbers of documents only with the `vault`."""
+    if row["form"] is None:
+        given = msgspec.json.decode(row["given"]) if row["given"] else {}
+        return {BASIC_INFO: basic_of(row["name" if vault else "entity"] or "", given)}
+    if vault is None:
+        plain: Form = msgspec.json.decode(row["form"])
+        return plain
+    return applications.opened(row["form"], row["sealed"], vault)
 
 
 _ENDED: Final = {state for state, row in LIFE.items() if Event.APPLIED in row} | {PrefixState.IN_REVIEW}
@@ -195,6 +306,20 @@ async def _user(
     return Refusal(made, f"参数{made}已被使用：{given[made]}", f"{made} is used already: {given[made]}")
 
 
-async def _kind(connection: Connection, enterprise: int) -> Kind:
+async def _all_free(connection: Connection, basic: Mapping[str, Any], enterprise: int) -> None:
+    """Returns when name, certificate and prefix are no other enterprise's."""
+    await applications.free_name(connection, basic["orgName"], enterprise)
+    if refusal := await applications.taken(connection, basic, enterprise):
+        raise _RefusedError(refusal)
+
+
+async def _linked(connection: Connection, file: int, owners: Sequence[Account], purpose: str) -> bool:
+    for owner in owners:
+        if await stored.link(connection, file, owner.number, purpose):
+            return True
+    return False
+
+
+async def _kind(connection: Connection, enterprise: int) -> Occasion:
     """A change, once the enterprise has a prefix; its registration until then."""
-    return Kind.CHANGE if await catalogue.has_prefix(connection, enterprise) else Kind.REGISTRATION
+    return Occasion.CHANGE if await catalogue.has_prefix(connection, enterprise) else Occasion.REGISTRATION

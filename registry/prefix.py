@@ -54,13 +54,19 @@ class Event(StrEnum):
 
 _NOT, _ON, _END, _NO = PrefixState.STOPPED, PrefixState.ENABLED, PrefixState.TO_BE_DELETED, PrefixState.REFUSED
 _REVIEW, _ABOVE, _VERIFY = PrefixState.PENDING, PrefixState.IN_REVIEW, PrefixState.UNVERIFIED
+_UNDECIDED: Final = {
+    Event.APPROVED: _ON,
+    Event.REFUSED: _NO,
+    Event.SUSPENDED: _NOT,
+    Event.STOPPED: _NOT,
+    Event.VERIFY_AGAIN: _VERIFY,
+}
 
 LIFE: Final[Mapping[PrefixState, Mapping[Event, PrefixState]]] = {
     _VERIFY: {Event.VERIFIED: _REVIEW, Event.NOT_VERIFIED: _NO},
-    _REVIEW: {Event.REVIEWED: _ABOVE, Event.NOT_REVIEWED: _NO, Event.FILED: _ABOVE}
-    | {Event.APPROVED: _ON, Event.REFUSED: _NO, Event.SUSPENDED: _NOT, Event.VERIFY_AGAIN: _VERIFY},
-    _ABOVE: {Event.APPROVED: _ON, Event.REFUSED: _NO, Event.SUSPENDED: _NOT, Event.VERIFY_AGAIN: _VERIFY},
-    _NO: {Event.APPLIED: _VERIFY, Event.APPROVED: _ON, Event.SUSPENDED: _NOT},
+    _REVIEW: {Event.REVIEWED: _ABOVE, Event.NOT_REVIEWED: _NO, Event.FILED: _ABOVE} | _UNDECIDED,
+    _ABOVE: _UNDECIDED,
+    _NO: {Event.APPLIED: _VERIFY, Event.APPROVED: _ON, Event.SUSPENDED: _NOT, Event.GIVEN_UP: _END},
     _ON: {Event.REFUSED: _NO, Event.SUSPENDED: _NOT, Event.STOPPED: _NOT, Event.GIVEN_UP: _END},
     _NOT: {Event.RESUMED: _ON, Event.OPENED: _ON, Event.GIVEN_UP: _END},
     _END: {Event.STOPPED: _NOT},
@@ -70,6 +76,14 @@ LIFE: Final[Mapping[PrefixState, Mapping[Event, PrefixState]]] = {
 An application goes through the first rows; once it is reviewed, its prefix goes on from 待审核 by what the national
 top-level node says (registry/filing.py). What is to be deleted comes back as stopped, never open at once.
 """
+
+
+ASKED: Final[Mapping[PrefixState, Event]] = {
+    PrefixState.ENABLED: Event.OPENED,
+    PrefixState.STOPPED: Event.STOPPED,
+    PrefixState.TO_BE_DELETED: Event.GIVEN_UP,
+}
+"""What an operator wants who asks for that state."""
 
 
 @dataclass(frozen=True, slots=True)

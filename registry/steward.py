@@ -17,7 +17,7 @@ from registry.postgres.accounts import Credentials
 from registry.postgres.batches import Batch
 from registry.postgres.connection import BROKEN, Connection, borrowed, cut
 from registry.postgres.grants import Given
-from registry.prefix import PrefixState, RegisteredPrefix
+from registry.prefix import ASKED, LIFE, PrefixState, RegisteredPrefix
 from registry.rights import Role
 from registry.template import Template
 
@@ -117,16 +117,24 @@ class Steward:
             await uplink.forget_toplevel(connection)
 
     async def set_prefix_state(self, prefix: str, state: PrefixState) -> int | None:
-        """Brings a prefix into `state`; its epoch, None when it is unknown. What is stopped so, only this opens again.
+        """An operator wants a prefix in `state`; its epoch, None when it is unknown. What is stopped so, only this
+        opens again.
 
-        Raises NotApprovedError for one that would be enabled against what the top-level node has decided.
+        Raises NotApprovedError when its life does not go that way, and for one that would be enabled against what the
+        top-level node has decided.
         """
         async with self._change() as connection, connection.transaction():
+            now = await catalogue.prefix(connection, prefix, held=True)
+            if now is None:
+                return None
             known = await filing.filed(connection, prefix)
+            if now.state is not state and LIFE[now.state].get(ASKED[state]) is not state:
+                zh = f"前缀{prefix}的状态为{now.state.zh}，不能变为{state.zh}"
+                raise NotApprovedError(zh, f"Prefix {prefix} is {now.state.zh}, which cannot become {state.zh}")
             if known is not None and state.open and not may_open(known.standing):
                 raise NotApprovedError(
-                    f"前缀{prefix}未获国家顶级节点批准或已被其停用。 "
-                    f"Prefix {prefix} is not approved, or is suspended, by the national top-level node."
+                    f"前缀{prefix}未获国家顶级节点批准或已被其停用",
+                    f"Prefix {prefix} is not approved, or is suspended, by the national top-level node",
                 )
             if known is not None and state is PrefixState.STOPPED:
                 await filing.stop_here(connection, known.prefix_no)

@@ -311,28 +311,27 @@ class _StateIn(msgspec.Struct):
     state: str
 
 
-_STATES: Final = {"enabled": PrefixState.ENABLED, "stopped": PrefixState.STOPPED}
+_STATES: Final = {
+    "enabled": PrefixState.ENABLED,
+    "stopped": PrefixState.STOPPED,
+    "to_be_deleted": PrefixState.TO_BE_DELETED,
+}
 
 
 @_explained
 async def set_prefix(request: web.Request) -> web.Response:
-    """PUT /api/v1/prefixes/{prefix} {"state": "stopped" | "enabled"}: system administrators only."""
+    """PUT /api/v1/prefixes/{prefix} {"state": "stopped" | "enabled" | "to_be_deleted"}: system administrators only."""
     await _holder(request, Right.PREFIXES)
     name = request.match_info["prefix"]
     wanted = _decoded(await read_body(request), _StateIn).state
     if wanted not in _STATES:
-        raise OwnError(400, "state", "state应为enabled或stopped", "state must be enabled or stopped")
+        raise OwnError(400, "state", f"state应为{'、'.join(_STATES)}之一", f"state must be one of {', '.join(_STATES)}")
     house = request.app[HOUSE]
     try:
         async with house.announcer.catalogue_change(house.steward.catalogue_number):
             epoch = await house.steward.set_prefix_state(name, _STATES[wanted])
-    except NotApprovedError:
-        raise OwnError(
-            409,
-            "state",
-            f"前缀{name}未获国家顶级节点批准或已被其停用",
-            f"prefix {name} is not approved, or is suspended, by the national top-level node",
-        ) from None
+    except NotApprovedError as error:
+        raise OwnError(409, "state", error.zh, error.en) from None
     if epoch is None:
         raise OwnError(404, "prefix", f"前缀{name}不属于本节点", f"prefix {name} does not live here")
     return encoded({"prefix": name, "state": wanted})

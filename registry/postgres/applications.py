@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from registry.account import Vault
-from registry.application import BASIC_INFO, SEALED, Kind, Refusal
+from registry.application import BASIC_INFO, SEALED, Occasion, Refusal
 from registry.postgres.connection import Connection
 from registry.prefix import LIFE, Event, PrefixState
 
@@ -28,7 +28,7 @@ _TAKEN: Final = """
         WHEN EXISTS (SELECT 1 FROM enterprise WHERE name = g.given ->> 'orgName' AND number <> $2) THEN 'orgName'
         WHEN EXISTS (
             SELECT 1 FROM application WHERE org_crt_code = g.given ->> 'orgCrtCode' AND enterprise_no <> $2
-                AND org_crt_type = (g.given ->> 'orgCrtType')::smallint
+                AND org_crt_type = (g.given ->> 'orgCrtType')::smallint AND state <> 3
             UNION ALL SELECT 1 FROM particulars WHERE ent_crt_code = g.given ->> 'orgCrtCode' AND enterprise_no <> $2
         ) THEN 'orgCrtCode'
         WHEN EXISTS (
@@ -39,10 +39,24 @@ _TAKEN: Final = """
 """
 
 
+async def free_name(connection: Connection, name: str, enterprise: int) -> None:
+    """Another enterprise of which nothing is left but refused applications gives that name up."""
+    await connection.execute(
+        """
+        UPDATE enterprise e SET name = name || '#' || number WHERE name = $1 AND number <> $2
+            AND EXISTS (SELECT 1 FROM application WHERE enterprise_no = e.number)
+            AND NOT EXISTS (SELECT 1 FROM application WHERE enterprise_no = e.number AND state <> 3)
+            AND NOT EXISTS (SELECT 1 FROM prefix WHERE enterprise_no = e.number)
+        """,
+        name,
+        enterprise,
+    )
+
+
 async def taken(connection: Connection, basic: Mapping[str, Any], enterprise: int) -> Refusal | None:
     """Which of an enterprise's name, certificate and prefix is another's, if one is; 0: it is not registered yet.
 
-    A prefix counts as taken once it is applied for, until that is refused.
+    What is applied for counts as taken until it is refused.
     """
     field = await connection.fetchval(_TAKEN, msgspec.json.encode(basic).decode(), enterprise)
     if field is None:
@@ -59,7 +73,7 @@ def _bound(form: Form) -> str:
     return f"application/{basic['orgCrtType']}/{basic['orgCrtCode']}"
 
 
-async def add(connection: Connection, enterprise: int, kind: Kind, applicant: int, form: Form, vault: Vault) -> int:
+async def add(connection: Connection, enterprise: int, kind: Occasion, applicant: int, form: Form, vault: Vault) -> int:
     """Keeps an application, which waits for its verification; its number."""
     basic = form[BASIC_INFO]
     plain = {**form, BASIC_INFO: {name: value for name, value in basic.items() if name not in SEALED}}
@@ -88,7 +102,7 @@ class Application:
 
     number: int
     enterprise: int
-    kind: Kind
+    kind: Occasion
     state: PrefixState
     round: int
     prefix: str
@@ -110,7 +124,7 @@ async def found(connection: Connection, number: int, vault: Vault) -> Applicatio
         return None
     state, involved = PrefixState(row["state"]), frozenset([row["applicant_no"], *row["decided"]])
     form = opened(row["form"], row["sealed"], vault)
-    return Application(row[0], row[1], Kind(row[2]), state, row[4], row[5], form, involved)
+    return Application(row[0], row[1], Occasion(row[2]), state, row[4], row[5], form, involved)
 
 
 def opened(form: str, sealed: bytes, vault: Vault) -> dict[str, dict[str, Any]]:
@@ -174,8 +188,8 @@ async def verify_again(connection: Connection, enterprise: int) -> bool:
 
 _LISTED: Final = """
     SELECT a.number, a.kind, a.state, a.round, a.prefix, a.enterprise_no, a.org_crt_type, a.org_crt_code, a.applied,
-        a.updated, a.form::text, a.sealed, u.username AS applicant, p.state AS prefix_state,
-        d.refused = d.revision AND d.filed < d.revision AS not_filed,
+        a.updated, a.form -> 'entBasicInfo' ->> 'orgName' AS org_name, u.username AS applicant, p.state AS prefix_state,
+        coalesce(d.refused = d.revision AND d.filed < d.revision, false) AS not_filed,
         coalesce(nullif(f.reason_zh, ''), d.reason_zh, '') AS reason_zh,
         coalesce(nullif(f.reason_en, ''), d.reason_en, '') AS reason_en
     FROM application a
@@ -198,9 +212,11 @@ async def listed(connection: Connection, state: PrefixState | None, below: int, 
     )
 
 
-async def shown(connection: Connection, number: int) -> Any:
-    """The row of that application, as `listed` tells; None when there is none."""
-    return await connection.fetchrow(f"{_LISTED} WHERE a.number = $1", number)
+async def shown(connection: Connection, number: int, vault: Vault) -> tuple[Any, dict[str, dict[str, Any]]] | None:
+    """The row of that application, as `listed` tells, and the whole form; None when there is none."""
+    row = await connection.fetchrow(f"{_LISTED} WHERE a.number = $1", number)
+    kept = await connection.fetchrow("SELECT form::text, sealed FROM application WHERE number = $1", number)
+    return (row, opened(kept[0], kept[1], vault)) if row else None
 
 
 async def decisions(connection: Connection, number: int) -> list[Any]:
@@ -223,3 +239,15 @@ def standing(row: Any) -> PrefixState:
         return PrefixState.REFUSED
     prefix = PrefixState(row["prefix_state"])
     return state if prefix is PrefixState.PENDING else prefix
+
+
+def prefix_standing(row: Any) -> PrefixState:
+    """How a prefix stands: as itself once it was open, as what was applied for before."""
+    if row["prefix_state"] is None:
+        return standing(row)
+    state = PrefixState(row["prefix_state"])
+    return standing(row) if row["state"] is not None and state in _BEFORE else state
+
+
+_BEFORE: Final = {PrefixState.PENDING, PrefixState.REFUSED}
+"""States of a registered prefix in which a new application for it says more."""

@@ -42,6 +42,7 @@ from node.sight import Sight
 from node.slices import Slices
 from node.stamps import Shared
 from registry.account import Account, Vault, hash_password
+from registry.examiner import Examiner
 from registry.postgres.connection import backends_gone
 from registry.registrar import Registrar
 from registry.rights import Role
@@ -76,6 +77,11 @@ class Node:
         sent = {"data": body} if isinstance(body, bytes) else {"json": body} if body is not None else {}
         async with self.client.request(method, path, headers=headers, **sent) as response:
             return response.status, await response.json(content_type=None)
+
+    async def join(self, name: str, role: Role) -> None:
+        """A person of the node with that role, signed in."""
+        await self.house.steward.put_account(Account(0, name, "person", role, None), password=hash_password(PASSWORD))
+        self.tokens[name] = await self.house.doorkeeper.sign_in(name, PASSWORD, "192.0.2.1") or ""
 
     async def create(self, *suffixes: str, **values: str) -> None:
         """Identifiers of PREFIX, written past the doors, as another machine would."""
@@ -139,6 +145,7 @@ async def node(
             lookup=registry.lookup,
             sight=Sight(registry.lookup, now),
             steward=registry.steward,
+            examiner=Examiner(registry.pool, Vault(config.key())),
             batcher=MeasuredBatcher(batcher, registry.lookup, counter, clock.monotonic),
             slices=slices,
             announcer=announcer,

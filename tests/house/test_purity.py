@@ -7,7 +7,13 @@ import ast
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-DOORS = {"registry/clerk.py", "registry/lookup.py", "registry/registrar.py", "registry/steward.py"}
+DOORS = {
+    "registry/clerk.py",
+    "registry/examiner.py",
+    "registry/lookup.py",
+    "registry/registrar.py",
+    "registry/steward.py",
+}
 """What of registry/ speaks to PostgreSQL, beside registry/postgres/."""
 THINKERS = {"node/uplink/intake.py", "node/uplink/outbox.py", "node/uplink/tally.py"}
 """What of node/ only decides."""
@@ -37,6 +43,7 @@ DATABASE = {
     "registry.lookup",
     "registry.registrar",
     "registry.steward",
+    "registry.examiner",
     "registry.clerk",
 }
 

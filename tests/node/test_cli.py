@@ -10,6 +10,7 @@ import json
 import socket
 import sys
 from collections.abc import Callable, Coroutine, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,15 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from node import cli
 from node.embedded import Servers
-from registry.account import Due, Vault
+from registry import application
+from registry.account import Account, Due, Vault
+from registry.examiner import Examiner
 from registry.filing import Filing
 from registry.lookup import Lookup
 from registry.postgres.connection import open_pool
+from registry.rights import Role
 from registry.steward import Steward
+from tests.fakes import applicant
 
 KEY = bytes(range(32))
 Run = Callable[..., tuple[int, str, str]]
@@ -99,6 +104,10 @@ CONTRACT = [
     "user disable name",
     "enterprise add 某某公司 --name-en Some --prefix 88.999.7 --industry leather",
     "enterprise list",
+    "enterprise applications --all",
+    "enterprise show 1",
+    "enterprise verify 1 --as he --refuse 证照不清",
+    "enterprise review 1 --as shen",
     "uplink forget",
     "import f.csv --enterprise leather --template t --dry-run",
     "reconcile f.csv --enterprise leather --template t",
@@ -453,3 +462,43 @@ def test_what_is_wrong_with_an_account_is_a_sentence(idnode: Run, served: str) -
 def test_a_program_needs_the_node_s_key(idnode: Run, served: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("IDNODE_SECRET_KEY")
     is_a_sentence(idnode("user", "add", "AK", "--program"), "IDNODE_SECRET_KEY")
+
+
+def applied(database: str) -> None:
+    """One enterprise applies, sent by an administrator."""
+
+    async def apply(steward: Steward, _: Lookup) -> None:
+        await steward.put_account(Account(0, "boss", "person", Role.SYSTEM_ADMIN, None), password="x")
+        boss = await steward.account("boss")
+        assert boss
+        await steward.pool.executemany(
+            "INSERT INTO file (number, account_no, kind, octets, sha256, created) VALUES ($1, $2, 'png', 1, $3, now())",
+            [(number, boss.number, bytes(32)) for number in (11, 12, 13)],
+        )
+        form = application.form(applicant.form(), date(2026, 11, 23), "88.999")
+        user = application.user(applicant.user("firm1"))
+        assert await Examiner(steward.pool, Vault(KEY)).apply(user, "hash", form, boss) is None
+
+    asked(database, apply)
+
+
+def test_two_people_decide_from_the_shell(idnode: Run, served: str) -> None:
+    applied(served)
+    for name, role in (("he", "verifier"), ("shen", "reviewer")):
+        words = ("user", "add", name, "--role", role, "--ask-password")
+        assert idnode(*words, typed="a password of eight\n")[0] == 0
+    assert "注册 待核验" in idnode("enterprise", "applications")[1]
+    verify = ("enterprise", "verify", "1", "--as", "he")
+    is_a_sentence(idnode(*verify, typed="another\n"), "密码错误")
+    is_a_sentence(idnode(*verify[:4], "nobody", typed="x\n"), "密码错误")
+    is_a_sentence(idnode("enterprise", "review", "1", "--as", "shen", typed="a password of eight\n"), "待核验")
+    is_a_sentence(idnode("enterprise", "verify", "7", "--as", "he", typed="a password of eight\n"), "申请7")
+    assert idnode(*verify, typed="a password of eight\n")[1] == "待审核\n"
+    refuse = ("enterprise", "review", "1", "--as", "shen", "--refuse", "证照不清")
+    assert idnode(*refuse, typed="a password of eight\n")[1] == "被驳回\n"
+    assert idnode("enterprise", "applications")[1] == ""
+    assert "被驳回" in idnode("enterprise", "applications", "--all")[1]
+    shown = idnode("enterprise", "show", "1")[1]
+    for part in ("E00000001", "6513", "verification he  通过", "驳回 refused：证照不清"):
+        assert part in shown
+    is_a_sentence(idnode("enterprise", "show", "7"), "申请7")

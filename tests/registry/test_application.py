@@ -184,7 +184,7 @@ def test_what_no_table_has_is_told_to_whoever_verifies():
 @pytest.mark.parametrize(
     ("kind", "number", "told"),
     [
-        ("1", "11010519491231002X", 1),
+        ("1", "11010519491231002x", 1),
         ("2", "E00000001", 6),
         ("3", "H1234567800", 2),
         ("3", "12345678", 3),
@@ -194,7 +194,7 @@ def test_what_no_table_has_is_told_to_whoever_verifies():
 )
 def test_the_document_of_the_legal_person_is_told_by_its_kind(kind: str, number: str, told: int):
     filed = particulars(read(applicant.form(legalCrtType=kind, legalCrtNo=number)))
-    assert (filed.legal_id_type, filed.legal_id_no) == (told, number)
+    assert (filed.legal_id_type, filed.legal_id_no) == (told, number.upper())
 
 
 def test_a_document_the_top_level_node_knows_no_kind_of_is_refused():
@@ -204,6 +204,23 @@ def test_a_document_the_top_level_node_knows_no_kind_of_is_refused():
 def test_an_enterprise_without_credit_code_is_filed_under_its_other_one():
     filed = particulars(read(applicant.form(orgCrtType=2, orgCrtCode="社证字第1号")))
     assert (filed.ent_crt_type, filed.ent_crt_code) == (OTHER_CODE, "社证字第1号")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("userName", "88.999.1/App_x"),  # programs are called so
+        ("userName", "a b"),
+        ("userName", "x" * 51),
+        ("password", "123456"),
+        ("email", "x"),
+        ("mobile", ""),
+    ],
+)
+def test_a_user_has_its_rules_too(name: str, value: Any):
+    with pytest.raises(ProtoError) as refused:
+        application.user(applicant.user("firm1") | {name: value})
+    assert refused.value.field == f"sysUser.{name}"
 
 
 ANYTHING = st.recursive(

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from registry.account import Account, hash_digest, password_proves
+from registry.account import Account, Vault, hash_digest, password_proves
 from registry.application import Refusal, form, user
 from registry.clerk import Clerk
 from registry.examiner import Examiner, Form, Shown
 from registry.filing import Filing, Told
+from registry.hosting import ProxyState, Site
 from registry.postgres import applications
 from registry.prefix import PrefixState
 from registry.rights import Role
@@ -70,6 +71,11 @@ class Desk:
         found = await self.examiner.shown(number)
         assert found
         return found
+
+    async def prefix_standing(self, name: str = "88.999.6001") -> PrefixState:
+        found = await self.examiner.prefix(name)
+        assert found
+        return applications.prefix_standing(found.row)
 
     async def standing(self, number: int) -> PrefixState:
         return applications.standing((await self.shown(number)).row)
@@ -158,6 +164,30 @@ async def test_name_certificate_and_prefix_are_one_enterprises(desk: Desk, basic
     assert await desk.world.steward.account("firm2") is None
 
 
+async def test_what_was_refused_is_free_for_others(desk: Desk):
+    number = await desk.applied(orgName="花都测试皮具2厂", orgCrtCode=applicant.credit_code(2))
+    await desk.verify(number, passed=False, reason="冒用")
+    assert await desk.applied(2, entPrefix="88.999.6001")
+    for basic, field in (
+        ({"orgName": "花都测试皮具2厂"}, "orgName"),
+        ({"orgCrtCode": applicant.credit_code(2)}, "orgCrtCode"),
+    ):
+        refusal = await desk.again(**basic)
+        assert isinstance(refusal, Refusal)
+        assert refusal.field == f"entBasicInfo.{field}"
+    assert isinstance(await desk.again(entPrefix="88.999.6009"), int)
+
+
+async def test_documents_sealed_with_another_key_are_no_particulars(desk: Desk):
+    number = await desk.applied()
+    await desk.verify(number)
+    desk.examiner = Examiner(desk.world.pool, Vault(b"x" * 32))
+    refusal = await desk.review(number)
+    assert isinstance(refusal, Refusal)
+    assert "IDNODE_SECRET_KEY" in refusal.zh
+    assert await desk.world.one("SELECT count(*) FROM decision") == 1
+
+
 async def test_what_an_enrolled_enterprise_has_is_taken_too(desk: Desk):
     await desk.world.steward.enrol("新厂", "New", "leather", OTHER, PARTICULARS)
     await desk.files(11, 12, 13)
@@ -214,8 +244,10 @@ async def test_a_registered_user_applies_for_an_enterprise_of_its_own(desk: Desk
     await desk.examiner.register(user(applicant.user("firm1")), "hash")
     account = await desk.world.steward.account("firm1")
     assert account
-    await desk.files(11, 12, 13, owner=account)
-    assert await desk.examiner.upgrade("firm1", desk.form(), account) is None
+    await desk.files(11, 12, owner=account)
+    await desk.files(13)
+    assert isinstance(await desk.examiner.upgrade("firm1", desk.form(), account), Refusal)
+    assert await desk.examiner.upgrade("firm1", desk.form(), desk.world.admin) is None
     joined = await desk.world.steward.account("firm1")
     assert joined
     assert joined.enterprise == await desk.world.one("SELECT enterprise_no FROM application")
@@ -251,11 +283,14 @@ async def test_what_the_top_level_node_says_of_it_is_shown(desk: Desk):
     clerk = Clerk(desk.world.pool, 0, 300, VAULT)
     number = await desk.passed()
     (enterprise,), _ = await clerk.to_file()
+    assert await desk.prefix_standing() is REVIEW
     await clerk.enterprise_refused(enterprise, "证照不清", "illegible")
     assert await desk.standing(number) is REFUSED
+    assert await desk.prefix_standing() is REFUSED
     assert (await desk.shown(number)).row["reason_zh"] == "证照不清"
     number = await desk.again()
     assert isinstance(number, int)
+    assert await desk.prefix_standing() is PrefixState.UNVERIFIED
     await desk.verify(number)
     await desk.review(number)
     (enterprise,), _ = await clerk.to_file()
@@ -272,6 +307,34 @@ async def test_what_the_top_level_node_says_of_it_is_shown(desk: Desk):
     assert await desk.world.one("SELECT state FROM filing") == Filing.WAITING
     await clerk.take_in(Told("88.999.6001", "approved"))
     assert await desk.standing(number) is PrefixState.ENABLED
+    assert isinstance(await desk.again(orgAddr="新址"), int)
+    assert await desk.prefix_standing() is PrefixState.ENABLED
+
+
+async def test_the_route_of_a_prefix_is_that_of_whoever_answers_for_it(desk: Desk):
+    clerk, prefix = Clerk(desk.world.pool, 0, 300, VAULT), "88.999.6001"
+
+    async def route() -> tuple[str, int, int]:
+        told = {each.prefix: each for each in await clerk.routes("88.999", "10.0.0.1", 8000, ())}
+        return told[prefix].address, told[prefix].tcp_port, told[prefix].http_port
+
+    await desk.passed()
+    assert "88.999.6001" not in [each.prefix for each in await clerk.routes("88.999", "10.0.0.1", 8000, ())]
+    owner = await desk.world.steward.account("firm1")
+    assert owner
+    site = Site("192.0.2.7", 2641, 0, 0)
+    assert isinstance(await desk.examiner.configure(prefix, site, owner), Refusal)
+    await clerk.take_in(Told(prefix, "approved"))
+    assert await route() == ("10.0.0.1", 0, 8000)
+    assert await desk.examiner.configure(prefix, site, owner) is None
+    assert await route() == ("192.0.2.7", 2641, 0)
+    assert await desk.examiner.configure(prefix, None, owner) is None
+    for passed, told in ((False, "192.0.2.7"), (True, "10.0.0.1")):
+        await desk.examiner.configure(prefix, None, owner)
+        assert isinstance(await desk.examiner.decide_hosting(prefix, passed, "x", desk.reviewer), ProxyState)
+        assert (await route())[0] == told
+    assert await desk.examiner.decide_hosting(prefix, True, "", desk.reviewer) is None
+    assert isinstance(await desk.examiner.configure(prefix, site, desk.world.owner), Refusal)
 
 
 async def test_an_order_to_verify_again_brings_both_decisions_back(desk: Desk):

@@ -61,7 +61,8 @@ CREATE TABLE hosting (
     udp_port     integer     NOT NULL DEFAULT 0,
     http_port    integer     NOT NULL DEFAULT 0,
     updated      timestamptz NOT NULL DEFAULT now(),
-    CHECK ((state = 1) = (address <> ''))
+    CHECK (state <> 1 OR address <> ''),
+    CHECK (state <> 4 OR address = '')
 );
 COMMENT ON COLUMN hosting.state IS '1 未托管, 2 托管申请中, 3 托管被驳回, 4 已托管 (SNMS OpenAPI, proxyState)';
 COMMENT ON COLUMN hosting.address IS 'of the enterprise''s own node, which answers for the prefix';

@@ -42,19 +42,22 @@ KEY = {"prefix": PREFIX, "version": "new"}
 GROUP = f"{PREFIX}/Group_nobody"
 ACCOUNT = "/api/v1/accounts/leather"
 ANYONE, SIGNED_IN = "anyone", "signed in"
+EXAMINING = (Right.VERIFY, Right.REVIEW, Right.APPLY)
 
 
 class Row(NamedTuple):
     """Who is let in at an endpoint, and a request that gets so far. `per_row`: each row is judged for itself.
-    `own`: it is about the enterprise of whoever asks; not `of_firm`: about none.
+    `own`: it is about the enterprise of whoever asks; not `of_firm`: about none; `of_node`: for the node's own alone.
+    Of several rights one is enough.
     """
 
-    who: Right | str
+    who: Right | str | tuple[Right, ...]
     path: str = ""
     body: Any = None
     per_row: bool = False
     own: bool = False
     of_firm: bool = True
+    of_node: bool = False
 
 
 def of_snms() -> Iterator[tuple[str, Row]]:
@@ -75,6 +78,14 @@ def of_snms() -> Iterator[tuple[str, Row]]:
         yield f"GET {template}", Row(Right.READ_RECORDS, f"?prefix={PREFIX}&version=new")
         yield f"POST {template}", Row(Right.TEMPLATES, body=NEW)
         yield f"DELETE {template}", Row(Right.TEMPLATES, body=KEY)
+    yield "POST /identity/registry", Row(Right.APPLY, body={}, of_node=True)
+    yield "POST /snms/api/v3/ent/apply", Row(Right.APPLY, body={}, of_node=True)
+    yield "POST /snms/api/v3/ent/upgrade-apply", Row(Right.APPLY, body={"username": "nobody"}, of_node=True)
+    yield "GET /snms/api/v3/ent/page", Row(SIGNED_IN)  # who has no right to any enterprise sees none
+    yield "GET /snms/api/v3/ent/detail", Row(Right.READ_ENTERPRISES, "?id=1")
+    yield "GET /snms/api/prefix/query", Row(Right.READ_ENTERPRISES, f"?prefix={PREFIX}")
+    yield "GET /snms/api/prefix/page", Row(SIGNED_IN)
+    yield "POST /snms/api/ent/config", Row(Right.ROUTES, body={"entPrefixConfig": {"entPrefix": PREFIX}})
     yield "PUT /snms/api/v5/template", Row(Right.TEMPLATES, body=KEY | {"description": "新"})
 
 
@@ -123,6 +134,13 @@ ENDPOINTS = {f"{key.split()[0]} {base}{key.split()[1]}": row for key, row in of_
     "GET /api/v1/doip/public/challenge": Row(ANYONE, f"?handle={PREFIX}/App_nobody"),
     "GET /api/v1/doip/public/verify-response": Row(ANYONE),
     "POST /api/v1/doip/public/verify-response": Row(ANYONE),
+    "GET /api/v1/applications": Row(EXAMINING, of_node=True),
+    "GET /api/v1/applications/{number}": Row(EXAMINING, "/api/v1/applications/1", of_node=True),
+    "PUT /api/v1/applications/{number}/{step}": Row(
+        Right.VERIFY, "/api/v1/applications/1/verification", {"passed": True}, of_node=True
+    ),
+    "GET /api/v1/hostings": Row(EXAMINING, of_node=True),
+    "PUT /api/v1/hostings/{prefix}": Row(Right.REVIEW, f"/api/v1/hostings/{PREFIX}", {"passed": True}, of_node=True),
     "GET /api/handles/{identifier}": Row(ANYONE, f"/api/handles/{PREFIX}/A"),
     "OPTIONS /api/handles/{identifier}": Row(ANYONE, f"/api/handles/{PREFIX}/A"),
     "GET /": Row(ANYONE),
@@ -193,8 +211,9 @@ def wanted(row: Row, account: Account | None, enterprise: int | None) -> str:
         return "sign in"
     if row.who == SIGNED_IN:
         return "in"
-    about = account.enterprise if row.own else enterprise
-    may = account.may_in(Right(row.who), about) if row.of_firm else account.may(Right(row.who))
+    about = None if row.of_node else account.enterprise if row.own else enterprise
+    rights = row.who if isinstance(row.who, tuple) else (Right(row.who),)
+    may = any(account.may_in(right, about) if row.of_firm else account.may(right) for right in rights)
     return "in" if may else "no right"
 
 
