@@ -121,7 +121,7 @@ _SNMS_STATUS: Final = {500: replies.SNMS_INTERNAL, 403: replies.SNMS_NO_PERMISSI
 """What the SNMS OpenAPI calls trouble of this HTTP status, with HTTP 200; other trouble is 系统繁忙 with its status."""
 
 
-_HANDLE_CODE: Final = {500: ResponseCode.ERROR} | dict.fromkeys(
+_HANDLE_CODE: Final = {500: ResponseCode.ERROR, 403: ResponseCode.AUTHENTICATION_NEEDED} | dict.fromkeys(
     (400, 404, 405, 408, 413, 415, 417, 431), ResponseCode.PROTOCOL_ERROR
 )
 """What the Handle HTTP API calls it; other trouble is 3, busy."""
