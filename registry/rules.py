@@ -11,6 +11,7 @@ from typing import Final, Literal, NamedTuple
 from proto.chain import Kind
 from proto.identifier import Identifier
 from proto.value import Value
+from registry import kinds
 from registry.account import Account
 from registry.form import Texts
 from registry.prefix import RegisteredPrefix
@@ -21,6 +22,8 @@ from registry.template import Item, Template
 Operation = Literal["create", "update", "delete"]
 RESERVED_SUFFIX: Final = "META_"
 """Suffixes beginning so belong to templates (`Template.handle`)."""
+TEXT_SHOWN: Final = 100
+"""Characters of a refused text that its sentence repeats."""
 
 
 class Rule(Enum):
@@ -289,23 +292,16 @@ def _check_text(text: str, item: Item) -> Refused | None:
             f"{item.zh}（{item.name}）长度应在{item.least}到{item.most}之间，实为{len(text)}",
             f"{item.name} must have {item.least} to {item.most} characters, not {len(text)}",
         )
-    if not text or not item.numeric or item.takes_number(text):
+    if not text or item.takes(text):
         return None
-    zh, en = _bounds(item)
+    zh, en = kinds.said(item)
+    shown = text if len(text) <= TEXT_SHOWN else f"{text[:TEXT_SHOWN]}…"
     return _refuse(
         Rule.VALUE,
         item.name,
-        f"{item.zh}（{item.name}）应为{zh}的数字，实为{text}",
-        f"{item.name} must be a number {en}, not {text}",
+        f"{item.zh}（{item.name}）应为{zh}，实为{shown}",
+        f"{item.name} must be {en}, not {shown}",
     )
-
-
-def _bounds(item: Item) -> tuple[str, str]:
-    """The numbers `item` takes, in words; every digit of a bound is said."""
-    low, high = ("" if bound is None else f"{bound:.15g}" for bound in (item.low, item.high))
-    if low and high:
-        return f"{low}到{high}之间", f"from {low} to {high}"
-    return (f"不小于{low}", f"of at least {low}") if low else (f"不大于{high}", f"of at most {high}")
 
 
 def _check_whole(values: tuple[Value, ...], template: Template) -> Refused | None:

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final, Literal
 
+from registry import kinds
 from registry.form import Form
+from registry.kinds import Kind
 from registry.suffix import SuffixRule
 
 Access = Literal["public", "partners", "internal"]
@@ -23,26 +25,17 @@ LENGTH_MOST: Final = 4096
 """Longest text a template may allow."""
 
 
-_NUMERALS: Final = frozenset("0123456789.+-")
-
-
-def as_number(text: str) -> float | None:
-    """`text` as a decimal number; None when it is anything else (exponents, inf and nan included)."""
-    if not text or set(text) - _NUMERALS:
-        return None
-    try:
-        return float(text)
-    except ValueError:
-        return None
-
-
 @dataclass(frozen=True, slots=True)
 class Item:
     """One attribute.
 
     `name` is the English name and the type of the handle value; `zh` the Chinese and `en` the English label.
-    `least` and `most` bound the text in characters; `low` and `high`, where given, the number it must be.
-    `unit` is written beside the value (`mm`, `kWh`), `reference` the template version a reference points to.
+    `least` and `most` bound the text in characters. `kind` is its type; what each takes is said in kinds.py: `low`,
+    `high` and `accuracy` (digits after the point) are of numbers, `since` and `until` of dates, `extensions` of files
+    and pictures, `choices` of texts and numbers; `count` values may be joined. `unit` is written beside the value
+    (`mm`, `kWh`), `reference` is the template version a reference points to, `existing`: if it is to live here it must.
+    What is bounded as a number is one. What points to a template is a reference, and to several where no more is said:
+    both were so before there were types.
     """
 
     index: int
@@ -58,20 +51,26 @@ class Item:
     unit: str = ""
     access: Access = "public"
     reference: str = ""
+    kind: Kind = "text"
+    accuracy: int | None = None
+    since: str = ""
+    until: str = ""
+    choices: tuple[str, ...] = ()
+    extensions: tuple[str, ...] = ()
+    count: int = 1
+    existing: bool = False
 
-    @property
-    def numeric(self) -> bool:
-        """Whether its text must be a number."""
-        return self.low is not None or self.high is not None
+    def __post_init__(self) -> None:
+        if self.kind == "text" and (self.low is not None or self.high is not None):
+            object.__setattr__(self, "kind", "number")
+        elif self.kind == "text" and self.reference:
+            object.__setattr__(self, "kind", "reference")
+            object.__setattr__(self, "count", kinds.COUNT_MOST)
 
-    def takes_number(self, text: str) -> bool:
-        """Whether `text` is a number within its bounds."""
-        number = as_number(text)
-        return (
-            number is not None
-            and (self.low is None or self.low <= number)
-            and (self.high is None or number <= self.high)
-        )
+    def takes(self, text: str) -> bool:
+        """Whether `text`, which is not empty, is as its type says."""
+        takes = kinds.taker(self)
+        return takes is None or takes(text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -211,7 +211,15 @@ def _merged(items: dict[int, Item], given: ItemIn) -> Item:
             raise SnmsError(f"索引{index}已用于属性{old.name}，不能改为{given.id_type}")
         return _item(given, index)
     new = _item(_filled(given, old), index, old.least, old.most)
-    return replace(new, en=old.en, low=old.low, high=old.high, unit=old.unit, reference=old.reference)
+    return replace(
+        old,
+        zh=new.zh,
+        required=new.required,
+        enabled=new.enabled,
+        least=new.least,
+        most=new.most,
+        access=new.access,
+    )
 
 
 def _filled(given: ItemIn, old: Item) -> ItemIn:

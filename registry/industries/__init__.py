@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
+from registry.kinds import flaws
 from registry.suffix import DATES, Segment
 from registry.template import ITEM_INDEX_FIRST, ITEMS_MOST, LENGTH_MOST, Item, Template
 
@@ -131,7 +132,7 @@ def _template_faults(place: str, template: Template, versions: list[str]) -> Ite
 
 
 def _item_faults(place: str, item: Item, before: tuple[Item, ...], versions: list[str]) -> Iterator[tuple[str, str]]:
-    low, high, index = item.low, item.high, ITEM_INDEX_FIRST + len(before)
+    index = ITEM_INDEX_FIRST + len(before)
     return _broken(
         place,
         (
@@ -142,8 +143,8 @@ def _item_faults(place: str, item: Item, before: tuple[Item, ...], versions: lis
             ("zh", item.zh not in {each.zh for each in before}, f"{item.zh} is given twice"),
             ("en", bool(item.en), _EMPTY),
             ("most", 0 <= item.least <= item.most <= LENGTH_MOST, f"0 <= least <= most <= {LENGTH_MOST}"),
-            ("low", low is None or high is None or low <= high, "must not be above high"),
             ("reference", item.reference in ("", *versions), f"no template is called {item.reference}"),
+            *((field, False, why) for field, _, why in flaws(item)),
         ),
     )
 
