@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable
 from datetime import date
 from functools import partial
+from math import inf
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from proto.errors import ProtoError
@@ -24,7 +25,8 @@ COUNT_MOST: Final = 500
 """Values of one attribute: the cells of a battery pack, with room."""
 CHOICES_MOST: Final = 200
 """Values a list of allowed ones holds: the colours of a season, the departments of a firm."""
-CHOICE_CHARACTERS: Final = 128
+CHOICE_CHARACTERS: Final = 64
+"""So that an attribute with all its allowed values is no longer than one value of an identifier may be."""
 ACCURACY_MOST: Final = 15
 """Digits after the point: what a double can keep apart."""
 CHOICES_SAID: Final = 10
@@ -32,7 +34,6 @@ CHOICES_SAID: Final = 10
 PICTURES: Final = ("jpg", "jpeg", "png", "gif", "webp", "bmp")
 
 _NUMERALS: Final = frozenset("0123456789.+-")
-_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _PLACE: Final = re.compile(r"[^\s;\x00-\x1f\x7f]{1,1024}")
 """Where a file is: an address, or the key under which it was uploaded."""
 _EXTENSION: Final = re.compile(r"[a-z0-9]{1,10}", re.ASCII)
@@ -50,7 +51,7 @@ def as_number(text: str) -> float | None:
 
 def is_date(text: str) -> bool:
     """Whether `text` is a day of the calendar, written yyyy-MM-dd."""
-    if not _DATE.fullmatch(text):
+    if len(text) != 10 or not text[4] == text[7] == "-":  # fromisoformat takes 20260228 and 2026-W09-6, too
         return False
     try:
         date.fromisoformat(text)
@@ -186,7 +187,21 @@ def taker(item: "Item") -> Callable[[str], bool] | None:
     if item.kind == "text" and not item.choices:
         return partial(_each, item, _text) if item.count > 1 else None
     takes = _RULES[item.kind].takes
-    return partial(_each, item, takes) if item.count > 1 else partial(takes, item)
+    if item.count > 1:
+        return partial(_each, item, takes)
+    if item.kind == "number" and item.accuracy is None and not item.choices:
+        return _between_ends(-inf if item.low is None else item.low, inf if item.high is None else item.high)
+    return partial(takes, item)
+
+
+def _between_ends(low: float, high: float) -> Callable[[str], bool]:
+    """`_number` for what only has ends: a third of the price, and nearly every number is so."""
+
+    def takes(text: str) -> bool:
+        number = as_number(text)
+        return number is not None and low <= number <= high
+
+    return takes
 
 
 def said(item: "Item") -> tuple[str, str]:
@@ -251,6 +266,7 @@ def flaws(item: "Item") -> Iterable[tuple[str, str, str]]:
             "are endings such as pdf in lower case, of a file or picture",
         ),
         ("count", 1 <= item.count <= COUNT_MOST, f"应为1到{COUNT_MOST}", f"must be 1 to {COUNT_MOST}"),
+        ("unique", not item.unique or item.count == 1, "的属性只能有一个值", "is for attributes of one value"),
         ("reference", not item.reference or item.kind == "reference", "只用于引用", "is for references only"),
         ("existing", not item.existing or item.kind == "reference", "只用于引用", "is for references only"),
     )

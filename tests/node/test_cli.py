@@ -100,6 +100,7 @@ CONTRACT = [
     "enterprise add 某某公司 --name-en Some --prefix 88.999.7 --industry leather",
     "enterprise list",
     "uplink forget",
+    "template refer",
     "import f.csv --enterprise leather --template t --dry-run",
     "reconcile f.csv --enterprise leather --template t",
 ]
@@ -319,6 +320,10 @@ def test_a_forgotten_top_level_node_is_enrolled_with_anew(idnode: Run, served: s
     code, out, _ = idnode("uplink", "forget")
     assert code == 0
     assert "forgotten" in out
+
+
+def test_references_are_noted_anew(idnode: Run, served: str) -> None:
+    assert idnode("template", "refer")[:2] == (0, "已查看0个标识 · 0 identifiers looked at\n")
 
 
 def test_particulars_that_cannot_be_filed_are_a_sentence(idnode: Run, served: str) -> None:

@@ -20,12 +20,13 @@ TEMPLATES = [template for each in load() for template in each.templates]
 BY_VERSION = {template.version: template for template in TEMPLATES}
 
 WANTED = {
-    "leather": {"leather-batch", "leather-handbag", "leather-carton", "leather-pallet"},
+    "leather": {"leather-tannery", "leather-batch", "leather-handbag", "leather-carton", "leather-pallet"},
     "automotive": {"auto-cell", "auto-pack", "auto-vehicle"},
     "cosmetics": {"cosmetics-ingredient", "cosmetics-lot", "cosmetics-product"},
     "equipment": {"equipment-controller", "equipment-robot"},
 }
 REFERENCES = {
+    ("leather-batch", "tanneryHandle"): "leather-tannery",
     ("leather-handbag", "leatherBatch"): "leather-batch",
     ("leather-handbag", "parentHandle"): "leather-carton",
     ("leather-carton", "parentHandle"): "leather-pallet",
@@ -142,7 +143,7 @@ def test_long_texts_have_room():
 def test_templates_for_gives_them_a_prefix_and_leaves_the_originals_alone():
     templates = templates_for("leather", "88.999.1001")
     assert {t.prefix for t in templates} == {"88.999.1001"}
-    assert templates[0].handle == "88.999.1001/META_leather-batch"
+    assert templates[0].handle == "88.999.1001/META_leather-tannery"
     assert [t.items for t in templates] == [t.items for t in industry("leather").templates]
     assert {t.prefix for t in industry("leather").templates} == {""}
 
