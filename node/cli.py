@@ -349,6 +349,12 @@ async def _uplink_forget(config: Config, steward: Steward, arguments: argparse.N
     return 0
 
 
+async def _template_refer(config: Config, steward: Steward, arguments: argparse.Namespace) -> int:
+    async for count in steward.refer():
+        say(f"已查看{count}个标识 · {count} identifiers looked at")
+    return 0
+
+
 def _filing_text(row: Any) -> str:
     """How a prefix stands with the top-level node, and why."""
     if row["filing"] is None:
@@ -438,6 +444,9 @@ def _add_administration(with_data: Any, verb: Any) -> None:
     upwards = with_data(verb("uplink", "上报 · the uplink", choose)).add_subparsers(required=True, metavar="ACTION")
     text = "忘记已登记的顶级节点，全部重新上报 · forget the top-level node enrolled with: all of it is told anew"
     upwards.add_parser("forget", help=text).set_defaults(task=_uplink_forget)
+    kinds = with_data(verb("template", "模板 · templates", choose)).add_subparsers(required=True, metavar="ACTION")
+    text = "为升级前注册的标识补记引用，供反向追溯 · note references of identifiers from before an upgrade, for tracing"
+    kinds.add_parser("refer", help=text).set_defaults(task=_template_refer)
 
 
 def main() -> None:

@@ -27,6 +27,7 @@ from node.link import Link
 from node.listen import (
     accounts_api,
     applications_api,
+    catalogue_api,
     doip_api,
     grants_api,
     handle_api,
@@ -37,6 +38,8 @@ from node.listen import (
     snms_enterprises,
     snms_files,
     snms_templates,
+    templates_api,
+    trace_api,
 )
 from node.listen.bodies import BODIES
 from node.listen.connection import bounded
@@ -85,6 +88,9 @@ def _doors(house: House) -> web.Application:
     grants_api.add_routes(app)
     accounts_api.add_routes(app)
     doip_api.add_routes(app)
+    templates_api.add_routes(app)
+    trace_api.add_routes(app)
+    catalogue_api.add_routes(app)
     handle_api.add_routes(app)
     iiidap_api.add_routes(app)
     app.router.add_route("*", "/api/{rest:.*}", handle_api.unknown)

@@ -12,10 +12,11 @@ import asyncpg
 from registry.account import Vault
 from registry.errors import NotInOfficeError, UnavailableError
 from registry.filing import Told, after, in_review
-from registry.postgres import catalogue, filing, uplink
+from registry.postgres import catalogue, filing, templates, uplink
 from registry.postgres.connection import BROKEN, Connection, Pool, borrowed, cut
 from registry.postgres.filing import EnterpriseToFile, Route
 from registry.postgres.uplink import Standing
+from registry.template import Template
 
 KEY_NAME: Final = "uplink"
 """What the node's sealed private key is bound to."""
@@ -89,6 +90,23 @@ class Clerk:
         """The version names of templates by number."""
         async with borrowed(self._pool, "uplink") as connection:
             return await uplink.template_versions(connection, numbers)
+
+    async def templates_to_tell(self, most: int) -> list[Template]:
+        """Templates the top-level node does not know as they are, those that changed first before the others."""
+        async with borrowed(self._pool, "uplink") as connection:
+            numbers = await uplink.templates_to_tell(connection, most)
+            found = await templates.by_numbers(connection, numbers) if numbers else []
+        return sorted(found, key=lambda template: template.epoch)
+
+    async def templates_told(self, told: Sequence[Template]) -> None:
+        """The top-level node knows these as they are."""
+        async with self._office() as connection:
+            await uplink.templates_told(connection, {each.number: each.epoch for each in told})
+
+    async def templates_lost(self, prefixes: Sequence[int]) -> None:
+        """The top-level node has lost something of these prefixes (by number): their templates are told anew."""
+        async with self._office() as connection:
+            await uplink.templates_lost(connection, prefixes)
 
     async def receive(self, places: Mapping[int, tuple[int, bytes]]) -> None:
         """Notes how far the top-level node is (number, head), by prefix number, and counts what is new."""

@@ -11,16 +11,18 @@ from typing import Final, Literal, NamedTuple
 from proto.chain import Kind
 from proto.identifier import Identifier
 from proto.value import Value
+from registry import claim, kinds, reference
 from registry.account import Account
+from registry.claim import Claim
 from registry.form import Texts
 from registry.prefix import RegisteredPrefix
 from registry.record import Record, pack_plain
 from registry.sight import NOTHING, Reach
-from registry.template import Item, Template
+from registry.template import RESERVED_SUFFIX, Item, State, Template
 
 Operation = Literal["create", "update", "delete"]
-RESERVED_SUFFIX: Final = "META_"
-"""Suffixes beginning so belong to templates (`Template.handle`)."""
+TEXT_SHOWN: Final = 100
+"""Characters of a refused text that its sentence repeats."""
 
 
 class Rule(Enum):
@@ -79,6 +81,18 @@ class Refused:
     differs: tuple[str, ...] = ()
 
 
+class Around(NamedTuple):
+    """What other identifiers are to those judged: keys of what would live here but does not, and which suffixes of the
+    same prefix hold values that must be unique.
+    """
+
+    absent: set[str]
+    holders: dict[Claim, str]
+
+
+ALONE: Final = Around(set(), {})
+"""Where nothing else matters, as for nearly every template. Nobody changes it."""
+
 Judgement = Accepted | Unchanged | Refused
 
 EXISTS_ZH: Final = "标识已存在"
@@ -94,11 +108,13 @@ def judge(
     now: int,
     reuse_deleted: bool = True,
     far: Reach = NOTHING,
+    around: Around = ALONE,
 ) -> Judgement:
     """What comes of `request`, asked by `who`, given what is registered and how `far` they were let in.
 
     `record` is the identifier's newest version (a tombstone included), `template` the one the request names
     under its prefix, `now` seconds since 1970 UTC; with `reuse_deleted` a deleted identifier may be created again.
+    `around` is what other identifiers are to this one.
     """
     granted = bool(far.grants) and _edits(far, record, request, template)
     refusal = _closed(request, who, prefix, granted) or _STATE_RULES[request.operation](record, request, reuse_deleted)
@@ -114,7 +130,42 @@ def judge(
             f"模板{request.template}不存在",
             f"template {request.template} does not exist under this prefix",
         )
+    if template.state is not State.PUBLISHED and (refusal := _unpublished(record, template)):
+        return refusal
+    if around is not ALONE and (refusal := _beside(request, template, around)):
+        return refusal
     return _judge_values(record, request, template, now)
+
+
+def _beside(request: Request, template: Template, around: Around) -> Refused | None:
+    if gone := reference.missing(template, request.values, around.absent):
+        item, target = gone
+        return _refuse(
+            Rule.VALUE,
+            item.name,
+            f"{item.zh}（{item.name}）引用的标识{target}不存在",
+            f"{item.name} points to {target}, which does not exist",
+        )
+    if twice := claim.taken(template, request.values, request.identifier.suffix_key, around.holders):
+        return _refuse(
+            Rule.VALUE,
+            twice.name,
+            f"{twice.zh}（{twice.name}）的值已被模板{template.version}的另一个标识使用",
+            f"another identifier of template {template.version} has the same {twice.name}",
+        )
+    return None
+
+
+def _unpublished(record: Record | None, template: Template) -> Refused | None:
+    """A draft takes nothing; what was withdrawn takes changes of the records it has."""
+    if template.state is State.WITHDRAWN and record is not None and record.live and record.template == template.number:
+        return None
+    return _refuse(
+        Rule.TEMPLATE,
+        "templateVersion",
+        f"模板{template.version}{'尚未发布' if template.state is State.DRAFT else '已撤回，不能再注册新标识'}",
+        f"template {template.version} is {'not published yet' if template.state is State.DRAFT else 'withdrawn'}",
+    )
 
 
 def _refuse(rule: Rule, field: str, zh: str, en: str) -> Refused:
@@ -278,10 +329,11 @@ def _check(value: Value, item: Item | None, seen: set[int]) -> Refused | None:
         return _refuse(
             Rule.VALUE, item.name, f"{item.zh}（{item.name}）应为UTF-8文本", f"{item.name} must be text in UTF-8"
         )
-    return _check_text(text, item)
+    return unfit(text, item)
 
 
-def _check_text(text: str, item: Item) -> Refused | None:
+def unfit(text: str, item: Item) -> Refused | None:
+    """Why an attribute cannot hold `text`, if so."""
     if not item.least <= len(text) <= item.most:
         return _refuse(
             Rule.VALUE,
@@ -289,23 +341,16 @@ def _check_text(text: str, item: Item) -> Refused | None:
             f"{item.zh}（{item.name}）长度应在{item.least}到{item.most}之间，实为{len(text)}",
             f"{item.name} must have {item.least} to {item.most} characters, not {len(text)}",
         )
-    if not text or not item.numeric or item.takes_number(text):
+    if not text or item.takes(text):
         return None
-    zh, en = _bounds(item)
+    zh, en = kinds.said(item)
+    shown = text if len(text) <= TEXT_SHOWN else f"{text[:TEXT_SHOWN]}…"
     return _refuse(
         Rule.VALUE,
         item.name,
-        f"{item.zh}（{item.name}）应为{zh}的数字，实为{text}",
-        f"{item.name} must be a number {en}, not {text}",
+        f"{item.zh}（{item.name}）应为{zh}，实为{shown}",
+        f"{item.name} must be {en}, not {shown}",
     )
-
-
-def _bounds(item: Item) -> tuple[str, str]:
-    """The numbers `item` takes, in words; every digit of a bound is said."""
-    low, high = ("" if bound is None else f"{bound:.15g}" for bound in (item.low, item.high))
-    if low and high:
-        return f"{low}到{high}之间", f"from {low} to {high}"
-    return (f"不小于{low}", f"of at least {low}") if low else (f"不大于{high}", f"of at most {high}")
 
 
 def _check_whole(values: tuple[Value, ...], template: Template) -> Refused | None:

@@ -1,6 +1,6 @@
 """The writing door for what records stand on: enterprises, prefixes, templates, accounts, tokens, batch records."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, Final, Literal
@@ -12,12 +12,25 @@ from registry.disclosure import Disclosure
 from registry.errors import NotApprovedError, TakenError, UnknownOutcomeError
 from registry.file import StoredFile
 from registry.filing import Particulars, check_names, may_open
-from registry.postgres import accounts, batches, catalogue, disclosures, files, filing, grants, templates, uplink
+from registry.postgres import (
+    accounts,
+    batches,
+    catalogue,
+    disclosures,
+    files,
+    filing,
+    grants,
+    holdings,
+    templates,
+    uplink,
+)
 from registry.postgres.accounts import Credentials
 from registry.postgres.batches import Batch
 from registry.postgres.connection import BROKEN, Connection, borrowed, cut
 from registry.postgres.grants import Given
 from registry.prefix import ASKED, LIFE, PrefixState, RegisteredPrefix
+from registry.record import unpack
+from registry.reference import Link, links
 from registry.rights import Role
 from registry.template import Template
 
@@ -25,6 +38,14 @@ GROUPS_MOST: Final = 1000
 """Identity groups of one enterprise: one for each of the partners it may have."""
 GRANTS_MOST: Final = 100
 """Grants on one template or one identifier: every read of a partner looks through both."""
+REFER_MOST: Final = 1000
+"""Records whose references are noted in one transaction: no writer waits long for one of them."""
+
+
+def _linked(row: Any, known: Mapping[int, Template]) -> list[tuple[int, str, int, Link]]:
+    template = known[row["template_no"]]
+    values = unpack(row["body"], {item.index: item.name for item in template.items}, row["updated"])
+    return [(row["prefix_no"], row["suffix"], row["version"], link) for link in links(template, values)]
 
 
 def _another_administrator(username: str, role: Role) -> TakenError:
@@ -154,6 +175,23 @@ class Steward:
         """Forgets a template; False when an identifier was ever made with it."""
         async with self._change() as connection, connection.transaction():
             return await templates.remove(connection, number)
+
+    async def refer(self) -> AsyncIterator[int]:
+        """Notes the references of all records anew, those from before they were noted included; how many records were
+        looked at, page by page. Others may write meanwhile.
+        """
+        async with borrowed(self.pool, "administer") as connection:
+            known = {each.number: each for each in await templates.with_references(connection)}
+        after, count = (0, ""), 0
+        while True:
+            async with self._change() as connection:
+                rows = await holdings.pointing(connection, list(known), after, REFER_MOST)
+                await holdings.refer(connection, [each for row in rows for each in _linked(row, known)])
+            count += len(rows)
+            yield count
+            if len(rows) < REFER_MOST:
+                return
+            after = rows[-1]["prefix_no"], rows[-1]["suffix"]
 
     async def credentials(self, username: str) -> Credentials | None:
         """The enabled account called `username`, with what proves it."""

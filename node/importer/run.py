@@ -14,18 +14,21 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final, Literal
+from urllib.parse import quote
 
 import aiohttp
+import msgspec
 
 from node.clock import monotonic
 from node.importer import client, progress, results
-from node.importer.mapping import Attribute, Binding, attributes_of, bind, read_map
+from node.importer.mapping import Binding, attributes_of, bind, read_map
 from node.importer.problem import Problem, speaks_chinese
 from node.importer.results import Line, Result, Results
 from node.importer.table import Table, open_table
 from node.importer.units import IDENTIFIERS_MOST, Repeats, Tally, Target, Unit, expand
 from registry import industries
 from registry.suffix import SuffixRule
+from registry.template import Item
 
 CHUNK_UNITS: Final = 1000
 """Identifiers of one request: half of what the SNMS OpenAPI allows and within what it recommends (100 to 1500)."""
@@ -144,8 +147,7 @@ async def _carry_out(arguments: argparse.Namespace, work: Work, shown: progress.
             node = client.Node(session, access, shown.say)
             await node.reach()
             await node.sign_in()
-            key = {"prefix": access.prefix, "version": arguments.template}
-            attributes = attributes_of((await node.get("/snms/api/v5/template", key))["items"])
+            attributes = await _attributes(node, access.prefix, arguments.template)
             binding = _bound(arguments, table, attributes)
             shown.say(*_told(binding))
             path, options = _results_path(arguments, work), _options(arguments, work, access)
@@ -165,7 +167,15 @@ def _access(arguments: argparse.Namespace) -> client.Access:
     return client.from_ready(arguments.data / "ready.json", arguments.enterprise)
 
 
-def _bound(arguments: argparse.Namespace, table: Table, attributes: tuple[Attribute, ...]) -> Binding:
+async def _attributes(node: client.Node, prefix: str, template: str) -> tuple[Item, ...]:
+    told = await node.get(f"/api/v1/templates/{quote(prefix, safe='')}/{quote(template, safe='')}", {})
+    try:
+        return attributes_of(told["items"])
+    except (msgspec.ValidationError, KeyError):
+        raise Problem("节点给出的模板无法理解", "the template the node gives cannot be understood") from None
+
+
+def _bound(arguments: argparse.Namespace, table: Table, attributes: tuple[Item, ...]) -> Binding:
     binding = bind(table.header, attributes, read_map(arguments.map), arguments.suffix or "")
     if arguments.serials > 1 and not binding.pattern.counts:
         raise Problem(
@@ -175,9 +185,7 @@ def _bound(arguments: argparse.Namespace, table: Table, attributes: tuple[Attrib
     return binding
 
 
-def _target(
-    arguments: argparse.Namespace, work: Work, access: client.Access, attributes: tuple[Attribute, ...]
-) -> Target:
+def _target(arguments: argparse.Namespace, work: Work, access: client.Access, attributes: tuple[Item, ...]) -> Target:
     if not work.rehearses:
         return Target(access.prefix, arguments.template, arguments.serials)
     rule = _suffix_rule(arguments.template)
@@ -190,7 +198,7 @@ def _suffix_rule(template: str) -> SuffixRule:
     return rules.get(template, SuffixRule())
 
 
-def _names(attributes: tuple[Attribute, ...]) -> dict[str, str]:
+def _names(attributes: tuple[Item, ...]) -> dict[str, str]:
     """What differs, in Chinese; the node names the template too when it is another one."""
     return {attribute.name: attribute.zh for attribute in attributes} | {"templateVersion": "模板"}
 

@@ -17,6 +17,9 @@ from node.listen.bodies import BODIES
 from node.listen.bodies import body as read_body
 from node.listen.http import HOUSE, json_response, peer
 from node.listen.snms_words import SnmsError
+from proto.identifier import Identifier
+from proto.value import Value
+from registry import drafting
 from registry.account import Account
 from registry.errors import RegistryError, UnavailableError, UnknownOutcomeError
 from registry.postgres.batches import Batch
@@ -25,6 +28,7 @@ from registry.rights import Right
 from registry.rules import EXISTS_ZH, Operation, Refused, Request, Rule, Unchanged, differences
 from registry.sight import seen
 from registry.steward import Steward
+from registry.template import Template
 
 BASES: Final = ("", "/snmsapi")
 """Both are in the field: some gateways put the second one before every path."""
@@ -131,11 +135,18 @@ async def detail(request: web.Request, account: Account) -> Answer:
     of it was granted.
     """
     identifier = snms_words.identifier(request.query.get("handle"))
-    stored, record, template, far = await request.app[HOUSE].sight.look(account, identifier)
+    house = request.app[HOUSE]
+    if own := await house.lookup.template_behind(identifier):
+        return _detailed(identifier, None, drafting.told(own))
+    stored, record, template, far = await house.sight.look(account, identifier)
     if stored.prefix and not far.whole and not far.grants:
         return no_permission()
     if not stored.live:
         return refused(replies.SNMS_NOT_FOUND_TEXT)
+    return _detailed(identifier, template, seen(record, template, far))
+
+
+def _detailed(identifier: Identifier, template: Template | None, shown: Sequence[Value]) -> Answer:
     values = [
         {
             "auth": "",
@@ -143,10 +154,10 @@ async def detail(request: web.Request, account: Account) -> Answer:
             "type": v.type,
             "data": {"format": "string", "value": v.data.decode(errors="replace")},
         }
-        for v in seen(record, template, far)
+        for v in shown
     ]
-    shown = {"templateVersion": template.version if template else None, "value": values}
-    return success({"prefix": identifier.prefix, "handle": str(identifier)} | shown | {"code": "200"})
+    told = {"templateVersion": template.version if template else None, "value": values}
+    return success({"prefix": identifier.prefix, "handle": str(identifier)} | told | {"code": "200"})
 
 
 NOT_SIGNED_IN: Final = enveloped(replies.SNMS_NOT_SIGNED_IN, replies.SNMS_NOT_SIGNED_IN_TEXT)

@@ -26,6 +26,10 @@ WINDOWS_MOST: Final = 2000
 """Windows of one request (uplink.proto)."""
 TEMPLATE_CHARACTERS: Final = 128
 """Longest version name of a template (SNMS OpenAPI, `version`)."""
+TEMPLATES_MOST: Final = 200
+"""Templates of one request (uplink.proto)."""
+ITEMS_MOST: Final = 500
+"""Attributes of a template."""
 DIGEST_OCTETS: Final = 32
 MOMENT_LAST: Final = 253_402_300_799_999
 """The last millisecond of the year 9999: what pages can show."""
@@ -407,6 +411,28 @@ def window(given: pb.Window) -> Refusal | None:
         if refusal := _within(field, getattr(given, field), NUMBER_LAST):
             return refusal
     return None
+
+
+# -- templates
+
+
+def template(given: pb.Template) -> Refusal | None:
+    """Whether a template can be kept."""
+    if refusal := _within("epoch", given.epoch, NUMBER_LAST, 1) or too_many("items", len(given.items), ITEMS_MOST):
+        return refusal
+    if given.state not in {pb.TEMPLATE_STATE_PUBLISHED, pb.TEMPLATE_STATE_WITHDRAWN}:
+        return Refusal(Code.RANGE, "state应为已发布或已撤回", "state must be published or withdrawn")
+    for rule, value in zip(_TEMPLATE_TEXTS, (given.version, given.name_zh, given.name_en), strict=True):
+        if refusal := _text(rule, value):
+            return refusal
+    return _within("revision", given.revision, SUB_LAST, 1)
+
+
+_TEMPLATE_TEXTS: Final = (
+    _Text("version", TEMPLATE_CHARACTERS),
+    _Text("name_zh", TEMPLATE_CHARACTERS),
+    _Text("name_en", TEMPLATE_CHARACTERS, required=False),
+)
 
 
 def too_many(field: str, count: int, most: int) -> Refusal | None:

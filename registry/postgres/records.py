@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, NamedTuple
 
+from registry.holding import NONE, Holds
+from registry.postgres import holdings
 from registry.postgres.connection import Connection
+from registry.postgres.holdings import Held
 
 Row = Any
 
@@ -95,7 +98,8 @@ async def grounds(
 
 
 class Change(NamedTuple):
-    """One judged change, ready to be written; fields as `commit_changes` takes them, suffixes first.
+    """One judged change, ready to be written; fields as `commit_changes` takes them, suffixes first; then what
+    comes and goes with it (registry/holding.py).
 
     `base` is the version judged (0 = none), a `body` of None a deletion, `digest` that of the body, `entry` that of
     the change.
@@ -109,6 +113,8 @@ class Change(NamedTuple):
     body: bytes | None
     digest: bytes
     entry: bytes
+    gains: Holds = NONE
+    loses: Holds = NONE
 
 
 class Share(NamedTuple):
@@ -121,12 +127,11 @@ class Share(NamedTuple):
 
 async def commit(connection: Connection, share: Share, at: int, changes: Sequence[Change]) -> Sequence[int]:
     """Writes `changes` (suffixes ascending and distinct); returns the positions of those whose premise held."""
-    *columns, digests, entries = zip(*changes, strict=True)
-    won = await connection.fetchval(
-        "SELECT commit_changes($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
-        *(share.prefix, share.epoch, at, *columns, b"".join(entries), b"".join(digests)),
-    )
-    return _positions(won, changes)
+    *columns, digests, entries, gains, loses = zip(*changes, strict=True)
+    given = share.prefix, share.epoch, at, *columns, b"".join(entries), b"".join(digests)
+    call = "commit_changes($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
+    held = _held([share], changes) if any(gains) or any(loses) else []
+    return _positions(await _committed(connection, call, given, held), changes)
 
 
 async def commit_together(
@@ -136,12 +141,28 @@ async def commit_together(
 
     Returns the positions of those whose premise held, without those of a prefix that could not be written at once.
     """
-    *columns, digests, entries = zip(*changes, strict=True)
-    won = await connection.fetchval(
-        "SELECT commit_together($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
-        *(*zip(*shares, strict=True), at, *columns, b"".join(entries), b"".join(digests)),
-    )
-    return _positions(won, changes)
+    *columns, digests, entries, gains, loses = zip(*changes, strict=True)
+    given = *zip(*shares, strict=True), at, *columns, b"".join(entries), b"".join(digests)
+    call = "commit_together($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
+    held = _held(shares, changes) if any(gains) or any(loses) else []
+    return _positions(await _committed(connection, call, given, held), changes)
+
+
+async def _committed(connection: Connection, call: str, given: Sequence[Any], held: Sequence[Held]) -> Any:
+    if not held:
+        return await connection.fetchval(f"SELECT {call}", *given)
+    statement = holdings.committing(call, len(given))
+    return await connection.fetchval(statement, *given, *zip(*held, strict=True))
+
+
+def _held(shares: Sequence[Share], changes: Sequence[Change]) -> list[Held]:
+    prefixes = (share.prefix for share in shares for _ in range(share.size))
+    return [
+        holdings.held(of, new, prefix, change.suffix, what)
+        for of, (prefix, change) in enumerate(zip(prefixes, changes, strict=True), 1)
+        for new, several in ((True, change.gains), (False, change.loses))
+        for what in several
+    ]
 
 
 def _positions(won: list[int] | None, changes: Sequence[Change]) -> Sequence[int]:

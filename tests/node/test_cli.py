@@ -109,6 +109,7 @@ CONTRACT = [
     "enterprise verify 1 --as he --refuse 证照不清",
     "enterprise review 1 --as shen",
     "uplink forget",
+    "template refer",
     "import f.csv --enterprise leather --template t --dry-run",
     "reconcile f.csv --enterprise leather --template t",
 ]
@@ -328,6 +329,10 @@ def test_a_forgotten_top_level_node_is_enrolled_with_anew(idnode: Run, served: s
     code, out, _ = idnode("uplink", "forget")
     assert code == 0
     assert "forgotten" in out
+
+
+def test_references_are_noted_anew(idnode: Run, served: str) -> None:
+    assert idnode("template", "refer")[:2] == (0, "已查看0个标识 · 0 identifiers looked at\n")
 
 
 def test_particulars_that_cannot_be_filed_are_a_sentence(idnode: Run, served: str) -> None:

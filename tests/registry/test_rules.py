@@ -13,6 +13,7 @@ from proto.chain import Kind
 from proto.identifier import Identifier
 from proto.value import Reference, Value
 from registry.account import Account
+from registry.kinds import as_number
 from registry.prefix import PrefixState, RegisteredPrefix
 from registry.record import Record
 from registry.rights import Role
@@ -27,7 +28,7 @@ from registry.rules import (
     judge,
 )
 from registry.suffix import Segment, SuffixRule
-from registry.template import Category, Item, Template, as_number
+from registry.template import Category, Item, Template
 
 BEFORE, NOW = 1_795_000_000, 1_795_330_554
 OWNER = Account(5, "tianma", "program", Role.ENTERPRISE_ADMIN, 3)

@@ -39,6 +39,14 @@ NEW = {
     ],
 }
 KEY = {"prefix": PREFIX, "version": "new"}
+DRAFT = {
+    "prefix": PREFIX,
+    "version": TEMPLATE,
+    "zh": "手袋",
+    "category": {"category": "C", "specific": "19", "trade": "192", "subclass": "1922"},
+    "items": [{"index": 2000, "name": "styleNo", "zh": "款号"}],
+}
+ONE, BAG = "/api/v1/templates/{prefix}/{version}", f"/api/v1/templates/{PREFIX}/{TEMPLATE}"
 GROUP = f"{PREFIX}/Group_nobody"
 ACCOUNT = "/api/v1/accounts/leather"
 ANYONE, SIGNED_IN = "anyone", "signed in"
@@ -108,6 +116,19 @@ ENDPOINTS = {f"{key.split()[0]} {base}{key.split()[1]}": row for key, row in of_
     "GET /api/v1/grants": Row(Right.GRANTS, own=True),
     "POST /api/v1/grants": Row(Right.GRANTS, body={"to": "nobody", "identifier": f"{PREFIX}/A"}),
     "DELETE /api/v1/grants/{number}": Row(Right.GRANTS, "/api/v1/grants/1", own=True),
+    "GET /api/v1/templates": Row(SIGNED_IN),
+    "POST /api/v1/templates": Row(Right.TEMPLATES, body=DRAFT),
+    f"GET {ONE}": Row(SIGNED_IN, BAG),
+    f"PUT {ONE}": Row(Right.TEMPLATES, BAG, {"zh": ""}),
+    f"DELETE {ONE}": Row(Right.TEMPLATES, BAG),  # it is published
+    f"POST {ONE}/{{act}}": Row(Right.TEMPLATES, f"{BAG}/publish"),
+    f"POST {ONE}/upkeep": Row(Right.TEMPLATES, f"{BAG}/upkeep", {"date": "soon"}),
+    f"GET {ONE}/versions": Row(SIGNED_IN, f"{BAG}/versions"),
+    f"POST {ONE}/versions": Row(Right.TEMPLATES, f"{BAG}/versions", {"version": TEMPLATE}),
+    f"POST {ONE}/copies": Row(Right.TEMPLATES, f"{BAG}/copies", {"version": TEMPLATE}),
+    "GET /api/v1/catalogue": Row(SIGNED_IN),
+    "GET /api/v1/catalogue.xlsx": Row(SIGNED_IN),
+    "GET /api/v1/trace/{identifier}": Row(ANYONE, f"/api/v1/trace/{PREFIX}/A"),
     "GET /api/v1/accounts": Row(Right.MEMBERS, of_firm=False),
     "POST /api/v1/accounts": Row(
         Right.MEMBERS, body={"username": "leather", "role": "enterprise_user"}, of_firm=False
