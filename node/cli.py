@@ -13,8 +13,8 @@ from urllib.parse import quote
 
 import aiohttp
 
+from node import clock, doctor, journal, up, users
 from node import config as settings
-from node import doctor, journal, up, users
 from node.config import Config, ConfigError
 from node.embedded import EmbeddedError
 from node.importer import run as importer
@@ -29,6 +29,7 @@ from registry.lookup import Lookup
 from registry.postgres.connection import connect, open_pool
 from registry.postgres.migrate import current, migrate, migrations
 from registry.prefix import PrefixState
+from registry.quota import QUOTA_MOST
 from registry.steward import Steward
 
 DEFAULT_DATA: Final = Path(".idnode")
@@ -261,6 +262,37 @@ async def _enterprise_list(config: Config, steward: Steward, arguments: argparse
     return 0
 
 
+QUOTAS: Final = {
+    "identifiers": "标识数量 · identifiers",
+    "calls": "每日调用次数 · calls a day",
+    "room": "存储空间，字节 · room, octets",
+}
+"""What a quota is of: field of Quota, and what it means."""
+
+
+async def _enterprise_quota(config: Config, steward: Steward, arguments: argparse.Namespace) -> int:
+    enterprise = await steward.enterprise_of(arguments.enterprise)
+    if enterprise is None:
+        raise UsageError(f"没有企业{arguments.enterprise}。 There is no enterprise {arguments.enterprise}.")
+    wanted = {field: getattr(arguments, field) for field in QUOTAS if getattr(arguments, field) is not None}
+    if wanted:
+        await steward.set_quota(enterprise, {field: None if text == "none" else text for field, text in wanted.items()})
+    name, quota, usage = await steward.quota(enterprise, clock.today(config.zone))
+    say(name)
+    for text, limit, used in zip(QUOTAS.values(), quota, usage, strict=True):
+        say(f"  {text:<28} {used:>16}  /  {'不限 none' if limit is None else limit}")
+    return 0
+
+
+def _most(text: str) -> int | str:
+    """A quota as people give it: a whole number, or none."""
+    if text == "none" or (text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= QUOTA_MOST):
+        return text if text == "none" else int(text)
+    raise argparse.ArgumentTypeError(
+        f"应为0到{QUOTA_MOST}的整数或none · a whole number from 0 to {QUOTA_MOST}, or none"
+    )
+
+
 async def _uplink_forget(config: Config, steward: Steward, arguments: argparse.Namespace) -> int:
     await steward.forget_toplevel()
     say("已忘记顶级节点：将重新登记并重新上报 · the top-level node is forgotten: the node enrols and tells all anew")
@@ -341,6 +373,11 @@ def _add_administration(with_data: Any, verb: Any) -> None:
     for flag, (_, kind, text) in PARTICULARS.items():
         made.add_argument(f"--{flag.replace('_', '-')}", type=kind, help=text)
     firm.add_parser("list", help="列出 · list").set_defaults(task=_enterprise_list)
+    made = firm.add_parser("quota", help="查看或设置配额 · show or set what a firm may have")
+    made.set_defaults(task=_enterprise_quota)
+    made.add_argument("enterprise", help="名称或前缀 · name or prefix")
+    for field, text in QUOTAS.items():
+        made.add_argument(f"--{field}", type=_most, metavar="N", help=f"{text}；none为不限")
     upwards = with_data(verb("uplink", "上报 · the uplink", choose)).add_subparsers(required=True, metavar="ACTION")
     text = "忘记已登记的顶级节点，全部重新上报 · forget the top-level node enrolled with: all of it is told anew"
     upwards.add_parser("forget", help=text).set_defaults(task=_uplink_forget)

@@ -15,6 +15,7 @@ from node.admission import Admission
 from node.announcer import Announcer
 from node.bell import Bell
 from node.brake import Brake
+from node.calls import Calls
 from node.config import Config
 from node.console import doors
 from node.doorkeeper import Doorkeeper
@@ -132,6 +133,7 @@ async def run(config: Config, place: process.Place) -> None:
             partial(clock.today, config.zone),
             Brake(clock.monotonic),
             clock.seconds,
+            Calls(steward, partial(clock.local, config.zone)),
             second_factor=config.second_factor != "enrolled",
         ),
         files=Intake.of(config, steward, meter),
@@ -161,7 +163,7 @@ async def run(config: Config, place: process.Place) -> None:
         meter.set(HTTP_CONNECTIONS, len(http_server.connections))
 
     try:
-        await asyncio.gather(_live(shared, show), *_chores(house, place))
+        await asyncio.gather(_live(shared, show, house.doorkeeper.calls), *_chores(house, place))
     finally:
         server.close()
         await runner.cleanup()
@@ -180,12 +182,13 @@ async def _meet(redis: RedisCache) -> None:
         log.debug("redis_untrusted_at_start", error=str(error))
 
 
-async def _live(shared: Shared, show: Callable[[], None]) -> None:
-    """Says for ever that this process is alive; `show` sets its gauges."""
-    while True:
-        show()
-        shared.beat(clock.monotonic())
-        await asyncio.sleep(BEAT_SECONDS)
+async def _live(shared: Shared, show: Callable[[], None], calls: Calls) -> None:
+    """Says for ever that this process is alive, and what calls it took; `show` sets its gauges."""
+    async with calls.told():
+        while True:
+            show()
+            shared.beat(clock.monotonic())
+            await asyncio.sleep(BEAT_SECONDS)
 
 
 def _chores(house: House, place: process.Place) -> list[Coroutine[Any, Any, None]]:

@@ -1,4 +1,7 @@
-"""The response codes of the Handle system (RFC 3652 §2.2.2.3 as deployed), as far as this node says them."""
+"""The response codes of the Handle system (RFC 3652 §2.2.2.3 as deployed), as far as this node says them.
+
+Those from 600 on are of the industrial identifier system's own clients.
+"""
 
 from enum import IntEnum
 
@@ -21,3 +24,6 @@ class ResponseCode(IntEnum):
     SERVICE_REFERRAL = 302
     PREFIX_REFERRAL = 303
     AUTHENTICATION_NEEDED = 402
+    DAILY_REQUEST_LIMIT = 603
+    REGISTRATION_LIMIT = 604
+    PREFIX_LIMIT = 605

@@ -20,6 +20,7 @@ from registry.postgres import records
 from registry.postgres.connection import BROKEN, borrowed, cut
 from registry.postgres.records import Change, Ground, Share, Stored
 from registry.prefix import PrefixState, RegisteredPrefix
+from registry.quota import Left, Quota
 from registry.record import Record, pack
 from registry.rules import Accepted, Refused, Request, Rule, Unchanged, judge
 from registry.sight import NOTHING, Reach
@@ -32,8 +33,8 @@ GROUP_MOST: Final = 1000
 and whoever reads waits so long. The largest batch of the SNMS OpenAPI is two such: one is judged while the other is
 written."""
 
-_PREMISE_GONE: Final = frozenset({"ID001", "ID002", "40P01", "40001"})
-"""States that mean: judge again. Prefix changed, template gone, deadlock, serialization failure."""
+_PREMISE_GONE: Final = frozenset({"ID001", "ID002", "ID003", "40P01", "40001"})
+"""States that mean: judge again. Prefix changed, template gone, quota exhausted, deadlock, serialization failure."""
 
 _GIVEN_UP: Final = (asyncpg.QueryCanceledError, asyncpg.LockNotAvailableError)
 """The server itself says that it stopped waiting and rolled back: that is known, not unknown."""
@@ -181,14 +182,19 @@ class Registrar:
         suffixes = [job.request.identifier.suffix_key for job in jobs]
         async with borrowed(self._pool, "judge") as connection:
             found = await records.grounds(connection, list(places), versions, suffixes, of)
-        return {key: await self._grounds(key, ground) for key, ground in zip(places, found, strict=True)}
+        left: dict[int | None, Left] = {}
+        return {key: await self._grounds(key, ground, left) for key, ground in zip(places, found, strict=True)}
 
-    async def _grounds(self, prefix_key: str, ground: Ground) -> "_Grounds":
+    async def _grounds(self, prefix_key: str, ground: Ground, left: dict[int | None, Left]) -> "_Grounds":
         named = {v: await self._lookup.template(*ground.templates[v]) for v in ground.templates}
         wanted = {(stored.template, stored.template_epoch) for stored in ground.records.values() if stored.template}
         kept = {number: await self._lookup.template(number, epoch) for number, epoch in wanted}
         names = {template.number: template.version for template in (*named.values(), *kept.values()) if template}
-        return _Grounds(_prefix(prefix_key, ground), named, kept, names, ground.records)
+        prefix = _prefix(prefix_key, ground)
+        if prefix is None or ground.quota is None:
+            return _Grounds(prefix, named, kept, names, ground.records)
+        mine = left.setdefault(prefix.enterprise, _left(*ground.quota))
+        return _Grounds(prefix, named, kept, names, ground.records, mine)
 
     def _judge(
         self, job: Job, all_: "Mapping[str, _Grounds]", now: int, far: Reach = NOTHING
@@ -202,7 +208,10 @@ class Registrar:
         judgement = judge(record, request, job.who, grounds.prefix, template, now, self._reuse_deleted, far)
         if not isinstance(judgement, Accepted):
             return judgement
-        return _change(job, judgement, template, grounds.names)
+        change = _change(job, judgement, template, grounds.names)
+        if grounds.left is None or change.body is None:
+            return change
+        return grounds.left.take(change.kind, len(change.body)) or change
 
     async def _commit(
         self,
@@ -264,7 +273,7 @@ class Registrar:
 @dataclass(frozen=True, slots=True)
 class _Grounds:
     """What jobs are judged on: `named` are the templates they name, `kept` those of what is registered, `names` the
-    version names of all of them by number.
+    version names of all of them by number; `left` is shared by all prefixes of an enterprise, None without a quota.
     """
 
     prefix: RegisteredPrefix | None
@@ -272,6 +281,7 @@ class _Grounds:
     kept: dict[int, Template | None]
     names: dict[int, str]
     records: dict[str, Stored]
+    left: Left | None = None
 
 
 @lru_cache(maxsize=256)
@@ -291,6 +301,11 @@ def _prefix(key: str, ground: Ground) -> RegisteredPrefix | None:
         return None
     number, state, epoch, enterprise = ground.prefix
     return RegisteredPrefix(number, key, PrefixState(state), epoch, enterprise)
+
+
+def _left(identifiers: int | None, room: int | None, live: int, octets: int) -> Left:
+    """What is left of such a quota to who has so much."""
+    return Left(Quota(identifiers=identifiers, room=room), (identifiers or 0) - live, (room or 0) - octets)
 
 
 def _change(job: Job, judgement: Accepted, template: Template | None, names: Mapping[int, str]) -> Change:

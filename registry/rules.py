@@ -39,6 +39,8 @@ class Rule(Enum):
     REQUIRED = "required"
     DELETED = "deleted"
     CONTENDED = "contended"
+    QUOTA_IDENTIFIERS = "quota_identifiers"
+    QUOTA_ROOM = "quota_room"
 
 
 class Request(NamedTuple):

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 import structlog
@@ -27,6 +27,7 @@ from registry.disclosure import DEFAULTS, from_json
 from registry.errors import NotApprovedError, UnavailableError
 from registry.postgres.records import Stored
 from registry.prefix import PrefixState, RegisteredPrefix
+from registry.quota import QUOTA_MOST, Quota, day_end
 from registry.rights import MEANINGS, Right
 from registry.rules import Request, differences
 
@@ -79,8 +80,8 @@ def _explained(handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) 
     return explained
 
 
-async def _account(request: web.Request) -> Account:
-    account = await request.app[HOUSE].doorkeeper.account(bearer(request))
+async def _account(request: web.Request, *, counted: bool = True) -> Account:
+    account = await request.app[HOUSE].doorkeeper.account(bearer(request), counted=counted)
     if account is None:
         raise OwnError(401, "Authorization", "未登录或登录已过期", "sign in: the token is missing, expired or revoked")
     return account
@@ -413,6 +414,67 @@ async def revoke(request: web.Request) -> web.Response:
     return web.Response(status=204)
 
 
+# -- quotas
+
+
+@_explained
+async def own_quota(request: web.Request) -> web.Response:
+    """GET /api/v1/quota: what one's enterprise may have and has. It can be asked when no calls are left."""
+    account = await _account(request, counted=False)
+    if account.enterprise is None:
+        raise OwnError(400, None, "该账号不属于企业", "this account belongs to no enterprise: name one of its prefixes")
+    return await _quota(request, account.enterprise)
+
+
+async def _quota(request: web.Request, enterprise: int) -> web.Response:
+    house = request.app[HOUSE]
+    now = house.doorkeeper.calls.now()
+    name, quota, usage = await house.steward.quota(enterprise, now.date())
+    rows: dict[str, dict[str, Any]] = {
+        field: {"limit": limit, "used": used, "remaining": None if limit is None else max(0, limit - used)}
+        for field, limit, used in zip(Quota._fields, quota, usage, strict=True)
+    }
+    rows["calls"]["resets"] = day_end(now).isoformat()
+    return encoded({"enterprise": name} | rows)
+
+
+async def _enterprise(request: web.Request) -> int:
+    """The enterprise of the prefix that is asked about."""
+    prefix = request.match_info["prefix"]
+    known = await request.app[HOUSE].lookup.prefix(prefix)
+    if known is None or known.enterprise is None:
+        raise OwnError(404, "prefix", f"前缀{prefix}不属于本节点的企业", f"no enterprise here has prefix {prefix}")
+    return known.enterprise
+
+
+@_explained
+async def quota(request: web.Request) -> web.Response:
+    """GET /api/v1/quota/{prefix}: the same of the enterprise that has a prefix."""
+    await _holder(request, Right.QUOTAS)
+    return await _quota(request, await _enterprise(request))
+
+
+_Most = Annotated[int, msgspec.Meta(ge=0, le=QUOTA_MOST)] | None
+
+
+class _QuotaIn(msgspec.Struct, forbid_unknown_fields=True):
+    identifiers: _Most | msgspec.UnsetType = msgspec.UNSET
+    calls: _Most | msgspec.UnsetType = msgspec.UNSET
+    room: _Most | msgspec.UnsetType = msgspec.UNSET
+
+
+@_explained
+async def set_quota(request: web.Request) -> web.Response:
+    """PUT /api/v1/quota/{prefix} {"identifiers", "calls", "room"}: null for no quota; what is not named stays."""
+    await _holder(request, Right.QUOTAS)
+    given = _decoded(await read_body(request), _QuotaIn)
+    enterprise = await _enterprise(request)
+    await request.app[HOUSE].steward.set_quota(
+        enterprise, {name: value for name, value in msgspec.structs.asdict(given).items() if value is not msgspec.UNSET}
+    )
+    return await _quota(request, enterprise)
+
+
 def add_routes(app: web.Application) -> None:
     """The routes of this face."""
     base = "/api/v1"
@@ -426,4 +488,7 @@ def add_routes(app: web.Application) -> None:
     app.router.add_get(f"{base}/files/{{number:[0-9]{{1,18}}}}", file)
     app.router.add_get(f"{base}/disclosure", disclosure)
     app.router.add_put(f"{base}/disclosure", disclosure)
+    app.router.add_get(f"{base}/quota", own_quota)
+    app.router.add_get(f"{base}/quota/{{prefix}}", quota)
+    app.router.add_put(f"{base}/quota/{{prefix}}", set_quota)
     app.router.add_delete(f"{base}/tokens/this", revoke)

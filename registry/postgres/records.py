@@ -52,11 +52,16 @@ async def look(connection: Connection, prefixes: list[str], suffixes: list[str])
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """What a group of writes under one prefix is judged on, of one moment."""
+    """What a group of writes under one prefix is judged on, of one moment.
+
+    `quota` is what the enterprise of the prefix may have of identifiers and room, and then what it has of them; None
+    if it may have any number of both.
+    """
 
     prefix: tuple[int, int, int, int | None] | None
     templates: dict[str, tuple[int, int]]
     records: dict[str, Stored]
+    quota: tuple[int | None, int | None, int, int] | None = None
 
 
 _GROUNDS: Final = """
@@ -72,7 +77,9 @@ _GROUNDS: Final = """
             CROSS JOIN LATERAL (SELECT * FROM record WHERE prefix_no = p.number AND suffix = s.suffix LIMIT 1) r
             LEFT JOIN template t ON t.number = r.template_no
             WHERE s.n = q.n
-        )
+        ),
+        CASE WHEN (SELECT limited FROM stream WHERE prefix_no = p.number AND sub = 0 LIMIT 1)
+            THEN quota_of(p.enterprise_no) END
     FROM unnest($1::text[]) WITH ORDINALITY q(name, n) JOIN prefix p ON p.name = q.name
 """
 
@@ -85,11 +92,12 @@ async def grounds(
     """
     found = [Ground(None, {}, {}) for _ in prefixes]
     rows = await connection.fetch(_GROUNDS, prefixes, versions, suffixes, of)
-    for n, number, state, epoch, enterprise, templates, current in rows:
+    for n, number, state, epoch, enterprise, templates, current, quota in rows:
         found[n - 1] = Ground(
             (number, state, epoch, enterprise),
             {version: (template, at) for version, template, at in templates},
             {suffix: Stored(number, state, epoch, *rest) for suffix, *rest in current},
+            quota and tuple(quota),
         )
     return found
 

@@ -99,6 +99,7 @@ CONTRACT = [
     "user disable name",
     "enterprise add 某某公司 --name-en Some --prefix 88.999.7 --industry leather",
     "enterprise list",
+    "enterprise quota 88.999.7 --identifiers 1000 --calls none --room 0",
     "uplink forget",
     "import f.csv --enterprise leather --template t --dry-run",
     "reconcile f.csv --enterprise leather --template t",
@@ -189,6 +190,20 @@ def test_resolve_says_that_no_node_is_running(idnode: Run, tmp_path: Path, conte
 
 def test_resolve_says_that_the_node_cannot_be_reached(idnode: Run) -> None:
     is_a_sentence(idnode("resolve", "88.999.1001/A", "--url", "http://127.0.0.1:1"), "cannot be reached")
+
+
+def test_a_quota_is_shown_and_set(idnode: Run, served: str) -> None:
+    idnode("enterprise", "add", "甲", "--prefix", "88.999.77", "--industry", "leather")
+    code, out, _ = idnode("enterprise", "quota", "甲")
+    assert (code, out.count("不限 none")) == (0, 3)
+    code, out, _ = idnode("enterprise", "quota", "88.999.77", "--identifiers", "5", "--room", "0")
+    assert [line.split()[-1] for line in out.splitlines()] == ["甲", "5", "none", "0"]
+    assert [line.split()[-1] for line in idnode("enterprise", "quota", "甲", "--room", "none")[1].splitlines()] == [
+        *("甲", "5", "none", "none")
+    ]
+    is_a_sentence(idnode("enterprise", "quota", "乙"), "乙")
+    for wrong in ("-1", "x", "1e3", "9" * 19):
+        assert idnode("enterprise", "quota", "甲", "--calls", wrong)[0] == 2
 
 
 def test_what_is_no_identifier_is_explained(idnode: Run) -> None:

@@ -370,3 +370,69 @@ async def test_a_whole_batch_may_live_on_another_node(database: str) -> None:
                 "/api/v1/resolve", data=data, headers=headers | {"CDN-Loop": "88.777"}
             ) as response:
                 assert b'"responseCode":301' in await response.read()
+
+
+# -- quotas
+
+
+async def test_a_quota_is_set_by_the_operator_and_shown_to_the_enterprise(database: str) -> None:
+    async with node(database) as running:
+        path = f"/api/v1/quota/{PREFIX}"
+        assert (await running.call("PUT", path, {"identifiers": 2, "calls": 9}, who="admin"))[0] == 200
+        status, set_ = await running.call("PUT", path, {"room": 1000, "calls": None}, who="admin")
+        await running.create("A")
+        status, shown = await running.call("GET", "/api/v1/quota")
+        assert (status, shown["enterprise"]) == (200, "云岫皮具")
+        assert shown["identifiers"] == {"limit": 2, "used": 1, "remaining": 1}
+        assert shown["room"]["remaining"] == 1000 - shown["room"]["used"] < 1000
+        assert shown["calls"].pop("resets").endswith("T00:00:00+08:00")
+        assert shown["calls"] == {"limit": None, "used": 0, "remaining": None}
+        assert set_["identifiers"]["limit"] == 2
+        assert (await running.call("GET", path, who="admin"))[1]["identifiers"] == shown["identifiers"]
+
+
+async def test_what_is_no_quota_changes_nothing(database: str) -> None:
+    wrong = [{"identifiers": -1}, {"room": 10**15 + 1}, {"calls": "9"}, {"cals": 9}, {"calls": 1.5}]
+    async with node(database) as running:
+        path = f"/api/v1/quota/{PREFIX}"
+        for body in wrong:
+            status, answer = await running.call("PUT", path, body, who="admin", **{"Accept-Language": "en"})
+            assert (status, next(iter(body)) in answer["error"]["message"]) == (400, True), answer
+        assert (await running.call("PUT", path, {"calls": 1}))[0] == 403
+        assert (await running.call("GET", path))[0] == 403
+        assert (await running.call("PUT", "/api/v1/quota/88.999.9", {"calls": 1}, who="admin"))[0] == 404
+        assert (await running.call("GET", "/api/v1/quota", who="admin"))[0] == 400
+        assert (await running.call("GET", path, who="admin"))[1]["calls"]["limit"] is None
+
+
+async def test_beyond_its_calls_an_enterprise_is_told_so_and_may_still_ask_why(database: str) -> None:
+    async with node(database) as running:
+        await running.call("PUT", f"/api/v1/quota/{PREFIX}", {"calls": 2}, who="admin")
+        calls = running.house.doorkeeper.calls
+        await calls.tell()
+        statuses = [(await running.call("GET", "/api/v1/batches"))[0] for _ in range(3)]
+        assert statuses == [200, 200, 429]
+        status, answer = await running.call("GET", f"/identityv2/data/detail?handle={PREFIX}/A", who="program")
+        assert (status, answer["status"]) == (200, -2)
+        assert "调用次数" in answer["message"]
+        assert (await running.call("GET", "/api/v1/batches", who="stranger"))[0] == 200
+        await calls.tell()
+        status, shown = await running.call("GET", "/api/v1/quota")
+        assert (status, shown["calls"] | {"resets": ""}) == (
+            200,
+            {"limit": 2, "used": 2, "remaining": 0, "resets": ""},
+        )
+        await running.call("PUT", f"/api/v1/quota/{PREFIX}", {"calls": 3}, who="admin")
+        await calls.tell()
+        assert (await running.call("GET", "/api/v1/batches"))[0] == 200
+
+
+async def test_a_batch_beyond_the_quota_is_told_per_row(database: str) -> None:
+    async with node(database) as running:
+        await running.call("PUT", f"/api/v1/quota/{PREFIX}", {"identifiers": 1}, who="admin")
+        value = [{"index": 2000, "type": "styleNo", "data": {"format": "string", "value": "S1"}}]
+        rows = [{"handle": f"{PREFIX}/{n}", "templateVersion": "bag", "value": value} for n in range(2)]
+        status, answer = await running.call("POST", "/identityv2/data/batchCreate", rows)
+        assert [row["msg"] for row in answer["data"]] == ["success", "企业的标识数量已达配额1个"]
+        status, answer = await running.call("POST", "/identityv2/data", rows[1])
+        assert (status, answer["status"], answer["message"]) == (200, -2, "企业的标识数量已达配额1个")
