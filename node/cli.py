@@ -17,6 +17,7 @@ from node import clock, doctor, journal, up, users
 from node import config as settings
 from node.config import Config, ConfigError
 from node.embedded import EmbeddedError
+from node.importer import forget
 from node.importer import run as importer
 from node.supervisor import PortTakenError, Supervisor, listening_sockets
 from node.toplevel import server as toplevel
@@ -352,6 +353,8 @@ def _parser() -> argparse.ArgumentParser:
     importer.add_arguments(
         verb("reconcile", "对账 · compare a file with the registry", importer.run_reconcile), "reconcile"
     )
+    text = "清除标识及其历史中的个人信息 · blank personal data in identifiers and their history"
+    forget.add_arguments(verb("forget", text, forget.run_forget))
     _add_administration(with_data, verb)
     return parser
 

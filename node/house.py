@@ -15,6 +15,7 @@ from node.resolve.hot import Hot
 from node.resolve.measured import Measured
 from node.sight import Sight
 from node.slices import Slices
+from registry.blanker import Blanker
 from registry.lookup import Lookup
 from registry.steward import Steward
 
@@ -37,6 +38,7 @@ class House:
     sight: Sight
     steward: Steward
     batcher: MeasuredBatcher
+    blanker: Blanker
     slices: Slices
     announcer: Announcer
     doorkeeper: Doorkeeper

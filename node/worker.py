@@ -57,6 +57,7 @@ from node.sight import Sight
 from node.slices import Slices
 from node.stamps import Shared
 from registry.account import Vault
+from registry.blanker import Blanker
 from registry.lookup import Lookup
 from registry.postgres.connection import backends_gone, open_pool
 from registry.registrar import Registrar
@@ -124,6 +125,7 @@ async def run(config: Config, place: process.Place) -> None:
         sight=Sight(lookup, clock.seconds),
         steward=steward,
         batcher=MeasuredBatcher(batcher, lookup, meter, clock.monotonic),
+        blanker=Blanker(writers, lookup, announcer),
         slices=slices,
         announcer=announcer,
         doorkeeper=Doorkeeper(

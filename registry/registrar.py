@@ -33,10 +33,10 @@ GROUP_MOST: Final = 1000
 and whoever reads waits so long. The largest batch of the SNMS OpenAPI is two such: one is judged while the other is
 written."""
 
-_PREMISE_GONE: Final = frozenset({"ID001", "ID002", "ID003", "40P01", "40001"})
+PREMISE_GONE: Final = frozenset({"ID001", "ID002", "ID003", "40P01", "40001"})
 """States that mean: judge again. Prefix changed, template gone, quota exhausted, deadlock, serialization failure."""
 
-_GIVEN_UP: Final = (asyncpg.QueryCanceledError, asyncpg.LockNotAvailableError)
+GIVEN_UP: Final = (asyncpg.QueryCanceledError, asyncpg.LockNotAvailableError)
 """The server itself says that it stopped waiting and rolled back: that is known, not unknown."""
 
 
@@ -251,14 +251,14 @@ class Registrar:
                 else:
                     won = await records.commit_together(connection, shares, now, changes)
             except BaseException as error:
-                if isinstance(error, _GIVEN_UP):
+                if isinstance(error, GIVEN_UP):
                     self._announcer.unwritten(keys)
                     if alone:
                         raise UnavailableError(str(error)) from error
                     return []
                 if isinstance(error, asyncpg.PostgresError) and not isinstance(error, BROKEN):
                     self._announcer.unwritten(keys)
-                    if error.sqlstate in _PREMISE_GONE:
+                    if error.sqlstate in PREMISE_GONE:
                         return []
                     raise
                 self._announcer.unknown(keys, backend)

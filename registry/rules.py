@@ -103,7 +103,7 @@ def judge(
     under its prefix, `now` seconds since 1970 UTC; with `reuse_deleted` a deleted identifier may be created again.
     """
     granted = bool(far.grants) and _edits(far, record, request, template)
-    refusal = _closed(request, who, prefix, granted) or _STATE_RULES[request.operation](record, request, reuse_deleted)
+    refusal = closed(request, who, prefix, granted) or _STATE_RULES[request.operation](record, request, reuse_deleted)
     if refusal:
         return _with_differences(refusal, record, request)
     if request.operation == "delete":
@@ -131,7 +131,8 @@ def _edits(far: Reach, record: Record | None, request: Request, template: Templa
     return all(item is not None and far.edits(item) for item in items)
 
 
-def _closed(request: Request, who: Account, prefix: RegisteredPrefix | None, granted: bool) -> Refused | None:
+def closed(request: Request, who: Account, prefix: RegisteredPrefix | None, granted: bool = False) -> Refused | None:
+    """Why `who` may write nothing under the prefix of the request; `granted`: what it changes was let to them."""
     name = request.identifier.prefix
     if prefix is None:
         return _refuse(

@@ -99,12 +99,18 @@ def add_arguments(parser: argparse.ArgumentParser, verb: Verb) -> None:
     add("--encoding", help="CSV 编码（默认自动识别）/ encoding of the CSV (default: detected)")
     add("--result", type=Path, metavar="FILE", help="结果文件 · file for the results")
     add("--restart", action="store_true", help="不接着上次，重新开始 · begin anew instead of going on")
+    add_access(parser)
+    if verb == "import":
+        add("--dry-run", action="store_true", help="只检查，不登记 · check only, register nothing")
+
+
+def add_access(parser: argparse.ArgumentParser) -> None:
+    """Adds the options that say where the node is and who signs in."""
+    add = parser.add_argument
     add("--data", type=Path, default=Path(".idnode"), metavar="DIR", help="节点的数据目录 · folder of the node")
     add("--url", help="节点地址（代替 --data）/ address of the node (instead of --data)")
     add("--username", help="用户名，与 --url 一起用 · with --url")
     add("--password", help=f"密码；最好放在环境变量 {FROM_ENVIRONMENT} · better in the environment")
-    if verb == "import":
-        add("--dry-run", action="store_true", help="只检查，不登记 · check only, register nothing")
 
 
 def _serials(text: str) -> int:
@@ -137,7 +143,7 @@ async def _run(arguments: argparse.Namespace, work: Work) -> int:
 
 
 async def _carry_out(arguments: argparse.Namespace, work: Work, shown: progress.Progress) -> int:
-    access = _access(arguments)
+    access = access_of(arguments)
     with open_table(arguments.file, arguments.sheet, arguments.encoding) as table:
         shown.say(table.zh, table.en)
         async with aiohttp.ClientSession() as session:
@@ -158,7 +164,8 @@ async def _carry_out(arguments: argparse.Namespace, work: Work, shown: progress.
                 return 0 if set(kept.journal.counts) <= results.FINE else 1
 
 
-def _access(arguments: argparse.Namespace) -> client.Access:
+def access_of(arguments: argparse.Namespace) -> client.Access:
+    """Access as those options say. Raises Problem."""
     if arguments.url:
         password = arguments.password or os.environ.get(FROM_ENVIRONMENT)
         return client.from_options(arguments.url, arguments.username, password, arguments.enterprise)

@@ -9,6 +9,7 @@ import msgspec
 import structlog
 from aiohttp import web
 
+from node import clock
 from node.gather import BusyError
 from node.house import House
 from node.listen import replies, snms_words
@@ -23,13 +24,14 @@ from proto.errors import ProtoError
 from proto.identifier import Identifier
 from proto.web_json import failed, moment
 from registry.account import Account, token_digest
+from registry.blanker import ATTRIBUTES_MOST, REASON_CHARACTERS
 from registry.disclosure import DEFAULTS, from_json
 from registry.errors import NotApprovedError, UnavailableError
 from registry.postgres.records import Stored
 from registry.prefix import PrefixState, RegisteredPrefix
 from registry.quota import QUOTA_MOST, Quota, day_end
 from registry.rights import MEANINGS, Right
-from registry.rules import Request, differences
+from registry.rules import Refused, Request, differences
 
 RESOLVE_MOST: Final = 1000
 """Most identifiers of one JSON call; NDJSON takes any number."""
@@ -41,6 +43,14 @@ STREAM_CHUNK: Final = 500
 """Lines of NDJSON answered at once; also what is kept in memory of an endless stream."""
 NDJSON: Final = "application/x-ndjson"
 HISTORY: Final = "/api/v1/history/"
+FORGET: Final = "/api/v1/forget"
+FORGET_MOST: Final = 1000
+"""Most identifiers of one call: some seconds of work, well within a client's patience."""
+BLANKED: Final = "已删除 blanked"
+"""What stands where a value was."""
+RESERVED: Final = "HS_"
+"""Types of the Handle system begin so: who may do what, where things are."""
+_Text = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
 
 log = structlog.get_logger("own_api")
 
@@ -294,6 +304,10 @@ async def history(request: web.Request) -> web.Response:
                 {"index": v.index, "type": v.type, "value": v.data.decode(errors="replace")}
                 for v in entry.record.values
             ],
+            "blanked": [
+                {"index": v.index, "type": v.type, "blanked": moment(v.made), "reason": v.reason, "message": BLANKED}
+                for v in entry.blanked
+            ],
         }
         for n, entry in enumerate(entries)
     ]
@@ -414,6 +428,46 @@ async def revoke(request: web.Request) -> web.Response:
     return web.Response(status=204)
 
 
+# -- being forgotten
+
+
+class _Forget(msgspec.Struct, forbid_unknown_fields=True):
+    identifiers: Annotated[list[str], msgspec.Meta(min_length=1, max_length=FORGET_MOST)]
+    attributes: Annotated[list[_Text], msgspec.Meta(min_length=1, max_length=ATTRIBUTES_MOST)]
+    reason: Annotated[str, msgspec.Meta(min_length=1, max_length=REASON_CHARACTERS)]
+
+
+@_explained
+async def forget(request: web.Request) -> web.Response:
+    """POST /api/v1/forget {"identifiers", "attributes", "reason"}: the values of these types are gone, in every version
+    and on every face; one result an identifier, in order. What is done may be asked for again.
+    """
+    account = await _holder(request, Right.BLANK)
+    given = _decoded(await read_body(request), _Forget)
+    if not given.reason.isprintable():
+        raise OwnError(400, "reason", "reason含有不允许的字符", "reason holds a character that is not allowed")
+    if reserved := [name for name in given.attributes if name.startswith(RESERVED)]:
+        zh, en = f"{reserved[0]}不是个人信息，不能清除", f"{reserved[0]} is nobody's personal data and stays"
+        raise OwnError(400, "attributes", zh, en)
+    types = frozenset(given.attributes)
+    return encoded({"results": [await _forgotten(request, each, types, account, given) for each in given.identifiers]})
+
+
+async def _forgotten(
+    request: web.Request, spelling: str, types: frozenset[str], account: Account, given: _Forget
+) -> dict[str, Any]:
+    try:
+        identifier = Identifier.parse(spelling)
+    except ProtoError as error:
+        return {"handle": spelling, "result": "invalid", "message": error.zh if prefers_chinese(request) else error.en}
+    outcome = await request.app[HOUSE].blanker.blank(identifier, types, account, given.reason, clock.seconds())
+    if isinstance(outcome, Refused):
+        message = outcome.zh if prefers_chinese(request) else outcome.en
+        return {"handle": spelling, "result": "refused", "message": message}
+    result = "blanked" if outcome.versions else "nothing"
+    return {"handle": spelling, "result": result, "version": outcome.version, "versions": outcome.versions}
+
+
 # -- quotas
 
 
@@ -488,6 +542,7 @@ def add_routes(app: web.Application) -> None:
     app.router.add_get(f"{base}/files/{{number:[0-9]{{1,18}}}}", file)
     app.router.add_get(f"{base}/disclosure", disclosure)
     app.router.add_put(f"{base}/disclosure", disclosure)
+    app.router.add_post(FORGET, forget)
     app.router.add_get(f"{base}/quota", own_quota)
     app.router.add_get(f"{base}/quota/{{prefix}}", quota)
     app.router.add_put(f"{base}/quota/{{prefix}}", set_quota)

@@ -157,18 +157,23 @@ def _positions(won: list[int] | None, changes: Sequence[Change]) -> Sequence[int
 
 
 async def versions(connection: Connection, prefix: str, suffix: str, most: int) -> list[Row]:
-    """The newest `most` versions of an identifier, newest first, each with who wrote it and its template."""
+    """The newest `most` versions of an identifier, newest first, each with who wrote it, its template, and what of it
+    was blanked: (index, type, seconds since 1970 UTC, reason).
+    """
     return list(
         await connection.fetch(
             """
             SELECT v.version, v.body IS NOT NULL AS live, v.template_no, coalesce(t.epoch, 0) AS template_epoch,
                 v.updated + 2147483648 AS updated, coalesce(v.body, ''::bytea) AS body,
-                a.username, t.version AS template
+                a.username, t.version AS template, ARRAY (
+                    SELECT ROW (b.index, b.type, extract(epoch FROM b.made)::bigint, b.reason) FROM blanked b
+                    WHERE b.prefix_no = v.prefix_no AND b.suffix = $2 AND b.version = v.version ORDER BY b.index
+                ) AS blanked
             FROM (
-                SELECT version, template_no, updated, body, actor_no FROM record
+                SELECT prefix_no, version, template_no, updated, body, actor_no FROM record
                 WHERE prefix_no = (SELECT number FROM prefix WHERE name = $1) AND suffix = $2
                 UNION ALL
-                SELECT version, template_no, updated, body, actor_no FROM history
+                SELECT prefix_no, version, template_no, updated, body, actor_no FROM history
                 WHERE prefix_no = (SELECT number FROM prefix WHERE name = $1) AND suffix = $2
             ) v
             LEFT JOIN account a ON a.number = v.actor_no

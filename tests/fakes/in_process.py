@@ -43,6 +43,7 @@ from node.sight import Sight
 from node.slices import Slices
 from node.stamps import Shared
 from registry.account import Account, Vault, hash_password
+from registry.blanker import Blanker
 from registry.postgres.connection import backends_gone
 from registry.registrar import Registrar
 from registry.rights import Role
@@ -141,6 +142,7 @@ async def node(
             sight=Sight(registry.lookup, now),
             steward=registry.steward,
             batcher=MeasuredBatcher(batcher, registry.lookup, counter, clock.monotonic),
+            blanker=Blanker(registry.pool, registry.lookup, announcer),
             slices=slices,
             announcer=announcer,
             doorkeeper=Doorkeeper(

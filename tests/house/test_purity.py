@@ -7,7 +7,13 @@ import ast
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-DOORS = {"registry/clerk.py", "registry/lookup.py", "registry/registrar.py", "registry/steward.py"}
+DOORS = {
+    "registry/blanker.py",
+    "registry/clerk.py",
+    "registry/lookup.py",
+    "registry/registrar.py",
+    "registry/steward.py",
+}
 """What of registry/ speaks to PostgreSQL, beside registry/postgres/."""
 THINKERS = {"node/uplink/intake.py", "node/uplink/outbox.py", "node/uplink/tally.py"}
 """What of node/ only decides."""
@@ -34,6 +40,7 @@ CLOCKS = {"now", "utcnow", "today", "localtime", "monotonic"}
 DATABASE = {
     "asyncpg",
     "registry.postgres",
+    "registry.blanker",
     "registry.lookup",
     "registry.registrar",
     "registry.steward",

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from node.embedded import Servers
 from node.listen import bodies, own_api
 from node.listen.own_api import LINE_OCTETS, RESOLVE_MOST
 from registry.errors import UnavailableError
@@ -370,6 +371,71 @@ async def test_a_whole_batch_may_live_on_another_node(database: str) -> None:
                 "/api/v1/resolve", data=data, headers=headers | {"CDN-Loop": "88.777"}
             ) as response:
                 assert b'"responseCode":301' in await response.read()
+
+
+# -- being forgotten
+
+
+async def test_what_is_forgotten_is_on_no_face_at_once(
+    database: str, servers: Servers, capfd: pytest.CaptureFixture[str]
+) -> None:
+    paths = (f"/api/handles/{PREFIX}/A", f"/{PREFIX}/A", f"/identityv2/data/detail?handle={PREFIX}/A")
+    async with node(database, servers.redis_url) as running:
+        await running.create("A", styleNo="S1", colour="张三的红")
+
+        async def seen() -> list[bool]:
+            found = []
+            for path in (*paths, *paths, f"/api/v1/history/{PREFIX}/A"):
+                headers = {"Authorization": f"Bearer {running.tokens['leather']}"}
+                async with running.client.get(path, headers=headers) as response:
+                    assert response.status == 200
+                    found.append("张三" in await response.text())
+            return found
+
+        assert await seen() == [True] * 7
+        asked = {"identifiers": [f"{PREFIX}/A", "x", f"{PREFIX}/NONE"], "attributes": ["colour"], "reason": "本人请求"}
+        status, answer = await running.call("POST", "/api/v1/forget", asked)
+        assert (status, answer["results"][0]) == (
+            200,
+            {"handle": f"{PREFIX}/A", "result": "blanked", "version": 2, "versions": [1]},
+        )
+        assert [each["result"] for each in answer["results"][1:]] == ["invalid", "refused"]
+        assert await seen() == [False] * 7
+        _, told = await running.call("GET", f"/api/v1/history/{PREFIX}/A")
+        (gone,) = told["versions"][1]["blanked"]
+        assert (gone["index"], gone["type"], gone["reason"], "已删除" in gone["message"]) == (
+            2001,
+            "colour",
+            "本人请求",
+            True,
+        )
+        assert told["versions"][0]["blanked"] == []
+        asked["identifiers"] = [f"{PREFIX}/A"]
+        assert (await running.call("POST", "/api/v1/forget", asked))[1]["results"][0]["result"] == "nothing"
+    assert "张三" not in "".join(capfd.readouterr())
+
+
+async def test_who_may_not_blank_and_what_cannot_be_is_told(database: str) -> None:
+    good = {"identifiers": [f"{PREFIX}/A"], "attributes": ["colour"], "reason": "本人请求"}
+    async with node(database) as running:
+        await running.create("A", styleNo="S1", colour="红")
+        assert (await running.call("POST", "/api/v1/forget", good, who="program"))[0] == 403
+        assert (await running.call("POST", "/api/v1/forget", good, who=None))[0] == 401
+        _, answer = await running.call("POST", "/api/v1/forget", good, who="stranger")
+        assert answer["results"][0]["result"] == "refused"
+        for wrong in (
+            {"attributes": []},
+            {"attributes": ["HS_ADMIN"]},
+            {"reason": ""},
+            {"reason": "a\0b"},
+            {"identifiers": []},
+            {"identifiers": ["x"] * (own_api.FORGET_MOST + 1)},
+            {"more": 1},
+        ):
+            status, answer = await running.call("POST", "/api/v1/forget", good | wrong)
+            assert (status, list(answer)) == (400, ["error"]), wrong
+        _, answer = await running.call("GET", f"/api/handles/{PREFIX}/A?type=colour")
+        assert answer["values"][0]["data"]["value"] == "红"
 
 
 # -- quotas
