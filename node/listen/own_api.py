@@ -12,7 +12,7 @@ from aiohttp import web
 from node import clock
 from node.gather import BusyError
 from node.house import House
-from node.listen import replies, snms_words
+from node.listen import replies, snms_api, snms_words
 from node.listen.bodies import BODIES, BODY_SECONDS, BodyError
 from node.listen.bodies import body as read_body
 from node.listen.handle_api import asked_for, options, raw_path, seen
@@ -22,16 +22,17 @@ from node.listen.snms_words import SnmsError
 from proto.codes import ResponseCode
 from proto.errors import ProtoError
 from proto.identifier import Identifier
-from proto.web_json import failed, moment
+from proto.limits import VALUES_PER_RECORD
+from proto.web_json import failed, moment, value_from_json
 from registry.account import Account, token_digest
 from registry.blanker import ATTRIBUTES_MOST, REASON_CHARACTERS
 from registry.disclosure import DEFAULTS, from_json
-from registry.errors import NotApprovedError, UnavailableError
+from registry.errors import NotApprovedError, RegistryError, UnavailableError
 from registry.postgres.records import Stored
 from registry.prefix import PrefixState, RegisteredPrefix
 from registry.quota import QUOTA_MOST, Quota, day_end
 from registry.rights import MEANINGS, Right
-from registry.rules import Refused, Request, differences
+from registry.rules import Refused, Request, Rule, differences
 
 RESOLVE_MOST: Final = 1000
 """Most identifiers of one JSON call; NDJSON takes any number."""
@@ -43,6 +44,7 @@ STREAM_CHUNK: Final = 500
 """Lines of NDJSON answered at once; also what is kept in memory of an endless stream."""
 NDJSON: Final = "application/x-ndjson"
 HISTORY: Final = "/api/v1/history/"
+HANDLES: Final = "/api/v1/handles"
 FORGET: Final = "/api/v1/forget"
 FORGET_MOST: Final = 1000
 """Most identifiers of one call: some seconds of work, well within a client's patience."""
@@ -234,10 +236,20 @@ async def _resolve_stream(request: web.Request, house: House, who: Account | Non
 @_explained
 async def reconcile(request: web.Request) -> web.Response:
     """POST /api/v1/reconcile (对账): for each row as batchCreate takes it: missing, different in what, same."""
+    return await _reconciled(request, _readable)
+
+
+@_explained
+async def reconcile_handles(request: web.Request) -> web.Response:
+    """POST /api/v1/handles/reconcile: the same of rows as POST /api/v1/handles takes them, in every field."""
+    return await _reconciled(request, moved)
+
+
+async def _reconciled(request: web.Request, readable: Callable[[msgspec.Raw], Request | str]) -> web.Response:
     account = await _holder(request, Right.READ_RECORDS)
     house = request.app[HOUSE]
     raw = snms_words.rows(await read_body(request))
-    rows = [_readable(row) for row in raw]
+    rows = await house.slices.each(readable, raw)
     wanted = [row for row in rows if isinstance(row, Request)]
     found = iter(await house.lookup.look([row.identifier for row in wanted]))
     prefixes = {key: await house.lookup.prefix(key) for key in {row.identifier.prefix_key for row in wanted}}
@@ -270,10 +282,56 @@ async def _compared(house: House, row: Request, stored: Stored) -> dict[str, Any
     if not stored.live:
         return _compared_row(str(row.identifier), "missing")
     record, template = await house.lookup.record(stored)
-    differs = differences(record.values, row.values)
+    differs = differences(record.values, row.values, whole=row.moved)
     if template is not None and template.version != row.template:
         differs = ("templateVersion", *differs)
     return _compared_row(str(row.identifier), "different" if differs else "same", differs)
+
+
+# -- moving in
+
+
+class _Moved(msgspec.Struct):
+    handle: str
+    values: list[Any]
+
+
+def moved(row: msgspec.Raw) -> Request | str:
+    """One record as the Handle HTTP API shows it, or the sentence why it is none."""
+    try:
+        given = msgspec.json.decode(row, type=_Moved)
+        if len(given.values) > VALUES_PER_RECORD:
+            return f"一个标识最多{VALUES_PER_RECORD}个值"
+        values = tuple([value_from_json(value) for value in given.values])
+        return Request("create", Identifier.parse(given.handle), values=values, moved=True)
+    except ProtoError as error:
+        return error.zh
+    except snms_words.UNREADABLE as error:
+        return snms_words.sentence(error)
+
+
+@_explained
+async def move_in(request: web.Request) -> web.Response:
+    """POST /api/v1/handles: up to 2000 records as GET /api/handles/… shows them, which are kept as they are, without
+    template; for who may move. One result a row, in order, with the response code of the Handle system.
+    """
+    account = await _holder(request, Right.MOVE)
+    house = request.app[HOUSE]
+    raw = snms_words.rows(await read_body(request))
+    told = await snms_api.carried_out(house, "create", account, raw, await house.slices.each(moved, raw))
+    return encoded({"results": [_moved_row(request, handle, result) for handle, result in told]})
+
+
+def _moved_row(request: web.Request, handle: str, result: snms_api.Result) -> dict[str, Any]:
+    code = ResponseCode.SUCCESS
+    message, differs = snms_api.message(result), {}
+    if isinstance(result, Refused):
+        code = replies.REFUSED_CODE[result.rule]
+        message = result.zh if prefers_chinese(request) else result.en
+        differs = {"differs": result.differs} if result.rule is Rule.EXISTS else {}
+    elif isinstance(result, str | RegistryError):
+        code = ResponseCode.INVALID_VALUE if isinstance(result, str) else ResponseCode.SERVER_BUSY
+    return {"handle": handle, "responseCode": int(code), "msg": message} | differs
 
 
 # -- history, prefixes, batches, files, disclosure, tokens
@@ -535,6 +593,8 @@ def add_routes(app: web.Application) -> None:
     app.router.add_post(RESOLVE, resolve)
     app.router.add_route("OPTIONS", RESOLVE, options)
     app.router.add_post(f"{base}/reconcile", reconcile)
+    app.router.add_post(HANDLES, move_in)
+    app.router.add_post(f"{HANDLES}/reconcile", reconcile_handles)
     app.router.add_get(HISTORY + "{identifier:(?s:.+)}", history)
     app.router.add_put(f"{base}/prefixes/{{prefix}}", set_prefix)
     app.router.add_get(f"{base}/batches", batches)

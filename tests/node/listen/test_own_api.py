@@ -373,6 +373,38 @@ async def test_a_whole_batch_may_live_on_another_node(database: str) -> None:
                 assert b'"responseCode":301' in await response.read()
 
 
+# -- moving in
+
+
+async def test_records_without_template_move_in_row_by_row(database: str) -> None:
+    def row(name: str, **more: Any) -> dict[str, Any]:
+        value = {"index": 1, "type": "URL", "data": {"format": "string", "value": "u"}}
+        return {"handle": f"{PREFIX}/{name}", "values": [value | more]}
+
+    rows = [
+        row("A"),
+        row("B", permissions="1100"),
+        row("C", permissions="11"),
+        row("A", ttl=7),
+        {"handle": f"{PREFIX}/D"},
+        {"handle": "88.999.7/A", "values": []},
+        row("E"),
+    ]
+    async with node(database) as running:
+        await running.call("PUT", f"/api/v1/quota/{PREFIX}", {"identifiers": 2}, who="admin")
+        status, answer = await running.call("POST", "/api/v1/handles", rows, **{"Accept-Language": "en"})
+        assert status == 200
+        assert [each["responseCode"] for each in answer["results"]] == [1, 1, 202, 101, 202, 301, 604]
+        assert answer["results"][3]["differs"] == ["URL"]
+        assert "quota" in answer["results"][6]["msg"]
+        assert (await running.call("GET", f"/api/handles/{PREFIX}/B", who=None))[1]["responseCode"] == 200
+        status, answer = await running.call("POST", "/api/v1/handles/reconcile", rows[:3])
+        assert [each["result"] for each in answer["results"]] == ["same", "same", "invalid"]
+        _, answer = await running.call("GET", "/api/v1/batches")
+        assert (answer["batches"][0]["succeeded"], answer["batches"][0]["refused"]) == (2, 4)
+        assert (await running.call("POST", "/api/v1/handles", rows, who="program"))[0] == 403
+
+
 # -- being forgotten
 
 
