@@ -4,11 +4,13 @@ import argparse
 import asyncio
 import dataclasses
 import json
+import os
+import secrets
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 from urllib.parse import quote
 
 import aiohttp
@@ -23,11 +25,14 @@ from node.supervisor import PortTakenError, Supervisor, listening_sockets
 from node.toplevel import server as toplevel
 from proto.errors import ProtoError
 from proto.identifier import Identifier, Prefix
+from proto.signed import KEY_OCTETS, public_key
+from registry import mover, parcel
+from registry.account import Vault
 from registry.errors import RegistryError, UnavailableError
 from registry.filing import Filing, Particulars, ParticularsError
 from registry.industries import load, templates_for
 from registry.lookup import Lookup
-from registry.postgres.connection import connect, open_pool
+from registry.postgres.connection import connect, connected, open_pool
 from registry.postgres.migrate import current, migrate, migrations
 from registry.prefix import PrefixState
 from registry.quota import QUOTA_MOST
@@ -59,6 +64,7 @@ SENTENCES: Final = (
     up.UpError,
     ProtoError,
     ParticularsError,
+    parcel.ParcelError,
 )
 
 
@@ -300,6 +306,58 @@ async def _uplink_forget(config: Config, steward: Steward, arguments: argparse.N
     return 0
 
 
+async def _export(arguments: argparse.Namespace) -> int:
+    """Packs a prefix into a file only its owner may read; what is there when it is interrupted is no parcel."""
+    config, prefix = _with_servers(arguments), Prefix(arguments.prefix).name
+    part = arguments.file.with_name(f"{arguments.file.name}.part")
+    async with connected(config.database_url, "idnode-export", None) as connection:
+        key = await mover.signing_key(connection, Vault(config.key()), secrets.token_bytes(KEY_OCTETS))
+        if not key:
+            raise UsageError(
+                "节点的签名密钥由另一个IDNODE_SECRET_KEY封存。 "
+                "The node's signing key was sealed with another IDNODE_SECRET_KEY."
+            )
+        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:  # noqa: ASYNC230
+            async for octets in mover.pack(connection, prefix, key):
+                file.write(octets)
+    part.replace(arguments.file)
+    say(f"{arguments.file}  签名 signed by {public_key(key).hex()}")
+    return 0
+
+
+async def _import(arguments: argparse.Namespace) -> int:
+    """A prefix that moved out of another node is taken into the database; all else goes through the node's doors."""
+    if not is_parcel(arguments.file):
+        return await importer.run_import(arguments)
+    config = _with_servers(arguments)
+    with arguments.file.open("rb") as file:
+        head, key = parcel.sealed(_lines(file))
+        if arguments.signed_by != key.hex():
+            raise UsageError(
+                f"前缀{head.prefix}由密钥{key.hex()}签名：向迁出方核对后，加--signed-by和该密钥。 "
+                f"Prefix {head.prefix} is signed by {key.hex()}: ask whom it comes from, then add --signed-by with it."
+            )
+        async with connected(config.database_url, "idnode-import", None) as connection:
+            await mover.unpack(connection, _lines(file))
+    say(f"{head.prefix}  {head.enterprise}  第 number {head.number}  停用 stopped")
+    return 0
+
+
+def is_parcel(path: Path) -> bool:
+    """Whether a file begins as a prefix that moved out does."""
+    try:
+        with path.open("rb") as file:
+            return isinstance(parcel.read(file.readline(parcel.LINE_OCTETS)), parcel.Head)
+    except (OSError, parcel.ParcelError):
+        return False
+
+
+def _lines(file: IO[bytes]) -> Iterator[bytes]:
+    file.seek(0)
+    while line := file.readline(parcel.LINE_OCTETS + 1):
+        yield line
+
+
 def _filing_text(row: Any) -> str:
     """How a prefix stands with the top-level node, and why."""
     if row["filing"] is None:
@@ -349,7 +407,12 @@ def _parser() -> argparse.ArgumentParser:
     made = with_data(verb("resolve", "解析一个标识 · resolve an identifier", _resolve))
     made.add_argument("identifier")
     made.add_argument("--url")
-    importer.add_arguments(verb("import", "导入CSV或Excel · import CSV or Excel", importer.run_import), "import")
+    made = verb("import", "导入CSV、Excel、导出的记录或迁出的前缀 · import CSV, Excel, a dump, or a prefix", _import)
+    importer.add_arguments(made, "import")
+    made.add_argument("--signed-by", metavar="KEY", help="迁出的前缀由此密钥签名 · who signed a prefix that moved out")
+    made = with_data(verb("export", "把停用的前缀连同历史迁出到文件 · pack a stopped prefix with its history", _export))
+    made.add_argument("prefix")
+    made.add_argument("file", type=Path)
     importer.add_arguments(
         verb("reconcile", "对账 · compare a file with the registry", importer.run_reconcile), "reconcile"
     )

@@ -124,7 +124,7 @@ def _json(file: IO[bytes]) -> Iterator[_Record]:
 def _of_json(number: int, line: str) -> _Record:
     try:
         found = msgspec.json.decode(line)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, RecursionError, UnicodeError):
         return _Record(number, refusal="这一行不是JSON")
     if not isinstance(found, dict) or "handle" not in found:
         return _Record(number, refusal="这一行应为含handle和values的对象")

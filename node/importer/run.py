@@ -93,7 +93,7 @@ def add_arguments(parser: argparse.ArgumentParser, verb: Verb) -> None:
     """Adds the options of `idnode import` or `idnode reconcile` to `parser`."""
     add = parser.add_argument
     add("file", type=Path, metavar="FILE", help="CSV、Excel 或其他标识系统导出的文件 · a CSV or Excel file, or a dump")
-    add("--enterprise", required=True, help="企业：名称、行业、前缀或用户名 · name, industry, prefix or username")
+    add("--enterprise", help="企业：名称、行业、前缀或用户名 · name, industry, prefix or username")
     add(
         "--template",
         help="模板版本，如 leather-handbag；省略则文件为导出的记录 · version of the template; none: a dump",
@@ -208,6 +208,8 @@ def _done(work: Work, kept: Results, shown: progress.Progress) -> int:
 
 def access_of(arguments: argparse.Namespace) -> client.Access:
     """Access as those options say. Raises Problem."""
+    if not arguments.enterprise:
+        raise Problem("请用--enterprise指明企业", "name the enterprise by --enterprise")
     if arguments.url:
         password = arguments.password or os.environ.get(FROM_ENVIRONMENT)
         return client.from_options(arguments.url, arguments.username, password, arguments.enterprise)

@@ -23,6 +23,7 @@ ELSEWHERE = {
     "node/uplink/tenure.py": "tests/node/uplink/side.py",
     # Parts of one thing, proven where they work together.
     "node/users.py": "tests/node/test_cli.py",
+    "registry/postgres/parcels.py": "tests/registry/test_mover.py",
     "registry/postgres/blanked.py": "tests/registry/test_blanker.py",
     "node/uplink/__main__.py": "tests/node/uplink/test_sync.py",
     "node/server.py": "tests/node/test_embedded.py",

@@ -11,6 +11,7 @@ DOORS = {
     "registry/blanker.py",
     "registry/clerk.py",
     "registry/lookup.py",
+    "registry/mover.py",
     "registry/registrar.py",
     "registry/steward.py",
 }
@@ -42,6 +43,7 @@ DATABASE = {
     "registry.postgres",
     "registry.blanker",
     "registry.lookup",
+    "registry.mover",
     "registry.registrar",
     "registry.steward",
     "registry.clerk",

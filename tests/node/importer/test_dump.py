@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from node.importer import run
@@ -101,19 +101,21 @@ def test_lines_of_json_are_read_one_by_one(tmp_path: Path) -> None:
         json.dumps(record | {"handle": f"{PREFIX}/a/B", "values": [value] * (VALUES_PER_RECORD + 1)}),
         json.dumps({"responseCode": 100, "handle": f"{PREFIX}/C"}),
         "[" * 100_000,
+        '{"handle":"\\ud800","values":[]}',
         json.dumps(record),
         json.dumps(record | {"handle": 7}),
         json.dumps(record | {"handle": "88.1.1/A"}),
         json.dumps(record | {"handle": f"{PREFIX}/D", "values": [value | {"data": {"format": "site", "value": 7}}]}),
     ]
     units = read(tmp_path / "d.ndjson", "\n".join(lines))
-    assert [unit.row for unit in units] == [1, 3, 4, 5, 6, 7, 8, 9]
+    assert [unit.row for unit in units] == [1, 3, 4, 5, 6, 7, 8, 9, 10]
     said = [unit.refusal for unit in units]
-    assert (said[0], [bool(each) for each in said[1:]]) == ("", [True] * 7)
-    assert said[4] == "与第1行的标识重复"
+    assert (said[0], [bool(each) for each in said[1:]]) == ("", [True] * 8)
+    assert said[5] == "与第1行的标识重复"
     assert shown(units[0]) == {"handle": f"{PREFIX}/A", "values": [value]}
 
 
+@settings(deadline=None)  # it writes files
 @given(
     st.lists(
         st.sampled_from([b"CREATE 88.999.1001/A", b"1 URL 86400 1110 UTF8 a", b"", b"\xff", b"x", b"AUTHENTICATE"])
