@@ -15,6 +15,7 @@ from node.resolve.hot import Hot
 from node.resolve.measured import Measured
 from node.sight import Sight
 from node.slices import Slices
+from registry.blanker import Blanker
 from registry.examiner import Examiner
 from registry.lookup import Lookup
 from registry.steward import Steward
@@ -39,6 +40,7 @@ class House:
     steward: Steward
     examiner: Examiner
     batcher: MeasuredBatcher
+    blanker: Blanker
     slices: Slices
     announcer: Announcer
     doorkeeper: Doorkeeper

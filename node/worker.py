@@ -15,6 +15,7 @@ from node.admission import Admission
 from node.announcer import Announcer
 from node.bell import Bell
 from node.brake import Brake
+from node.calls import Calls
 from node.config import Config
 from node.console import doors
 from node.doorkeeper import Doorkeeper
@@ -61,6 +62,7 @@ from node.sight import Sight
 from node.slices import Slices
 from node.stamps import Shared
 from registry.account import Vault
+from registry.blanker import Blanker
 from registry.examiner import Examiner
 from registry.lookup import Lookup
 from registry.postgres.connection import backends_gone, open_pool
@@ -135,6 +137,7 @@ async def run(config: Config, place: process.Place) -> None:
         steward=steward,
         examiner=Examiner(writers, Vault(config.key())),
         batcher=MeasuredBatcher(batcher, lookup, meter, clock.monotonic),
+        blanker=Blanker(writers, lookup, announcer),
         slices=slices,
         announcer=announcer,
         doorkeeper=Doorkeeper(
@@ -144,6 +147,7 @@ async def run(config: Config, place: process.Place) -> None:
             partial(clock.today, config.zone),
             Brake(clock.monotonic),
             clock.seconds,
+            Calls(steward, partial(clock.local, config.zone)),
             second_factor=config.second_factor != "enrolled",
         ),
         files=Intake.of(config, steward, meter),
@@ -173,7 +177,7 @@ async def run(config: Config, place: process.Place) -> None:
         meter.set(HTTP_CONNECTIONS, len(http_server.connections))
 
     try:
-        await asyncio.gather(_live(shared, show), *_chores(house, place))
+        await asyncio.gather(_live(shared, show, house.doorkeeper.calls), *_chores(house, place))
     finally:
         server.close()
         await runner.cleanup()
@@ -192,12 +196,13 @@ async def _meet(redis: RedisCache) -> None:
         log.debug("redis_untrusted_at_start", error=str(error))
 
 
-async def _live(shared: Shared, show: Callable[[], None]) -> None:
-    """Says for ever that this process is alive; `show` sets its gauges."""
-    while True:
-        show()
-        shared.beat(clock.monotonic())
-        await asyncio.sleep(BEAT_SECONDS)
+async def _live(shared: Shared, show: Callable[[], None], calls: Calls) -> None:
+    """Says for ever that this process is alive, and what calls it took; `show` sets its gauges."""
+    async with calls.told():
+        while True:
+            show()
+            shared.beat(clock.monotonic())
+            await asyncio.sleep(BEAT_SECONDS)
 
 
 def _chores(house: House, place: process.Place) -> list[Coroutine[Any, Any, None]]:

@@ -42,12 +42,23 @@ VERSIONS_MOST: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
+class BlankedValue:
+    """A value that stood in a version and was blanked (registry/blanker.py); `made` is seconds since 1970 UTC."""
+
+    index: int
+    type: str
+    made: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class HistoryEntry:
-    """One version of an identifier, who wrote it and under which template."""
+    """One version of an identifier, who wrote it, under which template, and what of it was blanked since."""
 
     record: Record
     by: str | None
     template: Template | None
+    blanked: tuple[BlankedValue, ...] = ()
 
 
 def unpacked(stored: Stored, template: Template | None) -> Record:
@@ -167,7 +178,8 @@ class Lookup:
             template = (row["template_no"], row["template_epoch"])
             stored = Stored(0, 0, 0, row["version"], row["live"], *template, row["updated"], row["body"])
             record, known = await self.record(stored)
-            entries.append(HistoryEntry(record, row["username"], known))
+            gone = tuple(BlankedValue(*value) for value in row["blanked"])
+            entries.append(HistoryEntry(record, row["username"], known, gone))
         return entries
 
     async def referrers(self, targets: Sequence[str], most: int, rows: int) -> list[Referrer]:

@@ -24,6 +24,7 @@ from registry.postgres import records
 from registry.postgres.connection import BROKEN, borrowed, cut
 from registry.postgres.records import Change, Ground, Share, Stored
 from registry.prefix import PrefixState, RegisteredPrefix
+from registry.quota import Left, Quota
 from registry.record import Record, pack
 from registry.rules import ALONE, Accepted, Around, Refused, Request, Rule, Unchanged, judge
 from registry.sight import NOTHING, Reach
@@ -36,10 +37,11 @@ GROUP_MOST: Final = 1000
 and whoever reads waits so long. The largest batch of the SNMS OpenAPI is two such: one is judged while the other is
 written."""
 
-_PREMISE_GONE: Final = frozenset({"ID001", "ID002", "ID004", "40P01", "40001"})
-"""States that mean: judge again. Prefix changed, template gone, unique value taken, deadlock, serialization failure."""
+PREMISE_GONE: Final = frozenset({"ID001", "ID002", "ID003", "ID004", "40P01", "40001"})
+"""States that mean: judge again. Prefix changed, template gone, quota exhausted, unique value taken, deadlock,
+serialization failure."""
 
-_GIVEN_UP: Final = (asyncpg.QueryCanceledError, asyncpg.LockNotAvailableError)
+GIVEN_UP: Final = (asyncpg.QueryCanceledError, asyncpg.LockNotAvailableError)
 """The server itself says that it stopped waiting and rolled back: that is known, not unknown."""
 
 
@@ -193,14 +195,19 @@ class Registrar:
         suffixes = [job.request.identifier.suffix_key for job in jobs]
         async with borrowed(self._pool, "judge") as connection:
             found = await records.grounds(connection, list(places), versions, suffixes, of)
-        return {key: await self._grounds(key, ground) for key, ground in zip(places, found, strict=True)}
+        left: dict[int | None, Left] = {}
+        return {key: await self._grounds(key, ground, left) for key, ground in zip(places, found, strict=True)}
 
-    async def _grounds(self, prefix_key: str, ground: Ground) -> "_Grounds":
+    async def _grounds(self, prefix_key: str, ground: Ground, left: dict[int | None, Left]) -> "_Grounds":
         named = {v: await self._lookup.template(*ground.templates[v]) for v in ground.templates}
         wanted = {(stored.template, stored.template_epoch) for stored in ground.records.values() if stored.template}
         kept = {number: await self._lookup.template(number, epoch) for number, epoch in wanted}
         names = {template.number: template.version for template in (*named.values(), *kept.values()) if template}
-        return _Grounds(_prefix(prefix_key, ground), named, kept, names, ground.records)
+        prefix = _prefix(prefix_key, ground)
+        if prefix is None or ground.quota is None:
+            return _Grounds(prefix, named, kept, names, ground.records)
+        mine = left.setdefault(prefix.enterprise, _left(*ground.quota))
+        return _Grounds(prefix, named, kept, names, ground.records, mine)
 
     async def _around(self, jobs: Sequence[Job], all_: "Mapping[str, _Grounds]") -> Around:
         """What others are to these jobs: looked up for templates that ask for it only."""
@@ -235,9 +242,14 @@ class Registrar:
         gains = loses = holding.NONE
         if record is not None or (template is not None and template.holds):
             gains, loses = _held(record, grounds, judgement.record, template)
+        change = _change(job, judgement, template, grounds.names, gains, loses)
+        if grounds.left is not None and change.body is not None:
+            refused = grounds.left.take(change.kind, len(change.body))
+            if refused is not None:
+                return refused
         if around is not ALONE:
             _after(around, request.identifier, judgement.record, gains, loses)
-        return _change(job, judgement, template, grounds.names, gains, loses)
+        return change
 
     async def _commit(
         self,
@@ -277,14 +289,14 @@ class Registrar:
                 else:
                     won = await records.commit_together(connection, shares, now, changes)
             except BaseException as error:
-                if isinstance(error, _GIVEN_UP):
+                if isinstance(error, GIVEN_UP):
                     self._announcer.unwritten(keys)
                     if alone:
                         raise UnavailableError(str(error)) from error
                     return []
                 if isinstance(error, asyncpg.PostgresError) and not isinstance(error, BROKEN):
                     self._announcer.unwritten(keys)
-                    if error.sqlstate in _PREMISE_GONE:
+                    if error.sqlstate in PREMISE_GONE:
                         return []
                     raise
                 self._announcer.unknown(keys, backend)
@@ -299,7 +311,7 @@ class Registrar:
 @dataclass(frozen=True, slots=True)
 class _Grounds:
     """What jobs are judged on: `named` are the templates they name, `kept` those of what is registered, `names` the
-    version names of all of them by number.
+    version names of all of them by number; `left` is shared by all prefixes of an enterprise, None without a quota.
     """
 
     prefix: RegisteredPrefix | None
@@ -307,12 +319,18 @@ class _Grounds:
     kept: dict[int, Template | None]
     names: dict[int, str]
     records: dict[str, Stored]
+    left: Left | None = None
 
 
 @lru_cache(maxsize=256)
 def _written(kind: int, version: int) -> Written:
     """One for all that are alike: nearly every row of a batch is."""
     return Written(Kind(kind), version)
+
+
+def _left(identifiers: int | None, room: int | None, live: int, octets: int) -> Left:
+    """What is left of such a quota to who has so much."""
+    return Left(Quota(identifiers=identifiers, room=room), (identifiers or 0) - live, (room or 0) - octets)
 
 
 def _number(grounds: Mapping[str, _Grounds], job: Job) -> int:

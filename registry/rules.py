@@ -4,12 +4,15 @@ No database, no clock: everything it looks at is an argument, everything it deci
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
+from itertools import pairwise
+from operator import attrgetter
 from typing import Final, Literal, NamedTuple
 
 from proto.chain import Kind
 from proto.identifier import Identifier
+from proto.limits import RECORD_OCTETS
 from proto.value import Value
 from registry import claim, kinds, reference
 from registry.account import Account
@@ -17,6 +20,7 @@ from registry.claim import Claim
 from registry.form import Texts
 from registry.prefix import RegisteredPrefix
 from registry.record import Record, pack_plain
+from registry.rights import Right
 from registry.sight import NOTHING, Reach
 from registry.template import RESERVED_SUFFIX, Item, State, Template
 
@@ -41,15 +45,21 @@ class Rule(Enum):
     REQUIRED = "required"
     DELETED = "deleted"
     CONTENDED = "contended"
+    QUOTA_IDENTIFIERS = "quota_identifiers"
+    QUOTA_ROOM = "quota_room"
 
 
 class Request(NamedTuple):
-    """One change somebody wants. `template` is the version name it gives; values have index, type and data."""
+    """One change somebody wants. `template` is the version name it gives; values have index, type and data.
+
+    `moved`: a record that moves in from elsewhere is created, without template, and its values have all their fields.
+    """
 
     operation: Operation
     identifier: Identifier
     template: str = ""
     values: Sequence[Value] = ()
+    moved: bool = False
 
 
 class Accepted(NamedTuple):
@@ -117,12 +127,15 @@ def judge(
     `around` is what other identifiers are to this one.
     """
     granted = bool(far.grants) and _edits(far, record, request, template)
-    refusal = _closed(request, who, prefix, granted) or _STATE_RULES[request.operation](record, request, reuse_deleted)
+    refusal = closed(request, who, prefix, granted) or _STATE_RULES[request.operation](record, request, reuse_deleted)
     if refusal:
         return _with_differences(refusal, record, request)
     if request.operation == "delete":
         assert record is not None
         return Accepted(Kind.DELETED, Record(record.version + 1, False, record.template, now, ()))
+    if request.moved:
+        assert prefix is not None
+        return _judge_moved(record, request, who.may_in(Right.MOVE, prefix.enterprise), now)
     if template is None:
         return _refuse(
             Rule.TEMPLATE,
@@ -168,6 +181,34 @@ def _unpublished(record: Record | None, template: Template) -> Refused | None:
     )
 
 
+def _judge_moved(record: Record | None, request: Request, may_move: bool, now: int) -> Judgement:
+    """Of a record without template only the form of its values is judged, which they were born with."""
+    if not may_move:
+        name = request.identifier.prefix
+        return _refuse(
+            Rule.PERMISSION, "handle", f"没有向前缀{name}迁入的权限", f"this account may not move into prefix {name}"
+        )
+    values = tuple(sorted((v if v.timestamp else replace(v, timestamp=now) for v in request.values), key=_INDEX))
+    for before, value in pairwise(values):
+        if before.index == value.index:
+            return _twice(value.index)
+    if not values or sum(len(v.data) for v in values) > RECORD_OCTETS:
+        return _refuse(
+            Rule.VALUE,
+            "values",
+            f"记录应有值，全部数据不超过{RECORD_OCTETS}字节",
+            f"a record has values, of {RECORD_OCTETS} octets together at most",
+        )
+    return Accepted(_kind(record), Record(record.version + 1 if record else 1, True, 0, now, values))
+
+
+_INDEX: Final = attrgetter("index")
+
+
+def _twice(index: int) -> Refused:
+    return _refuse(Rule.INDEX, "index", f"索引{index}重复", f"index {index} is given twice")
+
+
 def _refuse(rule: Rule, field: str, zh: str, en: str) -> Refused:
     return Refused(rule, field, zh, en)
 
@@ -180,7 +221,8 @@ def _edits(far: Reach, record: Record | None, request: Request, template: Templa
     return all(item is not None and far.edits(item) for item in items)
 
 
-def _closed(request: Request, who: Account, prefix: RegisteredPrefix | None, granted: bool) -> Refused | None:
+def closed(request: Request, who: Account, prefix: RegisteredPrefix | None, granted: bool = False) -> Refused | None:
+    """Why `who` may write nothing under the prefix of the request; `granted`: what it changes was let to them."""
     name = request.identifier.prefix
     if prefix is None:
         return _refuse(
@@ -232,20 +274,26 @@ _STATE_RULES: Final = {"create": _may_create, "update": _must_exist, "delete": _
 def _with_differences(refusal: Refused, record: Record | None, request: Request) -> Refused:
     if refusal.rule is not Rule.EXISTS or record is None:
         return refusal
-    return Refused(refusal.rule, refusal.field, refusal.zh, refusal.en, differences(record.values, request.values))
+    differs = differences(record.values, request.values, whole=request.moved)
+    return Refused(refusal.rule, refusal.field, refusal.zh, refusal.en, differs)
 
 
-def differences(kept: Iterable[Value], given: Iterable[Value]) -> tuple[str, ...]:
-    """The types in which what is kept and what is given differ, in the order of their indexes."""
+def differences(kept: Iterable[Value], given: Iterable[Value], *, whole: bool = False) -> tuple[str, ...]:
+    """The types in which what is kept and what is given differ, in the order of their indexes: in type and data, or,
+    `whole`, in any field but the time.
+    """
+    fields = _FIELDS if whole else _TEXT
     mine = {v.index: v for v in kept}
     theirs = {v.index: v for v in given}
     return tuple(
         (mine.get(index) or theirs[index]).type
         for index in sorted(mine.keys() | theirs.keys())
-        if index not in mine
-        or index not in theirs
-        or (mine[index].type, mine[index].data) != (theirs[index].type, theirs[index].data)
+        if index not in mine or index not in theirs or fields(mine[index]) != fields(theirs[index])
     )
+
+
+_TEXT: Final = attrgetter("type", "data")
+_FIELDS: Final = attrgetter("type", "data", "ttl", "ttl_absolute", "permissions", "references")
 
 
 def _judge_values(record: Record | None, request: Request, template: Template, now: int) -> Judgement:
@@ -311,7 +359,7 @@ def _check(value: Value, item: Item | None, seen: set[int]) -> Refused | None:
             f"index {index} does not exist in the template",
         )
     if index in seen:
-        return _refuse(Rule.INDEX, "index", f"索引{index}重复", f"index {index} is given twice")
+        return _twice(index)
     if value.type != item.name:
         return _refuse(
             Rule.TYPE,

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Final, Literal
 
 from asyncpg import UniqueViolationError
@@ -21,6 +21,7 @@ from registry.postgres import (
     filing,
     grants,
     holdings,
+    quota,
     templates,
     uplink,
 )
@@ -29,6 +30,7 @@ from registry.postgres.batches import Batch
 from registry.postgres.connection import BROKEN, Connection, borrowed, cut
 from registry.postgres.grants import Given
 from registry.prefix import ASKED, LIFE, PrefixState, RegisteredPrefix
+from registry.quota import Quota, Usage
 from registry.record import unpack
 from registry.reference import Link, links
 from registry.rights import Role
@@ -126,6 +128,35 @@ class Steward:
         """Rows of (number, name, name_en, industry, prefix, state)."""
         async with borrowed(self.pool, "administer") as connection:
             return await catalogue.enterprises(connection)
+
+    async def enterprise_of(self, name: str) -> int | None:
+        """The number of the enterprise called `name`, or whose prefix is."""
+        async with borrowed(self.pool, "administer") as connection:
+            return await quota.enterprise_of(connection, name)
+
+    async def set_quota(self, enterprise: int, wanted: Mapping[str, int | None]) -> None:
+        """Sets what an enterprise may have, by fields of Quota; what is not named stays. Workers know within a second
+        of calls, and of the others at once.
+        """
+        async with self._change() as connection:
+            await quota.put(connection, enterprise, wanted)
+
+    async def quota(self, enterprise: int, day: date) -> tuple[str, Quota, Usage]:
+        """The name of an enterprise, what it may have, and what it has, with its calls of `day`."""
+        async with borrowed(self.pool, "administer") as connection:
+            return await quota.of(connection, enterprise, day)
+
+    async def count_calls(self, day: date, made: dict[int, int], *, new_day: bool) -> dict[int, int]:
+        """Adds calls to those of `day`, by enterprise; what is left then to each that has a quota of them.
+
+        `new_day`: what is too old is forgotten.
+        """
+        async with self._change() as connection, connection.transaction():
+            if made:
+                await quota.add_calls(connection, day, made)
+            if new_day:
+                await quota.forget_calls(connection, day)
+            return await quota.calls_left(connection, day)
 
     async def filings(self) -> list[Any]:
         """How each prefix stands with the top-level node (registry/postgres/filing.py)."""

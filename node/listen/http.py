@@ -18,6 +18,7 @@ from aiohttp.typedefs import Middleware
 from node import clock, metrics
 from node.admission import Admission
 from node.brake import BrakedError
+from node.calls import CallsSpentError
 from node.doorkeeper import PasswordDueError, SecondFactorDueError
 from node.files.folder import FolderError
 from node.gather import BusyError
@@ -133,11 +134,14 @@ _HEADERS: Final = {429: COME_AGAIN, 503: COME_AGAIN, 415: {"Accept-Encoding": "g
 """What goes with a status whatever the face: when to come again, which codings are taken (RFC 9110 §12.5.3)."""
 
 
-def trouble(path: str, status: int, zh: str, en: str) -> web.Response:
-    """What a client gets when its request could not be carried out at all, in the form its face expects."""
+def trouble(path: str, status: int, zh: str, en: str, said: ResponseCode | None = None) -> web.Response:
+    """What a client gets when its request could not be carried out at all, in the form its face expects.
+
+    `said` is the response code of what is no trouble of ours, but refused to this client.
+    """
     headers, asked = _HEADERS.get(status, {}), face(path)
     if asked == "snms":
-        code = _SNMS_STATUS.get(status)
+        code = replies.SNMS_REFUSED if said else _SNMS_STATUS.get(status)
         if code is None:
             return json_response(replies.SNMS_BUSY, status, headers)
         return encoded({"status": code, "message": zh, "data": None})
@@ -150,7 +154,7 @@ def trouble(path: str, status: int, zh: str, en: str) -> web.Response:
     message = f"{zh}。 {en}."
     if asked == "own":
         return json_response(msgspec.json.encode({"error": {"field": None, "message": message}}), status, headers)
-    code = _HANDLE_CODE.get(status, ResponseCode.SERVER_BUSY)
+    code = said or _HANDLE_CODE.get(status, ResponseCode.SERVER_BUSY)
     return json_response(failed(code, message=message), status, headers)
 
 
@@ -170,6 +174,7 @@ TROUBLES: Final[dict[type[Exception], tuple[int, str, str]]] = {
         "管理员请先登记动态口令：POST /api/v1/accounts/this/second-factor",
         "Administrators enrol a second factor first: POST /api/v1/accounts/this/second-factor",
     ),
+    CallsSpentError: (429, "企业今日的调用次数已用完", "The enterprise has used up its calls of today"),
 }
 """What a request may come to whatever it asks for."""
 
@@ -177,6 +182,10 @@ TROUBLES: Final[dict[type[Exception], tuple[int, str, str]]] = {
 def troubled(path: str, error: Exception) -> web.Response:
     """What a client is told of one of TROUBLES."""
     status, zh, en = TROUBLES[type(error)]
+    if isinstance(error, CallsSpentError):
+        response = trouble(path, status, zh, en, ResponseCode.DAILY_REQUEST_LIMIT)
+        response.headers["Retry-After"] = str(error.seconds)
+        return response
     log.warning("troubled", path=path, status=status, error=str(error))
     return trouble(path, status, zh, en)
 

@@ -12,6 +12,7 @@ import msgspec
 from aiohttp import web
 
 from node import clock
+from node.house import House
 from node.listen import replies, snms_words
 from node.listen.bodies import BODIES
 from node.listen.bodies import body as read_body
@@ -245,7 +246,8 @@ def _told_again(operation: Operation, again: _Again, rows: Sequence[Row | _Again
     if operation != "create" or not exists or not isinstance(first, Request):
         return f"与本批第{n + 1}行重复" + ("" if exists else f"，且第{n + 1}行未成功")
     before = outcome.differs if isinstance(outcome, Refused) else ()
-    differs = dict.fromkeys((*before, *differences(first.values, again.request.values)))
+    more = differences(first.values, again.request.values, whole=again.request.moved)
+    differs = dict.fromkeys((*before, *more))
     return Refused(Rule.EXISTS, "handle", EXISTS_ZH, "the identifier stands in this batch already", tuple(differs))
 
 
@@ -253,21 +255,30 @@ def _batch(operation: Operation) -> Signed:
     async def handler(request: web.Request, account: Account) -> Answer:
         house = request.app[HOUSE]
         raw = snms_words.rows(await read_body(request))
-        rows = _first_wins(await house.slices.each(partial(_readable, operation), raw))
-        jobs = [Job(row, account) for row in rows if isinstance(row, Request)]
-        outcomes = iter(await house.batcher.write(jobs))
-        results: list[Result] = []
-        for row in rows:
-            if isinstance(row, _Again):
-                results.append(_told_again(operation, row, rows, results))
-            else:
-                results.append(next(outcomes) if isinstance(row, Request) else row)
-        handles = [_spelled(row, octets) for row, octets in zip(rows, raw, strict=True)]
-        _raise_lost(results)
-        await _recorded(house.steward, _record(operation, account, handles, results))
-        return success([_ROW[operation](h, r) for h, r in zip(handles, results, strict=True)])
+        rows = await house.slices.each(partial(_readable, operation), raw)
+        told = await carried_out(house, operation, account, raw, rows)
+        return success([_ROW[operation](handle, result) for handle, result in told])
 
     return handler
+
+
+async def carried_out(
+    house: House, operation: Operation, account: Account, raw: Sequence[msgspec.Raw], read: Sequence[Row]
+) -> "list[tuple[str, Result]]":
+    """What came of each row of a batch, under the handle it names; the batch leaves its record."""
+    rows = _first_wins(read)
+    jobs = [Job(row, account) for row in rows if isinstance(row, Request)]
+    outcomes = iter(await house.batcher.write(jobs))
+    results: list[Result] = []
+    for row in rows:
+        if isinstance(row, _Again):
+            results.append(_told_again(operation, row, rows, results))
+        else:
+            results.append(next(outcomes) if isinstance(row, Request) else row)
+    handles = [_spelled(row, octets) for row, octets in zip(rows, raw, strict=True)]
+    _raise_lost(results)
+    await _recorded(house.steward, _record(operation, account, handles, results))
+    return list(zip(handles, results, strict=True))
 
 
 async def _recorded(steward: Steward, batch: Batch) -> None:
@@ -293,7 +304,8 @@ def _raise_lost(results: Sequence[Result]) -> None:
         raise UnavailableError("no row could be written")
 
 
-def _message(result: Result) -> str:
+def message(result: Result) -> str:
+    """What a row is told, in Chinese."""
     if isinstance(result, str):
         return result
     if isinstance(result, RegistryError):
@@ -302,7 +314,7 @@ def _message(result: Result) -> str:
 
 
 def _written_row(handle: str, result: Result) -> dict[str, Any]:
-    row: dict[str, Any] = {"handle": handle, "msg": _message(result)}
+    row: dict[str, Any] = {"handle": handle, "msg": message(result)}
     if isinstance(result, Refused) and result.rule is Rule.EXISTS:
         row["differs"] = result.differs
     return row
@@ -311,7 +323,7 @@ def _written_row(handle: str, result: Result) -> dict[str, Any]:
 def _deleted_row(handle: str, result: Result) -> dict[str, Any]:
     failed = isinstance(result, str | Refused | RegistryError)
     code = replies.SNMS_REFUSED if failed else replies.SNMS_OK
-    return {"handle": handle, "code": code, "msg": _message(result)}
+    return {"handle": handle, "code": code, "msg": message(result)}
 
 
 _ROW: Final = {"create": _written_row, "update": _written_row, "delete": _deleted_row}
@@ -320,7 +332,7 @@ _ROW: Final = {"create": _written_row, "update": _written_row, "delete": _delete
 def _record(operation: Operation, account: Account, handles: Sequence[str], results: Sequence[Result]) -> Batch:
     existed = [r for r in results if isinstance(r, Refused) and r.rule is Rule.EXISTS]
     reasons = tuple(
-        (n, handle, _message(result))
+        (n, handle, message(result))
         for n, (handle, result) in enumerate(zip(handles, results, strict=True), 1)
         if isinstance(result, str | RegistryError) or (isinstance(result, Refused) and result.rule is not Rule.EXISTS)
     )

@@ -107,10 +107,12 @@ async def add_prefix(
         if row is None:
             return False
         await connection.execute(
-            "INSERT INTO stream (prefix_no, number, head, prefix_epoch) VALUES ($1, 0, $2, $3)",
+            "INSERT INTO stream (prefix_no, number, head, prefix_epoch, limited) VALUES ($1, 0, $2, $3, EXISTS ("
+            "SELECT FROM quota WHERE enterprise_no = $4 AND num_nonnulls(identifiers, room) > 0))",
             row[0],
             HEAD_FIRST,
             row[1],
+            enterprise,
         )
         if state.open:
             await _announce(connection, row[0], name, row[1], state)

@@ -55,11 +55,16 @@ async def look(connection: Connection, prefixes: list[str], suffixes: list[str])
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """What a group of writes under one prefix is judged on, of one moment."""
+    """What a group of writes under one prefix is judged on, of one moment.
+
+    `quota` is what the enterprise of the prefix may have of identifiers and room, and then what it has of them; None
+    if it may have any number of both.
+    """
 
     prefix: tuple[int, int, int, int | None] | None
     templates: dict[str, tuple[int, int]]
     records: dict[str, Stored]
+    quota: tuple[int | None, int | None, int, int] | None = None
 
 
 _GROUNDS: Final = """
@@ -75,7 +80,9 @@ _GROUNDS: Final = """
             CROSS JOIN LATERAL (SELECT * FROM record WHERE prefix_no = p.number AND suffix = s.suffix LIMIT 1) r
             LEFT JOIN template t ON t.number = r.template_no
             WHERE s.n = q.n
-        )
+        ),
+        CASE WHEN (SELECT limited FROM stream WHERE prefix_no = p.number AND sub = 0 LIMIT 1)
+            THEN quota_of(p.enterprise_no) END
     FROM unnest($1::text[]) WITH ORDINALITY q(name, n) JOIN prefix p ON p.name = q.name
 """
 
@@ -88,11 +95,12 @@ async def grounds(
     """
     found = [Ground(None, {}, {}) for _ in prefixes]
     rows = await connection.fetch(_GROUNDS, prefixes, versions, suffixes, of)
-    for n, number, state, epoch, enterprise, templates, current in rows:
+    for n, number, state, epoch, enterprise, templates, current, quota in rows:
         found[n - 1] = Ground(
             (number, state, epoch, enterprise),
             {version: (template, at) for version, template, at in templates},
             {suffix: Stored(number, state, epoch, *rest) for suffix, *rest in current},
+            quota and tuple(quota),
         )
     return found
 
@@ -170,18 +178,23 @@ def _positions(won: list[int] | None, changes: Sequence[Change]) -> Sequence[int
 
 
 async def versions(connection: Connection, prefix: str, suffix: str, most: int) -> list[Row]:
-    """The newest `most` versions of an identifier, newest first, each with who wrote it and its template."""
+    """The newest `most` versions of an identifier, newest first, each with who wrote it, its template, and what of it
+    was blanked: (index, type, seconds since 1970 UTC, reason).
+    """
     return list(
         await connection.fetch(
             """
             SELECT v.version, v.body IS NOT NULL AS live, v.template_no, coalesce(t.epoch, 0) AS template_epoch,
                 v.updated + 2147483648 AS updated, coalesce(v.body, ''::bytea) AS body,
-                a.username, t.version AS template
+                a.username, t.version AS template, ARRAY (
+                    SELECT ROW (b.index, b.type, extract(epoch FROM b.made)::bigint, b.reason) FROM blanked b
+                    WHERE b.prefix_no = v.prefix_no AND b.suffix = $2 AND b.version = v.version ORDER BY b.index
+                ) AS blanked
             FROM (
-                SELECT version, template_no, updated, body, actor_no FROM record
+                SELECT prefix_no, version, template_no, updated, body, actor_no FROM record
                 WHERE prefix_no = (SELECT number FROM prefix WHERE name = $1) AND suffix = $2
                 UNION ALL
-                SELECT version, template_no, updated, body, actor_no FROM history
+                SELECT prefix_no, version, template_no, updated, body, actor_no FROM history
                 WHERE prefix_no = (SELECT number FROM prefix WHERE name = $1) AND suffix = $2
             ) v
             LEFT JOIN account a ON a.number = v.actor_no

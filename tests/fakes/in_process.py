@@ -9,7 +9,7 @@ import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, time
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,6 +20,7 @@ from node import clock, meter, stamps, worker
 from node.admission import Admission
 from node.announcer import Announcer
 from node.brake import Brake
+from node.calls import Calls
 from node.config import Config
 from node.doorkeeper import Doorkeeper
 from node.files.intake import Intake
@@ -42,6 +43,7 @@ from node.sight import Sight
 from node.slices import Slices
 from node.stamps import Shared
 from registry.account import Account, Vault, hash_password
+from registry.blanker import Blanker
 from registry.examiner import Examiner
 from registry.postgres.connection import backends_gone
 from registry.registrar import Registrar
@@ -147,6 +149,7 @@ async def node(
             steward=registry.steward,
             examiner=Examiner(registry.pool, Vault(config.key())),
             batcher=MeasuredBatcher(batcher, registry.lookup, counter, clock.monotonic),
+            blanker=Blanker(registry.pool, registry.lookup, announcer),
             slices=slices,
             announcer=announcer,
             doorkeeper=Doorkeeper(
@@ -156,6 +159,7 @@ async def node(
                 lambda: TODAY,
                 Brake(clock.monotonic),
                 lambda: NOW,
+                Calls(registry.steward, lambda: datetime.combine(TODAY, time(9), config.zone)),
                 second_factor=config.second_factor == "required",
             ),
             files=Intake.of(config, registry.steward, counter),

@@ -8,9 +8,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 DOORS = {
+    "registry/blanker.py",
     "registry/clerk.py",
     "registry/examiner.py",
     "registry/lookup.py",
+    "registry/mover.py",
     "registry/registrar.py",
     "registry/steward.py",
 }
@@ -40,7 +42,9 @@ CLOCKS = {"now", "utcnow", "today", "localtime", "monotonic"}
 DATABASE = {
     "asyncpg",
     "registry.postgres",
+    "registry.blanker",
     "registry.lookup",
+    "registry.mover",
     "registry.registrar",
     "registry.steward",
     "registry.examiner",

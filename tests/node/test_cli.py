@@ -26,6 +26,7 @@ from registry.examiner import Examiner
 from registry.filing import Filing
 from registry.lookup import Lookup
 from registry.postgres.connection import open_pool
+from registry.prefix import PrefixState
 from registry.rights import Role
 from registry.steward import Steward
 from tests.fakes import applicant
@@ -108,10 +109,14 @@ CONTRACT = [
     "enterprise show 1",
     "enterprise verify 1 --as he --refuse 证照不清",
     "enterprise review 1 --as shen",
+    "enterprise quota 88.999.7 --identifiers 1000 --calls none --room 0",
     "uplink forget",
     "template refer",
     "import f.csv --enterprise leather --template t --dry-run",
+    "import f.parcel --signed-by 00 --data d",
+    "export 88.999.7 f.parcel --data d",
     "reconcile f.csv --enterprise leather --template t",
+    "forget 88.999.1/A 88.999.1/B --file more.txt --attribute inspector --attribute phone --reason 本人请求",
 ]
 
 
@@ -199,6 +204,44 @@ def test_resolve_says_that_no_node_is_running(idnode: Run, tmp_path: Path, conte
 
 def test_resolve_says_that_the_node_cannot_be_reached(idnode: Run) -> None:
     is_a_sentence(idnode("resolve", "88.999.1001/A", "--url", "http://127.0.0.1:1"), "cannot be reached")
+
+
+def test_a_quota_is_shown_and_set(idnode: Run, served: str) -> None:
+    idnode("enterprise", "add", "甲", "--prefix", "88.999.77", "--industry", "leather")
+    code, out, _ = idnode("enterprise", "quota", "甲")
+    assert (code, out.count("不限 none")) == (0, 3)
+    code, out, _ = idnode("enterprise", "quota", "88.999.77", "--identifiers", "5", "--room", "0")
+    assert [line.split()[-1] for line in out.splitlines()] == ["甲", "5", "none", "0"]
+    assert [line.split()[-1] for line in idnode("enterprise", "quota", "甲", "--room", "none")[1].splitlines()] == [
+        *("甲", "5", "none", "none")
+    ]
+    is_a_sentence(idnode("enterprise", "quota", "乙"), "乙")
+    for wrong in ("-1", "x", "1e3", "9" * 19):
+        assert idnode("enterprise", "quota", "甲", "--calls", wrong)[0] == 2
+
+
+def test_a_prefix_is_packed_at_one_node_and_taken_in_at_another(
+    idnode: Run, served: str, tmp_path: Path, empty_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    idnode("enterprise", "add", "甲", "--prefix", "88.999.77", "--industry", "leather")
+    file = str(tmp_path / "甲.parcel")
+    is_a_sentence(idnode("export", "88.999.77", file), "88.999.77", "stop")
+    asked(served, lambda steward, _: steward.set_prefix_state("88.999.77", PrefixState.STOPPED))
+    code, out, _ = idnode("export", "88.999.77", file)
+    assert (code, Path(file).stat().st_mode & 0o777) == (0, 0o600)
+    key = out.split()[-1]
+    is_a_sentence(idnode("import", file, "--signed-by", key), "88.999.77", "lives")
+
+    monkeypatch.setenv("IDNODE_DATABASE_URL", empty_database)
+    idnode("migrate")
+    is_a_sentence(idnode("import", file), key, "--signed-by")
+    is_a_sentence(idnode("import", file, "--signed-by", "00" * 32), key)
+    code, out, _ = idnode("import", file, "--signed-by", key)
+    assert (code, out.split()[:2]) == (0, ["88.999.77", "甲"])
+    assert "停用" in idnode("enterprise", "list")[1]
+    Path(file).write_bytes(Path(file).read_bytes().replace("甲".encode(), "乙".encode()))
+    is_a_sentence(idnode("import", file, "--signed-by", key), "signature")
+    assert idnode("import", str(tmp_path / "none.csv"))[0] == 2
 
 
 def test_what_is_no_identifier_is_explained(idnode: Run) -> None:

@@ -26,6 +26,7 @@ EMPTY = """
     DELETE FROM reference; DELETE FROM claim;
     DELETE FROM filing; DELETE FROM particulars; DELETE FROM receipt; DELETE FROM statistics; DELETE FROM machine;
     DELETE FROM message; DELETE FROM route; DELETE FROM node_key; UPDATE voice SET fence = 0, machine = '';
+    DELETE FROM quota; DELETE FROM calls; DELETE FROM blanked;
     DELETE FROM batch; DELETE FROM file; DELETE FROM account;
     DELETE FROM template; DELETE FROM prefix; DELETE FROM enterprise;
     UPDATE catalogue SET number = 1

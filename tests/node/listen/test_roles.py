@@ -19,6 +19,10 @@ ROW = {
     "templateVersion": TEMPLATE,
     "value": [{"index": 2000, "type": "styleNo", "data": {"format": "string", "value": "S"}}],
 }
+MOVED = {
+    "handle": f"{PREFIX}/MOVED",
+    "values": [{"index": 1, "type": "URL", "data": {"format": "string", "value": "u"}}],
+}
 NEW = {
     "prefix": PREFIX,
     "version": "new",
@@ -145,6 +149,14 @@ ENDPOINTS = {f"{key.split()[0]} {base}{key.split()[1]}": row for key, row in of_
     "GET /api/v1/accounts/{username}/tokens": Row(Right.REVOKE_TOKENS, f"{ACCOUNT}/tokens"),
     "DELETE /api/v1/accounts/{username}/tokens": Row(Right.REVOKE_TOKENS, f"{ACCOUNT}/tokens"),
     "DELETE /api/v1/accounts/{username}/tokens/{id}": Row(Right.REVOKE_TOKENS, f"{ACCOUNT}/tokens/{'0' * 64}"),
+    "POST /api/v1/handles": Row(Right.MOVE, body=[MOVED], per_row=True),
+    "POST /api/v1/handles/reconcile": Row(Right.READ_RECORDS, body=[MOVED], per_row=True),
+    "POST /api/v1/forget": Row(
+        Right.BLANK, body={"identifiers": [f"{PREFIX}/A"], "attributes": ["x"], "reason": "r"}, per_row=True
+    ),
+    "GET /api/v1/quota": Row(SIGNED_IN),
+    "GET /api/v1/quota/{prefix}": Row(Right.QUOTAS, f"/api/v1/quota/{PREFIX}"),
+    "PUT /api/v1/quota/{prefix}": Row(Right.QUOTAS, f"/api/v1/quota/{PREFIX}", {}),
     "GET /api/v1/files/{number}": Row(SIGNED_IN, "/api/v1/files/1"),
     "GET /api/v1/disclosure": Row(Right.GRANTS, of_firm=False),
     "PUT /api/v1/disclosure": Row(Right.GRANTS, body={}, of_firm=False),

@@ -1,0 +1,140 @@
+"""The door for moving out and in: packs a stopped prefix with all its past, and unpacks it at another node.
+
+One transaction each: what is packed is of one moment, and a parcel is taken in whole or not at all.
+"""
+
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from hashlib import sha256
+from typing import Any, Final
+
+import asyncpg
+import msgspec
+
+from registry.account import Vault
+from registry.clerk import KEY_NAME
+from registry.parcel import (
+    LINE_OCTETS,
+    BlankedLine,
+    Chain,
+    ChangeLine,
+    Head,
+    ParcelError,
+    Seal,
+    TemplateLine,
+    VersionLine,
+    read,
+    seal,
+)
+from registry.postgres import catalogue, parcels, uplink
+from registry.postgres.connection import BROKEN, Connection
+from registry.prefix import PrefixState
+
+LINES_AT_ONCE: Final = 1000
+"""Lines that are written to the database together; fewer when they come to LINE_OCTETS."""
+
+
+async def pack(connection: Connection, prefix: str, private: bytes) -> AsyncIterator[bytes]:
+    """The octets of a parcel, line by line, sealed with the node's private key.
+
+    Raises ParcelError for a prefix that is none of an enterprise here, or open: what is written meanwhile would stay.
+    """
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        found = await parcels.head(connection, prefix)
+        if found is None:
+            raise ParcelError(f"前缀{prefix}不属于本节点的企业", f"no enterprise here has prefix {prefix}")
+        number, open_, head = found
+        if open_:
+            raise ParcelError(f"请先停用前缀{prefix}", f"stop prefix {prefix} first")
+        digest, octets = sha256(), msgspec.json.encode(head) + b"\n"
+        digest.update(octets)
+        yield octets
+        for lines in (parcels.templates, parcels.changes, parcels.versions, parcels.blanked):
+            async for line in lines(connection, number):
+                octets = msgspec.json.encode(line) + b"\n"
+                digest.update(octets)
+                yield octets
+        yield seal(digest.digest(), private)
+
+
+async def signing_key(connection: Connection, vault: Vault, fresh: bytes) -> bytes:
+    """The private key the node signs with: `fresh`, unless one was kept before. Empty: sealed with another node key."""
+    return vault.open(KEY_NAME, await uplink.keep_key(connection, vault.close(KEY_NAME, fresh)))
+
+
+async def unpack(connection: Connection, lines: Iterable[bytes]) -> Head:
+    """Takes in a parcel whose signature is known to hold; its prefix is stopped, and its stream goes on where it stood.
+
+    Raises ParcelError, and takes in nothing, when the prefix lives here, when the chain is broken, or when versions and
+    chain do not agree.
+    """
+    try:
+        async with connection.transaction():
+            return await _unpacked(connection, iter(lines))
+    except (asyncpg.PostgresError, ValueError) as error:  # ValueError: a date, a number that is none for the database
+        if isinstance(error, BROKEN):
+            raise
+        raise ParcelError("文件中有数据库不接受的内容", f"the database takes not all of the file: {error}") from None
+
+
+async def _unpacked(connection: Connection, incoming: Iterator[bytes]) -> Head:
+    head = read(next(incoming))
+    assert isinstance(head, Head)
+    enterprise = await catalogue.add_enterprise(connection, head.enterprise, head.enterprise_en, head.industry)
+    if not await catalogue.add_prefix(connection, head.prefix, enterprise, PrefixState.STOPPED):
+        raise ParcelError(f"前缀{head.prefix}已在本节点", f"prefix {head.prefix} lives at this node already")
+    prefix = await catalogue.prefix(connection, head.prefix)
+    assert prefix is not None
+    chain = Chain(head.prefix)
+    await _Unpacking(connection, prefix.number, chain).run(incoming)
+    chain.end(head)
+    if (suffix := await parcels.astray(connection, prefix.number)) is not None:
+        raise ParcelError(
+            f"标识{head.prefix}/{suffix}的版本与变更链不符",
+            f"the versions of {head.prefix}/{suffix} are not those of the chain",
+        )
+    await parcels.begin_at(connection, prefix.number, head)
+    return head
+
+
+class _Unpacking:
+    """Writes lines of one kind after the other, many at once."""
+
+    def __init__(self, connection: Connection, prefix: int, chain: Chain) -> None:
+        self._connection = connection
+        self._prefix = prefix
+        self._chain = chain
+        self._numbers: dict[str, int] = {}  # of templates, by version name
+        self._kind: type = TemplateLine
+        self._waiting: list[Any] = []
+        self._octets = 0
+
+    async def run(self, incoming: Iterable[bytes]) -> None:
+        for octets in incoming:
+            line = read(octets)
+            if isinstance(line, ChangeLine):
+                self._chain.add(line)
+            full = len(self._waiting) == LINES_AT_ONCE or self._octets >= LINE_OCTETS
+            if full or type(line) is not self._kind:
+                await self._write()
+                self._kind = type(line)
+            self._octets += len(octets)
+            if not isinstance(line, Seal):
+                self._waiting.append(line)
+        await self._write()
+
+    async def _write(self) -> None:
+        lines, self._waiting, self._octets = self._waiting, [], 0
+        write: dict[type, Callable[[], Any]] = {
+            TemplateLine: lambda: self._templates(lines),
+            ChangeLine: lambda: parcels.add_changes(self._connection, self._prefix, lines, self._numbers),
+            VersionLine: lambda: parcels.add_versions(self._connection, self._prefix, lines, self._numbers),
+            BlankedLine: lambda: parcels.add_blanked(self._connection, self._prefix, lines),
+        }
+        if lines and self._kind not in write:
+            raise ParcelError("文件中有读不懂的行", "the file has a line that cannot be understood")
+        if lines:
+            await write[self._kind]()
+
+    async def _templates(self, lines: list[TemplateLine]) -> None:
+        for line in lines:
+            self._numbers[line.version] = await parcels.add_template(self._connection, self._prefix, line)
