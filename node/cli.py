@@ -3,32 +3,49 @@
 import argparse
 import asyncio
 import dataclasses
+import getpass
 import json
+import os
+import secrets
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 from urllib.parse import quote
 
 import aiohttp
 
-from node import audit_verbs, doctor, journal, up, users
+from node import audit_verbs, clock, doctor, journal, up, users
 from node import config as settings
+from node.brake import Brake
+from node.calls import Calls
 from node.config import Config, ConfigError
+from node.doorkeeper import Doorkeeper, DueError
 from node.embedded import EmbeddedError
+from node.importer import forget
 from node.importer import run as importer
 from node.supervisor import PortTakenError, Supervisor, listening_sockets
 from node.toplevel import server as toplevel
 from proto.errors import ProtoError
 from proto.identifier import Identifier, Prefix
+from proto.signed import KEY_OCTETS, public_key
+from registry import mover, parcel
+from registry.account import Account, Vault, token_digest
+from registry.application import STEPS, Occasion, Refusal, remarks
+from registry.audit import Action, Entry
+from registry.auditor import Auditor
 from registry.errors import RegistryError, UnavailableError
+from registry.examiner import Examiner
 from registry.filing import Filing, Particulars, ParticularsError
 from registry.industries import load, templates_for
 from registry.lookup import Lookup
-from registry.postgres.connection import connect, open_pool
+from registry.postgres.applications import standing
+from registry.postgres.connection import connect, connected, open_pool
 from registry.postgres.migrate import current, migrate, migrations
 from registry.prefix import PrefixState
+from registry.quota import QUOTA_MOST
 from registry.steward import Steward
 
 DEFAULT_DATA: Final = Path(".idnode")
@@ -57,6 +74,7 @@ SENTENCES: Final = (
     up.UpError,
     ProtoError,
     ParticularsError,
+    parcel.ParcelError,
 )
 
 
@@ -196,7 +214,8 @@ def _administration(task: Task) -> Callable[[argparse.Namespace], Awaitable[int]
         config = _with_servers(arguments)
         pool = await open_pool(config.database_url, size=1, name="idnode-admin")
         try:
-            return await task(config, Steward(pool, audit_verbs.shell(), config.audit_octets), arguments)
+            steward = Steward(pool, Vault(config.key()), audit_verbs.shell(), config.audit_octets)
+            return await task(config, steward, arguments)
         finally:
             await pool.close()
 
@@ -266,10 +285,178 @@ async def _enterprise_list(config: Config, steward: Steward, arguments: argparse
     return 0
 
 
+APPLICATIONS_MOST: Final = 100
+"""Applications of one list."""
+
+
+async def _applications(config: Config, steward: Steward, arguments: argparse.Namespace) -> int:
+    rows = await _examiner(config, steward).listed(None, 2**31 - 1, APPLICATIONS_MOST)
+    for row in rows:
+        waiting = STEPS.get(PrefixState(row["state"]))
+        if waiting or arguments.all:
+            state = f"{Occasion(row['kind']).zh} {standing(row).zh}"
+            say(f"{row['number']:>6} {row['prefix']:<20} {state:<8} {row['applied']:%Y-%m-%d} {row['org_name']}")
+    return 0
+
+
+async def _application_show(config: Config, steward: Steward, arguments: argparse.Namespace) -> int:
+    found = await _examiner(config, steward).shown(arguments.number)
+    if found is None:
+        raise UsageError(f"没有申请{arguments.number}。 There is no application {arguments.number}.")
+    await Auditor(steward.pool, config.audit_octets).record(
+        [Entry(audit_verbs.shell(), Action.DATA_READ, (f"application {arguments.number}",), {}, {"as": "application"})]
+    )
+    say(json.dumps(found.form, ensure_ascii=False, indent=2))
+    for zh, en in remarks(found.form):
+        say(f"！{zh}  {en}")
+    for each in found.decisions:
+        passed = "通过 passed" if each["passed"] else f"驳回 refused：{each['reason']}"
+        say(f"{each['made']:%Y-%m-%d %H:%M}  {each['step']:<12} {each['username']}  {passed}")
+    say(f"{standing(found.row).zh}  {found.row['reason_zh']}")
+    return 0
+
+
+async def _decide(config: Config, steward: Steward, arguments: argparse.Namespace) -> int:
+    """One of the two decisions, in the name of a person who proves who it is."""
+    account = await _proven(config, steward, arguments.username)
+    then = await _examiner(config, steward).decide(
+        arguments.number,
+        arguments.step,
+        arguments.refuse is None,
+        arguments.refuse or "",
+        account,
+        filed=bool(config.toplevel_url),
+    )
+    if then is None:
+        raise UsageError(f"没有申请{arguments.number}。 There is no application {arguments.number}.")
+    if isinstance(then, Refusal):
+        raise UsageError(f"{then.zh}。 {then.en}.")
+    say(then.zh)
+    return 0
+
+
+async def _proven(config: Config, steward: Steward, username: str) -> Account:
+    """Who `username` is, once it has signed in as at any door; a one-time code follows the password."""
+    doorkeeper = Doorkeeper(
+        Lookup(steward.pool),
+        steward,
+        Vault(config.key()),
+        partial(clock.today, config.zone),
+        Brake(clock.monotonic),
+        clock.seconds,
+        Calls(steward, partial(clock.local, config.zone)),
+        second_factor=config.second_factor != "enrolled",
+    )
+    secret = getpass.getpass("密码 password: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
+    token = await doorkeeper.sign_in(username, secret, "127.0.0.1")
+    try:
+        account = await doorkeeper.account(token or "")
+    except DueError:
+        raise UsageError("请先登录并修改密码。 Sign in and change the password first.") from None
+    if token is None or account is None:
+        raise UsageError("用户名或密码错误。 The user name or the password is wrong.")
+    await steward.revoke_token(token_digest(token))
+    return account
+
+
+def _examiner(config: Config, steward: Steward) -> Examiner:
+    return Examiner(steward.pool, Vault(config.key()), audit_verbs.shell(), config.audit_octets)
+
+
+QUOTAS: Final = {
+    "identifiers": "标识数量 · identifiers",
+    "calls": "每日调用次数 · calls a day",
+    "room": "存储空间，字节 · room, octets",
+}
+"""What a quota is of: field of Quota, and what it means."""
+
+
+async def _enterprise_quota(config: Config, steward: Steward, arguments: argparse.Namespace) -> int:
+    enterprise = await steward.enterprise_of(arguments.enterprise)
+    if enterprise is None:
+        raise UsageError(f"没有企业{arguments.enterprise}。 There is no enterprise {arguments.enterprise}.")
+    wanted = {field: getattr(arguments, field) for field in QUOTAS if getattr(arguments, field) is not None}
+    if wanted:
+        await steward.set_quota(enterprise, {field: None if text == "none" else text for field, text in wanted.items()})
+    name, quota, usage = await steward.quota(enterprise, clock.today(config.zone))
+    say(name)
+    for text, limit, used in zip(QUOTAS.values(), quota, usage, strict=True):
+        say(f"  {text:<28} {used:>16}  /  {'不限 none' if limit is None else limit}")
+    return 0
+
+
+def _most(text: str) -> int | str:
+    """A quota as people give it: a whole number, or none."""
+    if text == "none" or (text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= QUOTA_MOST):
+        return text if text == "none" else int(text)
+    raise argparse.ArgumentTypeError(
+        f"应为0到{QUOTA_MOST}的整数或none · a whole number from 0 to {QUOTA_MOST}, or none"
+    )
+
+
 async def _uplink_forget(config: Config, steward: Steward, arguments: argparse.Namespace) -> int:
     await steward.forget_toplevel()
     say("已忘记顶级节点：将重新登记并重新上报 · the top-level node is forgotten: the node enrols and tells all anew")
     return 0
+
+
+async def _template_refer(config: Config, steward: Steward, arguments: argparse.Namespace) -> int:
+    async for count in steward.refer():
+        say(f"已查看{count}个标识 · {count} identifiers looked at")
+    return 0
+
+
+async def _export(arguments: argparse.Namespace) -> int:
+    """Packs a prefix into a file only its owner may read; what is there when it is interrupted is no parcel."""
+    config, prefix, who = _with_servers(arguments), Prefix(arguments.prefix).name, audit_verbs.shell()
+    part = arguments.file.with_name(f"{arguments.file.name}.part")
+    async with connected(config.database_url, "idnode-export", None) as connection:
+        fresh = secrets.token_bytes(KEY_OCTETS)
+        key = await mover.signing_key(connection, Vault(config.key()), fresh, who, config.audit_octets)
+        if not key:
+            raise UsageError(
+                "节点的签名密钥由另一个IDNODE_SECRET_KEY封存。 "
+                "The node's signing key was sealed with another IDNODE_SECRET_KEY."
+            )
+        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:  # noqa: ASYNC230
+            async for octets in mover.pack(connection, prefix, key, who, config.audit_octets):
+                file.write(octets)
+    part.replace(arguments.file)
+    say(f"{arguments.file}  签名 signed by {public_key(key).hex()}")
+    return 0
+
+
+async def _import(arguments: argparse.Namespace) -> int:
+    """A prefix that moved out of another node is taken into the database; all else goes through the node's doors."""
+    if not is_parcel(arguments.file):
+        return await importer.run_import(arguments)
+    config = _with_servers(arguments)
+    with arguments.file.open("rb") as file:
+        head, key = parcel.sealed(_lines(file))
+        if arguments.signed_by != key.hex():
+            raise UsageError(
+                f"前缀{head.prefix}由密钥{key.hex()}签名：向迁出方核对后，加--signed-by和该密钥。 "
+                f"Prefix {head.prefix} is signed by {key.hex()}: ask whom it comes from, then add --signed-by with it."
+            )
+        async with connected(config.database_url, "idnode-import", None) as connection:
+            await mover.unpack(connection, _lines(file), audit_verbs.shell(), config.audit_octets)
+    say(f"{head.prefix}  {head.enterprise}  第 number {head.number}  停用 stopped")
+    return 0
+
+
+def is_parcel(path: Path) -> bool:
+    """Whether a file begins as a prefix that moved out does."""
+    try:
+        with path.open("rb") as file:
+            return isinstance(parcel.read(file.readline(parcel.LINE_OCTETS)), parcel.Head)
+    except (OSError, parcel.ParcelError):
+        return False
+
+
+def _lines(file: IO[bytes]) -> Iterator[bytes]:
+    file.seek(0)
+    while line := file.readline(parcel.LINE_OCTETS + 1):
+        yield line
 
 
 def _filing_text(row: Any) -> str:
@@ -321,10 +508,17 @@ def _parser() -> argparse.ArgumentParser:
     made = with_data(verb("resolve", "解析一个标识 · resolve an identifier", _resolve))
     made.add_argument("identifier")
     made.add_argument("--url")
-    importer.add_arguments(verb("import", "导入CSV或Excel · import CSV or Excel", importer.run_import), "import")
+    made = verb("import", "导入CSV、Excel、导出的记录或迁出的前缀 · import CSV, Excel, a dump, or a prefix", _import)
+    importer.add_arguments(made, "import")
+    made.add_argument("--signed-by", metavar="KEY", help="迁出的前缀由此密钥签名 · who signed a prefix that moved out")
+    made = with_data(verb("export", "把停用的前缀连同历史迁出到文件 · pack a stopped prefix with its history", _export))
+    made.add_argument("prefix")
+    made.add_argument("file", type=Path)
     importer.add_arguments(
         verb("reconcile", "对账 · compare a file with the registry", importer.run_reconcile), "reconcile"
     )
+    text = "清除标识及其历史中的个人信息 · blank personal data in identifiers and their history"
+    forget.add_arguments(verb("forget", text, forget.run_forget))
     _add_administration(with_data, verb)
     audit_verbs.add_audit_arguments(with_data(verb("audit", "审计账 · the audit journal", _audit)))
     audit_verbs.add_access_arguments(with_data(verb("access-log", "访问日志 · the access log", _audit)))
@@ -348,9 +542,29 @@ def _add_administration(with_data: Any, verb: Any) -> None:
     for flag, (_, kind, text) in PARTICULARS.items():
         made.add_argument(f"--{flag.replace('_', '-')}", type=kind, help=text)
     firm.add_parser("list", help="列出 · list").set_defaults(task=_enterprise_list)
+    made = firm.add_parser("applications", help="等待核验或审核的申请 · applications that wait to be decided on")
+    made.set_defaults(task=_applications)
+    made.add_argument("--all", action="store_true", help="包括已决定的 · those that are decided, too")
+    made = firm.add_parser("show", help="一份申请的全部内容 · all of an application")
+    made.set_defaults(task=_application_show)
+    made.add_argument("number", type=int)
+    for name, waiting in (("verify", STEPS[PrefixState.UNVERIFIED]), ("review", STEPS[PrefixState.PENDING])):
+        made = firm.add_parser(name, help=f"{waiting.zh}，需输入本人密码 · {waiting.word}, with one's own password")
+        made.set_defaults(task=_decide, step=waiting.word)
+        made.add_argument("number", type=int)
+        made.add_argument("--as", dest="username", required=True, help="谁决定 · who decides")
+        made.add_argument("--refuse", metavar="REASON", help="驳回及理由 · refuse, and why")
+    made = firm.add_parser("quota", help="查看或设置配额 · show or set what a firm may have")
+    made.set_defaults(task=_enterprise_quota)
+    made.add_argument("enterprise", help="名称或前缀 · name or prefix")
+    for field, text in QUOTAS.items():
+        made.add_argument(f"--{field}", type=_most, metavar="N", help=f"{text}；none为不限")
     upwards = with_data(verb("uplink", "上报 · the uplink", choose)).add_subparsers(required=True, metavar="ACTION")
     text = "忘记已登记的顶级节点，全部重新上报 · forget the top-level node enrolled with: all of it is told anew"
     upwards.add_parser("forget", help=text).set_defaults(task=_uplink_forget)
+    kinds = with_data(verb("template", "模板 · templates", choose)).add_subparsers(required=True, metavar="ACTION")
+    text = "为升级前注册的标识补记引用，供反向追溯 · note references of identifiers from before an upgrade, for tracing"
+    kinds.add_parser("refer", help=text).set_defaults(task=_template_refer)
 
 
 def main() -> None:

@@ -20,9 +20,14 @@ def utc() -> datetime:
     return datetime.now(UTC)
 
 
+def local(zone: ZoneInfo) -> datetime:
+    """The present moment on the calendar of `zone`."""
+    return datetime.now(zone)
+
+
 def today(zone: ZoneInfo) -> date:
     """The date on the calendar of `zone`."""
-    return datetime.now(zone).date()
+    return local(zone).date()
 
 
 monotonic = time.monotonic

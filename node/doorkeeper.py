@@ -9,6 +9,7 @@ from functools import partial
 from typing import Final, TypeVar
 
 from node.brake import Brake
+from node.calls import Calls
 from node.gather import BusyError, Gatherer, answered
 from proto.forwarded_for import end_site
 from registry import totp
@@ -64,7 +65,8 @@ def _totp_name(username: str) -> str:
 
 
 class Doorkeeper:
-    """Signs in and recognises. `today` gives the date on the node's calendar, `now` seconds since 1970 UTC.
+    """Signs in and recognises. `today` gives the date on the node's calendar, `now` seconds since 1970 UTC; who is
+    recognised counts with `calls`.
 
     With `second_factor`, administrators must have one before they may do anything else.
     """
@@ -77,15 +79,17 @@ class Doorkeeper:
         today: Callable[[], date],
         brake: Brake,
         now: Callable[[], int],
+        calls: Calls,
         *,
         second_factor: bool,
     ) -> None:
         self._steward = steward
         self._vault = vault
-        self._today = today
+        self.today = today
         self._brake = brake
         self._now = now
         self._errors = {due: error for due, error in _DUE.items() if second_factor or due is not Due.SECOND_FACTOR}
+        self.calls = calls
         self._hashing = asyncio.Semaphore(HASHING_LANES)
         self._waiting = 0
 
@@ -99,12 +103,13 @@ class Doorkeeper:
         error = self._errors.get(account.due) if account is not None and account.due is not None else None
         return account if account is None or error is None else error(account)
 
-    async def account(self, token: str) -> Account | None:
+    async def account(self, token: str, *, counted: bool = True) -> Account | None:
         """Whose live token this is, asked of PostgreSQL each time: a revoked one is worthless at once.
 
-        Raises a DueError for who must do something else first.
+        Raises a DueError for who must do something else first, and CallsSpentError if its enterprise may make no more
+        calls today, unless this is not to be `counted`.
         """
-        return await answered(partial(self.tell, token))
+        return await answered(partial(self.tell if counted else self._tell, token))
 
     async def account_due(self, token: str) -> Account | None:
         """The same for what may be done whatever is due."""
@@ -115,6 +120,9 @@ class Doorkeeper:
 
     def tell(self, token: str, then: Callable[[Account | Exception | None], None]) -> None:
         """Tells `then` what `account` answers or raises, at once if there is no token."""
+        self._tell(token, lambda found: then(self.calls.counted(found)))
+
+    def _tell(self, token: str, then: Callable[[Account | Exception | None], None]) -> None:
         if not token:
             then(None)
             return
@@ -197,7 +205,7 @@ class Doorkeeper:
         """A fresh token for a program that knows sha256(sha256(secret) ‖ date); None otherwise. Raises BrakedError."""
         async with self._trying(username, peer) as proven:
             known = await self._credentials(username, digest)
-            today = self._today()
+            today = self.today()
             if known is None or not any(
                 self._vault.dated_digest_proves(username, each, digest, today) for each in known.secrets
             ):

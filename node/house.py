@@ -16,6 +16,8 @@ from node.resolve.hot import Hot
 from node.resolve.measured import Measured
 from node.sight import Sight
 from node.slices import Slices
+from registry.blanker import Blanker
+from registry.examiner import Examiner
 from registry.lookup import Lookup
 from registry.steward import Steward
 
@@ -37,7 +39,9 @@ class House:
     lookup: Lookup
     sight: Sight
     steward: Steward
+    examiner: Examiner
     batcher: MeasuredBatcher
+    blanker: Blanker
     slices: Slices
     announcer: Announcer
     doorkeeper: Doorkeeper

@@ -156,7 +156,7 @@ _MAKER: Final = {
 }
 
 
-# --- Leather goods: six batches, five pallets of four cartons of six bags ----------------------------------
+# --- Leather goods: three tanneries, six batches, five pallets of four cartons of six bags ------------------
 
 _HIDES: Final = _table("""
 colour | leatherType | finish   | tanningMethod | thickness | animalOrigin   | tannery        | hideCount | _each
@@ -166,6 +166,23 @@ colour | leatherType | finish   | tanningMethod | thickness | animalOrigin   | t
 雾霾蓝 | 头层牛皮    | 十字纹   | 无铬鞣        | 1.3       | 山东鲁西黄牛   | 海宁青塘皮革厂 | 58        | 2.25
 燕麦白 | 头层羊皮    | 软面     | 无铬鞣        | 0.9       | 宁夏滩羊       | 辛集北苑制革厂 | 210       | 0.62
 墨绿   | 头层牛皮    | 摔纹     | 铬鞣          | 1.5       | 内蒙古草原黄牛 | 晋江岚溪制革厂 | 80        | 2.30
+""")
+_TANNERIES: Final = _table("""
+_code | tanneryName    | region       | mainProducts           | tanningMethods | foundedYear | wastewaterReuse \
+    | traceability | tanneryUscc        | annualCapacity | address                         | contact | supplierGrade \
+    | firstOrder
+BY    | 辛集北苑制革厂 | 河北省辛集市 | 羊皮、牛皮鞋面与包袋革 | 铬鞣;无铬鞣    | 1996        | 62.5            \
+    | 全程可追溯   | 91130181MA0K7T2Q89 | 1200000        | 河北省辛集市制革工业区3号       | 韩立新  | A             \
+    | 2019-03-12
+QT    | 海宁青塘皮革厂 | 浙江省海宁市 | 纳帕、十字纹包袋革     | 铬鞣;无铬鞣    | 2004        | 71              \
+    | 全程可追溯   | 91330481MA2D5R8H3P | 860000         | 浙江省海宁市青塘路18号          | 沈佩芬  | A             \
+    | 2020-06-01
+LX    | 晋江岚溪制革厂 | 福建省晋江市 | 植鞣革、摔纹革         | 铬鞣;植鞣      | 2009        | 48.5            \
+    | 部分可追溯   | 91350582MA3N9C4W2K | 540000         | 福建省晋江市安海镇岚溪工业路9号 | 蔡文彬  | B             \
+    | 2022-09-20
+""")
+_EVERY_TANNERY: Final = _same("""
+certification=LWG 银级|certificateUntil=2027-12-31|standardNo=GB 30486-2013
 """)
 _STYLES: Final = _table("""
 styleNo | _name      | articleType | closure | size        | capacity | _grams | retailPrice | usage | targetUser
@@ -213,6 +230,7 @@ _CARTONS: Final = 4
 
 
 def _leather() -> Iterator[SampleRecord]:
+    yield from map(_tannery, _TANNERIES)
     yield from (_batch(number) for number in range(len(_HIDES)))
     yield from (_pallet(number) for number in range(len(_SHOPS)))
     yield from (_carton(number) for number in range(len(_SHOPS) * _CARTONS))
@@ -245,10 +263,20 @@ def _gross(carton: int) -> float:
     return _BAGS * (int(_style(carton)["_grams"]) + 120) / 1000 + 1.65
 
 
+def _tannery_id(tannery: dict[str, str]) -> str:
+    return f"{_LEATHER}/TAN-{tannery['_code']}-01"
+
+
+def _tannery(tannery: dict[str, str]) -> SampleRecord:
+    own = {"dischargePermitNo": f"{tannery['tanneryUscc']}001P"}
+    return _record(_tannery_id(tannery), "leather-tannery", _EVERY_TANNERY, tannery, own)
+
+
 def _batch(number: int) -> SampleRecord:
     identifier, hide, received = _batch_id(number), _HIDES[number], _day(3 + 5 * number)
     own = {
         "batchNo": f"LB{received:%y%m%d}01",
+        "tanneryHandle": next(_tannery_id(each) for each in _TANNERIES if each["tanneryName"] == hide["tannery"]),
         "area": f"{int(hide['hideCount']) * float(hide['_each']):.1f}",
         "grade": ("一级", "特级")[number % 2],
         "dyeLot": f"DG{26010 + number}",

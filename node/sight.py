@@ -11,7 +11,7 @@ from registry.postgres.records import Stored
 from registry.prefix import PrefixState, RegisteredPrefix
 from registry.record import Record
 from registry.sight import Reach, seen, visible_values
-from registry.template import Template
+from registry.template import RESERVED_SUFFIX, Template
 
 
 class Sight:
@@ -22,9 +22,11 @@ class Sight:
         self.now = now
 
     async def answer(self, who: Account, identifier: Identifier) -> Answer | None:
-        """What `who` is told of an identifier. None: what everybody is told, for it does not live here."""
+        """What `who` is told of an identifier. None: what everybody is told, for it does not live here, or is that of a
+        template.
+        """
         stored, record, template, far = await self.look(who, identifier)
-        if not stored.prefix:
+        if not stored.prefix or (not stored.version and identifier.suffix.startswith(RESERVED_SUFFIX)):
             return None
         if not PrefixState(stored.state).open:
             return Answer(Outcome.STOPPED, stored.version, stored.prefix, stored.epoch)

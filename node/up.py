@@ -146,7 +146,8 @@ async def _found_world(config: Config, known: dict[str, Any]) -> None:
     await migrate(connection)
     await connection.close()
     pool = await open_pool(config.database_url, size=2, name="idnode-up")
-    steward, lookup, vault = Steward(pool, audit_octets=config.audit_octets), Lookup(pool), Vault(config.key())
+    vault = Vault(config.key())
+    steward, lookup = Steward(pool, vault, audit_octets=config.audit_octets), Lookup(pool)
     await _account(
         steward, Account(0, known["admin"]["username"], "person", Role.SYSTEM_ADMIN, None), known["admin"]["password"]
     )

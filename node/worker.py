@@ -15,6 +15,7 @@ from node.admission import Admission
 from node.announcer import Announcer
 from node.bell import Bell
 from node.brake import Brake
+from node.calls import Calls
 from node.config import Config
 from node.console import doors
 from node.doorkeeper import Doorkeeper
@@ -26,7 +27,9 @@ from node.iiidap.register import Register
 from node.link import Link
 from node.listen import (
     accounts_api,
+    applications_api,
     audit_api,
+    catalogue_api,
     doip_api,
     grants_api,
     handle_api,
@@ -34,8 +37,11 @@ from node.listen import (
     iiidap_api,
     own_api,
     snms_api,
+    snms_enterprises,
     snms_files,
     snms_templates,
+    templates_api,
+    trace_api,
 )
 from node.listen.bodies import BODIES
 from node.listen.connection import bounded
@@ -58,6 +64,8 @@ from node.sight import Sight
 from node.slices import Slices
 from node.stamps import Shared
 from registry.account import Vault
+from registry.blanker import Blanker
+from registry.examiner import Examiner
 from registry.lookup import Lookup
 from registry.postgres.connection import Pool, backends_gone, open_pool
 from registry.registrar import Registrar
@@ -75,14 +83,19 @@ log = structlog.get_logger("worker")
 
 def _doors(house: House) -> web.Application:
     app = http.application(house)
+    snms_enterprises.add_routes(app)
     snms_api.add_routes(app)
     snms_files.add_routes(app)
     snms_templates.add_routes(app)
+    applications_api.add_routes(app)
     own_api.add_routes(app)
     grants_api.add_routes(app)
     accounts_api.add_routes(app)
     doip_api.add_routes(app)
     audit_api.add_routes(app)
+    templates_api.add_routes(app)
+    trace_api.add_routes(app)
+    catalogue_api.add_routes(app)
     handle_api.add_routes(app)
     iiidap_api.add_routes(app)
     app.router.add_route("*", "/api/{rest:.*}", handle_api.unknown)
@@ -129,6 +142,8 @@ async def run(config: Config, place: process.Place) -> None:
         sight=Sight(lookup, clock.seconds),
         steward=steward,
         batcher=MeasuredBatcher(batcher, lookup, meter, clock.monotonic, note),
+        examiner=Examiner(writers, Vault(config.key()), audit_octets=config.audit_octets),
+        blanker=Blanker(writers, lookup, announcer, config.audit_octets),
         slices=slices,
         announcer=announcer,
         doorkeeper=Doorkeeper(
@@ -138,6 +153,7 @@ async def run(config: Config, place: process.Place) -> None:
             partial(clock.today, config.zone),
             Brake(clock.monotonic),
             clock.seconds,
+            Calls(steward, partial(clock.local, config.zone)),
             second_factor=config.second_factor != "enrolled",
         ),
         files=Intake.of(config, steward, meter),
@@ -179,7 +195,7 @@ async def _serve(house: House, place: process.Place, shared: Shared, pools: tupl
         meter.set(HTTP_CONNECTIONS, len(http_server.connections))
 
     try:
-        await asyncio.gather(_live(shared, show), *_chores(house, place))
+        await asyncio.gather(_live(shared, show, house.doorkeeper.calls), *_chores(house, place))
     finally:
         server.close()
         await runner.cleanup()
@@ -196,12 +212,13 @@ async def _meet(redis: RedisCache) -> None:
         log.debug("redis_untrusted_at_start", error=str(error))
 
 
-async def _live(shared: Shared, show: Callable[[], None]) -> None:
-    """Says for ever that this process is alive; `show` sets its gauges."""
-    while True:
-        show()
-        shared.beat(clock.monotonic())
-        await asyncio.sleep(BEAT_SECONDS)
+async def _live(shared: Shared, show: Callable[[], None], calls: Calls) -> None:
+    """Says for ever that this process is alive, and what calls it took; `show` sets its gauges."""
+    async with calls.told():
+        while True:
+            show()
+            shared.beat(clock.monotonic())
+            await asyncio.sleep(BEAT_SECONDS)
 
 
 def _chores(house: House, place: process.Place) -> list[Coroutine[Any, Any, None]]:

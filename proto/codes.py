@@ -1,4 +1,7 @@
-"""The response codes of the Handle system (RFC 3652 §2.2.2.3 as deployed), as far as this node says them."""
+"""The response codes of the Handle system (RFC 3652 §2.2.2.3 as deployed), as far as this node says them.
+
+Those from 600 on are of the industrial identifier system's own clients.
+"""
 
 from enum import IntEnum
 
@@ -20,4 +23,8 @@ class ResponseCode(IntEnum):
     SERVER_NOT_RESPONSIBLE = 301
     SERVICE_REFERRAL = 302
     PREFIX_REFERRAL = 303
+    INSUFFICIENT_PERMISSIONS = 401
     AUTHENTICATION_NEEDED = 402
+    DAILY_REQUEST_LIMIT = 603
+    REGISTRATION_LIMIT = 604
+    PREFIX_LIMIT = 605

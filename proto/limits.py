@@ -22,3 +22,7 @@ TTL_DEFAULT: Final = 86_400
 
 DATA_OCTETS: Final = 65_536
 """Most octets of one value's data: far above the 4096 characters templates allow, far below a body's bound."""
+
+RECORD_OCTETS: Final = 1024 * 1024
+"""Most octets of all data of a record that moves in: a sixteenth of the longest message of the Handle protocol, and ten
+times what the largest template can hold in practice."""

@@ -31,6 +31,12 @@ class Verdict(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     VERDICT_DIVERGED: _ClassVar[Verdict]
     VERDICT_NOT_YOURS: _ClassVar[Verdict]
     VERDICT_MALFORMED: _ClassVar[Verdict]
+
+class TemplateState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    TEMPLATE_STATE_UNSPECIFIED: _ClassVar[TemplateState]
+    TEMPLATE_STATE_PUBLISHED: _ClassVar[TemplateState]
+    TEMPLATE_STATE_WITHDRAWN: _ClassVar[TemplateState]
 PREFIX_STATE_UNSPECIFIED: PrefixState
 PREFIX_STATE_PENDING: PrefixState
 PREFIX_STATE_NORMAL: PrefixState
@@ -47,6 +53,9 @@ VERDICT_WRONG_HEAD: Verdict
 VERDICT_DIVERGED: Verdict
 VERDICT_NOT_YOURS: Verdict
 VERDICT_MALFORMED: Verdict
+TEMPLATE_STATE_UNSPECIFIED: TemplateState
+TEMPLATE_STATE_PUBLISHED: TemplateState
+TEMPLATE_STATE_WITHDRAWN: TemplateState
 
 class SignedRequest(_message.Message):
     __slots__ = ("payload", "signature")
@@ -137,7 +146,7 @@ class LegalPerson(_message.Message):
     def __init__(self, name: _Optional[str] = ..., id_type: _Optional[int] = ..., id_no: _Optional[str] = ...) -> None: ...
 
 class Enterprise(_message.Message):
-    __slots__ = ("ent_type", "ent_crt_code", "ent_name_cn", "ent_name_en", "ent_province_code", "ent_city_code", "ent_county_code", "ent_addr_cn", "ent_addr_en", "ent_web_site", "ent_desc", "contact", "legal_person")
+    __slots__ = ("ent_type", "ent_crt_code", "ent_name_cn", "ent_name_en", "ent_province_code", "ent_city_code", "ent_county_code", "ent_addr_cn", "ent_addr_en", "ent_web_site", "ent_desc", "contact", "legal_person", "ent_crt_type")
     ENT_TYPE_FIELD_NUMBER: _ClassVar[int]
     ENT_CRT_CODE_FIELD_NUMBER: _ClassVar[int]
     ENT_NAME_CN_FIELD_NUMBER: _ClassVar[int]
@@ -151,6 +160,7 @@ class Enterprise(_message.Message):
     ENT_DESC_FIELD_NUMBER: _ClassVar[int]
     CONTACT_FIELD_NUMBER: _ClassVar[int]
     LEGAL_PERSON_FIELD_NUMBER: _ClassVar[int]
+    ENT_CRT_TYPE_FIELD_NUMBER: _ClassVar[int]
     ent_type: int
     ent_crt_code: str
     ent_name_cn: str
@@ -164,7 +174,8 @@ class Enterprise(_message.Message):
     ent_desc: str
     contact: Contact
     legal_person: LegalPerson
-    def __init__(self, ent_type: _Optional[int] = ..., ent_crt_code: _Optional[str] = ..., ent_name_cn: _Optional[str] = ..., ent_name_en: _Optional[str] = ..., ent_province_code: _Optional[str] = ..., ent_city_code: _Optional[str] = ..., ent_county_code: _Optional[str] = ..., ent_addr_cn: _Optional[str] = ..., ent_addr_en: _Optional[str] = ..., ent_web_site: _Optional[str] = ..., ent_desc: _Optional[str] = ..., contact: _Optional[_Union[Contact, _Mapping]] = ..., legal_person: _Optional[_Union[LegalPerson, _Mapping]] = ...) -> None: ...
+    ent_crt_type: int
+    def __init__(self, ent_type: _Optional[int] = ..., ent_crt_code: _Optional[str] = ..., ent_name_cn: _Optional[str] = ..., ent_name_en: _Optional[str] = ..., ent_province_code: _Optional[str] = ..., ent_city_code: _Optional[str] = ..., ent_county_code: _Optional[str] = ..., ent_addr_cn: _Optional[str] = ..., ent_addr_en: _Optional[str] = ..., ent_web_site: _Optional[str] = ..., ent_desc: _Optional[str] = ..., contact: _Optional[_Union[Contact, _Mapping]] = ..., legal_person: _Optional[_Union[LegalPerson, _Mapping]] = ..., ent_crt_type: _Optional[int] = ...) -> None: ...
 
 class CheckEnterpriseRequest(_message.Message):
     __slots__ = ("ent_crt_code",)
@@ -191,12 +202,14 @@ class CreateEnterpriseResponse(_message.Message):
     def __init__(self, ent_id: _Optional[str] = ...) -> None: ...
 
 class UpdateEnterpriseRequest(_message.Message):
-    __slots__ = ("ent_id", "enterprise")
+    __slots__ = ("ent_id", "enterprise", "partial")
     ENT_ID_FIELD_NUMBER: _ClassVar[int]
     ENTERPRISE_FIELD_NUMBER: _ClassVar[int]
+    PARTIAL_FIELD_NUMBER: _ClassVar[int]
     ent_id: str
     enterprise: Enterprise
-    def __init__(self, ent_id: _Optional[str] = ..., enterprise: _Optional[_Union[Enterprise, _Mapping]] = ...) -> None: ...
+    partial: bool
+    def __init__(self, ent_id: _Optional[str] = ..., enterprise: _Optional[_Union[Enterprise, _Mapping]] = ..., partial: _Optional[bool] = ...) -> None: ...
 
 class UpdateEnterpriseResponse(_message.Message):
     __slots__ = ()
@@ -405,6 +418,80 @@ class Receipt(_message.Message):
     zh: str
     en: str
     def __init__(self, place: _Optional[_Union[Place, _Mapping]] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., zh: _Optional[str] = ..., en: _Optional[str] = ...) -> None: ...
+
+class Template(_message.Message):
+    __slots__ = ("prefix", "version", "epoch", "state", "revision", "line", "origin", "name_zh", "name_en", "description", "category", "carrier", "items")
+    PREFIX_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    LINE_FIELD_NUMBER: _ClassVar[int]
+    ORIGIN_FIELD_NUMBER: _ClassVar[int]
+    NAME_ZH_FIELD_NUMBER: _ClassVar[int]
+    NAME_EN_FIELD_NUMBER: _ClassVar[int]
+    DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    CATEGORY_FIELD_NUMBER: _ClassVar[int]
+    CARRIER_FIELD_NUMBER: _ClassVar[int]
+    ITEMS_FIELD_NUMBER: _ClassVar[int]
+    prefix: str
+    version: str
+    epoch: int
+    state: TemplateState
+    revision: int
+    line: str
+    origin: str
+    name_zh: str
+    name_en: str
+    description: str
+    category: _containers.RepeatedScalarFieldContainer[str]
+    carrier: int
+    items: _containers.RepeatedCompositeFieldContainer[TemplateItem]
+    def __init__(self, prefix: _Optional[str] = ..., version: _Optional[str] = ..., epoch: _Optional[int] = ..., state: _Optional[_Union[TemplateState, str]] = ..., revision: _Optional[int] = ..., line: _Optional[str] = ..., origin: _Optional[str] = ..., name_zh: _Optional[str] = ..., name_en: _Optional[str] = ..., description: _Optional[str] = ..., category: _Optional[_Iterable[str]] = ..., carrier: _Optional[int] = ..., items: _Optional[_Iterable[_Union[TemplateItem, _Mapping]]] = ...) -> None: ...
+
+class TemplateItem(_message.Message):
+    __slots__ = ("index", "name", "zh", "en", "kind", "required", "enabled", "access", "rules")
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    ZH_FIELD_NUMBER: _ClassVar[int]
+    EN_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    REQUIRED_FIELD_NUMBER: _ClassVar[int]
+    ENABLED_FIELD_NUMBER: _ClassVar[int]
+    ACCESS_FIELD_NUMBER: _ClassVar[int]
+    RULES_FIELD_NUMBER: _ClassVar[int]
+    index: int
+    name: str
+    zh: str
+    en: str
+    kind: str
+    required: bool
+    enabled: bool
+    access: str
+    rules: str
+    def __init__(self, index: _Optional[int] = ..., name: _Optional[str] = ..., zh: _Optional[str] = ..., en: _Optional[str] = ..., kind: _Optional[str] = ..., required: _Optional[bool] = ..., enabled: _Optional[bool] = ..., access: _Optional[str] = ..., rules: _Optional[str] = ...) -> None: ...
+
+class PushTemplatesRequest(_message.Message):
+    __slots__ = ("templates",)
+    TEMPLATES_FIELD_NUMBER: _ClassVar[int]
+    templates: _containers.RepeatedCompositeFieldContainer[Template]
+    def __init__(self, templates: _Optional[_Iterable[_Union[Template, _Mapping]]] = ...) -> None: ...
+
+class PushTemplatesResponse(_message.Message):
+    __slots__ = ("refused",)
+    REFUSED_FIELD_NUMBER: _ClassVar[int]
+    refused: _containers.RepeatedCompositeFieldContainer[RefusedTemplate]
+    def __init__(self, refused: _Optional[_Iterable[_Union[RefusedTemplate, _Mapping]]] = ...) -> None: ...
+
+class RefusedTemplate(_message.Message):
+    __slots__ = ("place", "zh", "en")
+    PLACE_FIELD_NUMBER: _ClassVar[int]
+    ZH_FIELD_NUMBER: _ClassVar[int]
+    EN_FIELD_NUMBER: _ClassVar[int]
+    place: int
+    zh: str
+    en: str
+    def __init__(self, place: _Optional[int] = ..., zh: _Optional[str] = ..., en: _Optional[str] = ...) -> None: ...
 
 class Window(_message.Message):
     __slots__ = ("prefix", "start", "seconds", "registered_total", "registered", "updated", "deleted", "resolved", "resolve_failed")

@@ -15,6 +15,7 @@ import msgspec
 
 from registry.account import Account
 from registry.filing import Standing
+from registry.prefix import PrefixState
 from registry.template import Template
 
 OBJECTS_MOST: Final = 500
@@ -41,6 +42,13 @@ class Action(StrEnum):
     ENTERPRISE_VERIFY_AGAIN = "enterprise_verify_again"
     PREFIX_ADDED = "prefix_added"
     PREFIX_CHANGED = "prefix_changed"
+    PREFIX_MOVED_OUT = "prefix_moved_out"
+    PREFIX_MOVED_IN = "prefix_moved_in"
+    HOSTING_CHANGED = "hosting_changed"
+    APPLICATION_MADE = "application_made"
+    APPLICATION_DECIDED = "application_decided"
+    QUOTA_SET = "quota_set"
+    VALUES_BLANKED = "values_blanked"
     TEMPLATE_ADDED = "template_added"
     TEMPLATE_CHANGED = "template_changed"
     TEMPLATE_REMOVED = "template_removed"
@@ -72,17 +80,30 @@ class Action(StrEnum):
 
 
 _NONE: Final = frozenset[str]()
-_TEMPLATE: Final = frozenset(entry.name for entry in fields(Template)) - {"prefix", "version", "number", "epoch"}
+_TEMPLATE: Final = frozenset(entry.name for entry in fields(Template)) - {
+    "prefix",
+    "version",
+    "number",
+    "epoch",
+    "updated",
+}
 _GRANT: Final = frozenset({"number", "to", "attributes", "edit", "until"})
 _ACCOUNT: Final = frozenset({"kind", "role", "enterprise", "enabled"})
 _READING: Final = frozenset({"since", "until", "actor", "action", "object", "identifier", "account", "format"})
 SHOWN: Final[dict[Action, frozenset[str]]] = {
-    Action.ENTERPRISE_ENROLLED: frozenset({"number", "industry", "ent_crt_code", "particulars"}),
+    Action.ENTERPRISE_ENROLLED: frozenset({"number", "industry", "ent_crt_code", "particulars", "renamed"}),
     Action.ENTERPRISE_FILED: frozenset({"ent_id", "revision"}),
     Action.ENTERPRISE_REFUSED: frozenset({"revision", "reason"}),
     Action.ENTERPRISE_VERIFY_AGAIN: frozenset({"message"}),
     Action.PREFIX_ADDED: frozenset({"enterprise", "state"}),
     Action.PREFIX_CHANGED: frozenset({"state", "filing", "suspended", "stopped_here", "reason"}),
+    Action.PREFIX_MOVED_OUT: frozenset({"number"}),
+    Action.PREFIX_MOVED_IN: frozenset({"enterprise", "number"}),
+    Action.HOSTING_CHANGED: frozenset({"proxy", "site", "reason", "by"}),
+    Action.APPLICATION_MADE: frozenset({"enterprise", "occasion", "prefix"}),
+    Action.APPLICATION_DECIDED: frozenset({"state", "step", "passed", "reason", "by"}),
+    Action.QUOTA_SET: frozenset({"identifiers", "calls", "room"}),
+    Action.VALUES_BLANKED: frozenset({"attributes", "versions", "reason"}),
     Action.TEMPLATE_ADDED: _TEMPLATE,
     Action.TEMPLATE_CHANGED: _TEMPLATE,
     Action.TEMPLATE_REMOVED: _NONE,
@@ -220,6 +241,11 @@ def of_account(known: tuple[Account, bool] | None) -> dict[str, object]:
     return {"kind": account.kind, "role": account.role, "enterprise": account.enterprise, "enabled": enabled}
 
 
+def of_state(state: PrefixState) -> dict[str, object]:
+    """The state of a prefix or an application, by its name."""
+    return {"state": state.name.lower()}
+
+
 def of_standings(before: Standing, after: Standing, reason: str = "") -> tuple[dict[str, Any], dict[str, Any]]:
     """How a prefix stood and stands here and with the top-level node, as far as it differs, and the reason told."""
     old, new = differing(_standing(before), _standing(after))
@@ -248,7 +274,7 @@ def _said(template: Template | None) -> dict[str, Any]:
     if template is None:
         return {}
     said = {name: value for name, value in msgspec.to_builtins(template).items() if name in _TEMPLATE}
-    return said | {"items": {item["name"]: item for item in said["items"]}}
+    return said | {"state": template.state.name.lower(), "items": {item["name"]: item for item in said["items"]}}
 
 
 # -- the chain

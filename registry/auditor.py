@@ -1,16 +1,34 @@
 """The audit journal's own door: what changes nothing is added, and the whole is read and proven."""
 
 from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Final
 
-from registry.audit import EMPTY, OCTETS_MOST, Broken, Entry, Head, Row, ended, prove
+from registry.audit import EMPTY, NODE, OCTETS_MOST, Actor, Broken, Entry, Head, Minutes, Row, ended, prove
 from registry.errors import UnknownOutcomeError
 from registry.postgres import accounts, audit
 from registry.postgres.audit import Wanted
-from registry.postgres.connection import BROKEN, Pool, borrowed, cut
+from registry.postgres.connection import BROKEN, Connection, Pool, borrowed, cut
 
 PAGE: Final = 500
 """Entries read at once: 4 MB of the largest."""
+
+
+@asynccontextmanager
+async def audited(pool: Pool, actor: Actor, most: int) -> AsyncIterator[tuple[Connection, Minutes]]:
+    """A transaction, and whom to tell what is done in it in the name of `actor`. The journal is written last: its head
+    is held by nobody who waits for something else. Raises as Auditor does.
+    """
+    async with borrowed(pool, "administer") as connection:
+        backend = connection.get_server_pid()
+        try:
+            async with connection.transaction():
+                note = Minutes(actor)
+                yield connection, note
+                await audit.append(connection, note.entries, most)
+        except BROKEN as error:
+            cut(connection)
+            raise UnknownOutcomeError(str(error), backend) from error
 
 
 class Auditor:
@@ -22,14 +40,8 @@ class Auditor:
 
     async def record(self, entries: Sequence[Entry]) -> None:
         """Adds entries about what changed nothing: readings."""
-        async with borrowed(self._pool, "administer") as connection:
-            backend = connection.get_server_pid()
-            try:
-                async with connection.transaction():
-                    await audit.append(connection, entries, self.most)
-            except BROKEN as error:
-                cut(connection)
-                raise UnknownOutcomeError(str(error), backend) from error
+        async with audited(self._pool, NODE, self.most) as (_, note):
+            note.entries.extend(entries)
 
     async def head(self) -> tuple[Head, int]:
         """The head of the journal, and the octets it takes."""

@@ -13,13 +13,23 @@ from registry.account import Vault
 from registry.audit import NODE, OCTETS_MOST, TOPLEVEL, Action, Actor, Minutes, of_standings
 from registry.errors import NotInOfficeError, UnavailableError
 from registry.filing import Told, after, in_review
-from registry.postgres import audit, catalogue, filing, uplink
+from registry.postgres import audit, catalogue, filing, templates, uplink
 from registry.postgres.connection import BROKEN, Connection, Pool, borrowed, cut
 from registry.postgres.filing import EnterpriseToFile, Route
 from registry.postgres.uplink import Standing
+from registry.template import Template
 
 KEY_NAME: Final = "uplink"
 """What the node's sealed private key is bound to."""
+
+
+async def signing_key(connection: Connection, vault: Vault, fresh: bytes, note: Minutes) -> bytes:
+    """The node's private key of 32 octets: `fresh`, unless one was kept before. Empty: sealed with another key."""
+    sealed = vault.close(KEY_NAME, fresh)
+    kept = await uplink.keep_key(connection, sealed)
+    if kept == sealed:
+        note(Action.NODE_KEY_MADE, KEY_NAME)
+    return vault.open(KEY_NAME, kept)
 
 
 class Clerk:
@@ -29,8 +39,11 @@ class Clerk:
     done).
     """
 
-    def __init__(self, pool: Pool, fence: int, window_seconds: int, audit_octets: int = OCTETS_MOST) -> None:
+    def __init__(
+        self, pool: Pool, fence: int, window_seconds: int, vault: Vault, audit_octets: int = OCTETS_MOST
+    ) -> None:
         self._pool = pool
+        self._vault = vault
         self._fence = fence
         self._window = window_seconds
         self._audit_octets = audit_octets
@@ -57,14 +70,10 @@ class Clerk:
 
     # -- whom we speak to
 
-    async def key(self, vault: Vault, fresh: bytes) -> bytes:
+    async def key(self, fresh: bytes) -> bytes:
         """The node's private key of 32 octets: `fresh`, unless one was kept before. Empty: sealed with another key."""
         async with self._audited(NODE) as (connection, note):
-            sealed = vault.close(KEY_NAME, fresh)
-            kept = await uplink.keep_key(connection, sealed)
-            if kept == sealed:
-                note(Action.NODE_KEY_MADE, KEY_NAME)
-            return vault.open(KEY_NAME, kept)
+            return await signing_key(connection, self._vault, fresh, note)
 
     async def toplevel_key(self) -> bytes | None:
         """The key of the top-level node; None before enrolment."""
@@ -104,6 +113,23 @@ class Clerk:
         async with borrowed(self._pool, "uplink") as connection:
             return await uplink.template_versions(connection, numbers)
 
+    async def templates_to_tell(self, most: int) -> list[Template]:
+        """Templates the top-level node does not know as they are, those that changed first before the others."""
+        async with borrowed(self._pool, "uplink") as connection:
+            numbers = await uplink.templates_to_tell(connection, most)
+            found = await templates.by_numbers(connection, numbers) if numbers else []
+        return sorted(found, key=lambda template: template.epoch)
+
+    async def templates_told(self, told: Sequence[Template]) -> None:
+        """The top-level node knows these as they are."""
+        async with self._office() as connection:
+            await uplink.templates_told(connection, {each.number: each.epoch for each in told})
+
+    async def templates_lost(self, prefixes: Sequence[int]) -> None:
+        """The top-level node has lost something of these prefixes (by number): their templates are told anew."""
+        async with self._office() as connection:
+            await uplink.templates_lost(connection, prefixes)
+
     async def receive(self, places: Mapping[int, tuple[int, bytes]]) -> None:
         """Notes how far the top-level node is (number, head), by prefix number, and counts what is new."""
         async with self._office() as connection:
@@ -124,7 +150,7 @@ class Clerk:
         """Enterprises and prefixes to be filed; every prefix of an enterprise is taken up."""
         async with self._office() as connection:
             await filing.file_all(connection)
-            return await filing.enterprises_to_file(connection), await filing.prefixes_to_file(connection)
+            return await filing.enterprises_to_file(connection, self._vault), await filing.prefixes_to_file(connection)
 
     async def enterprise_filed(self, enterprise: EnterpriseToFile, ent_id: str) -> None:
         """The top-level node knows it as it was read."""
@@ -174,7 +200,7 @@ class Clerk:
             return True
 
     async def verify_again(self, ent_id: str, prefix: str, number: int) -> bool:
-        """The enterprise's particulars are to be told again, once a message of that number; False: there is none."""
+        """The enterprise is to be verified and told again, once a message of that number; False: there is none."""
         async with self._audited() as (connection, note):
             if not await filing.carry(connection, number):
                 return True

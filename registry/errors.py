@@ -35,7 +35,12 @@ class TakenError(RegistryError):
 
 
 class NotApprovedError(RegistryError):
-    """The top-level node has not approved, has refused or has suspended a prefix; the text is one sentence."""
+    """A prefix cannot come into a state: that of before forbids it, or the top-level node. `zh` and `en` say why."""
+
+    def __init__(self, zh: str, en: str) -> None:
+        super().__init__(f"{zh}。 {en}.")
+        self.zh = zh
+        self.en = en
 
 
 class NotInOfficeError(RegistryError):

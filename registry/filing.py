@@ -11,7 +11,7 @@ from typing import Final
 
 from proto.credit_code import check_credit_code
 from proto.errors import ProtoError
-from registry.prefix import PrefixState
+from registry.prefix import LIFE, Event, PrefixState
 
 TEXT_MOST: Final = 255
 """Longest name or address (SNMS OpenAPI, `orgName`, `orgAddr`)."""
@@ -24,6 +24,11 @@ _DISTRICT: Final = re.compile(r"[1-9][0-9]{5}", re.ASCII)
 """A district (GB/T 2260)."""
 _EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+", re.ASCII)
 _PHONE: Final = re.compile(rf"[0-9+() -]{{5,{PHONE_MOST}}}", re.ASCII)
+
+
+CREDIT_CODE: Final = 1
+OTHER_CODE: Final = 3
+"""Kinds of `ent_crt_code` (top-level interface draft, `entCrtType`)."""
 
 
 class ParticularsError(ValueError):
@@ -71,9 +76,11 @@ class Particulars:
     ent_addr_en: str = ""
     ent_web_site: str = ""
     ent_desc: str = ""
+    ent_crt_type: int = CREDIT_CODE
 
     def __post_init__(self) -> None:
-        _credit_code(self.ent_crt_code)
+        if self.ent_crt_type == CREDIT_CODE:
+            _credit_code(self.ent_crt_code)
         for field, (holds, zh, en) in _RULES.items():
             if not holds(getattr(self, field)):
                 raise ParticularsError(f"{field}{zh}。 {field} {en}.")
@@ -102,6 +109,8 @@ _LONG: Final = (_text(TEXT_MOST), f"应为1到{TEXT_MOST}个字符", f"has 1 to 
 _LONG_OR_NONE: Final = (_text(TEXT_MOST, 0), f"最多{TEXT_MOST}个字符", f"has at most {TEXT_MOST} characters")
 _CODE: Final = (_DISTRICT.fullmatch, "应为6位行政区划代码（GB/T 2260）", "must be a district of 6 digits (GB/T 2260)")
 _RULES: Final[dict[str, tuple[Callable[..., object], str, str]]] = {
+    "ent_crt_type": ({CREDIT_CODE, OTHER_CODE}.__contains__, "应为1或3", "must be 1 or 3"),
+    "ent_crt_code": (_text(32), "应为1到32个字符", "has 1 to 32 characters"),
     "ent_type": (range(1, 6).__contains__, "应为1到5", "must be within 1…5"),
     "ent_province_code": _CODE,
     "ent_city_code": _CODE,
@@ -125,6 +134,16 @@ _RULES: Final[dict[str, tuple[Callable[..., object], str, str]]] = {
     "legal_id_type": (range(1, 7).__contains__, "应为1到6", "must be within 1…6"),
     "legal_id_no": (_text(32), "应为1到32个字符", "has 1 to 32 characters"),
 }
+
+
+WHOLE: Final = frozenset({"ent_type", "ent_crt_type", "ent_crt_code", "legal_name", "legal_id_type", "legal_id_no"})
+"""What cannot be changed in part: beside the Chinese name, a change of these is filed whole (`chgAll`, top-level
+interface draft, update ent)."""
+
+
+def whole(before: Particulars, after: Particulars) -> bool:
+    """Whether this change is to be filed whole."""
+    return any(getattr(before, field) != getattr(after, field) for field in WHOLE)
 
 
 def check_names(name: str, name_en: str) -> None:
@@ -165,18 +184,21 @@ class Told:
         assert self.word in WORDS
 
 
-_UNDECIDED: Final = frozenset({PrefixState.PENDING, PrefixState.IN_REVIEW})
+_UNDECIDED: Final = frozenset({PrefixState.UNVERIFIED, PrefixState.PENDING, PrefixState.IN_REVIEW})
+
+
+def _becomes(now: Standing, event: Event) -> PrefixState:
+    return LIFE[now.state].get(event, now.state)
 
 
 def _approved(now: Standing) -> Standing:
-    if now.state not in _UNDECIDED | {PrefixState.REFUSED}:
-        return replace(now, filing=Filing.APPROVED)
-    return replace(now, state=PrefixState.STOPPED if now.suspended else PrefixState.ENABLED, filing=Filing.APPROVED)
+    state = _becomes(now, Event.APPROVED)
+    opens = state.open and not now.state.open
+    return replace(now, state=PrefixState.STOPPED if opens and now.suspended else state, filing=Filing.APPROVED)
 
 
 def _refused(now: Standing) -> Standing:
-    closed = now.state in _UNDECIDED | {PrefixState.ENABLED}
-    return replace(now, state=PrefixState.REFUSED if closed else now.state, filing=Filing.REFUSED)
+    return replace(now, state=_becomes(now, Event.REFUSED), filing=Filing.REFUSED)
 
 
 def _suspended(now: Standing) -> Standing:
@@ -184,7 +206,7 @@ def _suspended(now: Standing) -> Standing:
     passed = _approved(now)
     return replace(
         passed,
-        state=PrefixState.STOPPED if passed.state.open else passed.state,
+        state=_becomes(passed, Event.SUSPENDED),
         suspended=True,
         stopped_here=passed.stopped_here if passed.suspended else passed.state is PrefixState.STOPPED,
     )
@@ -193,15 +215,14 @@ def _suspended(now: Standing) -> Standing:
 def _resumed(now: Standing) -> Standing:
     closed_by_it = now.suspended and not now.stopped_here and now.state is PrefixState.STOPPED
     opens = closed_by_it and now.filing is Filing.APPROVED
-    return Standing(PrefixState.ENABLED if opens else now.state, now.filing)
+    return Standing(_becomes(now, Event.RESUMED) if opens else now.state, now.filing)
 
 
 def in_review(now: Standing) -> Standing:
     """How a prefix that was to be filed stands once the top-level node has taken its filing."""
     if now.filing is not Filing.WAITING:
         return now
-    state = PrefixState.IN_REVIEW if now.state is PrefixState.PENDING else now.state
-    return replace(now, state=state, filing=Filing.IN_REVIEW)
+    return replace(now, state=_becomes(now, Event.FILED), filing=Filing.IN_REVIEW)
 
 
 WORDS: Final[dict[str, Callable[[Standing], Standing]]] = {

@@ -4,11 +4,12 @@ What a form does not take is no refusal: `rules.judge` judges it with all its se
 accept, with the same body: tests/registry/test_form.py compares the two. Rules are said in rules.py.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple, overload
 
 from proto.value import Value
+from registry import kinds
 
 if TYPE_CHECKING:
     from registry.template import Item
@@ -55,11 +56,11 @@ class Texts(Sequence[Value]):
 
 
 class Plan(NamedTuple):
-    """What a form says of a shape: for each text its bounds and, where it must be a number, the item; and which texts
-    must not be empty.
+    """What a form says of a shape: for each text its bounds and, where not every text will do, what tells whether one
+    does; and which texts must not be empty.
     """
 
-    checks: "tuple[tuple[int, int, Item | None], ...]"
+    checks: tuple[tuple[int, int, Callable[[str], bool] | None], ...]
     required: tuple[int, ...]
 
 
@@ -79,8 +80,8 @@ class Form:
         plan = self._plans[shape] if shape in self._plans else self._planned(shape)
         if plan is None:
             return False
-        for (least, most, number), text in zip(plan.checks, texts, strict=True):
-            if not least <= len(text) <= most or (number is not None and text and not number.takes_number(text)):
+        for (least, most, takes), text in zip(plan.checks, texts, strict=True):
+            if not least <= len(text) <= most or (takes is not None and text and not takes(text)):
                 return False
         return all([texts[at] for at in plan.required])
 
@@ -98,6 +99,6 @@ class Form:
         if any(item.name != type_ for item, type_ in zip(items, types, strict=True)):
             return None
         return Plan(
-            tuple((item.least, item.most, item if item.numeric else None) for item in items),
+            tuple((item.least, item.most, kinds.taker(item)) for item in items),
             tuple(at for at, item in enumerate(items) if item.required),
         )

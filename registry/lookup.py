@@ -11,16 +11,29 @@ from typing import Any, Final
 
 from proto.identifier import Identifier
 from registry.account import Account
+from registry.claim import Claim
 from registry.disclosure import Disclosure, Entry
 from registry.file import StoredFile
-from registry.postgres import accounts, batches, catalogue, disclosures, files, grants, records, templates
+from registry.postgres import (
+    accounts,
+    batches,
+    catalogue,
+    disclosures,
+    files,
+    grants,
+    holdings,
+    records,
+    templates,
+)
 from registry.postgres.connection import borrowed
+from registry.postgres.holdings import Referrer
 from registry.postgres.records import Stored
+from registry.postgres.templates import Filter, Listed
 from registry.prefix import RegisteredPrefix
 from registry.record import Record, unpack
 from registry.rights import Right
 from registry.sight import Reach, reach
-from registry.template import Template
+from registry.template import RESERVED_SUFFIX, State, Template
 
 TEMPLATES_MOST: Final = 4096
 """Templates one process keeps: three for each of the 1200 enterprises of an average node."""
@@ -29,12 +42,23 @@ VERSIONS_MOST: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
+class BlankedValue:
+    """A value that stood in a version and was blanked (registry/blanker.py); `made` is seconds since 1970 UTC."""
+
+    index: int
+    type: str
+    made: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class HistoryEntry:
-    """One version of an identifier, who wrote it and under which template."""
+    """One version of an identifier, who wrote it, under which template, and what of it was blanked since."""
 
     record: Record
     by: str | None
     template: Template | None
+    blanked: tuple[BlankedValue, ...] = ()
 
 
 def unpacked(stored: Stored, template: Template | None) -> Record:
@@ -108,6 +132,33 @@ class Lookup:
         async with borrowed(self._pool, "template") as connection:
             return await templates.named(connection, prefix, version)
 
+    async def template_behind(self, identifier: Identifier) -> Template | None:
+        """The template whose own identifier this is; None for drafts, which have none yet."""
+        if not identifier.suffix.startswith(RESERVED_SUFFIX):
+            return None
+        found = await self.named_template(identifier.prefix_key, identifier.suffix_key.removeprefix(RESERVED_SUFFIX))
+        return None if found is None or found.state is State.DRAFT else found
+
+    async def line(self, template: Template) -> list[Template]:
+        """All templates of the line of this one, oldest first."""
+        async with borrowed(self._pool, "template") as connection:
+            return await templates.line(connection, template.line)
+
+    async def templates_page(
+        self, prefix: str | None, who: Account, after: tuple[str, str], most: int
+    ) -> list[Template]:
+        """Templates in the order of prefix and version (registry/postgres/templates.py), with the drafts `who` may
+        change.
+        """
+        async with borrowed(self._pool, "template") as connection:
+            owner = who.enterprise if who.may(Right.TEMPLATES) else None
+            return await templates.page(connection, prefix, owner, who.may_in(Right.TEMPLATES, None), after, most)
+
+    async def catalogued(self, wanted: Filter, after: tuple[str, str], most: int) -> list[Listed]:
+        """Published templates for the catalogue of data resources (registry/postgres/templates.py)."""
+        async with borrowed(self._pool, "template") as connection:
+            return await templates.catalogued(connection, wanted, after, most)
+
     async def prefix(self, name: str) -> RegisteredPrefix | None:
         """The prefix called `name`."""
         async with borrowed(self._pool, "prefix") as connection:
@@ -127,8 +178,19 @@ class Lookup:
             template = (row["template_no"], row["template_epoch"])
             stored = Stored(0, 0, 0, row["version"], row["live"], *template, row["updated"], row["body"])
             record, known = await self.record(stored)
-            entries.append(HistoryEntry(record, row["username"], known))
+            gone = tuple(BlankedValue(*value) for value in row["blanked"])
+            entries.append(HistoryEntry(record, row["username"], known, gone))
         return entries
+
+    async def referrers(self, targets: Sequence[str], most: int, rows: int) -> list[Referrer]:
+        """At most `most` references to each of these keys, and `rows` in all (registry/postgres/holdings.py)."""
+        async with borrowed(self._pool, "look") as connection:
+            return await holdings.referrers(connection, targets, most, rows)
+
+    async def holders_of(self, claims: Sequence[Claim]) -> dict[Claim, str]:
+        """The suffixes that hold these claims, under the prefix of their template."""
+        async with borrowed(self._pool, "judge") as connection:
+            return await holdings.holders(connection, claims)
 
     async def holders(self, digests: list[bytes]) -> dict[bytes, Account]:
         """The accounts that hold live tokens with these digests."""

@@ -13,15 +13,20 @@ from typing import Any, Final, NamedTuple, Protocol, TypeVar
 import asyncpg
 
 from proto.chain import Kind, entry_digest
+from proto.identifier import Identifier
+from registry import claim, holding, reference
 from registry.account import Account
+from registry.claim import Claim
 from registry.errors import RegistryError, UnavailableError, UnknownOutcomeError
+from registry.holding import Holds
 from registry.lookup import Lookup, unpacked
 from registry.postgres import records
 from registry.postgres.connection import BROKEN, borrowed, cut
 from registry.postgres.records import Change, Ground, Share, Stored
 from registry.prefix import PrefixState, RegisteredPrefix
+from registry.quota import Left, Quota
 from registry.record import Record, pack
-from registry.rules import Accepted, Refused, Request, Rule, Unchanged, judge
+from registry.rules import ALONE, Accepted, Around, Refused, Request, Rule, Unchanged, judge
 from registry.sight import NOTHING, Reach
 from registry.template import Template
 
@@ -32,10 +37,11 @@ GROUP_MOST: Final = 1000
 and whoever reads waits so long. The largest batch of the SNMS OpenAPI is two such: one is judged while the other is
 written."""
 
-_PREMISE_GONE: Final = frozenset({"ID001", "ID002", "40P01", "40001"})
-"""States that mean: judge again. Prefix changed, template gone, deadlock, serialization failure."""
+PREMISE_GONE: Final = frozenset({"ID001", "ID002", "ID003", "ID004", "40P01", "40001"})
+"""States that mean: judge again. Prefix changed, template gone, quota exhausted, unique value taken, deadlock,
+serialization failure."""
 
-_GIVEN_UP: Final = (asyncpg.QueryCanceledError, asyncpg.LockNotAvailableError)
+GIVEN_UP: Final = (asyncpg.QueryCanceledError, asyncpg.LockNotAvailableError)
 """The server itself says that it stopped waiting and rolled back: that is known, not unknown."""
 
 
@@ -137,7 +143,8 @@ class Registrar:
     ) -> list[int]:
         """Judges and writes the `open_` jobs, notes their outcomes, and returns which must be judged again."""
         grounds = await self._load([jobs[n] for n in open_])
-        judged = await self._each(lambda n: self._judge(jobs[n], grounds, now), open_)
+        around = await self._around([jobs[n] for n in open_], grounds)
+        judged = await self._each(lambda n: self._judge(jobs[n], grounds, around, now), open_)
         changes, strangers = [], list[int]()
         for n, judgement in zip(open_, judged, strict=True):
             if isinstance(judgement, Change):
@@ -146,7 +153,7 @@ class Registrar:
                 outcomes[n] = judgement
                 if isinstance(judgement, Refused) and judgement.rule is Rule.PERMISSION:
                     strangers.append(n)
-        for n, granted in await self._granted(jobs, strangers, grounds, now):
+        for n, granted in await self._granted(jobs, strangers, grounds, around, now):
             if isinstance(granted, Change):
                 del outcomes[n]
                 changes.append((_number(grounds, jobs[n]), granted, n))
@@ -155,7 +162,12 @@ class Registrar:
         return await self._commit(jobs, changes, grounds, outcomes, now, alone=alone)
 
     async def _granted(
-        self, jobs: Sequence[Job], strangers: Sequence[int], grounds: "Mapping[str, _Grounds]", now: int
+        self,
+        jobs: Sequence[Job],
+        strangers: Sequence[int],
+        grounds: "Mapping[str, _Grounds]",
+        around: Around,
+        now: int,
     ) -> "list[tuple[int, Change | Unchanged | Refused]]":
         """The jobs of those who may not write there, judged again by what was granted to them. Where a grant ends the
         prefix's epoch changes, and a commit that was judged on it with it.
@@ -169,7 +181,9 @@ class Registrar:
         judged = []
         for who, places in asked.items():
             far = await self._lookup.reaches(who, list(places.values()), now)
-            judged += [(n, self._judge(jobs[n], grounds, now, each)) for n, each in zip(places, far, strict=True)]
+            judged += [
+                (n, self._judge(jobs[n], grounds, around, now, each)) for n, each in zip(places, far, strict=True)
+            ]
         return judged
 
     async def _load(self, jobs: Sequence[Job]) -> "dict[str, _Grounds]":
@@ -181,17 +195,40 @@ class Registrar:
         suffixes = [job.request.identifier.suffix_key for job in jobs]
         async with borrowed(self._pool, "judge") as connection:
             found = await records.grounds(connection, list(places), versions, suffixes, of)
-        return {key: await self._grounds(key, ground) for key, ground in zip(places, found, strict=True)}
+        left: dict[int | None, Left] = {}
+        return {key: await self._grounds(key, ground, left) for key, ground in zip(places, found, strict=True)}
 
-    async def _grounds(self, prefix_key: str, ground: Ground) -> "_Grounds":
+    async def _grounds(self, prefix_key: str, ground: Ground, left: dict[int | None, Left]) -> "_Grounds":
         named = {v: await self._lookup.template(*ground.templates[v]) for v in ground.templates}
         wanted = {(stored.template, stored.template_epoch) for stored in ground.records.values() if stored.template}
         kept = {number: await self._lookup.template(number, epoch) for number, epoch in wanted}
         names = {template.number: template.version for template in (*named.values(), *kept.values()) if template}
-        return _Grounds(_prefix(prefix_key, ground), named, kept, names, ground.records)
+        prefix = _prefix(prefix_key, ground)
+        if prefix is None or ground.quota is None:
+            return _Grounds(prefix, named, kept, names, ground.records)
+        mine = left.setdefault(prefix.enterprise, _left(*ground.quota))
+        return _Grounds(prefix, named, kept, names, ground.records, mine)
+
+    async def _around(self, jobs: Sequence[Job], all_: "Mapping[str, _Grounds]") -> Around:
+        """What others are to these jobs: looked up for templates that ask for it only."""
+        if not any(t and (t.strict or t.unique) for grounds in all_.values() for t in grounds.named.values()):
+            return ALONE
+        targets: dict[str, Identifier] = {}
+        claims: set[Claim] = set()
+
+        def ask(job: Job) -> None:
+            template = all_[job.request.identifier.prefix_key].named.get(job.request.template)
+            claims.update(claim.claims(template, job.request.values))
+            for _, target in reference.wanted(template, job.request.values):
+                targets.setdefault(target, Identifier.parse(target))
+
+        await self._each(ask, jobs)
+        found = await self._lookup.look(list(targets.values())) if targets else []
+        absent = {target for target, stored in zip(targets, found, strict=True) if stored.prefix and not stored.live}
+        return Around(absent, await self._lookup.holders_of(list(claims)) if claims else {})
 
     def _judge(
-        self, job: Job, all_: "Mapping[str, _Grounds]", now: int, far: Reach = NOTHING
+        self, job: Job, all_: "Mapping[str, _Grounds]", around: Around, now: int, far: Reach = NOTHING
     ) -> Change | Unchanged | Refused:
         """The change a job makes, ready to be written, or why it makes none."""
         request = job.request
@@ -199,10 +236,20 @@ class Registrar:
         stored = grounds.records.get(request.identifier.suffix_key)
         record = unpacked(stored, grounds.kept.get(stored.template)) if stored else None
         template = grounds.named.get(request.template)
-        judgement = judge(record, request, job.who, grounds.prefix, template, now, self._reuse_deleted, far)
+        judgement = judge(record, request, job.who, grounds.prefix, template, now, self._reuse_deleted, far, around)
         if not isinstance(judgement, Accepted):
             return judgement
-        return _change(job, judgement, template, grounds.names)
+        gains = loses = holding.NONE
+        if record is not None or (template is not None and template.holds):
+            gains, loses = _held(record, grounds, judgement.record, template)
+        change = _change(job, judgement, template, grounds.names, gains, loses)
+        if grounds.left is not None and change.body is not None:
+            refused = grounds.left.take(change.kind, len(change.body))
+            if refused is not None:
+                return refused
+        if around is not ALONE:
+            _after(around, request.identifier, judgement.record, gains, loses)
+        return change
 
     async def _commit(
         self,
@@ -242,14 +289,14 @@ class Registrar:
                 else:
                     won = await records.commit_together(connection, shares, now, changes)
             except BaseException as error:
-                if isinstance(error, _GIVEN_UP):
+                if isinstance(error, GIVEN_UP):
                     self._announcer.unwritten(keys)
                     if alone:
                         raise UnavailableError(str(error)) from error
                     return []
                 if isinstance(error, asyncpg.PostgresError) and not isinstance(error, BROKEN):
                     self._announcer.unwritten(keys)
-                    if error.sqlstate in _PREMISE_GONE:
+                    if error.sqlstate in PREMISE_GONE:
                         return []
                     raise
                 self._announcer.unknown(keys, backend)
@@ -264,7 +311,7 @@ class Registrar:
 @dataclass(frozen=True, slots=True)
 class _Grounds:
     """What jobs are judged on: `named` are the templates they name, `kept` those of what is registered, `names` the
-    version names of all of them by number.
+    version names of all of them by number; `left` is shared by all prefixes of an enterprise, None without a quota.
     """
 
     prefix: RegisteredPrefix | None
@@ -272,12 +319,18 @@ class _Grounds:
     kept: dict[int, Template | None]
     names: dict[int, str]
     records: dict[str, Stored]
+    left: Left | None = None
 
 
 @lru_cache(maxsize=256)
 def _written(kind: int, version: int) -> Written:
     """One for all that are alike: nearly every row of a batch is."""
     return Written(Kind(kind), version)
+
+
+def _left(identifiers: int | None, room: int | None, live: int, octets: int) -> Left:
+    """What is left of such a quota to who has so much."""
+    return Left(Quota(identifiers=identifiers, room=room), (identifiers or 0) - live, (room or 0) - octets)
 
 
 def _number(grounds: Mapping[str, _Grounds], job: Job) -> int:
@@ -293,7 +346,28 @@ def _prefix(key: str, ground: Ground) -> RegisteredPrefix | None:
     return RegisteredPrefix(number, key, PrefixState(state), epoch, enterprise)
 
 
-def _change(job: Job, judgement: Accepted, template: Template | None, names: Mapping[int, str]) -> Change:
+def _held(before: Record | None, grounds: _Grounds, after: Record, template: Template | None) -> tuple[Holds, Holds]:
+    """The references and claims that come and go with a change."""
+    now = holding.holds(template, after.values)
+    if before is None:
+        return now, holding.NONE
+    then = holding.holds(grounds.kept.get(before.template), before.values)
+    return (now - then, then - now) if now or then else (now, then)
+
+
+def _after(around: Around, identifier: Identifier, record: Record, gains: Holds, loses: Holds) -> None:
+    """Rows that come after this one in its group find it, and what it holds, there."""
+    if record.live:
+        around.absent.discard(identifier.key)
+    for lost in loses:
+        if isinstance(lost, Claim) and around.holders.get(lost) == identifier.suffix_key:
+            del around.holders[lost]
+    around.holders.update((gained, identifier.suffix_key) for gained in gains if isinstance(gained, Claim))
+
+
+def _change(
+    job: Job, judgement: Accepted, template: Template | None, names: Mapping[int, str], gains: Holds, loses: Holds
+) -> Change:
     identifier, record = job.request.identifier, judgement.record
     body = _body(record, template) if judgement.body is None else judgement.body
     digest = sha256(body).digest()
@@ -306,6 +380,8 @@ def _change(job: Job, judgement: Accepted, template: Template | None, names: Map
         body=body if record.live else None,
         digest=digest,
         entry=entry_digest(identifier.key, record.version, judgement.kind, names.get(record.template, ""), digest),
+        gains=gains,
+        loses=loses,
     )
 
 

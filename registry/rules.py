@@ -4,23 +4,29 @@ No database, no clock: everything it looks at is an argument, everything it deci
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
+from itertools import pairwise
+from operator import attrgetter
 from typing import Final, Literal, NamedTuple
 
 from proto.chain import Kind
 from proto.identifier import Identifier
+from proto.limits import RECORD_OCTETS
 from proto.value import Value
+from registry import claim, kinds, reference
 from registry.account import Account
+from registry.claim import Claim
 from registry.form import Texts
 from registry.prefix import RegisteredPrefix
 from registry.record import Record, pack_plain
+from registry.rights import Right
 from registry.sight import NOTHING, Reach
-from registry.template import Item, Template
+from registry.template import RESERVED_SUFFIX, Item, State, Template
 
 Operation = Literal["create", "update", "delete"]
-RESERVED_SUFFIX: Final = "META_"
-"""Suffixes beginning so belong to templates (`Template.handle`)."""
+TEXT_SHOWN: Final = 100
+"""Characters of a refused text that its sentence repeats."""
 
 
 class Rule(Enum):
@@ -39,15 +45,21 @@ class Rule(Enum):
     REQUIRED = "required"
     DELETED = "deleted"
     CONTENDED = "contended"
+    QUOTA_IDENTIFIERS = "quota_identifiers"
+    QUOTA_ROOM = "quota_room"
 
 
 class Request(NamedTuple):
-    """One change somebody wants. `template` is the version name it gives; values have index, type and data."""
+    """One change somebody wants. `template` is the version name it gives; values have index, type and data.
+
+    `moved`: a record that moves in from elsewhere is created, without template, and its values have all their fields.
+    """
 
     operation: Operation
     identifier: Identifier
     template: str = ""
     values: Sequence[Value] = ()
+    moved: bool = False
 
 
 class Accepted(NamedTuple):
@@ -79,6 +91,18 @@ class Refused:
     differs: tuple[str, ...] = ()
 
 
+class Around(NamedTuple):
+    """What other identifiers are to those judged: keys of what would live here but does not, and which suffixes of the
+    same prefix hold values that must be unique.
+    """
+
+    absent: set[str]
+    holders: dict[Claim, str]
+
+
+ALONE: Final = Around(set(), {})
+"""Where nothing else matters, as for nearly every template. Nobody changes it."""
+
 Judgement = Accepted | Unchanged | Refused
 
 EXISTS_ZH: Final = "标识已存在"
@@ -94,19 +118,24 @@ def judge(
     now: int,
     reuse_deleted: bool = True,
     far: Reach = NOTHING,
+    around: Around = ALONE,
 ) -> Judgement:
     """What comes of `request`, asked by `who`, given what is registered and how `far` they were let in.
 
     `record` is the identifier's newest version (a tombstone included), `template` the one the request names
     under its prefix, `now` seconds since 1970 UTC; with `reuse_deleted` a deleted identifier may be created again.
+    `around` is what other identifiers are to this one.
     """
     granted = bool(far.grants) and _edits(far, record, request, template)
-    refusal = _closed(request, who, prefix, granted) or _STATE_RULES[request.operation](record, request, reuse_deleted)
+    refusal = closed(request, who, prefix, granted) or _STATE_RULES[request.operation](record, request, reuse_deleted)
     if refusal:
         return _with_differences(refusal, record, request)
     if request.operation == "delete":
         assert record is not None
         return Accepted(Kind.DELETED, Record(record.version + 1, False, record.template, now, ()))
+    if request.moved:
+        assert prefix is not None
+        return _judge_moved(record, request, who.may_in(Right.MOVE, prefix.enterprise), now)
     if template is None:
         return _refuse(
             Rule.TEMPLATE,
@@ -114,7 +143,70 @@ def judge(
             f"模板{request.template}不存在",
             f"template {request.template} does not exist under this prefix",
         )
+    if template.state is not State.PUBLISHED and (refusal := _unpublished(record, template)):
+        return refusal
+    if around is not ALONE and (refusal := _beside(request, template, around)):
+        return refusal
     return _judge_values(record, request, template, now)
+
+
+def _beside(request: Request, template: Template, around: Around) -> Refused | None:
+    if gone := reference.missing(template, request.values, around.absent):
+        item, target = gone
+        return _refuse(
+            Rule.VALUE,
+            item.name,
+            f"{item.zh}（{item.name}）引用的标识{target}不存在",
+            f"{item.name} points to {target}, which does not exist",
+        )
+    if twice := claim.taken(template, request.values, request.identifier.suffix_key, around.holders):
+        return _refuse(
+            Rule.VALUE,
+            twice.name,
+            f"{twice.zh}（{twice.name}）的值已被模板{template.version}的另一个标识使用",
+            f"another identifier of template {template.version} has the same {twice.name}",
+        )
+    return None
+
+
+def _unpublished(record: Record | None, template: Template) -> Refused | None:
+    """A draft takes nothing; what was withdrawn takes changes of the records it has."""
+    if template.state is State.WITHDRAWN and record is not None and record.live and record.template == template.number:
+        return None
+    return _refuse(
+        Rule.TEMPLATE,
+        "templateVersion",
+        f"模板{template.version}{'尚未发布' if template.state is State.DRAFT else '已撤回，不能再注册新标识'}",
+        f"template {template.version} is {'not published yet' if template.state is State.DRAFT else 'withdrawn'}",
+    )
+
+
+def _judge_moved(record: Record | None, request: Request, may_move: bool, now: int) -> Judgement:
+    """Of a record without template only the form of its values is judged, which they were born with."""
+    if not may_move:
+        name = request.identifier.prefix
+        return _refuse(
+            Rule.PERMISSION, "handle", f"没有向前缀{name}迁入的权限", f"this account may not move into prefix {name}"
+        )
+    values = tuple(sorted((v if v.timestamp else replace(v, timestamp=now) for v in request.values), key=_INDEX))
+    for before, value in pairwise(values):
+        if before.index == value.index:
+            return _twice(value.index)
+    if not values or sum(len(v.data) for v in values) > RECORD_OCTETS:
+        return _refuse(
+            Rule.VALUE,
+            "values",
+            f"记录应有值，全部数据不超过{RECORD_OCTETS}字节",
+            f"a record has values, of {RECORD_OCTETS} octets together at most",
+        )
+    return Accepted(_kind(record), Record(record.version + 1 if record else 1, True, 0, now, values))
+
+
+_INDEX: Final = attrgetter("index")
+
+
+def _twice(index: int) -> Refused:
+    return _refuse(Rule.INDEX, "index", f"索引{index}重复", f"index {index} is given twice")
 
 
 def _refuse(rule: Rule, field: str, zh: str, en: str) -> Refused:
@@ -129,7 +221,8 @@ def _edits(far: Reach, record: Record | None, request: Request, template: Templa
     return all(item is not None and far.edits(item) for item in items)
 
 
-def _closed(request: Request, who: Account, prefix: RegisteredPrefix | None, granted: bool) -> Refused | None:
+def closed(request: Request, who: Account, prefix: RegisteredPrefix | None, granted: bool = False) -> Refused | None:
+    """Why `who` may write nothing under the prefix of the request; `granted`: what it changes was let to them."""
     name = request.identifier.prefix
     if prefix is None:
         return _refuse(
@@ -181,20 +274,26 @@ _STATE_RULES: Final = {"create": _may_create, "update": _must_exist, "delete": _
 def _with_differences(refusal: Refused, record: Record | None, request: Request) -> Refused:
     if refusal.rule is not Rule.EXISTS or record is None:
         return refusal
-    return Refused(refusal.rule, refusal.field, refusal.zh, refusal.en, differences(record.values, request.values))
+    differs = differences(record.values, request.values, whole=request.moved)
+    return Refused(refusal.rule, refusal.field, refusal.zh, refusal.en, differs)
 
 
-def differences(kept: Iterable[Value], given: Iterable[Value]) -> tuple[str, ...]:
-    """The types in which what is kept and what is given differ, in the order of their indexes."""
+def differences(kept: Iterable[Value], given: Iterable[Value], *, whole: bool = False) -> tuple[str, ...]:
+    """The types in which what is kept and what is given differ, in the order of their indexes: in type and data, or,
+    `whole`, in any field but the time.
+    """
+    fields = _FIELDS if whole else _TEXT
     mine = {v.index: v for v in kept}
     theirs = {v.index: v for v in given}
     return tuple(
         (mine.get(index) or theirs[index]).type
         for index in sorted(mine.keys() | theirs.keys())
-        if index not in mine
-        or index not in theirs
-        or (mine[index].type, mine[index].data) != (theirs[index].type, theirs[index].data)
+        if index not in mine or index not in theirs or fields(mine[index]) != fields(theirs[index])
     )
+
+
+_TEXT: Final = attrgetter("type", "data")
+_FIELDS: Final = attrgetter("type", "data", "ttl", "ttl_absolute", "permissions", "references")
 
 
 def _judge_values(record: Record | None, request: Request, template: Template, now: int) -> Judgement:
@@ -260,7 +359,7 @@ def _check(value: Value, item: Item | None, seen: set[int]) -> Refused | None:
             f"index {index} does not exist in the template",
         )
     if index in seen:
-        return _refuse(Rule.INDEX, "index", f"索引{index}重复", f"index {index} is given twice")
+        return _twice(index)
     if value.type != item.name:
         return _refuse(
             Rule.TYPE,
@@ -278,10 +377,11 @@ def _check(value: Value, item: Item | None, seen: set[int]) -> Refused | None:
         return _refuse(
             Rule.VALUE, item.name, f"{item.zh}（{item.name}）应为UTF-8文本", f"{item.name} must be text in UTF-8"
         )
-    return _check_text(text, item)
+    return unfit(text, item)
 
 
-def _check_text(text: str, item: Item) -> Refused | None:
+def unfit(text: str, item: Item) -> Refused | None:
+    """Why an attribute cannot hold `text`, if so."""
     if not item.least <= len(text) <= item.most:
         return _refuse(
             Rule.VALUE,
@@ -289,23 +389,16 @@ def _check_text(text: str, item: Item) -> Refused | None:
             f"{item.zh}（{item.name}）长度应在{item.least}到{item.most}之间，实为{len(text)}",
             f"{item.name} must have {item.least} to {item.most} characters, not {len(text)}",
         )
-    if not text or not item.numeric or item.takes_number(text):
+    if not text or item.takes(text):
         return None
-    zh, en = _bounds(item)
+    zh, en = kinds.said(item)
+    shown = text if len(text) <= TEXT_SHOWN else f"{text[:TEXT_SHOWN]}…"
     return _refuse(
         Rule.VALUE,
         item.name,
-        f"{item.zh}（{item.name}）应为{zh}的数字，实为{text}",
-        f"{item.name} must be a number {en}, not {text}",
+        f"{item.zh}（{item.name}）应为{zh}，实为{shown}",
+        f"{item.name} must be {en}, not {shown}",
     )
-
-
-def _bounds(item: Item) -> tuple[str, str]:
-    """The numbers `item` takes, in words; every digit of a bound is said."""
-    low, high = ("" if bound is None else f"{bound:.15g}" for bound in (item.low, item.high))
-    if low and high:
-        return f"{low}到{high}之间", f"from {low} to {high}"
-    return (f"不小于{low}", f"of at least {low}") if low else (f"不大于{high}", f"of at most {high}")
 
 
 def _check_whole(values: tuple[Value, ...], template: Template) -> Refused | None:

@@ -4,25 +4,42 @@ Whatever changes a right leaves its entry in the audit journal in the same trans
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
-from datetime import datetime
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import date, datetime
 from typing import Any, Final, Literal
 
 import msgspec
 from asyncpg import UniqueViolationError
 
-from registry.account import Account
-from registry.audit import NODE, OCTETS_MOST, Action, Actor, Minutes, differing, of_account, of_templates
+from registry.account import Account, Vault
+from registry.audit import NODE, OCTETS_MOST, Action, Actor, Minutes, differing, of_account, of_state, of_templates
+from registry.auditor import audited
 from registry.disclosure import Disclosure
 from registry.errors import NotApprovedError, TakenError, UnknownOutcomeError
 from registry.file import StoredFile
 from registry.filing import Particulars, check_names, may_open
-from registry.postgres import accounts, audit, batches, catalogue, disclosures, files, filing, grants, templates, uplink
+from registry.postgres import (
+    accounts,
+    audit,
+    batches,
+    catalogue,
+    disclosures,
+    files,
+    filing,
+    grants,
+    holdings,
+    quota,
+    templates,
+    uplink,
+)
 from registry.postgres.accounts import Credentials
 from registry.postgres.batches import Batch
 from registry.postgres.connection import BROKEN, Connection, borrowed, cut
 from registry.postgres.grants import Given
-from registry.prefix import PrefixState, RegisteredPrefix
+from registry.prefix import ASKED, LIFE, PrefixState, RegisteredPrefix
+from registry.quota import Quota, Usage
+from registry.record import unpack
+from registry.reference import Link, links
 from registry.rights import Role
 from registry.template import Template
 
@@ -30,6 +47,14 @@ GROUPS_MOST: Final = 1000
 """Identity groups of one enterprise: one for each of the partners it may have."""
 GRANTS_MOST: Final = 100
 """Grants on one template or one identifier: every read of a partner looks through both."""
+REFER_MOST: Final = 1000
+"""Records whose references are noted in one transaction: no writer waits long for one of them."""
+
+
+def _linked(row: Any, known: Mapping[int, Template]) -> list[tuple[int, str, int, Link]]:
+    template = known[row["template_no"]]
+    values = unpack(row["body"], {item.index: item.name for item in template.items}, row["updated"])
+    return [(row["prefix_no"], row["suffix"], row["version"], link) for link in links(template, values)]
 
 
 def _another_administrator(username: str, role: Role) -> TakenError:
@@ -55,16 +80,20 @@ class Steward:
     """Changes what is rarely changed, in the name of `actor`; the journal takes `audit_octets` at most.
 
     Raises UnavailableError or AuditFullError (nothing done) or UnknownOutcomeError (maybe done).
+    Who gives particulars of enterprises gives the `vault` that seals the numbers of documents in them.
     """
 
-    def __init__(self, pool: Any, actor: Actor = NODE, audit_octets: int = OCTETS_MOST) -> None:
+    def __init__(
+        self, pool: Any, vault: Vault | None = None, actor: Actor = NODE, audit_octets: int = OCTETS_MOST
+    ) -> None:
         self.pool = pool
+        self._vault = vault
         self._actor = actor
         self._audit_octets = audit_octets
 
     def by(self, actor: Actor) -> "Steward":
         """The same door, opened by somebody else."""
-        return Steward(self.pool, actor, self._audit_octets)
+        return Steward(self.pool, self._vault, actor, self._audit_octets)
 
     @asynccontextmanager
     async def _change(self) -> AsyncIterator[Connection]:
@@ -77,15 +106,8 @@ class Steward:
                 cut(connection)
                 raise UnknownOutcomeError(str(error), backend) from error
 
-    @asynccontextmanager
-    async def _audited(self) -> AsyncIterator[tuple[Connection, Minutes]]:
-        """A transaction, and whom to tell what it does. The journal is written last: its head is held by nobody who
-        waits for something else.
-        """
-        async with self._change() as connection, connection.transaction():
-            note = Minutes(self._actor)
-            yield connection, note
-            await audit.append(connection, note.entries, self._audit_octets)
+    def _audited(self) -> AbstractAsyncContextManager[tuple[Connection, Minutes]]:
+        return audited(self.pool, self._actor, self._audit_octets)
 
     async def catalogue_number(self) -> int:
         """The number that grows with every change of a prefix or template."""
@@ -112,35 +134,57 @@ class Steward:
         check_names(name, name_en)
         async with self._audited() as (connection, note):
             number, new = await catalogue.add_enterprise(connection, name, name_en, industry)
-            revision = await filing.put_particulars(connection, number, particulars) if particulars else 0
-            if revision is None:
-                assert particulars is not None
-                raise TakenError(
-                    f"统一社会信用代码{particulars.ent_crt_code}已属于别的企业。 "
-                    f"The credit code {particulars.ent_crt_code} belongs to another enterprise."
-                )
+            shown: dict[str, object] = {"number": number, "industry": industry}
+            revision: int | None = 0
+            if particulars is not None:
+                assert self._vault is not None
+                revision = await filing.put_particulars(connection, number, particulars, self._vault)
+                if revision is None:
+                    raise TakenError(
+                        f"统一社会信用代码{particulars.ent_crt_code}已属于别的企业。 "
+                        f"The credit code {particulars.ent_crt_code} belongs to another enterprise."
+                    )
+                shown |= {"ent_crt_code": particulars.ent_crt_code, "particulars": revision}
             if new or revision:
-                filed_as = {"ent_crt_code": particulars.ent_crt_code, "particulars": revision} if particulars else {}
-                note(Action.ENTERPRISE_ENROLLED, name, after={"number": number, "industry": industry} | filed_as)
-            await self._give(connection, note, prefix, number, filed=filed)
+                note(Action.ENTERPRISE_ENROLLED, name, after=shown)
+            await take_up(connection, note, prefix, number, filed=filed)
             return number
-
-    async def _give(self, connection: Connection, note: Minutes, prefix: str, enterprise: int, *, filed: bool) -> None:
-        state = PrefixState.PENDING if filed else PrefixState.ENABLED
-        if await catalogue.add_prefix(connection, prefix, enterprise, state):
-            note(Action.PREFIX_ADDED, prefix, after={"enterprise": enterprise, "state": state.name.lower()})
-        standing = await catalogue.prefix(connection, prefix, held=True)
-        if standing is None or standing.enterprise != enterprise:
-            raise TakenError(f"前缀{prefix}已属于别的企业。 Prefix {prefix} belongs to another enterprise.")
-        again = filed and await filing.file_prefix(connection, standing.number) and not standing.state.open
-        if standing.state is not state and (again or (not filed and standing.state is PrefixState.PENDING)):
-            await catalogue.set_state(connection, prefix, state)
-            note(Action.PREFIX_CHANGED, prefix, {"state": standing.state.name.lower()}, {"state": state.name.lower()})
 
     async def enterprises(self) -> list[Any]:
         """Rows of (number, name, name_en, industry, prefix, state)."""
         async with borrowed(self.pool, "administer") as connection:
             return await catalogue.enterprises(connection)
+
+    async def enterprise_of(self, name: str) -> int | None:
+        """The number of the enterprise called `name`, or whose prefix is."""
+        async with borrowed(self.pool, "administer") as connection:
+            return await quota.enterprise_of(connection, name)
+
+    async def set_quota(self, enterprise: int, wanted: Mapping[str, int | None]) -> None:
+        """Sets what an enterprise may have, by fields of Quota; what is not named stays. Workers know within a second
+        of calls, and of the others at once.
+        """
+        async with self._audited() as (connection, note):
+            name, before, after = await quota.put(connection, enterprise, wanted)
+            if before != after:
+                note(Action.QUOTA_SET, name, *differing(before._asdict(), after._asdict()))
+
+    async def quota(self, enterprise: int, day: date) -> tuple[str, Quota, Usage]:
+        """The name of an enterprise, what it may have, and what it has, with its calls of `day`."""
+        async with borrowed(self.pool, "administer") as connection:
+            return await quota.of(connection, enterprise, day)
+
+    async def count_calls(self, day: date, made: dict[int, int], *, new_day: bool) -> dict[int, int]:
+        """Adds calls to those of `day`, by enterprise; what is left then to each that has a quota of them.
+
+        `new_day`: what is too old is forgotten.
+        """
+        async with self._change() as connection, connection.transaction():
+            if made:
+                await quota.add_calls(connection, day, made)
+            if new_day:
+                await quota.forget_calls(connection, day)
+            return await quota.calls_left(connection, day)
 
     async def filings(self) -> list[Any]:
         """How each prefix stands with the top-level node (registry/postgres/filing.py)."""
@@ -154,22 +198,29 @@ class Steward:
             note(Action.TOPLEVEL_FORGOTTEN, "toplevel")
 
     async def set_prefix_state(self, prefix: str, state: PrefixState) -> int | None:
-        """Brings a prefix into `state`; its epoch, None when it is unknown. What is stopped so, only this opens again.
+        """An operator wants a prefix in `state`; its epoch, None when it is unknown. What is stopped so, only this
+        opens again.
 
-        Raises NotApprovedError for one that would be enabled against what the top-level node has decided.
+        Raises NotApprovedError when its life does not go that way, and for one that would be enabled against what the
+        top-level node has decided.
         """
         async with self._audited() as (connection, note):
+            now = await catalogue.prefix(connection, prefix, held=True)
+            if now is None:
+                return None
             known = await filing.filed(connection, prefix)
+            if now.state is not state and LIFE[now.state].get(ASKED[state]) is not state:
+                zh = f"前缀{prefix}的状态为{now.state.zh}，不能变为{state.zh}"
+                raise NotApprovedError(zh, f"Prefix {prefix} is {now.state.zh}, which cannot become {state.zh}")
             if known is not None and state.open and not may_open(known.standing):
                 raise NotApprovedError(
-                    f"前缀{prefix}未获国家顶级节点批准或已被其停用。 "
-                    f"Prefix {prefix} is not approved, or is suspended, by the national top-level node."
+                    f"前缀{prefix}未获国家顶级节点批准或已被其停用",
+                    f"Prefix {prefix} is not approved, or is suspended, by the national top-level node",
                 )
             if known is not None and state is PrefixState.STOPPED:
                 await filing.stop_here(connection, known.prefix_no)
-            before = await catalogue.prefix(connection, prefix, held=True)
-            if before is not None and before.state is not state:
-                note(Action.PREFIX_CHANGED, prefix, {"state": before.state.name.lower()}, {"state": state.name.lower()})
+            if now.state is not state:
+                note(Action.PREFIX_CHANGED, prefix, of_state(now.state), of_state(state))
             return await catalogue.set_state(connection, prefix, state)
 
     async def add_template(self, template: Template) -> bool:
@@ -197,6 +248,23 @@ class Steward:
             if removed:
                 note(Action.TEMPLATE_REMOVED, before[0].handle)
             return removed
+
+    async def refer(self) -> AsyncIterator[int]:
+        """Notes the references of all records anew, those from before they were noted included; how many records were
+        looked at, page by page. Others may write meanwhile.
+        """
+        async with borrowed(self.pool, "administer") as connection:
+            known = {each.number: each for each in await templates.with_references(connection)}
+        after, count = (0, ""), 0
+        while True:
+            async with self._change() as connection:
+                rows = await holdings.pointing(connection, list(known), after, REFER_MOST)
+                await holdings.refer(connection, [each for row in rows for each in _linked(row, known)])
+            count += len(rows)
+            yield count
+            if len(rows) < REFER_MOST:
+                return
+            after = rows[-1]["prefix_no"], rows[-1]["suffix"]
 
     async def credentials(self, username: str) -> Credentials | None:
         """The enabled account called `username`, with what proves it."""
@@ -484,3 +552,17 @@ class Steward:
             await disclosures.choose(connection, enterprise, disclosure)
             shown = {"chosen": dict(before.chosen)}, {"chosen": dict(disclosure.chosen)}
             note(Action.DISCLOSURE_CHANGED, str(enterprise), *differing(*shown))
+
+
+async def take_up(connection: Connection, note: Minutes, prefix: str, enterprise: int, *, filed: bool) -> None:
+    """Gives a prefix to an enterprise, to be filed or, if it is not `filed`, open at once. Raises TakenError."""
+    state = PrefixState.PENDING if filed else PrefixState.ENABLED
+    if await catalogue.add_prefix(connection, prefix, enterprise, state):
+        note(Action.PREFIX_ADDED, prefix, after={"enterprise": enterprise} | of_state(state))
+    standing = await catalogue.prefix(connection, prefix, held=True)
+    if standing is None or standing.enterprise != enterprise:
+        raise TakenError(f"前缀{prefix}已属于别的企业。 Prefix {prefix} belongs to another enterprise.")
+    again = filed and await filing.file_prefix(connection, standing.number) and not standing.state.open
+    if standing.state is not state and (again or (not filed and standing.state is PrefixState.PENDING)):
+        await catalogue.set_state(connection, prefix, state)
+        note(Action.PREFIX_CHANGED, prefix, of_state(standing.state), of_state(state))

@@ -4,6 +4,7 @@ A rule is data (registry/industries/*.toml); this room only compiles, checks and
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, Literal
@@ -20,6 +21,15 @@ DATES: Final = {
     "yyyyMM": "[0-9]{4}(?:0[1-9]|1[0-2])",
     "yyyyMMdd": "[0-9]{4}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])",
 }
+TEXT_CHARACTERS: Final = 64
+"""Longest constant or name of a part."""
+MOST: Final = 250
+"""Longest part: an identifier has 255 characters."""
+SEGMENTS_MOST: Final = 20
+_NAMED: Final = (
+    f"应为1到{TEXT_CHARACTERS}个可打印字符",
+    f"must not be empty, nor longer than {TEXT_CHARACTERS} printable characters",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +62,28 @@ class Segment:
         if self.kind == "const":
             return self.text, self.text
         return f"{{{self.zh}}}", f"{{{self.en}}}"
+
+    @property
+    def flaws(self) -> Iterator[tuple[str, str, str]]:
+        """What is wrong with it: field, and the rule it breaks in Chinese and English."""
+        suits = {"const": bool(self.text), "date": self.text in DATES}.get(self.kind, not self.text)
+        rows = (
+            (
+                "text",
+                suits and len(self.text) <= TEXT_CHARACTERS and (not self.text or self.text.isprintable()),
+                "与段的类型不符",
+                f"does not suit a {self.kind}",
+            ),
+            ("zh", 0 < len(self.zh) <= TEXT_CHARACTERS and self.zh.isprintable(), _NAMED[0], _NAMED[1]),
+            ("en", 0 < len(self.en) <= TEXT_CHARACTERS and self.en.isprintable(), _NAMED[0], _NAMED[1]),
+            (
+                "most",
+                1 <= self.least <= self.most <= MOST,
+                f"应满足1≤least≤most≤{MOST}",
+                f"1 <= least <= most <= {MOST}",
+            ),
+        )
+        return ((field, zh, en) for field, kept, zh, en in rows if not kept)
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,16 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 import msgspec
 
 from node.importer.problem import Problem
 from proto.errors import ProtoError
 from proto.identifier import Identifier, fold
+from registry.template import Item
+
+T = TypeVar("T")
 
 IDENTIFIER_HEADERS: Final = ("标识", "HANDLE", "IDENTIFIER")
 """Columns that hold the identifier, whole or the suffix alone (compared as `fold` spells them)."""
@@ -29,18 +32,6 @@ _SERIAL_SPEC: Final = re.compile(r"(0[1-9][0-9]?d)?", re.ASCII)
 _OTHER_PREFIX: Final = re.compile(r"[0-9]{2}(\.[0-9]+){1,2}/", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Attribute:
-    """An attribute that can be written: `name` is its English name, `least` and `most` bound its characters."""
-
-    index: int
-    name: str
-    zh: str
-    required: bool
-    least: int
-    most: int
-
-
 class MapFile(msgspec.Struct, forbid_unknown_fields=True):
     """A MAP.toml. `columns` and `constants` are by attribute, `replace` and `whole` by column."""
 
@@ -51,20 +42,12 @@ class MapFile(msgspec.Struct, forbid_unknown_fields=True):
     whole: list[str] = []
 
 
-def attributes_of(items: Iterable[Mapping[str, Any]]) -> tuple[Attribute, ...]:
-    """The enabled attributes of a template as GET /snms/api/v5/template gives its `items`."""
-    return tuple(
-        Attribute(
-            int(item["idIndex"]),
-            item["idType"],
-            item["name"],
-            bool(item.get("required")),
-            int(item.get("metadata", {}).get("minLength") or 0),
-            int(item.get("metadata", {}).get("maxLength") or 255),
-        )
-        for item in items
-        if int(item.get("state", 1)) == 1
-    )
+def attributes_of(items: object) -> tuple[Item, ...]:
+    """The enabled attributes of a template as GET /api/v1/templates/{prefix}/{version} gives its `items`.
+
+    Raises msgspec.ValidationError for what is none.
+    """
+    return tuple(item for item in msgspec.convert(items, tuple[Item, ...]) if item.enabled)
 
 
 def read_map(path: Path | None) -> MapFile:
@@ -107,7 +90,7 @@ class Reading(NamedTuple):
     """What a row says: `suffixes` lacks only the serial, `values` are the texts by attribute; or a `refusal`."""
 
     suffix: tuple[str | Serial, ...]
-    values: tuple[tuple[Attribute, str], ...]
+    values: tuple[tuple[Item, str], ...]
     refusal: str = ""
 
     def identifier(self, prefix: str, serial: int) -> Identifier | str:
@@ -131,8 +114,8 @@ class Binding:
     """
 
     header: tuple[str, ...]
-    columns: tuple[tuple[Attribute, int], ...]
-    constants: tuple[tuple[Attribute, str], ...]
+    columns: tuple[tuple[Item, int], ...]
+    constants: tuple[tuple[Item, str], ...]
     replace: Mapping[int, Mapping[str, str]]
     whole: frozenset[int]
     pattern: Pattern
@@ -161,7 +144,7 @@ class Binding:
         return Reading(self.pattern.filled(tuple(mended)), tuple(values))
 
 
-def bind(header: tuple[str, ...], attributes: tuple[Attribute, ...], map_: MapFile, suffix: str = "") -> Binding:
+def bind(header: tuple[str, ...], attributes: tuple[Item, ...], map_: MapFile, suffix: str = "") -> Binding:
     """Binds a template's `attributes` to the columns of `header` as `map_` says, and by name where it says nothing.
 
     `suffix` overrules the pattern of `map_`. Raises Problem when a name is unknown or ambiguous, or there is
@@ -178,7 +161,7 @@ def bind(header: tuple[str, ...], attributes: tuple[Attribute, ...], map_: MapFi
     for attribute in attributes:
         if attribute not in places and attribute not in constants:
             places[attribute] = names.by_name(attribute)
-    columns = tuple((a, place) for a, place in sorted(places.items()) if place is not None)
+    columns = tuple((a, place) for a, place in _by_index(places) if place is not None)
     if not columns and not constants:
         raise Problem(
             "表头里没有一列与模板的属性同名；请核对表头，或用--map指明各列",
@@ -187,11 +170,15 @@ def bind(header: tuple[str, ...], attributes: tuple[Attribute, ...], map_: MapFi
     return Binding(
         header,
         columns,
-        tuple((a, text) for a, text in sorted(constants.items()) if text),
+        tuple((a, text) for a, text in _by_index(constants) if text),
         {names.column(column): texts for column, texts in map_.replace.items()},
         frozenset(names.column(column) for column in map_.whole),
         _pattern(suffix or map_.suffix, names),
     )
+
+
+def _by_index(chosen: Mapping[Item, T]) -> list[tuple[Item, T]]:
+    return sorted(chosen.items(), key=lambda pair: pair[0].index)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +186,7 @@ class _Names:
     """Finds columns and attributes by what people call them: ASCII letters in any case, spaces around ignored."""
 
     header: tuple[str, ...]
-    attributes: tuple[Attribute, ...]
+    attributes: tuple[Item, ...]
 
     def places(self, *names: str) -> list[int]:
         wanted = {fold(name.strip()) for name in names}
@@ -215,7 +202,7 @@ class _Names:
             )
         return places[0]
 
-    def by_name(self, attribute: Attribute) -> int | None:
+    def by_name(self, attribute: Item) -> int | None:
         places = self.places(attribute.name, attribute.zh, str(attribute.index))
         if len(places) > 1:
             raise Problem(
@@ -224,7 +211,7 @@ class _Names:
             )
         return places[0] if places else None
 
-    def attribute(self, name: str) -> Attribute:
+    def attribute(self, name: str) -> Item:
         wanted = fold(name.strip())
         for attribute in self.attributes:
             if wanted in (fold(attribute.name), fold(attribute.zh), str(attribute.index)):

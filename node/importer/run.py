@@ -9,23 +9,29 @@ import hashlib
 import os
 import sys
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final, Literal
+from urllib.parse import quote
 
 import aiohttp
+import msgspec
 
 from node.clock import monotonic
 from node.importer import client, progress, results
-from node.importer.mapping import Attribute, Binding, attributes_of, bind, read_map
+from node.importer.dump import open_dump
+from node.importer.mapping import Binding, attributes_of, bind, read_map
 from node.importer.problem import Problem, speaks_chinese
 from node.importer.results import Line, Result, Results
 from node.importer.table import Table, open_table
 from node.importer.units import IDENTIFIERS_MOST, Repeats, Tally, Target, Unit, expand
 from registry import industries
 from registry.suffix import SuffixRule
+from registry.template import Item
 
 CHUNK_UNITS: Final = 1000
 """Identifiers of one request: half of what the SNMS OpenAPI allows and within what it recommends (100 to 1500)."""
@@ -89,9 +95,12 @@ ENGLISH: Final = {
 def add_arguments(parser: argparse.ArgumentParser, verb: Verb) -> None:
     """Adds the options of `idnode import` or `idnode reconcile` to `parser`."""
     add = parser.add_argument
-    add("file", type=Path, metavar="FILE", help="CSV 或 Excel 文件 · a CSV or Excel file")
-    add("--enterprise", required=True, help="企业：名称、行业、前缀或用户名 · name, industry, prefix or username")
-    add("--template", required=True, help="模板版本，如 leather-handbag · version of the template")
+    add("file", type=Path, metavar="FILE", help="CSV、Excel 或其他标识系统导出的文件 · a CSV or Excel file, or a dump")
+    add("--enterprise", help="企业：名称、行业、前缀或用户名 · name, industry, prefix or username")
+    add(
+        "--template",
+        help="模板版本，如 leather-handbag；省略则文件为导出的记录 · version of the template; none: a dump",
+    )
     add("--map", type=Path, metavar="MAP.toml", help="列与属性的映射 · which column is which attribute")
     add("--suffix", metavar="PATTERN", help="后缀规则，如 'BAG-{id}-{serial:06d}' · how a suffix is made")
     add("--serials", type=_serials, default=1, metavar="N", help="每行登记 1…N 号 · serials 1…N of each row")
@@ -99,12 +108,18 @@ def add_arguments(parser: argparse.ArgumentParser, verb: Verb) -> None:
     add("--encoding", help="CSV 编码（默认自动识别）/ encoding of the CSV (default: detected)")
     add("--result", type=Path, metavar="FILE", help="结果文件 · file for the results")
     add("--restart", action="store_true", help="不接着上次，重新开始 · begin anew instead of going on")
+    add_access(parser)
+    if verb == "import":
+        add("--dry-run", action="store_true", help="只检查，不登记 · check only, register nothing")
+
+
+def add_access(parser: argparse.ArgumentParser) -> None:
+    """Adds the options that say where the node is and who signs in."""
+    add = parser.add_argument
     add("--data", type=Path, default=Path(".idnode"), metavar="DIR", help="节点的数据目录 · folder of the node")
     add("--url", help="节点地址（代替 --data）/ address of the node (instead of --data)")
     add("--username", help="用户名，与 --url 一起用 · with --url")
     add("--password", help=f"密码；最好放在环境变量 {FROM_ENVIRONMENT} · better in the environment")
-    if verb == "import":
-        add("--dry-run", action="store_true", help="只检查，不登记 · check only, register nothing")
 
 
 def _serials(text: str) -> int:
@@ -127,6 +142,8 @@ async def run_reconcile(arguments: argparse.Namespace) -> int:
 async def _run(arguments: argparse.Namespace, work: Work) -> int:
     shown = progress.Progress(sys.stderr, speaks_chinese(), monotonic)
     try:
+        if not arguments.template:
+            return await _move(arguments, replace(work, path=_MOVED[work.path]), shown)
         return await _carry_out(arguments, work, shown)
     except Problem as problem:
         shown.say(problem.zh, problem.en)
@@ -136,36 +153,80 @@ async def _run(arguments: argparse.Namespace, work: Work) -> int:
         raise
 
 
+_MOVED: Final = {IMPORT.path: "/api/v1/handles", _WHAT_IS_THERE: "/api/v1/handles/reconcile"}
+"""Where records without template go: what is asked for those of a template, and for these."""
+
+
+async def _move(arguments: argparse.Namespace, work: Work, shown: progress.Progress) -> int:
+    if arguments.map or arguments.suffix or arguments.serials > 1 or arguments.sheet or arguments.encoding:
+        raise Problem(
+            "没有--template时文件为导出的记录，不用--map、--suffix、--serials、--sheet、--encoding",
+            "without --template the file is a dump: no --map, --suffix, --serials, --sheet or --encoding",
+        )
+    access = access_of(arguments)
+    with open_dump(arguments.file) as dump:
+        shown.say(dump.zh, dump.en)
+        async with aiohttp.ClientSession() as session:
+            node = client.Node(session, access, shown.say)
+            await node.reach()
+            await node.sign_in()
+            with _kept(arguments, work, access, dump.digest) as kept:
+                units = partial(dump.units, access.prefix, Repeats())
+                await _Import(work, node, {}, kept, shown).run(units, dump.records_about)
+                return _done(work, kept, shown)
+
+
 async def _carry_out(arguments: argparse.Namespace, work: Work, shown: progress.Progress) -> int:
-    access = _access(arguments)
+    access = access_of(arguments)
     with open_table(arguments.file, arguments.sheet, arguments.encoding) as table:
         shown.say(table.zh, table.en)
         async with aiohttp.ClientSession() as session:
             node = client.Node(session, access, shown.say)
             await node.reach()
             await node.sign_in()
-            key = {"prefix": access.prefix, "version": arguments.template}
-            attributes = attributes_of((await node.get("/snms/api/v5/template", key))["items"])
+            attributes = await _attributes(node, access.prefix, arguments.template)
             binding = _bound(arguments, table, attributes)
             shown.say(*_told(binding))
-            path, options = _results_path(arguments, work), _options(arguments, work, access)
-            # Who looks again wants to know how it is now; only what was written is not written twice.
-            anew = arguments.restart or (bool(work.table) and results.finished(path))
-            with results.open_results(path, table.digest, options, anew) as kept:
+            with _kept(arguments, work, access, table.digest) as kept:
                 target = _target(arguments, work, access, attributes)
-                await _Import(work, node, _names(attributes), kept, shown).run(table, binding, target)
-                print(progress.plain(_summary(work, kept, shown, speaks_chinese()), sys.stdout.encoding))
-                return 0 if set(kept.journal.counts) <= results.FINE else 1
+                units = partial(expand, table.rows, binding, target, Repeats())
+                await _Import(work, node, _names(attributes), kept, shown).run(units, table.rows_about * target.serials)
+                return _done(work, kept, shown)
 
 
-def _access(arguments: argparse.Namespace) -> client.Access:
+def _kept(
+    arguments: argparse.Namespace, work: Work, access: client.Access, digest: str
+) -> AbstractContextManager[Results]:
+    path, options = _results_path(arguments, work), _options(arguments, work, access)
+    # Who looks again wants to know how it is now; only what was written is not written twice.
+    anew = arguments.restart or (bool(work.table) and results.finished(path))
+    return results.open_results(path, digest, options, anew)
+
+
+def _done(work: Work, kept: Results, shown: progress.Progress) -> int:
+    print(progress.plain(_summary(work, kept, shown, speaks_chinese()), sys.stdout.encoding))
+    return 0 if set(kept.journal.counts) <= results.FINE else 1
+
+
+def access_of(arguments: argparse.Namespace) -> client.Access:
+    """Access as those options say. Raises Problem."""
+    if not arguments.enterprise:
+        raise Problem("请用--enterprise指明企业", "name the enterprise by --enterprise")
     if arguments.url:
         password = arguments.password or os.environ.get(FROM_ENVIRONMENT)
         return client.from_options(arguments.url, arguments.username, password, arguments.enterprise)
     return client.from_ready(arguments.data / "ready.json", arguments.enterprise)
 
 
-def _bound(arguments: argparse.Namespace, table: Table, attributes: tuple[Attribute, ...]) -> Binding:
+async def _attributes(node: client.Node, prefix: str, template: str) -> tuple[Item, ...]:
+    told = await node.get(f"/api/v1/templates/{quote(prefix, safe='')}/{quote(template, safe='')}", {})
+    try:
+        return attributes_of(told["items"])
+    except (msgspec.ValidationError, KeyError):
+        raise Problem("节点给出的模板无法理解", "the template the node gives cannot be understood") from None
+
+
+def _bound(arguments: argparse.Namespace, table: Table, attributes: tuple[Item, ...]) -> Binding:
     binding = bind(table.header, attributes, read_map(arguments.map), arguments.suffix or "")
     if arguments.serials > 1 and not binding.pattern.counts:
         raise Problem(
@@ -175,9 +236,7 @@ def _bound(arguments: argparse.Namespace, table: Table, attributes: tuple[Attrib
     return binding
 
 
-def _target(
-    arguments: argparse.Namespace, work: Work, access: client.Access, attributes: tuple[Attribute, ...]
-) -> Target:
+def _target(arguments: argparse.Namespace, work: Work, access: client.Access, attributes: tuple[Item, ...]) -> Target:
     if not work.rehearses:
         return Target(access.prefix, arguments.template, arguments.serials)
     rule = _suffix_rule(arguments.template)
@@ -190,7 +249,7 @@ def _suffix_rule(template: str) -> SuffixRule:
     return rules.get(template, SuffixRule())
 
 
-def _names(attributes: tuple[Attribute, ...]) -> dict[str, str]:
+def _names(attributes: tuple[Item, ...]) -> dict[str, str]:
     """What differs, in Chinese; the node names the template too when it is another one."""
     return {attribute.name: attribute.zh for attribute in attributes} | {"templateVersion": "模板"}
 
@@ -223,7 +282,7 @@ def _options(arguments: argparse.Namespace, work: Work, access: client.Access) -
         "work": work.name,
         "node": access.url,
         "prefix": access.prefix,
-        "template": arguments.template,
+        "template": arguments.template or "",
         "map": map_,
         "suffix": arguments.suffix or "",
         "serials": str(arguments.serials),
@@ -259,7 +318,8 @@ class _Import:
         self._shown = shown
         self._tally = Tally()
 
-    async def run(self, table: Table, binding: Binding, target: Target) -> None:
+    async def run(self, units_of: Callable[[Tally], Iterator[Unit]], about: int) -> None:
+        """Does what is left of the units, of which there are `about` so many; what is read is counted."""
         done = self._kept.journal.units
         self._shown.begin(done)
         if self._kept.journal.finished:
@@ -268,8 +328,8 @@ class _Import:
                 "this was finished before, nothing was sent; add --restart to do it again",
             )
             return
-        self._total = table.rows_about * target.serials
-        units = expand(table.rows, binding, target, Repeats(), self._tally)
+        self._total = about
+        units = units_of(self._tally)
         if done:
             self._shown.say(f"接着上次：已完成{done}个", f"going on: {done} were done before")
             await self._skip(units, done)
@@ -329,7 +389,7 @@ class _Import:
                 self._work.path, b"[" + b",".join(unit.body for unit in asked) + b"]"
             )
             unknown = unknown or repeated
-            answers = _checked(data["results"] if self._work.table else data, asked)
+            answers = _checked(data["results"] if isinstance(data, dict) else data, asked)
             known |= {a["handle"]: (a, unknown) for a in answers if a.get("msg") != client.BUSY_MESSAGE}
             asked = [unit for unit in asked if unit.identifier not in known]
             if asked:

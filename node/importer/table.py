@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import IO, Final, NamedTuple
 
 from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, PasswordError
 
@@ -99,7 +99,7 @@ def open_table(path: Path, sheet: str | None = None, encoding: str | None = None
 def _open(path: Path, sheet: str | None, encoding: str | None, opened: ExitStack) -> Table:
     with path.open("rb") as file:
         start = file.read(4)
-        digest, lines = _survey(file)
+        digest, lines = survey(file)
     if start.startswith(_EXCEL_MAGIC):
         return _open_excel(path, sheet, digest)
     chosen = _known(encoding) if encoding else _detect(path, start)
@@ -107,7 +107,8 @@ def _open(path: Path, sheet: str | None, encoding: str | None, opened: ExitStack
     return _open_csv(text, chosen, digest, lines)
 
 
-def _survey(file: io.BufferedReader) -> tuple[str, int]:
+def survey(file: IO[bytes]) -> tuple[str, int]:
+    """The sha256 of a file in hex, and about how many lines it has."""
     file.seek(0)
     digest, lines = hashlib.sha256(), 0
     while octets := file.read(SURVEY_OCTETS):

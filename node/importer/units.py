@@ -11,11 +11,13 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from node.importer.mapping import Attribute, Binding, Reading
+from node.importer.mapping import Binding, Reading
 from node.importer.problem import Problem
 from node.importer.table import Row
 from proto.identifier import Identifier
+from registry.rules import unfit
 from registry.suffix import SuffixRule
+from registry.template import Item
 
 IDENTIFIERS_MOST: Final = 20_000_000
 """Most identifiers of one import: what `Repeats` can remember in half a gigabyte, and the biggest order of
@@ -103,7 +105,7 @@ class Target:
     prefix: str
     template: str
     serials: int = 1
-    rehearsed: tuple[Attribute, ...] = ()
+    rehearsed: tuple[Item, ...] = ()
     suffix: SuffixRule = field(default_factory=SuffixRule)
 
 
@@ -147,14 +149,14 @@ def _tail(reading: Reading, template: str) -> bytes:
     return b"," + msgspec.json.encode({"templateVersion": template, "value": value})[1:]
 
 
-def _rehearse(reading: Reading, attributes: tuple[Attribute, ...]) -> str:
+def _rehearse(reading: Reading, attributes: tuple[Item, ...]) -> str:
     if not attributes:
         return ""
     texts = dict(reading.values)
     for attribute in attributes:
-        length = len(texts.get(attribute, ""))
-        if attribute.required and not length:
+        text = texts.get(attribute, "")
+        if attribute.required and not text:
             return f"缺少必填属性{attribute.zh}（{attribute.name}）"
-        if length and not attribute.least <= length <= attribute.most:
-            return f"{attribute.zh}（{attribute.name}）长度应在{attribute.least}到{attribute.most}之间，实为{length}"
+        if text and (refused := unfit(text, attribute)):
+            return refused.zh
     return ""

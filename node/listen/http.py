@@ -18,6 +18,7 @@ from aiohttp.typedefs import Middleware
 from node import clock, metrics
 from node.admission import Admission
 from node.brake import BrakedError
+from node.calls import CallsSpentError
 from node.doorkeeper import PasswordDueError, SecondFactorDueError
 from node.files.folder import FolderError
 from node.gather import BusyError
@@ -38,6 +39,7 @@ from registry.access_log import Source
 from registry.account import Account
 from registry.audit import Actor
 from registry.errors import AuditFullError, UnavailableError, UnknownOutcomeError
+from registry.examiner import Examiner
 from registry.steward import Steward
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -86,7 +88,16 @@ def source(request: web.Request) -> Source:
 
 def in_name_of(request: web.Request) -> Steward:
     """The writing door for what is changed by this request: the audit journal says who asks, and from where."""
-    return request.app[HOUSE].steward.by(Actor.of(request[ACCOUNT], peer(request)))
+    return request.app[HOUSE].steward.by(_actor(request))
+
+
+def examiner(request: web.Request) -> Examiner:
+    """The door of enterprises, in the same way."""
+    return request.app[HOUSE].examiner.by(_actor(request))
+
+
+def _actor(request: web.Request) -> Actor:
+    return Actor.of(request[ACCOUNT], peer(request))
 
 
 def witnessed(request: web.Request, as_: str, objects: Iterable[str]) -> None:
@@ -94,7 +105,7 @@ def witnessed(request: web.Request, as_: str, objects: Iterable[str]) -> None:
 
     Raises AuditFullError or UnavailableError: then it is not told.
     """
-    request.app[HOUSE].recording.witness.saw(Actor.of(request[ACCOUNT], peer(request)), as_, objects)
+    request.app[HOUSE].recording.witness.saw(_actor(request), as_, objects)
 
 
 def noted(request: web.Request, account: int, name: str, words: str) -> None:
@@ -151,7 +162,7 @@ _SNMS_STATUS: Final = {500: replies.SNMS_INTERNAL, 403: replies.SNMS_NO_PERMISSI
 """What the SNMS OpenAPI calls trouble of this HTTP status, with HTTP 200; other trouble is 系统繁忙 with its status."""
 
 
-_HANDLE_CODE: Final = {500: ResponseCode.ERROR} | dict.fromkeys(
+_HANDLE_CODE: Final = {500: ResponseCode.ERROR, 403: ResponseCode.AUTHENTICATION_NEEDED} | dict.fromkeys(
     (400, 404, 405, 408, 413, 415, 417, 431), ResponseCode.PROTOCOL_ERROR
 )
 """What the Handle HTTP API calls it; other trouble is 3, busy."""
@@ -163,11 +174,14 @@ _HEADERS: Final = {429: COME_AGAIN, 503: COME_AGAIN, 415: {"Accept-Encoding": "g
 """What goes with a status whatever the face: when to come again, which codings are taken (RFC 9110 §12.5.3)."""
 
 
-def trouble(path: str, status: int, zh: str, en: str) -> web.Response:
-    """What a client gets when its request could not be carried out at all, in the form its face expects."""
+def trouble(path: str, status: int, zh: str, en: str, said: ResponseCode | None = None) -> web.Response:
+    """What a client gets when its request could not be carried out at all, in the form its face expects.
+
+    `said` is the response code of what is no trouble of ours, but refused to this client.
+    """
     headers, asked = _HEADERS.get(status, {}), face(path)
     if asked == "snms":
-        code = _SNMS_STATUS.get(status)
+        code = replies.SNMS_REFUSED if said else _SNMS_STATUS.get(status)
         if code is None:
             full = (zh, en) == replies.AUDIT_FULL
             return json_response(replies.SNMS_AUDIT_FULL if full else replies.SNMS_BUSY, status, headers)
@@ -181,7 +195,7 @@ def trouble(path: str, status: int, zh: str, en: str) -> web.Response:
     message = f"{zh}。 {en}."
     if asked == "own":
         return json_response(msgspec.json.encode({"error": {"field": None, "message": message}}), status, headers)
-    code = _HANDLE_CODE.get(status, ResponseCode.SERVER_BUSY)
+    code = said or _HANDLE_CODE.get(status, ResponseCode.SERVER_BUSY)
     return json_response(failed(code, message=message), status, headers)
 
 
@@ -202,6 +216,7 @@ TROUBLES: Final[dict[type[Exception], tuple[int, str, str]]] = {
         "管理员请先登记动态口令：POST /api/v1/accounts/this/second-factor",
         "Administrators enrol a second factor first: POST /api/v1/accounts/this/second-factor",
     ),
+    CallsSpentError: (429, "企业今日的调用次数已用完", "The enterprise has used up its calls of today"),
 }
 """What a request may come to whatever it asks for."""
 
@@ -209,6 +224,10 @@ TROUBLES: Final[dict[type[Exception], tuple[int, str, str]]] = {
 def troubled(path: str, error: Exception) -> web.Response:
     """What a client is told of one of TROUBLES."""
     status, zh, en = TROUBLES[type(error)]
+    if isinstance(error, CallsSpentError):
+        response = trouble(path, status, zh, en, ResponseCode.DAILY_REQUEST_LIMIT)
+        response.headers["Retry-After"] = str(error.seconds)
+        return response
     log.warning("troubled", path=path, status=status, error=str(error))
     return trouble(path, status, zh, en)
 

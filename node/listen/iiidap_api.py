@@ -13,7 +13,7 @@ from unicodedata import normalize
 from aiohttp import web
 
 from node.listen.handle_api import asked_for, options, raw_path
-from node.listen.http import HOUSE, is_secure, json_response, peer
+from node.listen.http import ACCOUNT, HOUSE, is_secure, json_response, peer, witnessed
 from node.listen.snms_api import token_of
 from proto.errors import ProtoError
 from proto.identifier import Prefix
@@ -81,6 +81,7 @@ async def _reader(request: web.Request) -> Account | None:
     if account is None:
         zh, en = "未登录、登录已过期，或密钥有误", "the token is expired or revoked, or the secret is wrong"
         raise _Refused(401, "Unauthorized", zh, en)
+    request[ACCOUNT] = account
     return account
 
 
@@ -100,8 +101,10 @@ def _basic(request: web.Request, given: str) -> tuple[str, str]:
     return name, secret
 
 
-def _object(entry: Entry, reader: Account | None) -> dict[str, Any]:
+def _object(request: web.Request, entry: Entry, reader: Account | None) -> dict[str, Any]:
     full = reader is not None and reader.may_in(Right.READ_ENTERPRISES, entry.enterprise)
+    if full:
+        witnessed(request, "iiidap", [entry.prefix])
     found = shown(entry, full=full)
     if found["status"] in _REMARKS:
         found["remarks"] = [_REMARKS[found["status"]], *found["remarks"]]
@@ -124,7 +127,7 @@ async def identifier(request: web.Request) -> web.Response:
     prefix = Prefix(normalize("NFC", asked_for(raw_path(request).removeprefix(IDENTIFIER)))).name
     entry = await house.lookup.entry(prefix)
     if entry is not None:
-        return _said(answer(_object(entry, reader), _help_notice(request)))
+        return _said(answer(_object(request, entry, reader), _help_notice(request)))
     if prefix == house.config.prefix or Prefix(prefix).parent == house.config.prefix:
         raise _NOT_FOUND(f"前缀{prefix}未分配", f"prefix {prefix} is not allocated")
     base = await house.register.base(prefix)
@@ -162,7 +165,7 @@ async def name(request: web.Request) -> web.Response:
     if not entries:
         raise _NOT_FOUND("没有这个名称的企业", "there is no enterprise of that name")
     first, *others = entries
-    found = _object(first, reader)
+    found = _object(request, first, reader)
     if others:
         links = [link(_href(request, f"identifier/{each.prefix}"), "related") for each in others]
         found["remarks"] += [remark("其他前缀 other prefixes", *(each.prefix for each in others), links=links)]
@@ -183,7 +186,7 @@ async def names(request: web.Request) -> web.Response:
         notices.append(
             remark("结果不完整 truncated", f"只列出前{RESULTS_MOST}条 only the first {RESULTS_MOST} are listed")
         )
-    return _said(answer({"NodeSearchResults": [_object(each, reader) for each in entries]}, *notices))
+    return _said(answer({"NodeSearchResults": [_object(request, each, reader) for each in entries]}, *notices))
 
 
 @_explained

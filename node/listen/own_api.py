@@ -3,33 +3,48 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 import structlog
 from aiohttp import web
 
+from node import clock
 from node.gather import BusyError
 from node.house import House
-from node.listen import replies, snms_words
+from node.listen import replies, snms_api, snms_words
 from node.listen.bodies import BODIES, BODY_SECONDS, BodyError
 from node.listen.bodies import body as read_body
 from node.listen.handle_api import asked_for, options, raw_path, seen
-from node.listen.http import ACCOUNT, HOUSE, RESOLVE, encoded, in_name_of, json_response, onward, source, witnessed
+from node.listen.http import (
+    ACCOUNT,
+    HOUSE,
+    RESOLVE,
+    encoded,
+    in_name_of,
+    json_response,
+    onward,
+    peer,
+    source,
+    witnessed,
+)
 from node.listen.snms_api import bearer
 from node.listen.snms_words import SnmsError
 from proto.codes import ResponseCode
 from proto.errors import ProtoError
 from proto.identifier import Identifier
-from proto.web_json import failed, moment
+from proto.limits import VALUES_PER_RECORD
+from proto.web_json import failed, moment, value_from_json
 from registry.access_log import Source
 from registry.account import Account, token_digest
+from registry.blanker import ATTRIBUTES_MOST, REASON_CHARACTERS
 from registry.disclosure import DEFAULTS, from_json
-from registry.errors import NotApprovedError, UnavailableError
+from registry.errors import NotApprovedError, RegistryError, UnavailableError
 from registry.postgres.records import Stored
 from registry.prefix import PrefixState, RegisteredPrefix
+from registry.quota import QUOTA_MOST, Quota, day_end
 from registry.rights import MEANINGS, Right
-from registry.rules import Request, differences
+from registry.rules import Refused, Request, Rule, differences
 
 RESOLVE_MOST: Final = 1000
 """Most identifiers of one JSON call; NDJSON takes any number."""
@@ -41,6 +56,15 @@ STREAM_CHUNK: Final = 500
 """Lines of NDJSON answered at once; also what is kept in memory of an endless stream."""
 NDJSON: Final = "application/x-ndjson"
 HISTORY: Final = "/api/v1/history/"
+HANDLES: Final = "/api/v1/handles"
+FORGET: Final = "/api/v1/forget"
+FORGET_MOST: Final = 1000
+"""Most identifiers of one call: some seconds of work, well within a client's patience."""
+BLANKED: Final = "已删除 blanked"
+"""What stands where a value was."""
+RESERVED: Final = "HS_"
+"""Types of the Handle system begin so: who may do what, where things are."""
+_Text = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
 
 log = structlog.get_logger("own_api")
 
@@ -80,8 +104,8 @@ def _explained(handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) 
     return explained
 
 
-async def _account(request: web.Request) -> Account:
-    account = await request.app[HOUSE].doorkeeper.account(bearer(request))
+async def _account(request: web.Request, *, counted: bool = True) -> Account:
+    account = await request.app[HOUSE].doorkeeper.account(bearer(request), counted=counted)
     if account is None:
         raise OwnError(401, "Authorization", "未登录或登录已过期", "sign in: the token is missing, expired or revoked")
     request[ACCOUNT] = account
@@ -226,25 +250,32 @@ async def _resolve_stream(request: web.Request, house: House, who: Account | Non
 @_explained
 async def reconcile(request: web.Request) -> web.Response:
     """POST /api/v1/reconcile (对账): for each row as batchCreate takes it: missing, different in what, same."""
+    return await _reconciled(request, _readable)
+
+
+@_explained
+async def reconcile_handles(request: web.Request) -> web.Response:
+    """POST /api/v1/handles/reconcile: the same of rows as POST /api/v1/handles takes them, in every field."""
+    return await _reconciled(request, moved)
+
+
+async def _reconciled(request: web.Request, readable: Callable[[msgspec.Raw], Request | str]) -> web.Response:
     account = await _holder(request, Right.READ_RECORDS)
     house = request.app[HOUSE]
     raw = snms_words.rows(await read_body(request))
-    rows = [_readable(row) for row in raw]
+    rows = await house.slices.each(readable, raw)
     wanted = [row for row in rows if isinstance(row, Request)]
     found = iter(await house.lookup.look([row.identifier for row in wanted]))
     prefixes = {key: await house.lookup.prefix(key) for key in {row.identifier.prefix_key for row in wanted}}
-    readable = {
-        key for key, prefix in prefixes.items() if prefix and account.may_in(Right.READ_RECORDS, prefix.enterprise)
-    }
-    mine = [row.identifier.key for row in wanted if row.identifier.prefix_key in readable]
-    witnessed(request, "reconcile", mine)
+    mine = {key for key, prefix in prefixes.items() if prefix and account.may_in(Right.READ_RECORDS, prefix.enterprise)}
+    witnessed(request, "reconcile", [row.identifier.key for row in wanted if row.identifier.prefix_key in mine])
     results = []
     for row, octets in zip(rows, raw, strict=True):
         if isinstance(row, str):
             results.append(_compared_row(snms_words.spelled(octets), "invalid", message=row))
             continue
         stored = next(found)
-        if row.identifier.prefix_key not in readable:
+        if row.identifier.prefix_key not in mine:
             reason = f"没有前缀{row.identifier.prefix}的操作权限"
             results.append(_compared_row(str(row.identifier), "invalid", message=reason))
         else:
@@ -267,10 +298,56 @@ async def _compared(house: House, row: Request, stored: Stored) -> dict[str, Any
     if not stored.live:
         return _compared_row(str(row.identifier), "missing")
     record, template = await house.lookup.record(stored)
-    differs = differences(record.values, row.values)
+    differs = differences(record.values, row.values, whole=row.moved)
     if template is not None and template.version != row.template:
         differs = ("templateVersion", *differs)
     return _compared_row(str(row.identifier), "different" if differs else "same", differs)
+
+
+# -- moving in
+
+
+class _Moved(msgspec.Struct):
+    handle: str
+    values: list[Any]
+
+
+def moved(row: msgspec.Raw) -> Request | str:
+    """One record as the Handle HTTP API shows it, or the sentence why it is none."""
+    try:
+        given = msgspec.json.decode(row, type=_Moved)
+        if len(given.values) > VALUES_PER_RECORD:
+            return f"一个标识最多{VALUES_PER_RECORD}个值"
+        values = tuple([value_from_json(value) for value in given.values])
+        return Request("create", Identifier.parse(given.handle), values=values, moved=True)
+    except ProtoError as error:
+        return error.zh
+    except snms_words.UNREADABLE as error:
+        return snms_words.sentence(error)
+
+
+@_explained
+async def move_in(request: web.Request) -> web.Response:
+    """POST /api/v1/handles: up to 2000 records as GET /api/handles/… shows them, which are kept as they are, without
+    template; for who may move. One result a row, in order, with the response code of the Handle system.
+    """
+    account = await _holder(request, Right.MOVE)
+    house = request.app[HOUSE]
+    raw = snms_words.rows(await read_body(request))
+    told = await snms_api.carried_out(request, "create", account, raw, await house.slices.each(moved, raw))
+    return encoded({"results": [_moved_row(request, handle, result) for handle, result in told]})
+
+
+def _moved_row(request: web.Request, handle: str, result: snms_api.Result) -> dict[str, Any]:
+    code = ResponseCode.SUCCESS
+    message, differs = snms_api.message(result), {}
+    if isinstance(result, Refused):
+        code = replies.REFUSED_CODE[result.rule]
+        message = result.zh if prefers_chinese(request) else result.en
+        differs = {"differs": result.differs} if result.rule is Rule.EXISTS else {}
+    elif isinstance(result, str | RegistryError):
+        code = ResponseCode.INVALID_VALUE if isinstance(result, str) else ResponseCode.SERVER_BUSY
+    return {"handle": handle, "responseCode": int(code), "msg": message} | differs
 
 
 # -- history, prefixes, batches, files, disclosure, tokens
@@ -302,6 +379,10 @@ async def history(request: web.Request) -> web.Response:
                 {"index": v.index, "type": v.type, "value": v.data.decode(errors="replace")}
                 for v in entry.record.values
             ],
+            "blanked": [
+                {"index": v.index, "type": v.type, "blanked": moment(v.made), "reason": v.reason, "message": BLANKED}
+                for v in entry.blanked
+            ],
         }
         for n, entry in enumerate(entries)
     ]
@@ -320,28 +401,27 @@ class _StateIn(msgspec.Struct):
     state: str
 
 
-_STATES: Final = {"enabled": PrefixState.ENABLED, "stopped": PrefixState.STOPPED}
+_STATES: Final = {
+    "enabled": PrefixState.ENABLED,
+    "stopped": PrefixState.STOPPED,
+    "to_be_deleted": PrefixState.TO_BE_DELETED,
+}
 
 
 @_explained
 async def set_prefix(request: web.Request) -> web.Response:
-    """PUT /api/v1/prefixes/{prefix} {"state": "stopped" | "enabled"}: system administrators only."""
+    """PUT /api/v1/prefixes/{prefix} {"state": "stopped" | "enabled" | "to_be_deleted"}: system administrators only."""
     await _holder(request, Right.PREFIXES)
     name = request.match_info["prefix"]
     wanted = _decoded(await read_body(request), _StateIn).state
     if wanted not in _STATES:
-        raise OwnError(400, "state", "state应为enabled或stopped", "state must be enabled or stopped")
+        raise OwnError(400, "state", f"state应为{'、'.join(_STATES)}之一", f"state must be one of {', '.join(_STATES)}")
     house = request.app[HOUSE]
     try:
         async with house.announcer.catalogue_change(house.steward.catalogue_number):
             epoch = await in_name_of(request).set_prefix_state(name, _STATES[wanted])
-    except NotApprovedError:
-        raise OwnError(
-            409,
-            "state",
-            f"前缀{name}未获国家顶级节点批准或已被其停用",
-            f"prefix {name} is not approved, or is suspended, by the national top-level node",
-        ) from None
+    except NotApprovedError as error:
+        raise OwnError(409, "state", error.zh, error.en) from None
     if epoch is None:
         raise OwnError(404, "prefix", f"前缀{name}不属于本节点", f"prefix {name} does not live here")
     return encoded({"prefix": name, "state": wanted})
@@ -427,12 +507,117 @@ async def revoke(request: web.Request) -> web.Response:
     return web.Response(status=204)
 
 
+# -- being forgotten
+
+
+class _Forget(msgspec.Struct, forbid_unknown_fields=True):
+    identifiers: Annotated[list[str], msgspec.Meta(min_length=1, max_length=FORGET_MOST)]
+    attributes: Annotated[list[_Text], msgspec.Meta(min_length=1, max_length=ATTRIBUTES_MOST)]
+    reason: Annotated[str, msgspec.Meta(min_length=1, max_length=REASON_CHARACTERS)]
+
+
+@_explained
+async def forget(request: web.Request) -> web.Response:
+    """POST /api/v1/forget {"identifiers", "attributes", "reason"}: the values of these types are gone, in every version
+    and on every face; one result an identifier, in order. What is done may be asked for again.
+    """
+    account = await _holder(request, Right.BLANK)
+    given = _decoded(await read_body(request), _Forget)
+    if not given.reason.isprintable():
+        raise OwnError(400, "reason", "reason含有不允许的字符", "reason holds a character that is not allowed")
+    if reserved := [name for name in given.attributes if name.startswith(RESERVED)]:
+        zh, en = f"{reserved[0]}不是个人信息，不能清除", f"{reserved[0]} is nobody's personal data and stays"
+        raise OwnError(400, "attributes", zh, en)
+    types = frozenset(given.attributes)
+    return encoded({"results": [await _forgotten(request, each, types, account, given) for each in given.identifiers]})
+
+
+async def _forgotten(
+    request: web.Request, spelling: str, types: frozenset[str], account: Account, given: _Forget
+) -> dict[str, Any]:
+    try:
+        identifier = Identifier.parse(spelling)
+    except ProtoError as error:
+        return {"handle": spelling, "result": "invalid", "message": error.zh if prefers_chinese(request) else error.en}
+    outcome = await request.app[HOUSE].blanker.blank(
+        identifier, types, account, given.reason, clock.seconds(), peer(request)
+    )
+    if isinstance(outcome, Refused):
+        message = outcome.zh if prefers_chinese(request) else outcome.en
+        return {"handle": spelling, "result": "refused", "message": message}
+    result = "blanked" if outcome.versions else "nothing"
+    return {"handle": spelling, "result": result, "version": outcome.version, "versions": outcome.versions}
+
+
+# -- quotas
+
+
+@_explained
+async def own_quota(request: web.Request) -> web.Response:
+    """GET /api/v1/quota: what one's enterprise may have and has. It can be asked when no calls are left."""
+    account = await _account(request, counted=False)
+    if account.enterprise is None:
+        raise OwnError(400, None, "该账号不属于企业", "this account belongs to no enterprise: name one of its prefixes")
+    return await _quota(request, account.enterprise)
+
+
+async def _quota(request: web.Request, enterprise: int) -> web.Response:
+    house = request.app[HOUSE]
+    now = house.doorkeeper.calls.now()
+    name, quota, usage = await house.steward.quota(enterprise, now.date())
+    rows: dict[str, dict[str, Any]] = {
+        field: {"limit": limit, "used": used, "remaining": None if limit is None else max(0, limit - used)}
+        for field, limit, used in zip(Quota._fields, quota, usage, strict=True)
+    }
+    rows["calls"]["resets"] = day_end(now).isoformat()
+    return encoded({"enterprise": name} | rows)
+
+
+async def _enterprise(request: web.Request) -> int:
+    """The enterprise of the prefix that is asked about."""
+    prefix = request.match_info["prefix"]
+    known = await request.app[HOUSE].lookup.prefix(prefix)
+    if known is None or known.enterprise is None:
+        raise OwnError(404, "prefix", f"前缀{prefix}不属于本节点的企业", f"no enterprise here has prefix {prefix}")
+    return known.enterprise
+
+
+@_explained
+async def quota(request: web.Request) -> web.Response:
+    """GET /api/v1/quota/{prefix}: the same of the enterprise that has a prefix."""
+    await _holder(request, Right.QUOTAS)
+    return await _quota(request, await _enterprise(request))
+
+
+_Most = Annotated[int, msgspec.Meta(ge=0, le=QUOTA_MOST)] | None
+
+
+class _QuotaIn(msgspec.Struct, forbid_unknown_fields=True):
+    identifiers: _Most | msgspec.UnsetType = msgspec.UNSET
+    calls: _Most | msgspec.UnsetType = msgspec.UNSET
+    room: _Most | msgspec.UnsetType = msgspec.UNSET
+
+
+@_explained
+async def set_quota(request: web.Request) -> web.Response:
+    """PUT /api/v1/quota/{prefix} {"identifiers", "calls", "room"}: null for no quota; what is not named stays."""
+    await _holder(request, Right.QUOTAS)
+    given = _decoded(await read_body(request), _QuotaIn)
+    enterprise = await _enterprise(request)
+    await in_name_of(request).set_quota(
+        enterprise, {name: value for name, value in msgspec.structs.asdict(given).items() if value is not msgspec.UNSET}
+    )
+    return await _quota(request, enterprise)
+
+
 def add_routes(app: web.Application) -> None:
     """The routes of this face."""
     base = "/api/v1"
     app.router.add_post(RESOLVE, resolve)
     app.router.add_route("OPTIONS", RESOLVE, options)
     app.router.add_post(f"{base}/reconcile", reconcile)
+    app.router.add_post(HANDLES, move_in)
+    app.router.add_post(f"{HANDLES}/reconcile", reconcile_handles)
     app.router.add_get(HISTORY + "{identifier:(?s:.+)}", history)
     app.router.add_put(f"{base}/prefixes/{{prefix}}", set_prefix)
     app.router.add_get(f"{base}/batches", batches)
@@ -440,4 +625,8 @@ def add_routes(app: web.Application) -> None:
     app.router.add_get(f"{base}/files/{{number:[0-9]{{1,18}}}}", file)
     app.router.add_get(f"{base}/disclosure", disclosure)
     app.router.add_put(f"{base}/disclosure", disclosure)
+    app.router.add_post(FORGET, forget)
+    app.router.add_get(f"{base}/quota", own_quota)
+    app.router.add_get(f"{base}/quota/{{prefix}}", quota)
+    app.router.add_put(f"{base}/quota/{{prefix}}", set_quota)
     app.router.add_delete(f"{base}/tokens/this", revoke)

@@ -8,6 +8,7 @@ from typing import Final
 from node.resolve.answer import Answer, Outcome
 from proto.codes import ResponseCode
 from proto.web_json import failed, found
+from registry.rules import Rule
 
 HANDLE_STATUS: Final = {
     Outcome.FOUND: 200,
@@ -18,6 +19,25 @@ HANDLE_STATUS: Final = {
     Outcome.UNREACHABLE: 502,
 }
 """HTTP status of the Handle HTTP API and of the JSON of /{identifier}."""
+
+REFUSED_CODE: Final[dict[Rule, ResponseCode]] = {
+    Rule.EXISTS: ResponseCode.HANDLE_ALREADY_EXISTS,
+    Rule.ABSENT: ResponseCode.HANDLE_NOT_FOUND,
+    Rule.FOREIGN_PREFIX: ResponseCode.SERVER_NOT_RESPONSIBLE,
+    Rule.PREFIX_CLOSED: ResponseCode.SERVER_NOT_RESPONSIBLE,
+    Rule.PERMISSION: ResponseCode.INSUFFICIENT_PERMISSIONS,
+    Rule.TEMPLATE: ResponseCode.INVALID_VALUE,
+    Rule.SUFFIX: ResponseCode.INVALID_HANDLE,
+    Rule.INDEX: ResponseCode.INVALID_VALUE,
+    Rule.TYPE: ResponseCode.INVALID_VALUE,
+    Rule.VALUE: ResponseCode.INVALID_VALUE,
+    Rule.REQUIRED: ResponseCode.INVALID_VALUE,
+    Rule.DELETED: ResponseCode.INVALID_HANDLE,
+    Rule.CONTENDED: ResponseCode.SERVER_BUSY,
+    Rule.QUOTA_IDENTIFIERS: ResponseCode.REGISTRATION_LIMIT,
+    Rule.QUOTA_ROOM: ResponseCode.PREFIX_LIMIT,
+}
+"""The response code of a write that is refused, by the rule it comes from."""
 
 NOT_HERE: Final = "That prefix doesn't live here"
 """Word for word what deployed Handle servers say with code 301."""

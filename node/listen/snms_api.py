@@ -17,6 +17,9 @@ from node.listen.bodies import BODIES
 from node.listen.bodies import body as read_body
 from node.listen.http import ACCOUNT, HOUSE, json_response, noted, peer, source, witnessed
 from node.listen.snms_words import SnmsError
+from proto.identifier import Identifier
+from proto.value import Value
+from registry import drafting
 from registry.account import USERNAME_CHARACTERS, Account
 from registry.errors import RegistryError, UnavailableError, UnknownOutcomeError
 from registry.postgres.batches import Batch
@@ -25,6 +28,7 @@ from registry.rights import Right
 from registry.rules import EXISTS_ZH, Operation, Refused, Request, Rule, Unchanged, differences
 from registry.sight import seen
 from registry.steward import Steward
+from registry.template import Template
 
 BASES: Final = ("", "/snmsapi")
 """Both are in the field: some gateways put the second one before every path."""
@@ -134,7 +138,10 @@ async def detail(request: web.Request, account: Account) -> Answer:
     of it was granted.
     """
     identifier = snms_words.identifier(request.query.get("handle"))
-    stored, record, template, far = await request.app[HOUSE].sight.look(account, identifier)
+    house = request.app[HOUSE]
+    if own := await house.lookup.template_behind(identifier):
+        return _detailed(identifier, None, drafting.told(own))
+    stored, record, template, far = await house.sight.look(account, identifier)
     if stored.prefix and not far.whole and not far.grants:
         noted(request, account.number, str(identifier), "detail refused")
         return no_permission()
@@ -142,6 +149,10 @@ async def detail(request: web.Request, account: Account) -> Answer:
     if not stored.live:
         return refused(replies.SNMS_NOT_FOUND_TEXT)
     witnessed(request, "detail", [identifier.key])
+    return _detailed(identifier, template, seen(record, template, far))
+
+
+def _detailed(identifier: Identifier, template: Template | None, shown: Sequence[Value]) -> Answer:
     values = [
         {
             "auth": "",
@@ -149,10 +160,10 @@ async def detail(request: web.Request, account: Account) -> Answer:
             "type": v.type,
             "data": {"format": "string", "value": v.data.decode(errors="replace")},
         }
-        for v in seen(record, template, far)
+        for v in shown
     ]
-    shown = {"templateVersion": template.version if template else None, "value": values}
-    return success({"prefix": identifier.prefix, "handle": str(identifier)} | shown | {"code": "200"})
+    told = {"templateVersion": template.version if template else None, "value": values}
+    return success({"prefix": identifier.prefix, "handle": str(identifier)} | told | {"code": "200"})
 
 
 NOT_SIGNED_IN: Final = enveloped(replies.SNMS_NOT_SIGNED_IN, replies.SNMS_NOT_SIGNED_IN_TEXT)
@@ -240,7 +251,8 @@ def _told_again(operation: Operation, again: _Again, rows: Sequence[Row | _Again
     if operation != "create" or not exists or not isinstance(first, Request):
         return f"与本批第{n + 1}行重复" + ("" if exists else f"，且第{n + 1}行未成功")
     before = outcome.differs if isinstance(outcome, Refused) else ()
-    differs = dict.fromkeys((*before, *differences(first.values, again.request.values)))
+    more = differences(first.values, again.request.values, whole=again.request.moved)
+    differs = dict.fromkeys((*before, *more))
     return Refused(Rule.EXISTS, "handle", EXISTS_ZH, "the identifier stands in this batch already", tuple(differs))
 
 
@@ -248,21 +260,30 @@ def _batch(operation: Operation) -> Signed:
     async def handler(request: web.Request, account: Account) -> Answer:
         house = request.app[HOUSE]
         raw = snms_words.rows(await read_body(request))
-        rows = _first_wins(await house.slices.each(partial(_readable, operation), raw))
-        jobs = [Job(row, account) for row in rows if isinstance(row, Request)]
-        outcomes = iter(await house.batcher.write(jobs, source(request)))
-        results: list[Result] = []
-        for row in rows:
-            if isinstance(row, _Again):
-                results.append(_told_again(operation, row, rows, results))
-            else:
-                results.append(next(outcomes) if isinstance(row, Request) else row)
-        handles = [_spelled(row, octets) for row, octets in zip(rows, raw, strict=True)]
-        _raise_lost(results)
-        await _recorded(house.steward, _record(operation, account, handles, results))
-        return success([_ROW[operation](h, r) for h, r in zip(handles, results, strict=True)])
+        rows = await house.slices.each(partial(_readable, operation), raw)
+        told = await carried_out(request, operation, account, raw, rows)
+        return success([_ROW[operation](handle, result) for handle, result in told])
 
     return handler
+
+
+async def carried_out(
+    request: web.Request, operation: Operation, account: Account, raw: Sequence[msgspec.Raw], read: Sequence[Row]
+) -> "list[tuple[str, Result]]":
+    """What came of each row of a batch, under the handle it names; the batch leaves its record."""
+    house, rows = request.app[HOUSE], _first_wins(read)
+    jobs = [Job(row, account) for row in rows if isinstance(row, Request)]
+    outcomes = iter(await house.batcher.write(jobs, source(request)))
+    results: list[Result] = []
+    for row in rows:
+        if isinstance(row, _Again):
+            results.append(_told_again(operation, row, rows, results))
+        else:
+            results.append(next(outcomes) if isinstance(row, Request) else row)
+    handles = [_spelled(row, octets) for row, octets in zip(rows, raw, strict=True)]
+    _raise_lost(results)
+    await _recorded(house.steward, _record(operation, account, handles, results))
+    return list(zip(handles, results, strict=True))
 
 
 async def _recorded(steward: Steward, batch: Batch) -> None:
@@ -288,7 +309,8 @@ def _raise_lost(results: Sequence[Result]) -> None:
         raise UnavailableError("no row could be written")
 
 
-def _message(result: Result) -> str:
+def message(result: Result) -> str:
+    """What a row is told, in Chinese."""
     if isinstance(result, str):
         return result
     if isinstance(result, RegistryError):
@@ -297,7 +319,7 @@ def _message(result: Result) -> str:
 
 
 def _written_row(handle: str, result: Result) -> dict[str, Any]:
-    row: dict[str, Any] = {"handle": handle, "msg": _message(result)}
+    row: dict[str, Any] = {"handle": handle, "msg": message(result)}
     if isinstance(result, Refused) and result.rule is Rule.EXISTS:
         row["differs"] = result.differs
     return row
@@ -306,7 +328,7 @@ def _written_row(handle: str, result: Result) -> dict[str, Any]:
 def _deleted_row(handle: str, result: Result) -> dict[str, Any]:
     failed = isinstance(result, str | Refused | RegistryError)
     code = replies.SNMS_REFUSED if failed else replies.SNMS_OK
-    return {"handle": handle, "code": code, "msg": _message(result)}
+    return {"handle": handle, "code": code, "msg": message(result)}
 
 
 _ROW: Final = {"create": _written_row, "update": _written_row, "delete": _deleted_row}
@@ -315,7 +337,7 @@ _ROW: Final = {"create": _written_row, "update": _written_row, "delete": _delete
 def _record(operation: Operation, account: Account, handles: Sequence[str], results: Sequence[Result]) -> Batch:
     existed = [r for r in results if isinstance(r, Refused) and r.rule is Rule.EXISTS]
     reasons = tuple(
-        (n, handle, _message(result))
+        (n, handle, message(result))
         for n, (handle, result) in enumerate(zip(handles, results, strict=True), 1)
         if isinstance(result, str | RegistryError) or (isinstance(result, Refused) and result.rule is not Rule.EXISTS)
     )

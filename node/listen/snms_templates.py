@@ -1,6 +1,5 @@
 """The SNMS OpenAPI v3/v5: templates. Incremental PUT, items that are disabled and never deleted. Rules first, pure."""
 
-import re
 from dataclasses import replace
 from typing import Any, Final
 
@@ -13,6 +12,7 @@ from node.listen.http import HOUSE, in_name_of
 from node.listen.snms_api import BASES, Answer, no_permission, refused, signed, success
 from node.listen.snms_words import SnmsError
 from registry.account import Account
+from registry.drafting import CODES, NAME_CHARACTERS, VERSION_CHARACTERS, WORD
 from registry.errors import UnavailableError
 from registry.rights import Right
 from registry.template import (
@@ -26,11 +26,6 @@ from registry.template import (
     Item,
     Template,
 )
-
-VERSION_CHARACTERS: Final = 128
-"""Longest template version (SNMS OpenAPI)."""
-NAME_CHARACTERS: Final = 128
-"""Longest name of an attribute: it becomes the type of a value."""
 
 
 class MetadataIn(msgspec.Struct, rename="camel"):
@@ -68,13 +63,7 @@ class TemplateIn(msgspec.Struct, rename="camel"):
     items: list[ItemIn] | None = None
 
 
-_CODES: Final = (
-    ("industryCategory", "industry_category", re.compile("[A-T]"), "门类代码应为A到T的一个字母"),
-    ("industrySpecific", "industry_specific", re.compile("[0-9]{2}"), "大类代码应为两位数字"),
-    ("industryTrade", "industry_trade", re.compile("[0-9]{3}"), "中类代码应为三位数字"),
-    ("industrySubclass", "industry_subclass", re.compile("[0-9]{4}"), "小类代码应为四位数字"),
-)
-_WORD: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-]*", re.ASCII)
+_CODES: Final = dict(zip(("门类", "大类", "中类", "小类"), CODES, strict=True))
 
 
 def _whole(given: int | str | None, name: str, low: int, high: int) -> int:
@@ -95,10 +84,11 @@ def _present(given: str | None, name: str) -> str:
 
 def _category(given: TemplateIn) -> Category:
     codes = []
-    for name, attribute, pattern, rule in _CODES:
-        code = _present(getattr(given, attribute), name)
+    for what, (part, pattern, rule, _) in _CODES.items():
+        name = f"industry{part.capitalize()}"
+        code = _present(getattr(given, f"industry_{part}"), name)
         if not pattern.fullmatch(code):
-            raise SnmsError(f"参数{name}不正确：{rule}（GB/T 4754）")
+            raise SnmsError(f"参数{name}不正确：{what}代码{rule}（GB/T 4754）")
         codes.append(code)
     if not (codes[3].startswith(codes[2]) and codes[2].startswith(codes[1])):
         raise SnmsError("参数industrySubclass不正确：小类、中类、大类代码应逐级包含（GB/T 4754）")
@@ -135,7 +125,7 @@ def _access(given: ItemIn) -> Access:
 
 def _item(given: ItemIn, index: int, least: int = 0, most: int = LENGTH_DEFAULT) -> Item:
     name = _present(given.id_type, "idType")
-    if len(name) > NAME_CHARACTERS or not _WORD.fullmatch(name):
+    if len(name) > NAME_CHARACTERS or not WORD.fullmatch(name):
         raise SnmsError(f"参数idType不正确：{name[:40]}应为英文字母开头的字母、数字、下划线，最长{NAME_CHARACTERS}")
     zh = _present(given.name, "name")
     if len(zh) > NAME_CHARACTERS or "\0" in zh:
@@ -211,7 +201,15 @@ def _merged(items: dict[int, Item], given: ItemIn) -> Item:
             raise SnmsError(f"索引{index}已用于属性{old.name}，不能改为{given.id_type}")
         return _item(given, index)
     new = _item(_filled(given, old), index, old.least, old.most)
-    return replace(new, en=old.en, low=old.low, high=old.high, unit=old.unit, reference=old.reference)
+    return replace(
+        old,
+        zh=new.zh,
+        required=new.required,
+        enabled=new.enabled,
+        least=new.least,
+        most=new.most,
+        access=new.access,
+    )
 
 
 def _filled(given: ItemIn, old: Item) -> ItemIn:
@@ -297,15 +295,24 @@ async def _kept(request: web.Request, account: Account, right: Right, prefix: st
 async def _get(request: web.Request, account: Account) -> Answer:
     prefix, version = _key(TemplateIn(prefix=request.query.get("prefix"), version=request.query.get("version")))
     kept = await _kept(request, account, Right.READ_RECORDS, prefix, version)
-    return success(shown(kept, "/v5/" in request.path)) if isinstance(kept, Template) else kept
+    if not isinstance(kept, Template):
+        return kept
+    v5 = "/v5/" in request.path
+    if v5 and (other := next((item for item in kept.items if item.kind != "text"), None)):
+        return refused(
+            f"模板{version}的属性{other.name}不是字符串（{other.kind}），本接口不能显示；"
+            f"请用GET /api/v1/templates/{prefix}/{version}"
+        )
+    return success(shown(kept, v5))
 
 
 async def _post(request: web.Request, account: Account) -> Answer:
     template = new_template(await _given(request))
     if problem := await _permitted(request, account, Right.TEMPLATES, template.prefix):
         return problem
-    # No cached answer is under a template that is new, nor under one that was never used: no doubt is needed.
-    added = await in_name_of(request).add_template(template)
+    house = request.app[HOUSE]
+    async with house.announcer.catalogue_change(house.steward.catalogue_number):
+        added = await in_name_of(request).add_template(template)
     return success(True) if added else refused(f"模板{template.version}已存在")
 
 
@@ -328,7 +335,9 @@ async def _delete(request: web.Request, account: Account) -> Answer:
     kept = await _kept(request, account, Right.TEMPLATES, prefix, version)
     if not isinstance(kept, Template):
         return kept
-    removed = await in_name_of(request).remove_template(kept.number)
+    house = request.app[HOUSE]
+    async with house.announcer.catalogue_change(house.steward.catalogue_number):
+        removed = await in_name_of(request).remove_template(kept.number)
     return success(True) if removed else refused(f"模板{version}已被标识使用，不能删除")
 
 

@@ -5,20 +5,25 @@ from typing import Final
 
 from node.gather import Gatherer
 from node.resolve.answer import Answer, Outcome, Question, Tell
+from proto.identifier import Identifier
 from proto.value import TEMPLATE_ID_INDEX, TEMPLATE_INDEX
 from proto.web_json import array, closing, inside, opening
+from registry import drafting
 from registry.errors import UnavailableError
 from registry.lookup import TEMPLATES_MOST, Lookup
 from registry.postgres.records import Stored
 from registry.prefix import PrefixState
 from registry.record import ROW_INDEX_LAST, texts
 from registry.sight import visible_values
-from registry.template import ITEM_INDEX_FIRST, Template
+from registry.template import ITEM_INDEX_FIRST, RESERVED_SUFFIX, Template
 
 QUERY_MOST: Final = 500
 """Identifiers in one query: more make the first wait for the last without saving a round trip."""
 WAITING_MOST: Final = 20_000
 """Questions waiting for PostgreSQL in one worker: some 0.4 s of its work; beyond, the client is told to come back."""
+
+NEVER_KEPT: Final = 1
+"""`Answer.until` of what may be given only now."""
 
 
 class Face:
@@ -62,14 +67,19 @@ class Own:
     async def _many(self, questions: Sequence[Question]) -> list[Answer | Exception]:
         asked = {question.identifier.key: question.identifier for question in questions}
         found = await self._lookup.look(list(asked.values()))
-        answers = [self._said(stored) or await self._found(stored) for stored in found]
+        answers = [
+            self._said(stored, identifier) or await self._found(stored, identifier)
+            for stored, identifier in zip(found, asked.values(), strict=True)
+        ]
         if len(answers) == len(questions):
             return answers
         by_key = dict(zip(asked, answers, strict=True))
         return [by_key[question.identifier.key] for question in questions]
 
-    def _said(self, stored: Stored) -> Answer | None:
-        """The answer, unless the record has something out of the common or its template was not met before."""
+    def _said(self, stored: Stored, identifier: Identifier) -> Answer | None:
+        """The answer, unless the record has something out of the common or its template was not met before, or it is
+        a template that is asked for.
+        """
         prefix, state, epoch, version, live, number, template_epoch, updated, body = stored
         if live and state in _OPEN:
             face = self._faces.get(number)
@@ -83,12 +93,14 @@ class Own:
             return Answer(Outcome.FOREIGN, 0, 0, epoch)
         if state not in _OPEN:
             return Answer(Outcome.STOPPED, version, prefix, epoch)
+        if not version and identifier.suffix.startswith(RESERVED_SUFFIX):
+            return None
         return Answer(Outcome.GONE if version else Outcome.ABSENT, version, prefix, epoch)
 
-    async def _found(self, stored: Stored) -> Answer | Exception:
+    async def _found(self, stored: Stored, identifier: Identifier) -> Answer | Exception:
         """The answer; or what kept this one from being read, which is nobody else's trouble."""
         try:
-            return await self._shown(stored)
+            return await (self._shown(stored) if stored.version else self._template(stored, identifier))
         except UnavailableError:
             raise
         except Exception as error:  # noqa: BLE001 - handed to who asked
@@ -103,3 +115,11 @@ class Own:
             self._faces[template.number] = Face(template)
         epoch, shown = template.epoch if template else 0, array(visible_values(record, template))
         return Answer(Outcome.FOUND, stored.version, stored.prefix, stored.epoch, stored.template, epoch, shown)
+
+    async def _template(self, stored: Stored, identifier: Identifier) -> Answer:
+        """What a template is, told under its own identifier. Rarely asked for: no cache keeps it, so none is behind."""
+        template = await self._lookup.template_behind(identifier)
+        if template is None:
+            return Answer(Outcome.ABSENT, 0, stored.prefix, stored.epoch, until=NEVER_KEPT)
+        terms = stored.prefix, stored.epoch, template.number, template.epoch
+        return Answer(Outcome.FOUND, template.revision, *terms, array(drafting.told(template)), until=NEVER_KEPT)

@@ -175,6 +175,14 @@ async def add_enterprise(connection: Connection, number: int, given: pb.Enterpri
     return ent_id(made) if made else ""
 
 
+async def particulars(connection: Connection, given: str) -> pb.Enterprise:
+    """What is filed under an ent_id, which is known; held until the transaction ends."""
+    kept = await connection.fetchval(
+        "SELECT particulars FROM toplevel.enterprise WHERE number = $1 FOR UPDATE", _enterprise_number(given)
+    )
+    return pb.Enterprise.FromString(bytes(kept))
+
+
 async def update_enterprise(connection: Connection, given: str, particulars: pb.Enterprise, now: int) -> bool:
     """Replaces the particulars of an ent_id; False when another enterprise of the node bears the new code."""
     number = _enterprise_number(given)
@@ -630,6 +638,39 @@ async def keep_proof(connection: Connection, stream: Stream, number: int, flaw: 
     )
 
 
+# -- templates
+
+
+async def put_templates(connection: Connection, given: Sequence[tuple[int, pb.Template]], now: int) -> None:
+    """Keeps templates of prefixes (by number), unless newer ones are kept."""
+    await connection.executemany(
+        """
+        INSERT INTO toplevel.template
+            (prefix_no, version, epoch, state, revision, name_zh, name_en, items, told, received)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+        ON CONFLICT (prefix_no, version) DO UPDATE SET epoch = excluded.epoch, state = excluded.state,
+            revision = excluded.revision, name_zh = excluded.name_zh, name_en = excluded.name_en,
+            items = excluded.items, told = excluded.told, received = excluded.received
+        WHERE template.epoch < excluded.epoch
+        """,
+        [
+            (
+                number,
+                each.version,
+                each.epoch,
+                each.state,
+                each.revision,
+                each.name_zh,
+                each.name_en,
+                len(each.items),
+                each.SerializeToString(),
+                now,
+            )
+            for number, each in given
+        ],
+    )
+
+
 # -- the page
 
 _PAGE: Final = {
@@ -657,6 +698,10 @@ _PAGE: Final = {
             ORDER BY w.start DESC LIMIT 1) w ON true
         ORDER BY p.name, s.sub LIMIT $1
     """,
+    "templates": """
+        SELECT p.name, t.version, t.state, t.revision, t.name_zh, t.name_en, t.items, t.received
+        FROM toplevel.template t JOIN toplevel.prefix p ON p.number = t.prefix_no ORDER BY p.name, t.version LIMIT $1
+    """,
     "changes": """
         SELECT p.name, c.sub, c.number, c.made, c.received, c.head, cardinality(c.suffixes) AS entries,
             c.suffixes[1] AS suffix, c.kinds[1] AS kind, c.versions[1] AS version
@@ -672,7 +717,8 @@ _MOST: Final = {"totals": 1, "changes": NEWEST_MOST, "messages": NEWEST_MOST}
 
 
 async def shown(connection: Connection) -> dict[str, list[dict[str, Any]]]:
-    """What the page shows, of one moment: totals, nodes, prefixes, changes, messages. Inside a transaction."""
+    """What the page shows, of one moment: totals, nodes, prefixes, templates, changes, messages.
+    Inside a transaction."""
     return {
         name: [dict(row) for row in await connection.fetch(statement, _MOST.get(name, LISTED_MOST))]
         for name, statement in _PAGE.items()

@@ -64,6 +64,8 @@ WORDS: Final = {
     "queued": ("等待", "waiting"),
     "again": ("重复投递", "delivered twice"),
     "and_more": ("只列出前{}行", "only the first {} rows are listed"),
+    "templates": ("数据模板", "Templates"),
+    "revision": ("第{}版，{}个属性", "revision {}, {} attributes"),
     "others": ("等{}条", "({} in all)"),
 }
 FAULTS: Final = {
@@ -81,6 +83,10 @@ KINDS: Final = {
     Kind.REVIVED: ("恢复", "revived"),
     Kind.PREFIX_ENABLED: ("前缀启用", "prefix enabled"),
     Kind.PREFIX_STOPPED: ("前缀停用", "prefix stopped"),
+}
+TEMPLATE_STATES: Final = {
+    pb.TEMPLATE_STATE_PUBLISHED: ("已发布", "published"),
+    pb.TEMPLATE_STATE_WITHDRAWN: ("已撤回", "withdrawn"),
 }
 ORDERS: Final = {
     pb.ORDER_KIND_SUSPEND_PREFIX: ("停用", "suspend"),
@@ -141,9 +147,10 @@ def render(lang: str, shown: dict[str, list[dict[str, Any]]], on: dict[str, obje
         states=rules.STATE_NAMES,
         normal=pb.PREFIX_STATE_NORMAL,
         kinds=KINDS,
+        template_states=TEMPLATE_STATES,
         faults=[(say(FAULTS[name]), value) for name, value in on.items()],
         totals=shown["totals"][0],
-        **{name: shown[name] for name in ("nodes", "prefixes", "changes", "messages")},
+        **{name: shown[name] for name in ("nodes", "prefixes", "templates", "changes", "messages")},
     )
 
 

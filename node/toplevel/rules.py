@@ -26,6 +26,10 @@ WINDOWS_MOST: Final = 2000
 """Windows of one request (uplink.proto)."""
 TEMPLATE_CHARACTERS: Final = 128
 """Longest version name of a template (SNMS OpenAPI, `version`)."""
+TEMPLATES_MOST: Final = 200
+"""Templates of one request (uplink.proto)."""
+ITEMS_MOST: Final = 500
+"""Attributes of a template."""
 DIGEST_OCTETS: Final = 32
 MOMENT_LAST: Final = 253_402_300_799_999
 """The last millisecond of the year 9999: what pages can show."""
@@ -86,7 +90,7 @@ _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 _OF_DISTRICT: Final = (_DISTRICT, "应为6位行政区划代码（GB/T 2260）", "must be a district of 6 digits (GB/T 2260)")
 _TEXTS: Final = (
-    _Text("ent_crt_code", 18),
+    _Text("ent_crt_code", 32),
     _Text("ent_name_cn", 255),
     _Text("ent_name_en", 255, required=False),
     _Text("ent_province_code", 6, True, *_OF_DISTRICT),
@@ -115,11 +119,40 @@ def enterprise(given: pb.Enterprise) -> Refusal | None:
     for rule in _TEXTS:
         if refusal := _text(rule, _field(given, rule.field)):
             return refusal
+    if given.ent_crt_type not in {0, 1, 3}:
+        return Refusal(Code.RANGE, "ent_crt_type应为1或3", "ent_crt_type must be 1 or 3")
     try:
-        check_credit_code(given.ent_crt_code, "ent_crt_code")
+        if given.ent_crt_type != 3:
+            check_credit_code(given.ent_crt_code, "ent_crt_code")
     except ProtoError as error:
         return Refusal(Code.SYNTAX, error.zh, error.en)
     return _nested(given)
+
+
+_WHOLE: Final = ("ent_type", "ent_crt_type", "ent_crt_code", "ent_name_cn", "legal_person")
+"""What needs all of an enterprise to be filed again (`chgAll`, top-level interface draft)."""
+
+
+def in_part(given: pb.Enterprise) -> Refusal | None:
+    """Whether this may be changed in part."""
+    for field, _ in given.ListFields():
+        if field.name in _WHOLE:
+            return Refusal(
+                Code.RANGE, f"{field.name}的变更应全量报送（chgAll）", f"{field.name} is changed by filing all of it"
+            )
+    return None
+
+
+def changed(kept: pb.Enterprise, given: pb.Enterprise) -> pb.Enterprise:
+    """`kept` with all that may be changed in part as `given`."""
+    made = pb.Enterprise()
+    made.CopyFrom(given)
+    for name in _WHOLE:
+        if name == "legal_person":
+            made.legal_person.CopyFrom(kept.legal_person)
+        else:
+            setattr(made, name, getattr(kept, name))
+    return made
 
 
 def _field(given: pb.Enterprise, path: str) -> Any:
@@ -378,6 +411,28 @@ def window(given: pb.Window) -> Refusal | None:
         if refusal := _within(field, getattr(given, field), NUMBER_LAST):
             return refusal
     return None
+
+
+# -- templates
+
+
+def template(given: pb.Template) -> Refusal | None:
+    """Whether a template can be kept."""
+    if refusal := _within("epoch", given.epoch, NUMBER_LAST, 1) or too_many("items", len(given.items), ITEMS_MOST):
+        return refusal
+    if given.state not in {pb.TEMPLATE_STATE_PUBLISHED, pb.TEMPLATE_STATE_WITHDRAWN}:
+        return Refusal(Code.RANGE, "state应为已发布或已撤回", "state must be published or withdrawn")
+    for rule, value in zip(_TEMPLATE_TEXTS, (given.version, given.name_zh, given.name_en), strict=True):
+        if refusal := _text(rule, value):
+            return refusal
+    return _within("revision", given.revision, SUB_LAST, 1)
+
+
+_TEMPLATE_TEXTS: Final = (
+    _Text("version", TEMPLATE_CHARACTERS),
+    _Text("name_zh", TEMPLATE_CHARACTERS),
+    _Text("name_en", TEMPLATE_CHARACTERS, required=False),
+)
 
 
 def too_many(field: str, count: int, most: int) -> Refusal | None:

@@ -101,9 +101,14 @@ async def _update_enterprise(visit: Visit, given: pb.UpdateEnterpriseRequest) ->
     owner = await books.enterprise_owner(visit.connection, given.ent_id)
     if refusal := rules.of_speaker(visit.node.number, owner, "这个ent_id", "that ent_id"):
         return refusal
-    if refusal := rules.enterprise(given.enterprise):
+    wanted = given.enterprise
+    if given.partial:
+        if refusal := rules.in_part(wanted):
+            return refusal
+        wanted = rules.changed(await books.particulars(visit.connection, given.ent_id), wanted)
+    if refusal := rules.enterprise(wanted):
         return refusal
-    if not await books.update_enterprise(visit.connection, given.ent_id, given.enterprise, visit.now):
+    if not await books.update_enterprise(visit.connection, given.ent_id, wanted, visit.now):
         return _same_code()
     return Done(pb.UpdateEnterpriseResponse())
 
@@ -247,6 +252,22 @@ def _not_yours(stream: pb.Stream) -> pb.Receipt:
     )
 
 
+async def _push_templates(visit: Visit, given: pb.PushTemplatesRequest) -> Outcome:
+    if refusal := rules.too_many("templates", len(given.templates), rules.TEMPLATES_MOST):
+        return refusal
+    mine = await _mine(visit, sorted({each.prefix for each in given.templates}))
+    kept, refused = [], []
+    for place, each in enumerate(given.templates):
+        owner = visit.node.number if each.prefix in mine else None
+        name = (f"本节点报送的前缀{each.prefix}", f"prefix {each.prefix} filed by this node")
+        if refusal := rules.of_speaker(visit.node.number, owner, *name) or rules.template(each):
+            refused.append(pb.RefusedTemplate(place=place, zh=refusal.zh, en=refusal.en))
+        else:
+            kept.append((mine[each.prefix].number, each))
+    await books.put_templates(visit.connection, kept, visit.now)
+    return Done(pb.PushTemplatesResponse(refused=refused))
+
+
 async def _report_statistics(visit: Visit, given: pb.ReportStatisticsRequest) -> Outcome:
     if refusal := rules.too_many("windows", len(given.windows), rules.WINDOWS_MOST):
         return refusal
@@ -282,6 +303,7 @@ METHODS: Final[dict[str, tuple[type[Message], Method]]] = {
     "PutRoute": (pb.PutRouteRequest, _put_route),
     "Standing": (pb.StandingRequest, _standing),
     "PushChanges": (pb.PushChangesRequest, _push_changes),
+    "PushTemplates": (pb.PushTemplatesRequest, _push_templates),
     "ReportStatistics": (pb.ReportStatisticsRequest, _report_statistics),
     "Heartbeat": (pb.HeartbeatRequest, _heartbeat),
 }

@@ -56,9 +56,10 @@ class Office:
 
     async def tenure(self, fence: int) -> None:
         """Speaks until another voice is elected."""
-        clerk = Clerk(self._pool, fence, self._config.statistics_seconds, self._config.audit_octets)
+        config = self._config
+        clerk = Clerk(self._pool, fence, config.statistics_seconds, Vault(config.key()), config.audit_octets)
         fresh = random.SystemRandom().randbytes(KEY_OCTETS)
-        key = await clerk.key(Vault(self._config.key()), fresh)
+        key = await clerk.key(fresh)
         if not key:
             raise KeyLostError(
                 "节点的签名密钥是用另一个IDNODE_SECRET_KEY加密的。 "

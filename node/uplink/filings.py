@@ -4,6 +4,7 @@ What becomes of a prefix is decided in registry/filing.py.
 """
 
 import asyncio
+from dataclasses import replace
 from typing import Any, Final
 
 import structlog
@@ -26,7 +27,10 @@ FOLLOW_SECONDS: Final = 0.01
 FOLLOW_PATIENCE: Final = 10.0
 """How long an acknowledgement waits for that; the message is delivered again otherwise."""
 EXISTS: Final = 2302
-"""Result code (RFC 5730 §3)."""
+UNKNOWN: Final = 2303
+"""Result codes (RFC 5730 §3)."""
+WHOLE_FIELDS: Final = ("ent_type", "ent_crt_type", "ent_crt_code", "ent_name_cn", "legal_person")
+"""What no update in part may hold (uplink.proto)."""
 
 log = structlog.get_logger("uplink")
 
@@ -52,24 +56,37 @@ class Filings:
         return 0.0 if enterprises or prefixes else LOOK_SECONDS
 
     async def _file_enterprise(self, given: EnterpriseToFile) -> None:
-        message = enterprise(given)
-        check = pb.CheckEnterpriseRequest(ent_crt_code=message.ent_crt_code)
-        found = await self._node.ask_about("CheckEnterprise", check, pb.CheckEnterpriseResponse)
-        ent_id = sentence(found.message.ent_id)
-        done: Reply[Any]
-        if ent_id:
-            update = pb.UpdateEnterpriseRequest(ent_id=ent_id, enterprise=message)
-            done = await self._node.ask_about("UpdateEnterprise", update, pb.UpdateEnterpriseResponse)
-        else:
-            create = pb.CreateEnterpriseRequest(enterprise=message)
-            done = await self._node.ask_about("CreateEnterprise", create, pb.CreateEnterpriseResponse)
-            ent_id = sentence(done.message.ent_id)
+        ent_id = given.ent_id or await self._known_as(given)
+        done = await self._tell(given, ent_id)
+        if done.code == UNKNOWN:  # its books are not those we filed in
+            ent_id = await self._known_as(given)
+            done = await self._tell(replace(given, whole=True), ent_id)
+        ent_id = ent_id or sentence(getattr(done.message, "ent_id", ""))
         if done.ok and ent_id:
             await self._clerk.enterprise_filed(given, ent_id)
-            log.info("enterprise_filed", ent_id=ent_id, revision=given.revision)
+            log.info("enterprise_filed", ent_id=ent_id, revision=given.revision, whole=given.whole)
         else:
             await self._clerk.enterprise_refused(given, done.zh, done.en)
             log.warning("enterprise_refused", enterprise=given.name, code=done.code, why=done.en)
+
+    async def _known_as(self, given: EnterpriseToFile) -> str:
+        """The filing number it has there; empty if it has none."""
+        check = pb.CheckEnterpriseRequest(ent_crt_code=given.particulars.ent_crt_code)
+        found = await self._node.ask_about("CheckEnterprise", check, pb.CheckEnterpriseResponse)
+        return sentence(found.message.ent_id)
+
+    async def _tell(self, given: EnterpriseToFile, ent_id: str) -> Reply[Any]:
+        """Files it: for the first time, whole (chgAll), or what may be changed in part (chg)."""
+        message = enterprise(given)
+        if not ent_id:
+            create = pb.CreateEnterpriseRequest(enterprise=message)
+            return await self._node.ask_about("CreateEnterprise", create, pb.CreateEnterpriseResponse)
+        partial = ent_id == given.ent_id and not given.whole
+        if partial:
+            for name in WHOLE_FIELDS:
+                message.ClearField(name)
+        update = pb.UpdateEnterpriseRequest(ent_id=ent_id, enterprise=message, partial=partial)
+        return await self._node.ask_about("UpdateEnterprise", update, pb.UpdateEnterpriseResponse)
 
     async def _file_prefix(self, prefix_no: int, prefix: str, ent_id: str, nonce: bytes) -> None:
         if nonce and await self._filed_before(prefix):

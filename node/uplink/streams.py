@@ -14,6 +14,7 @@ from node.uplink import intake, outbox
 from node.uplink.client import AwayError, Reply
 from node.uplink.intake import Gap, NotTaken, Received
 from node.uplink.outbox import Batch, Outbox
+from node.uplink.templates import Templates
 from node.uplink.tenure import Tenure
 from proto import uplink_pb2 as pb
 
@@ -41,6 +42,8 @@ class Streams:
         self._clerk = tenure.clerk
         self._node = tenure.node
         self._meter = tenure.around.meter
+        self._templates = Templates(tenure)
+        self._receipted: dict[int, int] = {}
         self._box = Outbox()
         self._versions: dict[int, str] = {}
         self._full_look = True
@@ -61,14 +64,20 @@ class Streams:
         full, self._full_look = self._full_look, False
         for each in await self._clerk.standings(behind=not full):
             box.saw(each.prefix_no, each.prefix, each.number)
+            self._receipted[each.prefix_no] = each.receipted
         if box.unknown:
             await self._compare()
         turn = box.turn()
+        # No more rows than entries: 500 streams of 2000 single writes each would be read for a fiftieth of them.
+        rows = (
+            await self._clerk.changes(turn.wanted, min(ROWS_MOST, turn.share), turn.share, outbox.ENTRIES_MOST)
+            if turn.wanted
+            else []
+        )
+        await self._templates.tell()  # now, when all that these rows name are there
         if not turn.wanted:
             self._meter.set(UPLINK_CHAIN_BROKEN, len(box.broken))
             return LOOK_SECONDS
-        # No more rows than entries: 500 streams of 2000 single writes each would be read for a fiftieth of them.
-        rows = await self._clerk.changes(turn.wanted, min(ROWS_MOST, turn.share), turn.share, outbox.ENTRIES_MOST)
         batch = box.pack(rows, await self._named(rows))
         try:
             reply = await self._node.ask("PushChanges", batch.request, pb.PushChangesResponse)
@@ -120,6 +129,8 @@ class Streams:
             if outbox.agrees(place.number, place.head, heads.get(n))
         }
         await self._clerk.receive({n: place for n, place in known.items() if place[0]})
+        if lost := [n for n, place in places.items() if place.number < self._receipted.get(n, 0)]:
+            await self._clerk.templates_lost(lost)
         for n, place in places.items():
             self._box.stood(n, place.number, n in known, now)
             if n not in known:

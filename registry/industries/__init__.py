@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from registry.suffix import DATES, Segment
+from registry import kinds, upkeep
 from registry.template import ITEM_INDEX_FIRST, ITEMS_MOST, LENGTH_MOST, Item, Template
 
 _NAME: Final = re.compile(r"[a-z][A-Za-z0-9]{0,49}", re.ASCII)
@@ -52,6 +52,11 @@ def read(files: dict[str, str]) -> tuple[Industry, ...]:
         for place, why in _faults(each, versions):
             raise AssertionError(f"{each.key}.toml: {place}: {why}")
     return found
+
+
+def of_division(division: str) -> str:
+    """The industry that makes things of that division (GB/T 4754); empty when none of ours does."""
+    return next((each.key for each in load() if any(t.category.specific == division for t in each.templates)), "")
 
 
 def industry(key: str) -> Industry:
@@ -104,7 +109,7 @@ def _faults(each: Industry, versions: list[str]) -> Iterator[tuple[str, str]]:
         for n, item in enumerate(template.items):
             yield from _item_faults(f"{place}items[{n}].", item, template.items[:n], versions)
         for n, segment in enumerate(template.suffix.segments):
-            yield from _segment_faults(f"{place}suffix.segments[{n}].", segment)
+            yield from ((f"{place}suffix.segments[{n}].{field}", why) for field, _, why in segment.flaws)
 
 
 def _broken(place: str, rules: Iterable[tuple[str, bool, str]]) -> Iterator[tuple[str, str]]:
@@ -131,7 +136,7 @@ def _template_faults(place: str, template: Template, versions: list[str]) -> Ite
 
 
 def _item_faults(place: str, item: Item, before: tuple[Item, ...], versions: list[str]) -> Iterator[tuple[str, str]]:
-    low, high, index = item.low, item.high, ITEM_INDEX_FIRST + len(before)
+    index = ITEM_INDEX_FIRST + len(before)
     return _broken(
         place,
         (
@@ -142,20 +147,7 @@ def _item_faults(place: str, item: Item, before: tuple[Item, ...], versions: lis
             ("zh", item.zh not in {each.zh for each in before}, f"{item.zh} is given twice"),
             ("en", bool(item.en), _EMPTY),
             ("most", 0 <= item.least <= item.most <= LENGTH_MOST, f"0 <= least <= most <= {LENGTH_MOST}"),
-            ("low", low is None or high is None or low <= high, "must not be above high"),
             ("reference", item.reference in ("", *versions), f"no template is called {item.reference}"),
-        ),
-    )
-
-
-def _segment_faults(place: str, segment: Segment) -> Iterator[tuple[str, str]]:
-    suits = {"const": bool(segment.text), "date": segment.text in DATES}.get(segment.kind, not segment.text)
-    return _broken(
-        place,
-        (
-            ("text", suits, f"does not suit a {segment.kind}"),
-            ("zh", bool(segment.zh), _EMPTY),
-            ("en", bool(segment.en), _EMPTY),
-            ("most", 1 <= segment.least <= segment.most, "1 <= least <= most"),
+            *((field, False, why) for rules in (kinds, upkeep) for field, _, why in rules.flaws(item)),
         ),
     )

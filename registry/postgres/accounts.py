@@ -1,5 +1,6 @@
 """Accounts and tokens in the database."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -93,6 +94,44 @@ async def put(
         )
         await connection.execute("DELETE FROM token WHERE account_no = $1", number)
     return number is not None
+
+
+async def add_user(connection: Connection, account: Account, password: str, given: Mapping[str, Any]) -> int | str:
+    """Keeps a new person with what is `given` of it (SNMS OpenAPI, `sysUser`); its number, or the field another has."""
+    number = await connection.fetchval(
+        """
+        INSERT INTO account (username, kind, role, enterprise_no, password, email, mobile, open_id, open_user_name,
+            remarks)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING RETURNING number
+        """,
+        account.username,
+        account.kind,
+        account.role,
+        account.enterprise,
+        password,
+        given["email"],
+        given["mobile"],
+        given.get("openId"),
+        given.get("openUserName"),
+        given.get("remarks", ""),
+    )
+    if number is not None:
+        return int(number)
+    return str(
+        await connection.fetchval(
+            "SELECT CASE WHEN username = $1 THEN 'userName' WHEN email = $2 THEN 'email' ELSE 'mobile' END "
+            "FROM account WHERE username = $1 OR email = $2 OR mobile = $3 "
+            "ORDER BY username <> $1, email <> $2 LIMIT 1",
+            account.username,
+            given["email"],
+            given["mobile"],
+        )
+    )
+
+
+async def join(connection: Connection, account: int, enterprise: int) -> None:
+    """An account that waited for its enterprise belongs to it now."""
+    await connection.execute("UPDATE account SET enterprise_no = $2 WHERE number = $1", account, enterprise)
 
 
 async def disable(connection: Connection, username: str) -> bool:

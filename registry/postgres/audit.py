@@ -10,7 +10,7 @@ from registry.audit import OF_AUDITORS, RESERVE_OCTETS, Entry, Head, Row, detail
 from registry.errors import AuditFullError
 from registry.postgres.connection import Connection
 
-_FULL: Final = "ID003"
+_FULL: Final = "ID005"
 
 
 async def append(connection: Connection, entries: Iterable[Entry], most: int) -> None:

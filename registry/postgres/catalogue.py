@@ -33,6 +33,22 @@ async def add_enterprise(connection: Connection, name: str, name_en: str, indust
     return int(await connection.fetchval("SELECT number FROM enterprise WHERE name = $1", name)), done == "INSERT 0 1"
 
 
+async def rename(connection: Connection, enterprise: int, name: str) -> bool:
+    """Gives an enterprise another name; False when it bears it already."""
+    done = await connection.fetchval(
+        "UPDATE enterprise SET name = $2, name_en = CASE WHEN name_en = name THEN $2 ELSE name_en END "
+        "WHERE number = $1 AND name <> $2 RETURNING true",
+        enterprise,
+        name,
+    )
+    return bool(done)
+
+
+async def has_prefix(connection: Connection, enterprise: int) -> bool:
+    """Whether an enterprise has a prefix, in whatever state."""
+    return bool(await connection.fetchval("SELECT EXISTS (SELECT FROM prefix WHERE enterprise_no = $1)", enterprise))
+
+
 async def enterprises(connection: Connection) -> list[Any]:
     """Rows of (number, name, name_en, industry, prefix, state), a row for each prefix."""
     return list(
@@ -91,10 +107,12 @@ async def add_prefix(
         if row is None:
             return False
         await connection.execute(
-            "INSERT INTO stream (prefix_no, number, head, prefix_epoch) VALUES ($1, 0, $2, $3)",
+            "INSERT INTO stream (prefix_no, number, head, prefix_epoch, limited) VALUES ($1, 0, $2, $3, EXISTS ("
+            "SELECT FROM quota WHERE enterprise_no = $4 AND num_nonnulls(identifiers, room) > 0))",
             row[0],
             HEAD_FIRST,
             row[1],
+            enterprise,
         )
         if state.open:
             await _announce(connection, row[0], name, row[1], state)

@@ -244,9 +244,9 @@ async def connect(
 
 
 @asynccontextmanager
-async def connected(url: str, name: str) -> AsyncIterator[Connection]:
+async def connected(url: str, name: str, seconds: float | None = STATEMENT_SECONDS) -> AsyncIterator[Connection]:
     """`connect` for as long as it is needed; what breaks meanwhile is UnavailableError, too."""
-    connection = await connect(url, name)
+    connection = await connect(url, name, seconds)
     try:
         yield connection
     except (*BROKEN, asyncpg.PostgresError) as error:

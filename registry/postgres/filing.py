@@ -1,47 +1,80 @@
 """What was filed with the top-level node, and its routes and messages, in the database."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import msgspec
 
-from registry.filing import Filing, Particulars, Standing
-from registry.postgres import catalogue
+from registry.account import Vault
+from registry.filing import Filing, Particulars, Standing, whole
+from registry.postgres import applications, catalogue
 from registry.postgres.connection import Connection
 
 MOST: Final = 100
 """Filings and routes taken at once: each is a request of its own."""
 
 
-async def put_particulars(connection: Connection, enterprise: int, given: Particulars) -> int | None:
-    """Keeps what is to be filed of an enterprise; its revision, 0 for what is the same as before and not filed again.
+_SEALED: Final = "legal_id_no"
+"""The number of a person's document: kept sealed."""
 
-    None when another enterprise has that credit code.
+
+def _opened(given: str, sealed: bytes | None, vault: Vault, enterprise: int) -> Particulars:
+    fields = msgspec.json.decode(given)
+    if sealed is not None:
+        fields[_SEALED] = vault.open(f"particulars/{enterprise}", sealed).decode()
+    return msgspec.convert(fields, Particulars)
+
+
+async def put_particulars(
+    connection: Connection,
+    enterprise: int,
+    given: Particulars,
+    vault: Vault,
+    *,
+    again: bool = False,
+    wholly: bool = False,
+) -> int | None:
+    """Keeps what is to be filed of an enterprise; its revision, 0 for what is the same as before: that is
+    filed `again` only.
+
+    `wholly`: all of it, since its name has changed or nothing is taken for granted. None when another enterprise has
+    that code.
     """
     taken = await connection.fetchval(
         "SELECT true FROM particulars WHERE ent_crt_code = $2 AND enterprise_no <> $1", enterprise, given.ent_crt_code
     )
     if taken:
         return None
-    revision = await connection.fetchval(
+    row = await connection.fetchrow(
+        "SELECT given::text, sealed FROM particulars WHERE enterprise_no = $1 FOR UPDATE", enterprise
+    )
+    before = _opened(row[0], row[1], vault, enterprise) if row else None
+    if before == given and not again:
+        return 0
+    revision: int = await connection.fetchval(
         """
-        INSERT INTO particulars (enterprise_no, ent_crt_code, given) VALUES ($1, $2, $3::text::jsonb)
+        INSERT INTO particulars (enterprise_no, ent_crt_code, given, sealed) VALUES ($1, $2, $3::text::jsonb, $4)
         ON CONFLICT (enterprise_no) DO UPDATE
-        SET ent_crt_code = excluded.ent_crt_code, given = excluded.given, revision = particulars.revision + 1
-        WHERE particulars.given <> excluded.given
+        SET ent_crt_code = excluded.ent_crt_code, given = excluded.given, sealed = excluded.sealed,
+            revision = particulars.revision + 1, whole = particulars.whole OR $5
         RETURNING revision
         """,
         enterprise,
         given.ent_crt_code,
-        msgspec.json.encode(given).decode(),
+        msgspec.json.encode(asdict(given) | {_SEALED: ""}).decode(),
+        vault.close(f"particulars/{enterprise}", given.legal_id_no.encode()),
+        wholly or before is None or whole(before, given),
     )
-    return revision or 0
+    return revision
 
 
 @dataclass(frozen=True, slots=True)
 class EnterpriseToFile:
-    """An enterprise whose particulars the top-level node does not know as they are."""
+    """An enterprise whose particulars the top-level node does not know as they are.
+
+    `whole`: an update tells all of them, not only what may be changed in part.
+    """
 
     number: int
     name: str
@@ -49,20 +82,21 @@ class EnterpriseToFile:
     particulars: Particulars
     ent_id: str
     revision: int
+    whole: bool = True
 
 
-async def enterprises_to_file(connection: Connection) -> list[EnterpriseToFile]:
+async def enterprises_to_file(connection: Connection, vault: Vault) -> list[EnterpriseToFile]:
     """At most MOST of them."""
     rows = await connection.fetch(
         """
-        SELECT e.number, e.name, e.name_en, f.given::text, f.ent_id, f.revision
+        SELECT e.number, e.name, e.name_en, f.given::text, f.sealed, f.ent_id, f.revision, f.whole
         FROM particulars f JOIN enterprise e ON e.number = f.enterprise_no
         WHERE f.filed < f.revision AND f.refused < f.revision ORDER BY e.number LIMIT $1
         """,
         MOST,
     )
     return [
-        EnterpriseToFile(row[0], row[1], row[2], msgspec.json.decode(row[3], type=Particulars), row[4], row[5])
+        EnterpriseToFile(row[0], row[1], row[2], _opened(row[3], row[4], vault, row[0]), row[5], row[6], row[7])
         for row in rows
     ]
 
@@ -70,8 +104,8 @@ async def enterprises_to_file(connection: Connection) -> list[EnterpriseToFile]:
 async def enterprise_filed(connection: Connection, enterprise: int, ent_id: str, revision: int) -> None:
     """The top-level node knows that revision under the filing number `ent_id`."""
     await connection.execute(
-        "UPDATE particulars SET ent_id = $2, filed = greatest(filed, $3), reason_zh = '', reason_en = '' "
-        "WHERE enterprise_no = $1",
+        "UPDATE particulars SET ent_id = $2, filed = greatest(filed, $3), whole = whole AND revision <> $3, "
+        "reason_zh = '', reason_en = '' WHERE enterprise_no = $1",
         enterprise,
         ent_id,
         revision,
@@ -90,21 +124,25 @@ async def enterprise_refused(connection: Connection, enterprise: int, revision: 
 
 
 async def verify_again(connection: Connection, ent_id: str, prefix: str) -> bool:
-    """The particulars of the enterprise with that filing number, or of that prefix, are to be told again.
+    """The enterprise with that filing number, or of that prefix, is to be verified and its particulars told again.
 
-    False when there is no such enterprise.
+    One that applied is verified and reviewed anew before that. False when there is no such enterprise.
     """
-    done = await connection.fetchval(
+    enterprise = await connection.fetchval(
         """
-        UPDATE particulars SET revision = revision + 1
-        WHERE ent_id = $1 AND $1 <> ''
+        SELECT enterprise_no FROM particulars WHERE ent_id = $1 AND $1 <> ''
             OR $1 = '' AND enterprise_no = (SELECT enterprise_no FROM prefix WHERE name = $2)
-        RETURNING true
         """,
         ent_id,
         prefix,
     )
-    return bool(done)
+    if enterprise is None:
+        return False
+    if not await applications.verify_again(connection, enterprise):
+        await connection.execute(
+            "UPDATE particulars SET revision = revision + 1, whole = true WHERE enterprise_no = $1", enterprise
+        )
+    return True
 
 
 async def file_all(connection: Connection) -> None:
@@ -258,14 +296,19 @@ class Route:
 async def want_routes(
     connection: Connection, prefix: str, address: str, tcp_port: int, udp_port: int, http_port: int
 ) -> None:
-    """The node's own prefix and every approved one are to be resolved there; what differs gets the next serial."""
+    """The node's own prefix and every approved one are to be resolved there, or at the enterprise's own node; what
+    differs gets the next serial.
+    """
     await connection.execute(
         """
         INSERT INTO route (prefix, address, tcp_port, udp_port, http_port)
-        SELECT name, $2, $3, $4, $5 FROM (
-            SELECT $1 AS name UNION ALL
-            SELECT p.name FROM filing f JOIN prefix p ON p.number = f.prefix_no WHERE f.state = $6
-        ) wanted
+        SELECT $1, $2, $3, $4, $5 UNION ALL
+        SELECT p.name, w.* FROM filing f JOIN prefix p ON p.number = f.prefix_no
+        LEFT JOIN hosting h ON h.prefix_no = p.number AND h.address <> ''
+        CROSS JOIN LATERAL (
+            SELECT h.address, h.tcp_port, h.udp_port, h.http_port WHERE h.prefix_no IS NOT NULL UNION ALL
+            SELECT $2, $3, $4, $5 WHERE h.prefix_no IS NULL
+        ) w WHERE f.state = $6
         ON CONFLICT (prefix) DO UPDATE SET address = excluded.address, tcp_port = excluded.tcp_port,
             udp_port = excluded.udp_port, http_port = excluded.http_port, serial = route.serial + 1
         WHERE (route.address, route.tcp_port, route.udp_port, route.http_port)

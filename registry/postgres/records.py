@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, NamedTuple
 
+from registry.holding import NONE, Holds
+from registry.postgres import holdings
 from registry.postgres.connection import Connection
+from registry.postgres.holdings import Held
 
 Row = Any
 
@@ -52,11 +55,16 @@ async def look(connection: Connection, prefixes: list[str], suffixes: list[str])
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """What a group of writes under one prefix is judged on, of one moment."""
+    """What a group of writes under one prefix is judged on, of one moment.
+
+    `quota` is what the enterprise of the prefix may have of identifiers and room, and then what it has of them; None
+    if it may have any number of both.
+    """
 
     prefix: tuple[int, int, int, int | None] | None
     templates: dict[str, tuple[int, int]]
     records: dict[str, Stored]
+    quota: tuple[int | None, int | None, int, int] | None = None
 
 
 _GROUNDS: Final = """
@@ -72,7 +80,9 @@ _GROUNDS: Final = """
             CROSS JOIN LATERAL (SELECT * FROM record WHERE prefix_no = p.number AND suffix = s.suffix LIMIT 1) r
             LEFT JOIN template t ON t.number = r.template_no
             WHERE s.n = q.n
-        )
+        ),
+        CASE WHEN (SELECT limited FROM stream WHERE prefix_no = p.number AND sub = 0 LIMIT 1)
+            THEN quota_of(p.enterprise_no) END
     FROM unnest($1::text[]) WITH ORDINALITY q(name, n) JOIN prefix p ON p.name = q.name
 """
 
@@ -85,17 +95,19 @@ async def grounds(
     """
     found = [Ground(None, {}, {}) for _ in prefixes]
     rows = await connection.fetch(_GROUNDS, prefixes, versions, suffixes, of)
-    for n, number, state, epoch, enterprise, templates, current in rows:
+    for n, number, state, epoch, enterprise, templates, current, quota in rows:
         found[n - 1] = Ground(
             (number, state, epoch, enterprise),
             {version: (template, at) for version, template, at in templates},
             {suffix: Stored(number, state, epoch, *rest) for suffix, *rest in current},
+            quota and tuple(quota),
         )
     return found
 
 
 class Change(NamedTuple):
-    """One judged change, ready to be written; fields as `commit_changes` takes them, suffixes first.
+    """One judged change, ready to be written; fields as `commit_changes` takes them, suffixes first; then what
+    comes and goes with it (registry/holding.py).
 
     `base` is the version judged (0 = none), a `body` of None a deletion, `digest` that of the body, `entry` that of
     the change.
@@ -109,6 +121,8 @@ class Change(NamedTuple):
     body: bytes | None
     digest: bytes
     entry: bytes
+    gains: Holds = NONE
+    loses: Holds = NONE
 
 
 class Share(NamedTuple):
@@ -121,12 +135,11 @@ class Share(NamedTuple):
 
 async def commit(connection: Connection, share: Share, at: int, changes: Sequence[Change]) -> Sequence[int]:
     """Writes `changes` (suffixes ascending and distinct); returns the positions of those whose premise held."""
-    *columns, digests, entries = zip(*changes, strict=True)
-    won = await connection.fetchval(
-        "SELECT commit_changes($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
-        *(share.prefix, share.epoch, at, *columns, b"".join(entries), b"".join(digests)),
-    )
-    return _positions(won, changes)
+    *columns, digests, entries, gains, loses = zip(*changes, strict=True)
+    given = share.prefix, share.epoch, at, *columns, b"".join(entries), b"".join(digests)
+    call = "commit_changes($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
+    held = _held([share], changes) if any(gains) or any(loses) else []
+    return _positions(await _committed(connection, call, given, held), changes)
 
 
 async def commit_together(
@@ -136,12 +149,28 @@ async def commit_together(
 
     Returns the positions of those whose premise held, without those of a prefix that could not be written at once.
     """
-    *columns, digests, entries = zip(*changes, strict=True)
-    won = await connection.fetchval(
-        "SELECT commit_together($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
-        *(*zip(*shares, strict=True), at, *columns, b"".join(entries), b"".join(digests)),
-    )
-    return _positions(won, changes)
+    *columns, digests, entries, gains, loses = zip(*changes, strict=True)
+    given = *zip(*shares, strict=True), at, *columns, b"".join(entries), b"".join(digests)
+    call = "commit_together($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
+    held = _held(shares, changes) if any(gains) or any(loses) else []
+    return _positions(await _committed(connection, call, given, held), changes)
+
+
+async def _committed(connection: Connection, call: str, given: Sequence[Any], held: Sequence[Held]) -> Any:
+    if not held:
+        return await connection.fetchval(f"SELECT {call}", *given)
+    statement = holdings.committing(call, len(given))
+    return await connection.fetchval(statement, *given, *zip(*held, strict=True))
+
+
+def _held(shares: Sequence[Share], changes: Sequence[Change]) -> list[Held]:
+    prefixes = (share.prefix for share in shares for _ in range(share.size))
+    return [
+        holdings.held(of, new, prefix, change.suffix, what)
+        for of, (prefix, change) in enumerate(zip(prefixes, changes, strict=True), 1)
+        for new, several in ((True, change.gains), (False, change.loses))
+        for what in several
+    ]
 
 
 def _positions(won: list[int] | None, changes: Sequence[Change]) -> Sequence[int]:
@@ -149,18 +178,23 @@ def _positions(won: list[int] | None, changes: Sequence[Change]) -> Sequence[int
 
 
 async def versions(connection: Connection, prefix: str, suffix: str, most: int) -> list[Row]:
-    """The newest `most` versions of an identifier, newest first, each with who wrote it and its template."""
+    """The newest `most` versions of an identifier, newest first, each with who wrote it, its template, and what of it
+    was blanked: (index, type, seconds since 1970 UTC, reason).
+    """
     return list(
         await connection.fetch(
             """
             SELECT v.version, v.body IS NOT NULL AS live, v.template_no, coalesce(t.epoch, 0) AS template_epoch,
                 v.updated + 2147483648 AS updated, coalesce(v.body, ''::bytea) AS body,
-                a.username, t.version AS template
+                a.username, t.version AS template, ARRAY (
+                    SELECT ROW (b.index, b.type, extract(epoch FROM b.made)::bigint, b.reason) FROM blanked b
+                    WHERE b.prefix_no = v.prefix_no AND b.suffix = $2 AND b.version = v.version ORDER BY b.index
+                ) AS blanked
             FROM (
-                SELECT version, template_no, updated, body, actor_no FROM record
+                SELECT prefix_no, version, template_no, updated, body, actor_no FROM record
                 WHERE prefix_no = (SELECT number FROM prefix WHERE name = $1) AND suffix = $2
                 UNION ALL
-                SELECT version, template_no, updated, body, actor_no FROM history
+                SELECT prefix_no, version, template_no, updated, body, actor_no FROM history
                 WHERE prefix_no = (SELECT number FROM prefix WHERE name = $1) AND suffix = $2
             ) v
             LEFT JOIN account a ON a.number = v.actor_no

@@ -1,17 +1,18 @@
 """Templates in the database: rows to `Template` and back, and their changes under the catalogue's number."""
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import asyncpg
 import msgspec
 
 from registry.postgres.connection import Connection
 from registry.suffix import Segment, SuffixRule
-from registry.template import Category, Item, Template
+from registry.template import Category, Item, State, Template
 
 _COLUMNS: Final = """
     t.number, p.name AS prefix, t.version, t.zh, t.en, t.description, t.category, t.carrier, t.items::text AS items,
-    t.suffix::text AS suffix, t.epoch FROM template t JOIN prefix p ON p.number = t.prefix_no
+    t.suffix::text AS suffix, t.epoch, t.state, t.revision, t.lineage, t.origin,
+    extract(epoch FROM t.updated)::bigint AS updated FROM template t JOIN prefix p ON p.number = t.prefix_no
 """
 _items: Final = msgspec.json.Decoder(tuple[Item, ...])
 _segments: Final = msgspec.json.Decoder(tuple[Segment, ...])
@@ -34,6 +35,11 @@ def _template(row: Any) -> Template:
         suffix=SuffixRule(_segments.decode(row["suffix"])),
         number=row["number"],
         epoch=row["epoch"],
+        state=State(row["state"]),
+        revision=row["revision"],
+        lineage=row["lineage"],
+        origin=row["origin"],
+        updated=row["updated"],
     )
 
 
@@ -41,6 +47,11 @@ async def by_numbers(connection: Connection, numbers: list[int]) -> list[Templat
     """The templates with these numbers; what does not exist is left out."""
     rows = await connection.fetch(f"SELECT {_COLUMNS} WHERE t.number = ANY ($1)", numbers)
     return [_template(row) for row in rows]
+
+
+async def with_references(connection: Connection) -> list[Template]:
+    """The templates some of whose attributes are references."""
+    return [each for each in map(_template, await connection.fetch(f"SELECT {_COLUMNS}")) if each.references]
 
 
 async def named(connection: Connection, prefix: str, version: str) -> Template | None:
@@ -53,24 +64,85 @@ async def named(connection: Connection, prefix: str, version: str) -> Template |
     return _template(row) if row else None
 
 
-async def listed(connection: Connection, prefix: str) -> list[tuple[str, str, str]]:
-    """(version, zh, en) of every template of `prefix`, by version."""
+async def page(
+    connection: Connection, prefix: str | None, owner: int | None, admin: bool, after: tuple[str, str], most: int
+) -> list[Template]:
+    """The templates after (prefix, version), in that order, of `prefix` or of all; drafts only of the enterprise
+    `owner`, or of everybody for an `admin`.
+    """
     rows = await connection.fetch(
-        "SELECT version, zh, en FROM template WHERE prefix_no = (SELECT number FROM prefix WHERE name = $1) ORDER BY 1",
+        f"""
+        SELECT {_COLUMNS} WHERE ($1::text IS NULL OR p.name = $1) AND (p.name, t.version) > ($4, $5)
+            AND (t.state <> 0 OR $3 OR p.enterprise_no = $2)
+        ORDER BY p.name, t.version LIMIT $6
+        """,
         prefix,
+        owner,
+        admin,
+        *after,
+        most,
     )
-    return [(row["version"], row["zh"], row["en"]) for row in rows]
+    return [_template(row) for row in rows]
+
+
+class Filter(NamedTuple):
+    """Whose templates are wanted: of an `industry`, of a `category` (GB/T 4754, from its 门类 on: C, C19, C1922), of
+    enterprises whose name holds `enterprise`. None: all.
+    """
+
+    industry: str | None = None
+    category: str | None = None
+    enterprise: str | None = None
+
+
+class Listed(NamedTuple):
+    """A template and whose it is."""
+
+    template: Template
+    enterprise: str
+    enterprise_en: str
+    industry: str
+
+
+async def catalogued(connection: Connection, wanted: Filter, after: tuple[str, str], most: int) -> list[Listed]:
+    """Published templates after (prefix, version), in that order."""
+    rows = await connection.fetch(
+        f"""
+        SELECT e.name AS enterprise, e.name_en, e.industry, {_COLUMNS} JOIN enterprise e ON e.number = p.enterprise_no
+        WHERE t.state = 1 AND (p.name, t.version) > ($1, $2)
+            AND ($3::text IS NULL OR e.industry = $3)
+            AND ($4::text IS NULL OR starts_with(t.category[1] || t.category[4], $4))
+            AND ($5::text IS NULL OR strpos(lower(e.name || ' ' || e.name_en), lower($5)) > 0)
+        ORDER BY p.name, t.version LIMIT $6
+        """,
+        *after,
+        *wanted,
+        most,
+    )
+    return [Listed(_template(row), row["enterprise"], row["name_en"], row["industry"]) for row in rows]
+
+
+async def line(connection: Connection, number: int) -> list[Template]:
+    """The templates of the line that began with the one of that number, oldest first."""
+    rows = await connection.fetch(
+        f"SELECT {_COLUMNS} WHERE t.number = $1 OR t.lineage = $1 ORDER BY t.revision", number
+    )
+    return [_template(row) for row in rows]
 
 
 async def add(connection: Connection, template: Template) -> bool:
-    """Keeps a new template; False when that version exists, or the prefix does not."""
+    """Keeps a new template, as the last of its line if it has one; False when that version exists, or the prefix does
+    not.
+    """
     try:
         async with connection.transaction():
             done = await connection.execute(
                 """
                 INSERT INTO template
-                    (prefix_no, version, zh, en, description, category, carrier, items, suffix, epoch)
-                SELECT number, $2, $3, $4, $5, $6, $7, $8::text::jsonb, $9::text::jsonb, next_epoch()
+                    (prefix_no, version, zh, en, description, category, carrier, items, suffix, epoch, state, lineage,
+                    origin, revision)
+                SELECT number, $2, $3, $4, $5, $6, $7, $8::text::jsonb, $9::text::jsonb, next_epoch(), $10, $11, $12,
+                    1 + coalesce((SELECT max(revision) FROM template WHERE $11 IN (number, lineage) AND $11 > 0), 0)
                 FROM prefix WHERE name = $1
                 """,
                 template.prefix,
@@ -87,6 +159,9 @@ async def add(connection: Connection, template: Template) -> bool:
                 template.carrier,
                 _encoded(template.items),
                 _encoded(template.suffix.segments),
+                template.state,
+                template.lineage,
+                template.origin,
             )
     except asyncpg.UniqueViolationError:
         return False
@@ -98,7 +173,7 @@ async def replace(connection: Connection, template: Template) -> bool:
     done = await connection.execute(
         """
         UPDATE template SET zh = $3, en = $4, description = $5, carrier = $6, items = $7::text::jsonb,
-            epoch = next_epoch()
+            suffix = $8::text::jsonb, state = $9, epoch = next_epoch(), updated = now()
         WHERE number = $1 AND epoch = $2
         """,
         template.number,
@@ -108,6 +183,8 @@ async def replace(connection: Connection, template: Template) -> bool:
         template.description,
         template.carrier,
         _encoded(template.items),
+        _encoded(template.suffix.segments),
+        template.state,
     )
     return bool(done == "UPDATE 1")
 

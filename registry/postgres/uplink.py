@@ -103,10 +103,11 @@ async def forget_toplevel(connection: Connection) -> None:
         await _close_office(connection)
         await connection.execute("UPDATE voice SET fence = fence + 1")
         await connection.execute("UPDATE node_key SET toplevel_key = NULL")
-        await connection.execute("UPDATE particulars SET filed = 0, refused = 0, ent_id = ''")
+        await connection.execute("UPDATE particulars SET filed = 0, refused = 0, ent_id = '', whole = true")
         await connection.execute("UPDATE filing SET state = $1, nonce = ''", Filing.WAITING)
         await connection.execute("UPDATE route SET told = 0")
         await connection.execute("UPDATE statistics SET sent = 0")
+        await connection.execute("UPDATE template SET told = 0")
         await connection.execute("DELETE FROM message")
 
 
@@ -248,6 +249,35 @@ async def template_versions(connection: Connection, numbers: Sequence[int]) -> d
     """The version names of templates by number."""
     rows = await connection.fetch("SELECT number, version FROM template WHERE number = ANY ($1)", list(numbers))
     return {row[0]: row[1] for row in rows}
+
+
+async def templates_to_tell(connection: Connection, most: int) -> list[int]:
+    """Numbers of templates the top-level node does not know as they are, of prefixes it knows; drafts are left out."""
+    rows = await connection.fetch(
+        """
+        SELECT t.number FROM template t JOIN filing f ON f.prefix_no = t.prefix_no
+        WHERE t.told < t.epoch AND t.state <> 0 AND f.state IN ($2, $3) ORDER BY t.epoch LIMIT $1
+        """,
+        most,
+        Filing.IN_REVIEW,
+        Filing.APPROVED,
+    )
+    return [row[0] for row in rows]
+
+
+async def templates_told(connection: Connection, epochs: Mapping[int, int]) -> None:
+    """Notes that the top-level node knows templates (by number) as they were under these epochs."""
+    await connection.execute(
+        "UPDATE template t SET told = greatest(t.told, g.epoch) "
+        "FROM unnest($1::integer[], $2::bigint[]) g(number, epoch) WHERE t.number = g.number",
+        list(epochs),
+        list(epochs.values()),
+    )
+
+
+async def templates_lost(connection: Connection, prefixes: Sequence[int]) -> None:
+    """Has the templates of prefixes told anew: the top-level node has lost something of them."""
+    await connection.execute("UPDATE template SET told = 0 WHERE prefix_no = ANY ($1)", list(prefixes))
 
 
 _RECEIVE: Final = """

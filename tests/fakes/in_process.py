@@ -9,7 +9,7 @@ import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, time
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,6 +20,7 @@ from node import clock, meter, stamps, worker
 from node.admission import Admission
 from node.announcer import Announcer
 from node.brake import Brake
+from node.calls import Calls
 from node.config import Config
 from node.doorkeeper import Doorkeeper
 from node.files.intake import Intake
@@ -43,6 +44,8 @@ from node.sight import Sight
 from node.slices import Slices
 from node.stamps import Shared
 from registry.account import Account, Vault, hash_password
+from registry.blanker import Blanker
+from registry.examiner import Examiner
 from registry.postgres.connection import backends_gone
 from registry.registrar import Registrar
 from registry.rights import Role
@@ -77,6 +80,11 @@ class Node:
         sent = {"data": body} if isinstance(body, bytes) else {"json": body} if body is not None else {}
         async with self.client.request(method, path, headers=headers, **sent) as response:
             return response.status, await response.json(content_type=None)
+
+    async def join(self, name: str, role: Role) -> None:
+        """A person of the node with that role, signed in."""
+        await self.house.steward.put_account(Account(0, name, "person", role, None), password=hash_password(PASSWORD))
+        self.tokens[name] = await self.house.doorkeeper.sign_in(name, PASSWORD, "192.0.2.1") or ""
 
     async def create(self, *suffixes: str, **values: str) -> None:
         """Identifiers of PREFIX, written past the doors, as another machine would."""
@@ -145,6 +153,8 @@ async def node(
             sight=Sight(registry.lookup, now),
             steward=registry.steward,
             batcher=MeasuredBatcher(batcher, registry.lookup, counter, clock.monotonic, note),
+            examiner=Examiner(registry.pool, Vault(config.key())),
+            blanker=Blanker(registry.pool, registry.lookup, announcer),
             slices=slices,
             announcer=announcer,
             doorkeeper=Doorkeeper(
@@ -154,6 +164,7 @@ async def node(
                 lambda: TODAY,
                 Brake(clock.monotonic),
                 lambda: NOW,
+                Calls(registry.steward, lambda: datetime.combine(TODAY, time(9), config.zone)),
                 second_factor=config.second_factor == "required",
             ),
             files=Intake.of(config, registry.steward, counter),

@@ -12,7 +12,7 @@ from node import clock
 from node.slices import Slices
 from proto.identifier import Identifier
 from proto.value import Value
-from registry.account import Account
+from registry.account import Account, Vault
 from registry.lookup import Lookup
 from registry.postgres.connection import open_pool
 from registry.registrar import Announcer, Job, Outcome, Registrar
@@ -29,6 +29,7 @@ ITEMS = (
     Item(2002, "costPrice", "成本价", access="internal"),
 )
 NOW = 1_795_000_000
+KEY = bytes(range(32))
 ADMIN = Account(0, "admin", "person", Role.SYSTEM_ADMIN, None)
 
 
@@ -85,7 +86,7 @@ class SmallRegistry:
 async def small_registry(url: str, announcer: Announcer | None = None) -> AsyncIterator[SmallRegistry]:
     """The registry in a migrated, empty database at `url`; commits are told to `announcer`."""
     pool = await open_pool(url, size=4, name="idnode-test")
-    steward, lookup = Steward(pool), Lookup(pool)
+    steward, lookup = Steward(pool, Vault(KEY)), Lookup(pool)
     if await lookup.prefix(PREFIX) is None:
         await steward.enrol("云岫皮具", "Yunxiu", "leather", PREFIX)
         await steward.add_template(template())

@@ -30,7 +30,7 @@ BAG_TEMPLATE = {
 
 
 def item(index: int, name: str, zh: str, required: bool = False, most: int = 64, state: int = 1) -> dict[str, Any]:
-    """One item of a template as GET /snms/api/v5/template gives it (the index as text, as some nodes do)."""
+    """One item of a template as the SNMS OpenAPI gives it (the index as text, as some nodes do)."""
     metadata = {"type": "string", "minLength": 1 if required else 0, "maxLength": most}
     return {
         "name": zh,
@@ -49,6 +49,19 @@ ITEMS = [
     item(2003, "note", "备注"),
     item(2004, "old", "旧属性", state=0),
 ]
+OWN_ITEMS = [
+    {
+        "index": int(i["idIndex"]),
+        "name": i["idType"],
+        "zh": i["name"],
+        "required": i["required"],
+        "enabled": bool(i["state"]),
+        "least": i["metadata"]["minLength"],
+        "most": i["metadata"]["maxLength"],
+    }
+    for i in ITEMS
+]
+"""The same as GET /api/v1/templates/{prefix}/{version} gives them."""
 
 
 @dataclass
@@ -121,10 +134,10 @@ def _application(node: FakeNode) -> web.Application:
 
     async def template(request: web.Request) -> web.Response:
         if not signed_in(request):
-            return _envelope(None, -1, "未登录")
-        if (request.query["prefix"], request.query["version"]) != (PREFIX, TEMPLATE):
-            return _envelope(None, -2, "模板不存在")
-        return _envelope({"version": TEMPLATE, "items": ITEMS})
+            return web.json_response({"error": {"field": "token", "message": "未登录"}}, status=401)
+        if (request.match_info["prefix"], request.match_info["version"]) != (PREFIX, TEMPLATE):
+            return web.json_response({"error": {"field": "version", "message": "模板不存在"}}, status=404)
+        return web.json_response({"version": TEMPLATE, "items": OWN_ITEMS})
 
     async def rows(request: web.Request) -> list[tuple[str, dict[str, str]]]:
         body = await request.json()
@@ -169,7 +182,7 @@ def _application(node: FakeNode) -> web.Application:
     application = web.Application(client_max_size=8 << 20)
     application.router.add_get("/", home)
     application.router.add_post("/identity/token", token)
-    application.router.add_get("/snms/api/v5/template", template)
+    application.router.add_get("/api/v1/templates/{prefix}/{version}", template)
     application.router.add_post("/identityv2/data/batchCreate", batch)
     application.router.add_post("/api/v1/reconcile", reconcile)
     return application

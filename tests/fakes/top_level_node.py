@@ -16,14 +16,18 @@ from proto import signed
 from proto import uplink_pb2 as pb
 
 SEED = b"t" * 32
+TAKEN = pb.PushTemplatesResponse()
 Says = Callable[[Any], tuple[int, Message]]
 
 
 @dataclass
 class Liar:
-    """`says`: what it answers by method, a code and a message made of the request; how often it was `asked`."""
+    """`says`: what it answers by method, a code and a message made of the request; how often it was `asked`.
 
-    says: dict[str, Says] = field(default_factory=dict)
+    Templates it takes, unless a test says otherwise: they go before all changes.
+    """
+
+    says: dict[str, Says] = field(default_factory=lambda: {"PushTemplates": lambda _: (1000, TAKEN)})
     asked: Counter[str] = field(default_factory=Counter)
     url: str = ""
 

@@ -23,6 +23,10 @@ ELSEWHERE = {
     "node/uplink/tenure.py": "tests/node/uplink/side.py",
     # Parts of one thing, proven where they work together.
     "node/users.py": "tests/node/test_cli.py",
+    "registry/postgres/applications.py": "tests/registry/test_examiner.py",
+    "registry/postgres/enterprises.py": "tests/node/listen/test_snms_enterprises.py",
+    "registry/postgres/parcels.py": "tests/registry/test_mover.py",
+    "registry/postgres/blanked.py": "tests/registry/test_blanker.py",
     "node/uplink/__main__.py": "tests/node/uplink/test_sync.py",
     "node/server.py": "tests/node/test_embedded.py",
     "node/quarters.py": "tests/node/test_embedded.py",

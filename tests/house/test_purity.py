@@ -9,8 +9,11 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 DOORS = {
     "registry/auditor.py",
+    "registry/blanker.py",
     "registry/clerk.py",
+    "registry/examiner.py",
     "registry/lookup.py",
+    "registry/mover.py",
     "registry/registrar.py",
     "registry/steward.py",
 }
@@ -41,9 +44,12 @@ DATABASE = {
     "asyncpg",
     "registry.postgres",
     "registry.auditor",
+    "registry.blanker",
     "registry.lookup",
+    "registry.mover",
     "registry.registrar",
     "registry.steward",
+    "registry.examiner",
     "registry.clerk",
 }
 

@@ -48,7 +48,7 @@ def config(database: str, tmp_path: Path) -> Config:
 
 async def test_the_journal_is_proven_and_exported(config: Config) -> None:
     pool = await open_pool(config.database_url, size=1, name="idnode-test")
-    steward = Steward(pool, audit_verbs.shell())
+    steward = Steward(pool, None, audit_verbs.shell())
     await steward.put_account(Account(0, "li", "program", Role.VERIFIER, None), secret=b"sealed")
     await steward.disable_account("li")
     assert await said(config, "audit", "verify") == (0, [f"✔ 2  {(await Auditor(pool).head())[0].digest.hex()}"])

@@ -10,6 +10,7 @@ import json
 import socket
 import sys
 from collections.abc import Callable, Coroutine, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,16 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from node import cli
 from node.embedded import Servers
-from registry.account import Due, Vault
+from registry import application
+from registry.account import Account, Due, Vault
+from registry.examiner import Examiner
 from registry.filing import Filing
 from registry.lookup import Lookup
 from registry.postgres.connection import open_pool
+from registry.prefix import PrefixState
+from registry.rights import Role
 from registry.steward import Steward
+from tests.fakes import applicant
 
 KEY = bytes(range(32))
 Run = Callable[..., tuple[int, str, str]]
@@ -99,12 +105,21 @@ CONTRACT = [
     "user disable name",
     "enterprise add 某某公司 --name-en Some --prefix 88.999.7 --industry leather",
     "enterprise list",
+    "enterprise applications --all",
+    "enterprise show 1",
+    "enterprise verify 1 --as he --refuse 证照不清",
+    "enterprise review 1 --as shen",
+    "enterprise quota 88.999.7 --identifiers 1000 --calls none --room 0",
     "uplink forget",
     "audit --data d verify",
     "audit export --format csv --actor a --action prefix_changed --object x --since 2026-11-23 --until 2026-11-24",
     "access-log read --from 2026-11-23 --to 2026-11-24 --identifier 88.999.1001/A --account a",
+    "template refer",
     "import f.csv --enterprise leather --template t --dry-run",
+    "import f.parcel --signed-by 00 --data d",
+    "export 88.999.7 f.parcel --data d",
     "reconcile f.csv --enterprise leather --template t",
+    "forget 88.999.1/A 88.999.1/B --file more.txt --attribute inspector --attribute phone --reason 本人请求",
 ]
 
 
@@ -192,6 +207,44 @@ def test_resolve_says_that_no_node_is_running(idnode: Run, tmp_path: Path, conte
 
 def test_resolve_says_that_the_node_cannot_be_reached(idnode: Run) -> None:
     is_a_sentence(idnode("resolve", "88.999.1001/A", "--url", "http://127.0.0.1:1"), "cannot be reached")
+
+
+def test_a_quota_is_shown_and_set(idnode: Run, served: str) -> None:
+    idnode("enterprise", "add", "甲", "--prefix", "88.999.77", "--industry", "leather")
+    code, out, _ = idnode("enterprise", "quota", "甲")
+    assert (code, out.count("不限 none")) == (0, 3)
+    code, out, _ = idnode("enterprise", "quota", "88.999.77", "--identifiers", "5", "--room", "0")
+    assert [line.split()[-1] for line in out.splitlines()] == ["甲", "5", "none", "0"]
+    assert [line.split()[-1] for line in idnode("enterprise", "quota", "甲", "--room", "none")[1].splitlines()] == [
+        *("甲", "5", "none", "none")
+    ]
+    is_a_sentence(idnode("enterprise", "quota", "乙"), "乙")
+    for wrong in ("-1", "x", "1e3", "9" * 19):
+        assert idnode("enterprise", "quota", "甲", "--calls", wrong)[0] == 2
+
+
+def test_a_prefix_is_packed_at_one_node_and_taken_in_at_another(
+    idnode: Run, served: str, tmp_path: Path, empty_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    idnode("enterprise", "add", "甲", "--prefix", "88.999.77", "--industry", "leather")
+    file = str(tmp_path / "甲.parcel")
+    is_a_sentence(idnode("export", "88.999.77", file), "88.999.77", "stop")
+    asked(served, lambda steward, _: steward.set_prefix_state("88.999.77", PrefixState.STOPPED))
+    code, out, _ = idnode("export", "88.999.77", file)
+    assert (code, Path(file).stat().st_mode & 0o777) == (0, 0o600)
+    key = out.split()[-1]
+    is_a_sentence(idnode("import", file, "--signed-by", key), "88.999.77", "lives")
+
+    monkeypatch.setenv("IDNODE_DATABASE_URL", empty_database)
+    idnode("migrate")
+    is_a_sentence(idnode("import", file), key, "--signed-by")
+    is_a_sentence(idnode("import", file, "--signed-by", "00" * 32), key)
+    code, out, _ = idnode("import", file, "--signed-by", key)
+    assert (code, out.split()[:2]) == (0, ["88.999.77", "甲"])
+    assert "停用" in idnode("enterprise", "list")[1]
+    Path(file).write_bytes(Path(file).read_bytes().replace("甲".encode(), "乙".encode()))
+    is_a_sentence(idnode("import", file, "--signed-by", key), "signature")
+    assert idnode("import", str(tmp_path / "none.csv"))[0] == 2
 
 
 def test_what_is_no_identifier_is_explained(idnode: Run) -> None:
@@ -322,6 +375,10 @@ def test_a_forgotten_top_level_node_is_enrolled_with_anew(idnode: Run, served: s
     code, out, _ = idnode("uplink", "forget")
     assert code == 0
     assert "forgotten" in out
+
+
+def test_references_are_noted_anew(idnode: Run, served: str) -> None:
+    assert idnode("template", "refer")[:2] == (0, "已查看0个标识 · 0 identifiers looked at\n")
 
 
 def test_particulars_that_cannot_be_filed_are_a_sentence(idnode: Run, served: str) -> None:
@@ -456,3 +513,43 @@ def test_what_is_wrong_with_an_account_is_a_sentence(idnode: Run, served: str) -
 def test_a_program_needs_the_node_s_key(idnode: Run, served: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("IDNODE_SECRET_KEY")
     is_a_sentence(idnode("user", "add", "AK", "--program"), "IDNODE_SECRET_KEY")
+
+
+def applied(database: str) -> None:
+    """One enterprise applies, sent by an administrator."""
+
+    async def apply(steward: Steward, _: Lookup) -> None:
+        await steward.put_account(Account(0, "boss", "person", Role.SYSTEM_ADMIN, None), password="x")
+        boss = await steward.account("boss")
+        assert boss
+        await steward.pool.executemany(
+            "INSERT INTO file (number, account_no, kind, octets, sha256, created) VALUES ($1, $2, 'png', 1, $3, now())",
+            [(number, boss.number, bytes(32)) for number in (11, 12, 13)],
+        )
+        form = application.form(applicant.form(), date(2026, 11, 23), "88.999")
+        user = application.user(applicant.user("firm1"))
+        assert await Examiner(steward.pool, Vault(KEY)).apply(user, "hash", form, boss) is None
+
+    asked(database, apply)
+
+
+def test_two_people_decide_from_the_shell(idnode: Run, served: str) -> None:
+    applied(served)
+    for name, role in (("he", "verifier"), ("shen", "reviewer")):
+        words = ("user", "add", name, "--role", role, "--ask-password")
+        assert idnode(*words, typed="a password of eight\n")[0] == 0
+    assert "注册 待核验" in idnode("enterprise", "applications")[1]
+    verify = ("enterprise", "verify", "1", "--as", "he")
+    is_a_sentence(idnode(*verify, typed="another\n"), "密码错误")
+    is_a_sentence(idnode(*verify[:4], "nobody", typed="x\n"), "密码错误")
+    is_a_sentence(idnode("enterprise", "review", "1", "--as", "shen", typed="a password of eight\n"), "待核验")
+    is_a_sentence(idnode("enterprise", "verify", "7", "--as", "he", typed="a password of eight\n"), "申请7")
+    assert idnode(*verify, typed="a password of eight\n")[1] == "待审核\n"
+    refuse = ("enterprise", "review", "1", "--as", "shen", "--refuse", "证照不清")
+    assert idnode(*refuse, typed="a password of eight\n")[1] == "被驳回\n"
+    assert idnode("enterprise", "applications")[1] == ""
+    assert "被驳回" in idnode("enterprise", "applications", "--all")[1]
+    shown = idnode("enterprise", "show", "1")[1]
+    for part in ("E00000001", "6513", "verification he  通过", "驳回 refused：证照不清"):
+        assert part in shown
+    is_a_sentence(idnode("enterprise", "show", "7"), "申请7")

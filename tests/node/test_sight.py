@@ -18,7 +18,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from node.embedded import Servers
+from node.sight import _within
 from proto.web_json import moment
+from registry import sight
+from registry.lookup import BlankedValue, HistoryEntry
+from registry.record import Record
 from registry.template import ACCESSES, Item
 from tests.fakes.in_process import STRANGER_PREFIX, Node, node
 from tests.fakes.small_registry import PREFIX, TEMPLATE
@@ -309,3 +313,9 @@ def test_everybody_sees_what_they_may_and_nothing_else(machine: type[Machine]) -
         phases=[Phase.generate],  # each step asks every face: making a failure small takes minutes
     )
     run_state_machine_as_test(machine, settings=few)
+
+
+def test_what_was_blanked_is_told_to_the_owner_alone() -> None:
+    entry = HistoryEntry(Record(1, True, 0, 7, ()), "leather", None, (BlankedValue(2001, "colour", 9, "本人请求"),))
+    assert _within(entry, sight.Reach(True)).blanked == entry.blanked
+    assert _within(entry, sight.Reach(False, (sight.Grant(True, None, True),))).blanked == ()

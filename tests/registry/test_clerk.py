@@ -2,6 +2,7 @@
 
 import asyncio
 
+import msgspec
 import pytest
 
 from proto.chain import HEAD_FIRST, Kind
@@ -12,19 +13,30 @@ from registry.filing import Filing, Told
 from registry.postgres import uplink
 from registry.postgres.connection import BROKEN, connect, open_pool
 from registry.prefix import PrefixState
-from tests.registry.world import LOCKED, NO_VOICE, OTHER, PARTICULARS, PATIENCE, PREFIX, World, eventually, request
+from tests.registry.world import (
+    LOCKED,
+    NO_VOICE,
+    OTHER,
+    PARTICULARS,
+    PATIENCE,
+    PREFIX,
+    VAULT,
+    World,
+    eventually,
+    request,
+)
 
 WINDOW = 300
 
 
-async def elected(world: World, machine: str = "one") -> Clerk:
+async def elected(world: World, machine: str = "one", vault: Vault = VAULT) -> Clerk:
     """A clerk whose fence is the newest."""
     connection = await connect(world.url, "idnode-voice")
     fence = await uplink.claim(connection, machine)
     connection.terminate()
     await eventually(world.pool, NO_VOICE)  # the server hears of it a moment later
     assert fence is not None
-    return Clerk(world.pool, fence, WINDOW)
+    return Clerk(world.pool, fence, WINDOW, vault)
 
 
 async def approved(world: World, clerk: Clerk, prefix: str = PREFIX) -> None:
@@ -120,16 +132,17 @@ async def test_who_is_no_longer_in_office_changes_nothing(world: World):
 
 
 async def test_the_key_is_made_once_and_opens_with_the_nodes_key_alone(world: World):
-    clerk, vault = await elected(world), Vault(bytes(32))
-    assert await clerk.key(vault, b"1" * 32) == b"1" * 32
-    assert await clerk.key(vault, b"2" * 32) == b"1" * 32
-    assert await clerk.key(Vault(b"x" * 32), b"2" * 32) == b""
+    clerk = await elected(world)
+    assert await clerk.key(b"1" * 32) == b"1" * 32
+    assert await clerk.key(b"2" * 32) == b"1" * 32
+    other = await elected(world, vault=Vault(b"x" * 32))
+    assert await other.key(b"2" * 32) == b""
     assert b"1" * 32 not in await world.one("SELECT private_key FROM node_key")
 
 
 async def test_the_first_key_of_the_top_level_node_is_believed_and_no_other(world: World):
     clerk = await elected(world)
-    await clerk.key(Vault(bytes(32)), bytes(32))
+    await clerk.key(bytes(32))
     assert await clerk.toplevel_key() is None
     await clerk.pin(b"a" * 32)
     await clerk.pin(b"b" * 32)
@@ -260,6 +273,23 @@ async def test_particulars_are_filed_again_when_they_change_or_an_order_says_so(
     assert (await clerk.to_file())[0] == []
     await clerk.verify_again("", OTHER, 2)
     assert [each.revision for each in (await clerk.to_file())[0]] == [3]
+
+
+async def test_the_number_of_a_persons_document_is_sealed(world: World):
+    clerk = await elected(world)
+    await world.steward.enrol("新厂", "New", "leather", OTHER, PARTICULARS)
+    kept = (await world.ask("SELECT given::text, sealed FROM particulars"))[0]
+    assert PARTICULARS.legal_id_no not in kept[0]
+    assert PARTICULARS.legal_id_no.encode() not in kept[1]
+    assert [each.particulars for each in (await clerk.to_file())[0]] == [PARTICULARS]
+
+
+async def test_particulars_kept_before_they_were_sealed_are_read_as_they_are(world: World):
+    clerk = await elected(world)
+    await world.steward.enrol("新厂", "New", "leather", OTHER, PARTICULARS)
+    given = msgspec.json.encode(PARTICULARS).decode()
+    await world.pool.execute("UPDATE particulars SET given = $1::text::jsonb, sealed = NULL", given)
+    assert [each.particulars for each in (await clerk.to_file())[0]] == [PARTICULARS]
 
 
 async def test_two_enterprises_cannot_bear_one_credit_code(world: World):
@@ -417,7 +447,7 @@ async def test_a_route_that_changes_gets_the_next_serial(world: World):
 
 async def test_a_forgotten_top_level_node_is_told_everything_again(world: World):
     clerk = await elected(world)
-    await clerk.key(Vault(bytes(32)), bytes(32))
+    await clerk.key(bytes(32))
     await clerk.pin(b"a" * 32)
     await world.steward.enrol("新厂", "New", "leather", OTHER, PARTICULARS)
     await approved(world, clerk)
@@ -435,7 +465,7 @@ async def test_a_forgotten_top_level_node_is_told_everything_again(world: World)
 async def test_a_database_that_is_away_is_unavailable():
     pool = await open_pool("postgresql://idnode@/idnode?host=/nowhere&port=5432", size=1, name="idnode-test")
     with pytest.raises(UnavailableError):
-        await Clerk(pool, 1, WINDOW).to_file()
+        await Clerk(pool, 1, WINDOW, VAULT).to_file()
     with pytest.raises(UnavailableError):
         await count_resolutions(pool, "one", {}, 0, WINDOW)
     await pool.close()

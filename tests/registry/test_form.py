@@ -22,6 +22,11 @@ PLAIN = (
     Item(2001, "weight", "重量", low=0, high=100),
     Item(2002, "colour", "颜色"),
     Item(2004, "old", "旧", required=True, enabled=False),
+    Item(2005, "made", "日期", kind="date", since="2020-01-01"),
+    Item(2006, "parts", "零件", kind="reference", count=2),
+    Item(2007, "grade", "等级", choices=("甲", "乙")),
+    Item(2008, "manual", "说明书", kind="file", extensions=("pdf",)),
+    Item(2009, "length", "长", kind="number", accuracy=1),
     Item(2300, "note", "备注", most=300, least=1),
 )
 NAMES = {item.index: item.name for item in PLAIN}
@@ -59,8 +64,18 @@ likely = st.tuples(st.sampled_from(["包包", "挎包包", "", "包"]), st.sampl
     ]
 )
 
+TYPED = [item for item in PLAIN if 2005 <= item.index < 2300]
+SAID = ["", "2026-02-28", "2026-02-30", "2019-12-31", "20260228", "2026-W01-1", "88.1/A", "88.1/A; 88.1/B", "甲", "丙"]
+SAID += ["88.1/A;;88.1/B", "88.1/A;88.1/B;88.1/C", "a.PDF", "https://x.cn/a.pdf?v=1", "a b.pdf", "a.doc", "1.5", "1.55"]
+typed = st.lists(st.tuples(st.sampled_from(TYPED), st.sampled_from(SAID)), unique_by=lambda pair: pair[0].index).map(
+    lambda drawn: [
+        (2000, "productName", "包包"),
+        *((item.index, item.name, text) for item, text in sorted(drawn, key=lambda pair: pair[0].index)),
+    ]
+)
 
-@given(texts | likely)
+
+@given(texts | likely | typed)
 def test_with_and_without_a_form_a_row_is_judged_alike(given_texts: list[tuple[int, str, str]]) -> None:
     mine, theirs = judged(texts_of(given_texts)), judged(tuple(texts_of(given_texts)))
     if isinstance(theirs, Refused):

@@ -20,12 +20,13 @@ TEMPLATES = [template for each in load() for template in each.templates]
 BY_VERSION = {template.version: template for template in TEMPLATES}
 
 WANTED = {
-    "leather": {"leather-batch", "leather-handbag", "leather-carton", "leather-pallet"},
+    "leather": {"leather-tannery", "leather-batch", "leather-handbag", "leather-carton", "leather-pallet"},
     "automotive": {"auto-cell", "auto-pack", "auto-vehicle"},
     "cosmetics": {"cosmetics-ingredient", "cosmetics-lot", "cosmetics-product"},
     "equipment": {"equipment-controller", "equipment-robot"},
 }
 REFERENCES = {
+    ("leather-batch", "tanneryHandle"): "leather-tannery",
     ("leather-handbag", "leatherBatch"): "leather-batch",
     ("leather-handbag", "parentHandle"): "leather-carton",
     ("leather-carton", "parentHandle"): "leather-pallet",
@@ -142,7 +143,7 @@ def test_long_texts_have_room():
 def test_templates_for_gives_them_a_prefix_and_leaves_the_originals_alone():
     templates = templates_for("leather", "88.999.1001")
     assert {t.prefix for t in templates} == {"88.999.1001"}
-    assert templates[0].handle == "88.999.1001/META_leather-batch"
+    assert templates[0].handle == "88.999.1001/META_leather-tannery"
     assert [t.items for t in templates] == [t.items for t in industry("leather").templates]
     assert {t.prefix for t in industry("leather").templates} == {""}
 
@@ -190,6 +191,8 @@ BAD = [
     ("length", "items[0].most: 0 <= least <= most <= 4096", "high = 2100", "most = 4097"),
     ("access", "items[1].access", '"partners"', '"friends"'),
     ("type", "items[1].index", "index = 2001", 'index = "2001"'),
+    ("kind", "items[1].kind", 'access = "partners"', 'kind = "colour"'),
+    ("accuracy of a text", "items[1].accuracy: must be 0 to 15, of a number", 'access = "partners"', "accuracy = 2"),
     ("missing", "zh", 'zh = "瓶酒"\n', ""),
     ("version", "templates[0].version: must match", '"wine-bottle"', '"wine bottle"'),
     ("category", "templates[0].category: not nested", '"1515"', '"1922"'),
@@ -338,7 +341,10 @@ Written from `registry/industries/*.toml` by `tests/registry/test_industries.py`
   The value is an identifier of that template, or several joined by `;`.
 - 日期写作 `yyyy-MM-dd`。Dates are written `yyyy-MM-dd`.
 """
-COLUMNS = "| 索引 index | 名称 name | 中文 | English | 必填 | 长度 | 范围 | 单位 | 可见 access | 引用 reference |"
+KIND = {"text": "", "number": "数值 number", "date": "日期 date", "reference": "引用 reference"}
+COLUMNS = (
+    "| 索引 index | 名称 name | 中文 | English | 必填 | 类型 type | 长度 | 范围 | 单位 | 可见 access | 引用 reference |"
+)
 
 
 def _row(item: Item) -> str:
@@ -350,7 +356,8 @@ def _row(item: Item) -> str:
         item.zh,
         item.en,
         "●" if item.required else "",
-        length if item.least != item.most else str(item.most),
+        KIND[item.kind],
+        "10" if item.kind == "date" else length if item.least != item.most else str(item.most),
         "–".join(ends) if any(ends) else "",
         item.unit,
         ACCESS[item.access],

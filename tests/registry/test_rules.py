@@ -13,6 +13,7 @@ from proto.chain import Kind
 from proto.identifier import Identifier
 from proto.value import Reference, Value
 from registry.account import Account
+from registry.kinds import as_number
 from registry.prefix import PrefixState, RegisteredPrefix
 from registry.record import Record
 from registry.rights import Role
@@ -27,7 +28,7 @@ from registry.rules import (
     judge,
 )
 from registry.suffix import Segment, SuffixRule
-from registry.template import Category, Item, Template, as_number
+from registry.template import Category, Item, Template
 
 BEFORE, NOW = 1_795_000_000, 1_795_330_554
 OWNER = Account(5, "tianma", "program", Role.ENTERPRISE_ADMIN, 3)
@@ -389,7 +390,7 @@ def test_a_refusal_names_rule_and_field_in_both_languages(rule, field, request_,
 
 
 def test_every_rule_is_reached():
-    assert {row[0] for row in REFUSALS} == set(Rule) - {Rule.CONTENDED}
+    assert {row[0] for row in REFUSALS} == set(Rule) - {Rule.CONTENDED, Rule.QUOTA_IDENTIFIERS, Rule.QUOTA_ROOM}
 
 
 # --- What is accepted --------------------------------------------------------------------------------------
@@ -604,3 +605,60 @@ def test_whatever_is_asked_versions_grow_by_one_and_a_refusal_explains_itself(
         assert [v.index for v in made.values] == sorted({v.index for v in made.values})
         again = judged(request._replace(operation="update"), made, who=who, prefix=prefix, template=template)
         assert again == Unchanged(made.version) or not made.live
+
+
+# --- Moving in ---------------------------------------------------------------------------------------------
+
+MOVER = replace(OWNER, kind="person")
+RAW = (
+    Value(100, "HS_ADMIN", b"\xff", ttl=60, timestamp=7, permissions=0, references=(Reference("0.NA/88", 3),)),
+    Value(1, "URL", b"u", ttl=BEFORE, ttl_absolute=True),
+    Value(2000, "", b""),
+)
+
+
+def moving(*values: Value, suffix: str = "any 形式") -> Request:
+    return Request("create", create(suffix=suffix).identifier, values=values or RAW, moved=True)
+
+
+def test_what_moves_in_is_kept_with_every_field_and_without_template():
+    expected = (replace(RAW[1], timestamp=NOW), RAW[0], replace(RAW[2], timestamp=NOW))
+    for template in (None, BAG):
+        assert judged(moving(), who=MOVER, template=template) == Accepted(
+            Kind.CREATED, Record(1, True, 0, NOW, expected)
+        )
+    assert judged(moving(), GONE, who=MOVER) == Accepted(Kind.REVIVED, Record(6, True, 0, NOW, expected))
+
+
+def test_who_may_register_may_not_therefore_move_in():
+    for who, prefix in ((OWNER, PREFIX), (STRANGER, PREFIX), (MOVER, replace(PREFIX, state=PrefixState.STOPPED))):
+        refused = judged(moving(), who=who, prefix=prefix)
+        assert isinstance(refused, Refused)
+        assert refused.rule in {Rule.PERMISSION, Rule.PREFIX_CLOSED}
+
+
+@pytest.mark.parametrize(
+    ("values", "rule", "said"),
+    [
+        ((RAW[0], RAW[1], RAW[0]), Rule.INDEX, "100"),
+        ([Value(n, "BIN", bytes(65_536)) for n in range(1, 18)], Rule.VALUE, "1048576"),
+    ],
+)
+def test_values_that_are_no_record_do_not_move_in(values: tuple[Value, ...], rule: Rule, said: str):
+    refused = judged(moving(*values), who=MOVER)
+    assert isinstance(refused, Refused)
+    assert (refused.rule, said in refused.zh, said in refused.en) == (rule, True, True)
+    assert judged(moving()._replace(values=()), who=MOVER).rule is Rule.VALUE  # type: ignore[union-attr]
+
+
+def test_what_exists_differs_from_what_moves_in_by_any_field_but_the_time():
+    kept = Record(1, True, 0, BEFORE, (RAW[1], RAW[0]))
+    for changed, differs in (
+        (replace(RAW[0], timestamp=9), ()),
+        (replace(RAW[0], permissions=2), ("HS_ADMIN",)),
+        (replace(RAW[0], ttl=61), ("HS_ADMIN",)),
+        (replace(RAW[0], references=()), ("HS_ADMIN",)),
+    ):
+        refused = judged(moving(changed, RAW[1]), kept, who=MOVER)
+        assert isinstance(refused, Refused)
+        assert (refused.rule, refused.differs) == (Rule.EXISTS, differs)

@@ -8,7 +8,7 @@ import pytest
 
 from proto.chain import Kind
 from registry.account import Account, new_token
-from registry.errors import TakenError, UnavailableError, UnknownOutcomeError
+from registry.errors import NotApprovedError, TakenError, UnavailableError, UnknownOutcomeError
 from registry.filing import ParticularsError
 from registry.postgres.batches import Batch
 from registry.postgres.connection import open_pool
@@ -71,6 +71,14 @@ async def test_the_state_of_a_prefix(world: World):
     assert await world.steward.set_prefix_state("\0", PrefixState.STOPPED) is None
     assert await world.steward.set_prefix_state("\0", PrefixState.ENABLED) is None
     assert await world.steward.catalogue_number() == stopped + 1
+
+
+async def test_what_is_to_be_deleted_comes_back_as_stopped(world: World):
+    await world.steward.set_prefix_state(PREFIX, PrefixState.TO_BE_DELETED)
+    with pytest.raises(NotApprovedError, match="不能变为启用"):
+        await world.steward.set_prefix_state(PREFIX, PrefixState.ENABLED)
+    for state in (PrefixState.STOPPED, PrefixState.ENABLED):
+        assert await world.steward.set_prefix_state(PREFIX, state)
 
 
 async def test_templates_come_change_and_go(world: World):

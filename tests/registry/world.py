@@ -14,7 +14,7 @@ import asyncpg
 from proto.chain import HEAD_FIRST, entry_digest, next_head
 from proto.identifier import Identifier
 from proto.value import Value
-from registry.account import Account
+from registry.account import Account, Vault
 from registry.filing import Particulars
 from registry.lookup import Lookup
 from registry.postgres.connection import Pool
@@ -28,6 +28,7 @@ from registry.template import Category, Item, Template
 PREFIX = "88.999.1001"
 OTHER = "88.999.2001"
 NOW = 1_795_330_554
+VAULT = Vault(bytes(32))
 PATIENCE = 30.0
 """Seconds a test waits for what must come; only a broken one reaches it."""
 ITEMS = (
@@ -182,7 +183,7 @@ def _digests(prefix: str, row: Any) -> list[bytes]:
 
 async def founded(url: str, pool: asyncpg.Pool) -> World:
     """A world in a fresh database."""
-    steward, lookup = Steward(pool), Lookup(pool)
+    steward, lookup = Steward(pool, VAULT), Lookup(pool)
     enterprise = await steward.enrol("天马皮具", "Tianma Leather", "leather", PREFIX)
     await steward.add_template(BAG)
     await steward.put_account(Account(0, "tianma", "program", Role.ENTERPRISE_ADMIN, enterprise), secret=b"sealed")

@@ -46,7 +46,7 @@ def test_what_was_done_stays_done(folder: Path, start_world: StartWorld) -> None
 
     first = start_world(data, "--config", str(slow))
     try:
-        assert "429 sample identifiers registered" in first.log.read_text(), "though it may ask only thrice a second"
+        assert "432 sample identifiers registered" in first.log.read_text(), "though it may ask only thrice a second"
         _is_told_to_come_back(first)
         mine = signed(first, first.ready["enterprises"][0], "access_key", "secret_key")
         assert patiently(mine, "DELETE", "/identityv2/data", {"handle": deleted}).json["message"] == "success"

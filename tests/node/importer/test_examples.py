@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from node.importer import client, run, table, units
-from node.importer.mapping import Attribute, bind, read_map
+from node.importer.mapping import bind, read_map
 from node.importer.results import CONFIRMED, HEADINGS, Result
 from registry import industries
-from registry.template import Template
+from registry.template import Item, Template
 
 DOCS = Path(__file__).parents[3] / "docs"
 PAGE = (DOCS / "import.md").read_text("utf-8")
@@ -24,8 +24,8 @@ ROWS = {
 """A made-up row of each kind of list."""
 
 
-def attributes(template: Template) -> tuple[Attribute, ...]:
-    return tuple(Attribute(i.index, i.name, i.zh, i.required, i.least, i.most) for i in template.items if i.enabled)
+def attributes(template: Template) -> tuple[Item, ...]:
+    return tuple(item for item in template.items if item.enabled)
 
 
 @pytest.mark.parametrize("name", ROWS)

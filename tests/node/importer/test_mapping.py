@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from node.importer.mapping import Attribute, Binding, MapFile, attributes_of, bind, read_map
+from node.importer.mapping import Binding, MapFile, attributes_of, bind, read_map
 from node.importer.problem import Problem
 from proto.identifier import Identifier
-from tests.fakes.snms import ITEMS, PREFIX
+from registry.template import Item
+from tests.fakes.snms import OWN_ITEMS, PREFIX
 
-ATTRIBUTES = attributes_of(ITEMS)
+ATTRIBUTES = attributes_of(OWN_ITEMS)
 STYLE, COLOUR, CYLINDERS, NOTE = ATTRIBUTES
 BY_ID = MapFile(suffix="B-{id}")
 
@@ -26,8 +27,8 @@ def identifiers(binding: Binding, *cells: str, serials: int = 1) -> list[str]:
 
 def test_attributes_are_the_enabled_items() -> None:
     assert ATTRIBUTES[:2] == (
-        Attribute(2000, "styleNo", "款号", True, 1, 64),
-        Attribute(2001, "colour", "颜色", True, 1, 20),
+        Item(2000, "styleNo", "款号", required=True, least=1, most=64),
+        Item(2001, "colour", "颜色", required=True, least=1, most=20),
     )
     assert [a.name for a in ATTRIBUTES] == ["styleNo", "colour", "cylinders", "note"]
 

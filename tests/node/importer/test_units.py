@@ -7,14 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from node.importer import units as module
-from node.importer.mapping import Attribute, MapFile, attributes_of, bind
+from node.importer.mapping import MapFile, attributes_of, bind
 from node.importer.problem import Problem
 from node.importer.table import Row
 from node.importer.units import Repeats, Tally, Target, Unit, expand
 from registry.suffix import Segment, SuffixRule
-from tests.fakes.snms import ITEMS, PREFIX, TEMPLATE
+from registry.template import Item
+from tests.fakes.snms import OWN_ITEMS, PREFIX, TEMPLATE
 
-ATTRIBUTES = attributes_of(ITEMS)
+ATTRIBUTES = attributes_of(OWN_ITEMS)
 
 
 def units(
@@ -22,7 +23,7 @@ def units(
     suffix: str = "B-{id}",
     tally: Tally | None = None,
     serials: int = 1,
-    rehearsed: tuple[Attribute, ...] = (),
+    rehearsed: tuple[Item, ...] = (),
     rule: SuffixRule | None = None,
 ) -> list[Unit]:
     binding = bind(("id", "款号", "colour"), ATTRIBUTES, MapFile(suffix=suffix))
@@ -91,6 +92,15 @@ def test_a_rehearsal_checks_presence_and_length(cells: tuple[str, ...], refusal:
     assert unit.refusal == refusal
     assert bool(unit.body) is not bool(refusal)
     assert units(Row(2, cells))[0].refusal == ""
+
+
+def test_a_rehearsal_checks_types_with_the_nodes_own_rule() -> None:
+    made = attributes_of([{"index": 2000, "name": "made", "zh": "生产日期", "kind": "date"}])
+    binding = bind(("id", "made"), made, MapFile(suffix="B-{id}"))
+    target = Target(PREFIX, TEMPLATE, 1, made, SuffixRule())
+    good, bad = expand([Row(2, ("7", "2026-02-28")), Row(3, ("8", "28.2.2026"))], binding, target, Repeats(), Tally())
+    assert good.refusal == ""
+    assert bad.refusal == "生产日期（made）应为写作yyyy-MM-dd的日期，实为28.2.2026"
 
 
 def test_a_rehearsal_checks_the_suffix_rule() -> None:

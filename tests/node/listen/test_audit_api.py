@@ -238,8 +238,8 @@ async def test_resolutions_and_registrations_are_logged(at: Node) -> None:
 # --- The journal is full -----------------------------------------------------------------------------------
 
 
-async def test_a_full_journal_stops_changes_and_no_public_reading(database: str) -> None:
-    async with node(database, audit_octets=65_536) as at:
+async def test_a_full_journal_stops_changes_and_no_public_reading(database: str, tmp_path: Path) -> None:
+    async with node(database, audit_octets=65_536, log_folder=str(tmp_path)) as at:
         await enrolled(at)
         await at.create("A")
         at.house.recording.auditor.most = 1

@@ -12,6 +12,7 @@ from aiohttp import ClientError, web
 from aiohttp.test_utils import TestClient
 
 from node.admission import Admission
+from node.calls import CallsSpentError
 from node.config import Config
 from node.gather import BusyError
 from node.listen import bodies, connection, http
@@ -82,6 +83,18 @@ async def test_an_unknown_outcome_is_504_and_says_to_repeat() -> None:
         assert status == 504
         assert "repeat" in answer["error"]["message"]
         assert "Retry-After" not in headers
+
+
+async def test_calls_that_are_used_up_are_told_in_the_words_of_each_face_until_when() -> None:
+    async with door(raising(CallsSpentError(3600))) as client:
+        for path in SNMS:
+            status, answer, headers = await told(client, path, headers={"Accept-Language": "en"})
+            assert (status, answer) == (200, {"status": -2, "message": "企业今日的调用次数已用完", "data": None})
+            assert headers["Retry-After"] == "3600"
+        status, answer, headers = await told(client, OWN)
+        assert (status, list(answer), headers["Retry-After"]) == (429, ["error"], "3600")
+        status, answer, headers = await told(client, HANDLE)
+        assert (status, answer["responseCode"], headers["Retry-After"]) == (429, 603, "3600")
 
 
 async def test_an_internal_error_tells_nothing_but_a_number_that_is_in_the_journal(

@@ -11,6 +11,7 @@ from node.iiidap.register import PATH
 from node.listen import iiidap_api
 from proto.bootstrap import Bootstrap
 from registry.account import Account, hash_password
+from registry.postgres import catalogue
 from registry.prefix import PrefixState
 from registry.rights import Role
 from tests.fakes.in_process import PASSWORD, SECRET, STRANGER_PREFIX, Node, node
@@ -146,7 +147,8 @@ async def test_a_stopped_prefix_is_on_hold_and_one_to_come_is_none(running: Node
     told = await ask(running, IDENTIFIER)
     assert told["status"] == "hold"
     assert told["remarks"][0]["title"] == "状态 status"
-    await running.registry.steward.set_prefix_state(PREFIX, PrefixState.IN_REVIEW)
+    async with running.registry.pool.acquire() as connection:
+        await catalogue.set_state(connection, PREFIX, PrefixState.IN_REVIEW)
     await ask(running, IDENTIFIER, 404)
 
 

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from node.embedded import Servers
 from node.listen import bodies, own_api
 from node.listen.own_api import LINE_OCTETS, RESOLVE_MOST
 from registry.errors import UnavailableError
@@ -370,3 +371,166 @@ async def test_a_whole_batch_may_live_on_another_node(database: str) -> None:
                 "/api/v1/resolve", data=data, headers=headers | {"CDN-Loop": "88.777"}
             ) as response:
                 assert b'"responseCode":301' in await response.read()
+
+
+# -- moving in
+
+
+async def test_records_without_template_move_in_row_by_row(database: str) -> None:
+    def row(name: str, **more: Any) -> dict[str, Any]:
+        value = {"index": 1, "type": "URL", "data": {"format": "string", "value": "u"}}
+        return {"handle": f"{PREFIX}/{name}", "values": [value | more]}
+
+    rows = [
+        row("A"),
+        row("B", permissions="1100"),
+        row("C", permissions="11"),
+        row("A", ttl=7),
+        {"handle": f"{PREFIX}/D"},
+        {"handle": "88.999.7/A", "values": []},
+        row("E"),
+    ]
+    async with node(database) as running:
+        await running.call("PUT", f"/api/v1/quota/{PREFIX}", {"identifiers": 2}, who="admin")
+        status, answer = await running.call("POST", "/api/v1/handles", rows, **{"Accept-Language": "en"})
+        assert status == 200
+        assert [each["responseCode"] for each in answer["results"]] == [1, 1, 202, 101, 202, 301, 604]
+        assert answer["results"][3]["differs"] == ["URL"]
+        assert "quota" in answer["results"][6]["msg"]
+        assert (await running.call("GET", f"/api/handles/{PREFIX}/B", who=None))[1]["responseCode"] == 200
+        status, answer = await running.call("POST", "/api/v1/handles/reconcile", rows[:3])
+        assert [each["result"] for each in answer["results"]] == ["same", "same", "invalid"]
+        _, answer = await running.call("GET", "/api/v1/batches")
+        assert (answer["batches"][0]["succeeded"], answer["batches"][0]["refused"]) == (2, 4)
+        assert (await running.call("POST", "/api/v1/handles", rows, who="program"))[0] == 403
+
+
+# -- being forgotten
+
+
+async def test_what_is_forgotten_is_on_no_face_at_once(
+    database: str, servers: Servers, capfd: pytest.CaptureFixture[str]
+) -> None:
+    paths = (f"/api/handles/{PREFIX}/A", f"/{PREFIX}/A", f"/identityv2/data/detail?handle={PREFIX}/A")
+    async with node(database, servers.redis_url) as running:
+        await running.create("A", styleNo="S1", colour="张三的红")
+
+        async def seen() -> list[bool]:
+            found = []
+            for path in (*paths, *paths, f"/api/v1/history/{PREFIX}/A"):
+                headers = {"Authorization": f"Bearer {running.tokens['leather']}"}
+                async with running.client.get(path, headers=headers) as response:
+                    assert response.status == 200
+                    found.append("张三" in await response.text())
+            return found
+
+        assert await seen() == [True] * 7
+        asked = {"identifiers": [f"{PREFIX}/A", "x", f"{PREFIX}/NONE"], "attributes": ["colour"], "reason": "本人请求"}
+        status, answer = await running.call("POST", "/api/v1/forget", asked)
+        assert (status, answer["results"][0]) == (
+            200,
+            {"handle": f"{PREFIX}/A", "result": "blanked", "version": 2, "versions": [1]},
+        )
+        assert [each["result"] for each in answer["results"][1:]] == ["invalid", "refused"]
+        assert await seen() == [False] * 7
+        _, told = await running.call("GET", f"/api/v1/history/{PREFIX}/A")
+        (gone,) = told["versions"][1]["blanked"]
+        assert (gone["index"], gone["type"], gone["reason"], "已删除" in gone["message"]) == (
+            2001,
+            "colour",
+            "本人请求",
+            True,
+        )
+        assert told["versions"][0]["blanked"] == []
+        asked["identifiers"] = [f"{PREFIX}/A"]
+        assert (await running.call("POST", "/api/v1/forget", asked))[1]["results"][0]["result"] == "nothing"
+    assert "张三" not in "".join(capfd.readouterr())
+
+
+async def test_who_may_not_blank_and_what_cannot_be_is_told(database: str) -> None:
+    good = {"identifiers": [f"{PREFIX}/A"], "attributes": ["colour"], "reason": "本人请求"}
+    async with node(database) as running:
+        await running.create("A", styleNo="S1", colour="红")
+        assert (await running.call("POST", "/api/v1/forget", good, who="program"))[0] == 403
+        assert (await running.call("POST", "/api/v1/forget", good, who=None))[0] == 401
+        _, answer = await running.call("POST", "/api/v1/forget", good, who="stranger")
+        assert answer["results"][0]["result"] == "refused"
+        for wrong in (
+            {"attributes": []},
+            {"attributes": ["HS_ADMIN"]},
+            {"reason": ""},
+            {"reason": "a\0b"},
+            {"identifiers": []},
+            {"identifiers": ["x"] * (own_api.FORGET_MOST + 1)},
+            {"more": 1},
+        ):
+            status, answer = await running.call("POST", "/api/v1/forget", good | wrong)
+            assert (status, list(answer)) == (400, ["error"]), wrong
+        _, answer = await running.call("GET", f"/api/handles/{PREFIX}/A?type=colour")
+        assert answer["values"][0]["data"]["value"] == "红"
+
+
+# -- quotas
+
+
+async def test_a_quota_is_set_by_the_operator_and_shown_to_the_enterprise(database: str) -> None:
+    async with node(database) as running:
+        path = f"/api/v1/quota/{PREFIX}"
+        assert (await running.call("PUT", path, {"identifiers": 2, "calls": 9}, who="admin"))[0] == 200
+        status, set_ = await running.call("PUT", path, {"room": 1000, "calls": None}, who="admin")
+        await running.create("A")
+        status, shown = await running.call("GET", "/api/v1/quota")
+        assert (status, shown["enterprise"]) == (200, "云岫皮具")
+        assert shown["identifiers"] == {"limit": 2, "used": 1, "remaining": 1}
+        assert shown["room"]["remaining"] == 1000 - shown["room"]["used"] < 1000
+        assert shown["calls"].pop("resets").endswith("T00:00:00+08:00")
+        assert shown["calls"] == {"limit": None, "used": 0, "remaining": None}
+        assert set_["identifiers"]["limit"] == 2
+        assert (await running.call("GET", path, who="admin"))[1]["identifiers"] == shown["identifiers"]
+
+
+async def test_what_is_no_quota_changes_nothing(database: str) -> None:
+    wrong = [{"identifiers": -1}, {"room": 10**15 + 1}, {"calls": "9"}, {"cals": 9}, {"calls": 1.5}]
+    async with node(database) as running:
+        path = f"/api/v1/quota/{PREFIX}"
+        for body in wrong:
+            status, answer = await running.call("PUT", path, body, who="admin", **{"Accept-Language": "en"})
+            assert (status, next(iter(body)) in answer["error"]["message"]) == (400, True), answer
+        assert (await running.call("PUT", path, {"calls": 1}))[0] == 403
+        assert (await running.call("GET", path))[0] == 403
+        assert (await running.call("PUT", "/api/v1/quota/88.999.9", {"calls": 1}, who="admin"))[0] == 404
+        assert (await running.call("GET", "/api/v1/quota", who="admin"))[0] == 400
+        assert (await running.call("GET", path, who="admin"))[1]["calls"]["limit"] is None
+
+
+async def test_beyond_its_calls_an_enterprise_is_told_so_and_may_still_ask_why(database: str) -> None:
+    async with node(database) as running:
+        await running.call("PUT", f"/api/v1/quota/{PREFIX}", {"calls": 2}, who="admin")
+        calls = running.house.doorkeeper.calls
+        await calls.tell()
+        statuses = [(await running.call("GET", "/api/v1/batches"))[0] for _ in range(3)]
+        assert statuses == [200, 200, 429]
+        status, answer = await running.call("GET", f"/identityv2/data/detail?handle={PREFIX}/A", who="program")
+        assert (status, answer["status"]) == (200, -2)
+        assert "调用次数" in answer["message"]
+        assert (await running.call("GET", "/api/v1/batches", who="stranger"))[0] == 200
+        await calls.tell()
+        status, shown = await running.call("GET", "/api/v1/quota")
+        assert (status, shown["calls"] | {"resets": ""}) == (
+            200,
+            {"limit": 2, "used": 2, "remaining": 0, "resets": ""},
+        )
+        await running.call("PUT", f"/api/v1/quota/{PREFIX}", {"calls": 3}, who="admin")
+        await calls.tell()
+        assert (await running.call("GET", "/api/v1/batches"))[0] == 200
+
+
+async def test_a_batch_beyond_the_quota_is_told_per_row(database: str) -> None:
+    async with node(database) as running:
+        await running.call("PUT", f"/api/v1/quota/{PREFIX}", {"identifiers": 1}, who="admin")
+        value = [{"index": 2000, "type": "styleNo", "data": {"format": "string", "value": "S1"}}]
+        rows = [{"handle": f"{PREFIX}/{n}", "templateVersion": "bag", "value": value} for n in range(2)]
+        status, answer = await running.call("POST", "/identityv2/data/batchCreate", rows)
+        assert [row["msg"] for row in answer["data"]] == ["success", "企业的标识数量已达配额1个"]
+        status, answer = await running.call("POST", "/identityv2/data", rows[1])
+        assert (status, answer["status"], answer["message"]) == (200, -2, "企业的标识数量已达配额1个")

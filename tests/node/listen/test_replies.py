@@ -6,6 +6,7 @@ import pytest
 
 from node.listen import replies
 from node.resolve.answer import Answer, Outcome
+from registry.rules import Rule
 
 HANDLE = "88.999.1001/BAG-1"
 
@@ -23,6 +24,11 @@ def test_every_outcome_has_a_status() -> None:
         Outcome.FOREIGN: 400,
         Outcome.UNREACHABLE: 502,
     }
+
+
+def test_every_rule_has_a_response_code() -> None:
+    assert set(replies.REFUSED_CODE) == set(Rule)
+    assert (replies.REFUSED_CODE[Rule.QUOTA_IDENTIFIERS], replies.REFUSED_CODE[Rule.QUOTA_ROOM]) == (604, 605)
 
 
 @pytest.mark.parametrize(

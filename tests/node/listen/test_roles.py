@@ -19,6 +19,10 @@ ROW = {
     "templateVersion": TEMPLATE,
     "value": [{"index": 2000, "type": "styleNo", "data": {"format": "string", "value": "S"}}],
 }
+MOVED = {
+    "handle": f"{PREFIX}/MOVED",
+    "values": [{"index": 1, "type": "URL", "data": {"format": "string", "value": "u"}}],
+}
 NEW = {
     "prefix": PREFIX,
     "version": "new",
@@ -39,22 +43,33 @@ NEW = {
     ],
 }
 KEY = {"prefix": PREFIX, "version": "new"}
+DRAFT = {
+    "prefix": PREFIX,
+    "version": TEMPLATE,
+    "zh": "手袋",
+    "category": {"category": "C", "specific": "19", "trade": "192", "subclass": "1922"},
+    "items": [{"index": 2000, "name": "styleNo", "zh": "款号"}],
+}
+ONE, BAG = "/api/v1/templates/{prefix}/{version}", f"/api/v1/templates/{PREFIX}/{TEMPLATE}"
 GROUP = f"{PREFIX}/Group_nobody"
 ACCOUNT = "/api/v1/accounts/leather"
 ANYONE, SIGNED_IN = "anyone", "signed in"
+EXAMINING = (Right.VERIFY, Right.REVIEW, Right.APPLY)
 
 
 class Row(NamedTuple):
     """Who is let in at an endpoint, and a request that gets so far. `per_row`: each row is judged for itself.
-    `own`: it is about the enterprise of whoever asks; not `of_firm`: about none.
+    `own`: it is about the enterprise of whoever asks; not `of_firm`: about none; `of_node`: for the node's own alone.
+    Of several rights one is enough.
     """
 
-    who: Right | str
+    who: Right | str | tuple[Right, ...]
     path: str = ""
     body: Any = None
     per_row: bool = False
     own: bool = False
     of_firm: bool = True
+    of_node: bool = False
 
 
 def of_snms() -> Iterator[tuple[str, Row]]:
@@ -75,6 +90,14 @@ def of_snms() -> Iterator[tuple[str, Row]]:
         yield f"GET {template}", Row(Right.READ_RECORDS, f"?prefix={PREFIX}&version=new")
         yield f"POST {template}", Row(Right.TEMPLATES, body=NEW)
         yield f"DELETE {template}", Row(Right.TEMPLATES, body=KEY)
+    yield "POST /identity/registry", Row(Right.APPLY, body={}, of_node=True)
+    yield "POST /snms/api/v3/ent/apply", Row(Right.APPLY, body={}, of_node=True)
+    yield "POST /snms/api/v3/ent/upgrade-apply", Row(Right.APPLY, body={"username": "nobody"}, of_node=True)
+    yield "GET /snms/api/v3/ent/page", Row(SIGNED_IN)  # who has no right to any enterprise sees none
+    yield "GET /snms/api/v3/ent/detail", Row(Right.READ_ENTERPRISES, "?id=1")
+    yield "GET /snms/api/prefix/query", Row(Right.READ_ENTERPRISES, f"?prefix={PREFIX}")
+    yield "GET /snms/api/prefix/page", Row(SIGNED_IN)
+    yield "POST /snms/api/ent/config", Row(Right.ROUTES, body={"entPrefixConfig": {"entPrefix": PREFIX}})
     yield "PUT /snms/api/v5/template", Row(Right.TEMPLATES, body=KEY | {"description": "新"})
 
 
@@ -97,6 +120,19 @@ ENDPOINTS = {f"{key.split()[0]} {base}{key.split()[1]}": row for key, row in of_
     "GET /api/v1/grants": Row(Right.GRANTS, own=True),
     "POST /api/v1/grants": Row(Right.GRANTS, body={"to": "nobody", "identifier": f"{PREFIX}/A"}),
     "DELETE /api/v1/grants/{number}": Row(Right.GRANTS, "/api/v1/grants/1", own=True),
+    "GET /api/v1/templates": Row(SIGNED_IN),
+    "POST /api/v1/templates": Row(Right.TEMPLATES, body=DRAFT),
+    f"GET {ONE}": Row(SIGNED_IN, BAG),
+    f"PUT {ONE}": Row(Right.TEMPLATES, BAG, {"zh": ""}),
+    f"DELETE {ONE}": Row(Right.TEMPLATES, BAG),  # it is published
+    f"POST {ONE}/{{act}}": Row(Right.TEMPLATES, f"{BAG}/publish"),
+    f"POST {ONE}/upkeep": Row(Right.TEMPLATES, f"{BAG}/upkeep", {"date": "soon"}),
+    f"GET {ONE}/versions": Row(SIGNED_IN, f"{BAG}/versions"),
+    f"POST {ONE}/versions": Row(Right.TEMPLATES, f"{BAG}/versions", {"version": TEMPLATE}),
+    f"POST {ONE}/copies": Row(Right.TEMPLATES, f"{BAG}/copies", {"version": TEMPLATE}),
+    "GET /api/v1/catalogue": Row(SIGNED_IN),
+    "GET /api/v1/catalogue.xlsx": Row(SIGNED_IN),
+    "GET /api/v1/trace/{identifier}": Row(ANYONE, f"/api/v1/trace/{PREFIX}/A"),
     "GET /api/v1/accounts": Row(Right.MEMBERS, of_firm=False),
     "POST /api/v1/accounts": Row(
         Right.MEMBERS, body={"username": "leather", "role": "enterprise_user"}, of_firm=False
@@ -113,6 +149,14 @@ ENDPOINTS = {f"{key.split()[0]} {base}{key.split()[1]}": row for key, row in of_
     "GET /api/v1/accounts/{username}/tokens": Row(Right.REVOKE_TOKENS, f"{ACCOUNT}/tokens"),
     "DELETE /api/v1/accounts/{username}/tokens": Row(Right.REVOKE_TOKENS, f"{ACCOUNT}/tokens"),
     "DELETE /api/v1/accounts/{username}/tokens/{id}": Row(Right.REVOKE_TOKENS, f"{ACCOUNT}/tokens/{'0' * 64}"),
+    "POST /api/v1/handles": Row(Right.MOVE, body=[MOVED], per_row=True),
+    "POST /api/v1/handles/reconcile": Row(Right.READ_RECORDS, body=[MOVED], per_row=True),
+    "POST /api/v1/forget": Row(
+        Right.BLANK, body={"identifiers": [f"{PREFIX}/A"], "attributes": ["x"], "reason": "r"}, per_row=True
+    ),
+    "GET /api/v1/quota": Row(SIGNED_IN),
+    "GET /api/v1/quota/{prefix}": Row(Right.QUOTAS, f"/api/v1/quota/{PREFIX}"),
+    "PUT /api/v1/quota/{prefix}": Row(Right.QUOTAS, f"/api/v1/quota/{PREFIX}", {}),
     "GET /api/v1/files/{number}": Row(SIGNED_IN, "/api/v1/files/1"),
     "GET /api/v1/disclosure": Row(Right.GRANTS, of_firm=False),
     "PUT /api/v1/disclosure": Row(Right.GRANTS, body={}, of_firm=False),
@@ -127,6 +171,13 @@ ENDPOINTS = {f"{key.split()[0]} {base}{key.split()[1]}": row for key, row in of_
     "GET /api/v1/doip/public/challenge": Row(ANYONE, f"?handle={PREFIX}/App_nobody"),
     "GET /api/v1/doip/public/verify-response": Row(ANYONE),
     "POST /api/v1/doip/public/verify-response": Row(ANYONE),
+    "GET /api/v1/applications": Row(EXAMINING, of_node=True),
+    "GET /api/v1/applications/{number}": Row(EXAMINING, "/api/v1/applications/1", of_node=True),
+    "PUT /api/v1/applications/{number}/{step}": Row(
+        Right.VERIFY, "/api/v1/applications/1/verification", {"passed": True}, of_node=True
+    ),
+    "GET /api/v1/hostings": Row(EXAMINING, of_node=True),
+    "PUT /api/v1/hostings/{prefix}": Row(Right.REVIEW, f"/api/v1/hostings/{PREFIX}", {"passed": True}, of_node=True),
     "GET /api/handles/{identifier}": Row(ANYONE, f"/api/handles/{PREFIX}/A"),
     "OPTIONS /api/handles/{identifier}": Row(ANYONE, f"/api/handles/{PREFIX}/A"),
     "GET /": Row(ANYONE),
@@ -198,8 +249,9 @@ def wanted(row: Row, account: Account | None, enterprise: int | None) -> str:
         return "sign in"
     if row.who == SIGNED_IN:
         return "in"
-    about = account.enterprise if row.own else enterprise
-    may = account.may_in(Right(row.who), about) if row.of_firm else account.may(Right(row.who))
+    about = None if row.of_node else account.enterprise if row.own else enterprise
+    rights = row.who if isinstance(row.who, tuple) else (Right(row.who),)
+    may = any(account.may_in(right, about) if row.of_firm else account.may(right) for right in rights)
     return "in" if may else "no right"
 
 

@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from functools import partial
 from itertools import pairwise
 from types import SimpleNamespace
@@ -22,6 +23,7 @@ from hypothesis import strategies as st
 
 from node import meter
 from node.admission import Admission
+from node.calls import Calls
 from node.config import Config
 from node.doorkeeper import Doorkeeper
 from node.gather import BusyError
@@ -57,6 +59,7 @@ from tests.fakes.laned import (
 from tests.waiting import PATIENCE
 
 WHO = Account(1, "leather", "person", Role.ENTERPRISE_ADMIN, 1)
+SPENT = Account(2, "busy", "person", Role.ENTERPRISE_ADMIN, 2)
 PREFIX = "88.999.1001"
 OUTCOMES: dict[str, Outcome | Exception] = {
     "SAME": Unchanged(3),
@@ -90,13 +93,17 @@ class Registrar:
 
 
 class Lookup:
-    """Knows one token."""
+    """Knows two tokens, and that the enterprise of one has no calls left."""
+
+    async def count_calls(self, *_: object, **__: object) -> dict[int, int]:
+        return {2: 0}
 
     async def holders(self, digests: list[bytes]) -> dict[bytes, Account]:
         await asyncio.sleep(0)
         if token_digest("down") in digests:
             raise UnavailableError("the database is away")
-        return {digest: WHO for digest in digests if digest == token_digest("good")}
+        known = {token_digest("good"): WHO, token_digest("spent"): SPENT}
+        return {digest: known[digest] for digest in digests if digest in known}
 
     async def industry(self, prefix: str) -> str:
         return "leather"
@@ -112,13 +119,15 @@ async def world(*, with_lane: bool, **given: Any) -> AsyncIterator[World]:
     nobody: Any = None
     noted: list[Any] = []
     measured = MeasuredBatcher(batcher, lookup, counting, lambda: time.passed, noted.append)  # type: ignore[arg-type]
+    calls = Calls(lookup, lambda: datetime(2026, 11, 22, 12, tzinfo=UTC))  # type: ignore[arg-type]
+    await calls.tell()
     house: Any = SimpleNamespace(
         config=config,
         admission=Admission(config.requests, config.peer_rate, lambda: time.passed),
         meter=counting,
         hot=SimpleNamespace(holding=lambda handle: None, fetch_held=None),
         road=nobody,
-        doorkeeper=Doorkeeper(lookup, *[nobody] * 5, second_factor=False),  # type: ignore[arg-type]
+        doorkeeper=Doorkeeper(lookup, *[nobody] * 5, calls, second_factor=False),  # type: ignore[arg-type]
         batcher=measured,
         registrar=registrar,
         recording=laned.recording(noted),
@@ -186,7 +195,7 @@ async def test_a_body_that_cannot_be_read_is_told_alike(body: bytes, method: str
     assert statuses_of(await alike([post(body, method=method), None, PLAIN])) == [200, 200]
 
 
-@pytest.mark.parametrize("token", ["bad", "down", "good ", ""])
+@pytest.mark.parametrize("token", ["bad", "down", "good ", "spent", ""])
 async def test_who_is_not_signed_in_is_told_alike_and_writes_nothing(token: str) -> None:
     await alike([post(row("A"), token=token), None, PLAIN])
     async with world(with_lane=True) as fast:

@@ -37,6 +37,9 @@ async def busy(top: Any) -> Any:
     await node.ask("Heartbeat", beat)
     window = pb.Window(prefix=LEATHER, start=top.clock[0] - 600_000, seconds=300, registered_total=1199)
     await node.ask("ReportStatistics", pb.ReportStatisticsRequest(windows=[window]))
+    bag = pb.Template(prefix=LEATHER, version="bag", epoch=1, state=pb.TEMPLATE_STATE_PUBLISHED, revision=2)
+    bag.name_zh, bag.name_en = "手袋<b>", "Bag"
+    await node.ask("PushTemplates", pb.PushTemplatesRequest(templates=[bag]))
     order = {"kind": "suspend", "prefix": "88.999.1002", "reason": "抽查不合格"}
     async with top.session.post(f"{top.url}/control/orders", json=order) as response:
         assert response.status == 202
@@ -66,6 +69,7 @@ async def test_it_shows_what_the_books_hold(busy: Any):
         "抽查不合格",
         f"{LEATHER} #2 新增 BAG-0 等1,200条",
         f"{LEATHER} #1 前缀启用",
+        f"{LEATHER} bag 手袋&lt;b&gt;, 第2版，0个属性, 已发布",
         "88.999.1002 停用 等待",
         "逐批验证，尚未整链复算",
     ):
@@ -138,7 +142,7 @@ async def test_in_a_browser_it_is_styled_renews_itself_and_is_no_wider_than_a_ph
 
 async def test_an_empty_page_is_a_page(top: Any):
     text = await shown(top)
-    assert text.count("还没有。") == 4
+    assert text.count("还没有。") == 5
 
 
 async def test_what_would_harm_is_text(top: Any):

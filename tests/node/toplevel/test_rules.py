@@ -48,7 +48,9 @@ def test_plausible_particulars_are_filed():
         ("ent_type", 6, 2004),
         ("ent_crt_code", "", 2003),
         ("ent_crt_code", "91350100M000100Y44", 2005),
-        ("ent_crt_code", "x" * 19, 2004),
+        ("ent_crt_code", "x" * 19, 2005),
+        ("ent_crt_code", "x" * 33, 2004),
+        ("ent_crt_type", 2, 2004),
         ("ent_name_cn", "", 2003),
         ("ent_name_cn", "名" * 256, 2004),
         ("ent_name_cn", "a\0b", 2005),
@@ -75,6 +77,30 @@ def test_plausible_particulars_are_filed():
 )
 def test_each_field_has_its_rule_and_its_sentence(path: str, value: Any, code: int):
     assert refused(rules.enterprise(changed(path, value))) in {(code, path), (code, "ent_city_code")}
+
+
+def test_an_enterprise_may_have_another_certificate():
+    made = changed("ent_crt_type", 3)
+    made.ent_crt_code = "社证字第1号"
+    assert rules.enterprise(made) is None
+
+
+def test_what_is_changed_in_part_leaves_the_rest_as_it_was():
+    part = pb.Enterprise(ent_addr_cn="新址", contact=pb.Contact(name="新人"))
+    made = rules.changed(enterprise(), part)
+    assert (made.ent_addr_cn, made.contact.name, made.ent_web_site) == ("新址", "新人", "")
+    assert (made.ent_name_cn, made.legal_person) == (enterprise().ent_name_cn, enterprise().legal_person)
+    assert rules.in_part(part) is None
+
+
+@pytest.mark.parametrize("field", ["ent_type", "ent_crt_type", "ent_crt_code", "ent_name_cn", "legal_person"])
+def test_what_needs_all_of_it_is_not_changed_in_part(field: str):
+    part = pb.Enterprise()
+    if field == "legal_person":
+        part.legal_person.name = "新人"
+    else:
+        setattr(part, field, 3 if field in {"ent_type", "ent_crt_type"} else "x")
+    assert refused(rules.in_part(part)) == (2004, field)
 
 
 def test_what_need_not_be_told_need_not_be_told():

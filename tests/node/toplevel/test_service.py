@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from node.toplevel import service
-from node.toplevel.rules import ENTRIES_MOST, STREAMS_MOST, WINDOWS_MOST
+from node.toplevel.rules import ENTRIES_MOST, STREAMS_MOST, TEMPLATES_MOST, WINDOWS_MOST
 from node.toplevel.service import METHODS
 from proto import signed
 from proto import uplink_pb2 as pb
@@ -468,3 +468,47 @@ async def test_books_that_are_away_are_a_503_and_not_a_refusal(top: Any, node: S
     status, answer = await node.send("Poll", octets)
     assert status == 503
     assert b"books" in answer
+
+
+async def test_templates_are_kept_as_they_were_last_told(top: Any):
+    node = await top.enrolled()
+    await node.file(LEATHER)
+    given = pb.Template(
+        prefix=LEATHER, version="bag", epoch=5, state=pb.TEMPLATE_STATE_PUBLISHED, revision=1, name_zh="手袋"
+    )
+    given.items.add(index=2000, name="a", zh="甲", kind="text")
+
+    async def pushed(*templates: pb.Template) -> list[tuple[int, str]]:
+        answer = await node.ask("PushTemplates", pb.PushTemplatesRequest(templates=templates))
+        assert answer.code == 1000, answer
+        return [(each.place, each.en) for each in pb.PushTemplatesResponse.FromString(answer.response).refused]
+
+    async def kept() -> list[tuple[Any, ...]]:
+        rows = await top.office.pool.fetch("SELECT version, epoch, state, name_zh, items FROM toplevel.template")
+        return [tuple(row) for row in rows]
+
+    assert await pushed(given) == []
+    assert await kept() == [("bag", 5, 1, "手袋", 1)]
+
+    def other(**changes: Any) -> pb.Template:
+        made = pb.Template.FromString(given.SerializeToString())
+        for name, value in changes.items():
+            setattr(made, name, value)
+        return made
+
+    assert await pushed(other(epoch=4, name_zh="旧"), other(epoch=6, state=pb.TEMPLATE_STATE_WITHDRAWN)) == []
+    assert await kept() == [("bag", 6, 2, "手袋", 1)]
+    refused = await pushed(
+        other(prefix="88.999.7777"),
+        other(state=pb.TEMPLATE_STATE_UNSPECIFIED),
+        other(version=""),
+        other(version="a\0"),
+        other(version="x" * 129),
+        other(epoch=0),
+        other(revision=0),
+        other(version="good"),
+    )
+    assert [place for place, _ in refused] == list(range(7))
+    assert len(await kept()) == 2
+    many = [given] * (TEMPLATES_MOST + 1)
+    assert (await node.ask("PushTemplates", pb.PushTemplatesRequest(templates=many))).code == 2004

@@ -18,7 +18,7 @@ from proto import uplink_pb2 as pb
 from registry.clerk import Clerk
 from registry.filing import Told
 from tests.fakes.top_level_node import Liar
-from tests.registry.world import PREFIX, World
+from tests.registry.world import PREFIX, VAULT, World
 
 HUGE = "谎" * 100_000 + "\0\n"
 
@@ -35,7 +35,7 @@ class Side:
 
     async def take_office(self) -> None:
         """Begins a tenure with the newest fence."""
-        self.clerk = Clerk(self.world.pool, await self.world.one("SELECT fence FROM voice"), 300)
+        self.clerk = Clerk(self.world.pool, await self.world.one("SELECT fence FROM voice"), 300, VAULT)
         tenure = Tenure(self.clerk, self.node, self.around)
         self.mail = tenure.mail
         self.streams = Streams(tenure)

@@ -1,12 +1,14 @@
 """Proves node/uplink/filings.py under a top-level node that lies; under an honest one tests/whole/ does."""
 
+from dataclasses import replace
+
 from node.uplink import filings
 from proto import uplink_pb2 as pb
 from registry.filing import Filing, Particulars
 from registry.postgres.filing import EnterpriseToFile
 from registry.prefix import PrefixState
 from tests.node.uplink.side import HUGE, Side, audit, order
-from tests.registry.world import PARTICULARS
+from tests.registry.world import PARTICULARS, PREFIX
 
 
 def test_every_particular_of_an_enterprise_is_told():
@@ -18,6 +20,49 @@ def test_every_particular_of_an_enterprise_is_told():
         group, _, part = name.partition("_")
         where, field = (nested[group], part) if group in nested else (told, name)
         assert getattr(where, field) == getattr(PARTICULARS, name)
+
+
+async def test_a_change_is_filed_in_part_or_whole_as_its_field_demands(side: Side):
+    told: list[pb.UpdateEnterpriseRequest] = []
+
+    def update(given: pb.UpdateEnterpriseRequest) -> tuple[int, pb.UpdateEnterpriseResponse]:
+        told.append(given)
+        return 1000, pb.UpdateEnterpriseResponse()
+
+    side.liar.says |= {
+        "CheckEnterprise": lambda _: (1000, pb.CheckEnterpriseResponse()),
+        "CreateEnterprise": lambda _: (1000, pb.CreateEnterpriseResponse(ent_id="7")),
+        "UpdateEnterprise": update,
+        "CheckPrefix": lambda _: (2400, pb.CheckPrefixResponse()),
+        "CreatePrefix": lambda _: (1001, pb.CreatePrefixResponse()),
+    }
+    await side.filings.file()
+    moved = replace(PARTICULARS, ent_addr_cn="新址")
+    for given in (moved, replace(moved, legal_name="新人"), replace(moved, legal_name="新人", contact_phone="12345")):
+        await side.world.steward.enrol("天马皮具", "Tianma Leather", "leather", PREFIX, given)
+        await side.filings.file()
+    assert [each.partial for each in told] == [True, False, True]
+    assert [each.enterprise.ent_name_cn for each in told] == ["", "天马皮具", ""]
+    assert told[0].enterprise.ent_addr_cn == "新址"
+    assert not told[0].enterprise.HasField("legal_person")
+    assert side.liar.asked["CreateEnterprise"] == 1
+
+
+async def test_an_enterprise_its_books_have_lost_is_filed_anew(side: Side):
+    side.liar.says |= {
+        "CheckEnterprise": lambda _: (1000, pb.CheckEnterpriseResponse()),
+        "CreateEnterprise": lambda _: (1000, pb.CreateEnterpriseResponse(ent_id="7")),
+        "UpdateEnterprise": lambda _: (filings.UNKNOWN, pb.UpdateEnterpriseResponse()),
+        "CheckPrefix": lambda _: (2400, pb.CheckPrefixResponse()),
+        "CreatePrefix": lambda _: (1001, pb.CreatePrefixResponse()),
+    }
+    await side.filings.file()
+    await side.world.steward.enrol(
+        "天马皮具", "Tianma Leather", "leather", PREFIX, replace(PARTICULARS, ent_addr_cn="新址")
+    )
+    await side.filings.file()
+    assert side.liar.asked["CreateEnterprise"] == 2
+    assert await side.world.one("SELECT filed = revision FROM particulars")
 
 
 async def test_a_filing_that_was_refused_while_its_answer_was_lost_is_filed_again_and_its_reason_kept(side: Side):

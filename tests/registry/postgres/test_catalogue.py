@@ -51,7 +51,8 @@ async def test_a_prefix_added_by_two_at_once_is_added_once(world: World):
 async def test_every_state_can_be_reached_and_the_stream_tells_when_it_opens_and_closes(world: World):
     wanted, was_open = [("", 2, Kind.PREFIX_ENABLED)], True
     for state in [*(s for s in PrefixState if s is not PrefixState.ENABLED), PrefixState.ENABLED]:
-        epoch = await world.steward.set_prefix_state(PREFIX, state)
+        async with world.pool.acquire() as connection:
+            epoch = await catalogue.set_state(connection, PREFIX, state)
         found = RegisteredPrefix(world.prefix_no, PREFIX, state, epoch, world.owner.enterprise)
         assert await world.lookup.prefix(PREFIX) == found
         if state.open is not was_open:

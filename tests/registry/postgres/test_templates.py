@@ -5,10 +5,11 @@ from dataclasses import replace
 import asyncpg
 import pytest
 
+from registry import drafting
 from registry.industries import load
 from registry.postgres import catalogue, templates
 from registry.suffix import Segment, SuffixRule
-from registry.template import Category, Item, Template
+from registry.template import Category, Item, State, Template
 from tests.registry.world import BAG, OTHER, PREFIX, World, changed, request
 
 INDUSTRIAL = [template for industry in load() for template in industry.templates]
@@ -55,10 +56,33 @@ async def test_under_a_prefix_that_is_not_there_nothing_is_kept_and_that_is_said
     assert await templates.named(connection, OTHER, "bag") is None
 
 
-async def test_templates_are_listed_by_version(connection: asyncpg.Connection):
-    await templates.add(connection, replace(BAG, version="a", zh="甲", en="A"))
-    assert await templates.listed(connection, PREFIX) == [("a", "甲", "A"), ("bag", "手袋", "Bag")]
-    assert await templates.listed(connection, OTHER) == []
+async def test_templates_are_listed_by_prefix_and_version_and_drafts_for_their_owner(
+    world: World, connection: asyncpg.Connection
+):
+    await templates.add(connection, replace(BAG, version="a", state=State.DRAFT))
+
+    async def listed(prefix: str | None, owner: int | None, admin: bool, after: tuple[str, str] = ("", "")):
+        return [each.version for each in await templates.page(connection, prefix, owner, admin, after, 9)]
+
+    assert await listed(PREFIX, world.owner.enterprise, False) == ["a", "bag"]
+    assert await listed(None, None, True) == ["a", "bag"]
+    assert await listed(None, None, False) == ["bag"]
+    assert await listed(None, None, True, (PREFIX, "a")) == ["bag"]
+    assert await listed(OTHER, None, True) == []
+
+
+async def test_a_line_is_counted_from_its_first_and_each_number_is_given_once(
+    world: World, connection: asyncpg.Connection
+):
+    for version in ("bag-2", "bag-3"):
+        assert await templates.add(connection, drafting.next_version(world.bag, version))
+    line = await templates.line(connection, world.bag.number)
+    assert [(each.version, each.revision, each.line) for each in line] == [
+        ("bag", 1, world.bag.number),
+        ("bag-2", 2, world.bag.number),
+        ("bag-3", 3, world.bag.number),
+    ]
+    assert [each.state for each in line] == [State.PUBLISHED, State.DRAFT, State.DRAFT]
 
 
 async def test_a_change_takes_the_next_epoch_and_is_made_once(world: World, connection: asyncpg.Connection):

@@ -47,7 +47,7 @@ CREATE TABLE machine_setting (
 -- Nothing of it is ever changed or taken out. Who may switch triggers off can; the chain then says so.
 CREATE FUNCTION audit_stands() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    RAISE EXCEPTION 'the audit journal is only ever added to' USING ERRCODE = 'ID004';
+    RAISE EXCEPTION 'the audit journal is only ever added to' USING ERRCODE = 'ID006';
 END $$;
 CREATE TRIGGER audit_stands BEFORE UPDATE OR DELETE OR TRUNCATE ON audit
     FOR EACH STATEMENT EXECUTE FUNCTION audit_stands();
@@ -59,7 +59,7 @@ CREATE TRIGGER audit_head_grows BEFORE UPDATE ON audit_head
     FOR EACH ROW WHEN (NEW.number <> OLD.number + 1) EXECUTE FUNCTION audit_stands();
 
 -- Adds an entry; its number. To be the last thing a transaction does: whoever holds the head waits for nobody.
--- Raises ID003 when it would take more than p_most.
+-- Raises ID005 when it would take more than p_most.
 CREATE FUNCTION append_audit(
     p_account integer, p_actor text, p_role text, p_peer text, p_action text, p_objects text[],
     p_before text, p_after text, p_entry bytea, p_room bigint, p_most bigint
@@ -73,7 +73,7 @@ DECLARE
 BEGIN
     SELECT * INTO v_head FROM audit_head FOR UPDATE;
     IF v_head.octets + p_room > p_most THEN
-        RAISE EXCEPTION 'the audit journal is full' USING ERRCODE = 'ID003';
+        RAISE EXCEPTION 'the audit journal is full' USING ERRCODE = 'ID005';
     END IF;
     v_number := v_head.number + 1;
     v_at := greatest(v_head.at, floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint);

@@ -1,0 +1,169 @@
+"""The door for moving out and in: packs a stopped prefix with all its past, and unpacks it at another node.
+
+One transaction each: what is packed is of one moment, and a parcel is taken in whole or not at all.
+"""
+
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from hashlib import sha256
+from typing import Any, Final
+
+import asyncpg
+import msgspec
+
+from registry import clerk
+from registry.account import Vault
+from registry.audit import NODE, OCTETS_MOST, Action, Actor, Entry, Minutes
+from registry.parcel import (
+    LINE_OCTETS,
+    BlankedLine,
+    Chain,
+    ChangeLine,
+    Head,
+    ParcelError,
+    Seal,
+    TemplateLine,
+    VersionLine,
+    read,
+    seal,
+)
+from registry.postgres import audit, catalogue, parcels
+from registry.postgres.connection import BROKEN, Connection
+from registry.prefix import PrefixState
+
+LINES_AT_ONCE: Final = 1000
+"""Lines that are written to the database together; fewer when they come to LINE_OCTETS."""
+
+
+async def pack(
+    connection: Connection, prefix: str, private: bytes, actor: Actor = NODE, audit_octets: int = OCTETS_MOST
+) -> AsyncIterator[bytes]:
+    """The octets of a parcel, line by line, sealed with the node's private key. It is written down before the first
+    line is told that `actor` takes them.
+
+    Raises AuditFullError, or ParcelError for a prefix that is none of an enterprise here, or open: what is written
+    meanwhile would stay.
+    """
+    async with connection.transaction():
+        _, head = await _closed(connection, prefix)
+        entry = Entry(actor, Action.PREFIX_MOVED_OUT, (prefix,), {}, {"number": head.number})
+        await audit.append(connection, [entry], audit_octets)
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        number, head = await _closed(connection, prefix)
+        digest, octets = sha256(), msgspec.json.encode(head) + b"\n"
+        digest.update(octets)
+        yield octets
+        for lines in (parcels.templates, parcels.changes, parcels.versions, parcels.blanked):
+            async for line in lines(connection, number):
+                octets = msgspec.json.encode(line) + b"\n"
+                digest.update(octets)
+                yield octets
+        yield seal(digest.digest(), private)
+
+
+async def _closed(connection: Connection, prefix: str) -> tuple[int, Head]:
+    found = await parcels.head(connection, prefix)
+    if found is None:
+        raise ParcelError(f"前缀{prefix}不属于本节点的企业", f"no enterprise here has prefix {prefix}")
+    number, open_, head = found
+    if open_:
+        raise ParcelError(f"请先停用前缀{prefix}", f"stop prefix {prefix} first")
+    return number, head
+
+
+async def signing_key(
+    connection: Connection, vault: Vault, fresh: bytes, actor: Actor = NODE, audit_octets: int = OCTETS_MOST
+) -> bytes:
+    """The private key the node signs with: `fresh`, unless one was kept before. Empty: sealed with another node key."""
+    async with connection.transaction():
+        note = Minutes(actor)
+        key = await clerk.signing_key(connection, vault, fresh, note)
+        await audit.append(connection, note.entries, audit_octets)
+    return key
+
+
+async def unpack(
+    connection: Connection, lines: Iterable[bytes], actor: Actor = NODE, audit_octets: int = OCTETS_MOST
+) -> Head:
+    """Takes in a parcel whose signature is known to hold; its prefix is stopped, and its stream goes on where it stood.
+
+    Takes in nothing and raises AuditFullError, or ParcelError when the prefix lives here, when the chain is broken, or
+    when versions and chain do not agree.
+    """
+    try:
+        async with connection.transaction():
+            note = Minutes(actor)
+            head = await _unpacked(connection, iter(lines), note)
+            await audit.append(connection, note.entries, audit_octets)
+            return head
+    except (asyncpg.PostgresError, ValueError) as error:  # ValueError: a date, a number that is none for the database
+        if isinstance(error, BROKEN):
+            raise
+        raise ParcelError("文件中有数据库不接受的内容", f"the database takes not all of the file: {error}") from None
+
+
+async def _unpacked(connection: Connection, incoming: Iterator[bytes], note: Minutes) -> Head:
+    head = read(next(incoming))
+    assert isinstance(head, Head)
+    enterprise, new = await catalogue.add_enterprise(connection, head.enterprise, head.enterprise_en, head.industry)
+    if new:
+        shown = {"number": enterprise, "industry": head.industry}
+        note(Action.ENTERPRISE_ENROLLED, head.enterprise, after=shown)
+    if not await catalogue.add_prefix(connection, head.prefix, enterprise, PrefixState.STOPPED):
+        raise ParcelError(f"前缀{head.prefix}已在本节点", f"prefix {head.prefix} lives at this node already")
+    note(Action.PREFIX_MOVED_IN, head.prefix, after={"enterprise": enterprise, "number": head.number})
+    prefix = await catalogue.prefix(connection, head.prefix)
+    assert prefix is not None
+    chain = Chain(head.prefix)
+    await _Unpacking(connection, prefix.number, chain).run(incoming)
+    chain.end(head)
+    if (suffix := await parcels.astray(connection, prefix.number)) is not None:
+        raise ParcelError(
+            f"标识{head.prefix}/{suffix}的版本与变更链不符",
+            f"the versions of {head.prefix}/{suffix} are not those of the chain",
+        )
+    await parcels.begin_at(connection, prefix.number, head)
+    return head
+
+
+class _Unpacking:
+    """Writes lines of one kind after the other, many at once."""
+
+    def __init__(self, connection: Connection, prefix: int, chain: Chain) -> None:
+        self._connection = connection
+        self._prefix = prefix
+        self._chain = chain
+        self._numbers: dict[str, int] = {}  # of templates, by version name
+        self._kind: type = TemplateLine
+        self._waiting: list[Any] = []
+        self._octets = 0
+
+    async def run(self, incoming: Iterable[bytes]) -> None:
+        for octets in incoming:
+            line = read(octets)
+            if isinstance(line, ChangeLine):
+                self._chain.add(line)
+            full = len(self._waiting) == LINES_AT_ONCE or self._octets >= LINE_OCTETS
+            if full or type(line) is not self._kind:
+                await self._write()
+                self._kind = type(line)
+            self._octets += len(octets)
+            if not isinstance(line, Seal):
+                self._waiting.append(line)
+        await self._write()
+
+    async def _write(self) -> None:
+        lines, self._waiting, self._octets = self._waiting, [], 0
+        write: dict[type, Callable[[], Any]] = {
+            TemplateLine: lambda: self._templates(lines),
+            ChangeLine: lambda: parcels.add_changes(self._connection, self._prefix, lines, self._numbers),
+            VersionLine: lambda: parcels.add_versions(self._connection, self._prefix, lines, self._numbers),
+            BlankedLine: lambda: parcels.add_blanked(self._connection, self._prefix, lines),
+        }
+        if lines and self._kind not in write:
+            raise ParcelError("文件中有读不懂的行", "the file has a line that cannot be understood")
+        if lines:
+            await write[self._kind]()
+
+    async def _templates(self, lines: list[TemplateLine]) -> None:
+        for line in lines:
+            self._numbers[line.version] = await parcels.add_template(self._connection, self._prefix, line)

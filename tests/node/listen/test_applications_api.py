@@ -1,0 +1,102 @@
+"""The node's own API for who decides, on a node in this process."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from registry.rights import Role
+from tests.fakes import applicant
+from tests.fakes.in_process import Node, node
+from tests.fakes.small_registry import PREFIX
+
+BASE = "/api/v1/applications"
+
+
+@pytest.fixture
+async def running(database: str) -> AsyncIterator[Node]:
+    """A node to which one enterprise has applied, whose prefix is in no table of ours."""
+    async with node(database) as made:
+        await made.join("he", Role.VERIFIER)
+        await made.join("shen", Role.REVIEWER)
+        await made.registry.pool.executemany(
+            "INSERT INTO file (number, account_no, kind, octets, sha256, created) "
+            "SELECT $1, number, 'png', 1, $2, now() FROM account WHERE username = 'admin'",
+            [(number, bytes(32)) for number in (11, 12, 13)],
+        )
+        given = applicant.applicant(orgAddrCounty="440199")
+        assert (await made.call("POST", "/snms/api/v3/ent/apply", given, "admin"))[1]["status"] == 1
+        yield made
+
+
+async def number(running: Node) -> int:
+    return int(await running.registry.pool.fetchval("SELECT max(number) FROM application"))
+
+
+async def test_two_people_who_see_all_that_was_given_decide(running: Node) -> None:
+    path = f"{BASE}/{await number(running)}"
+    for who in ("he", "shen", "admin"):
+        status, answer = await running.call("GET", path, None, who)
+        assert status == 200
+        assert answer["form"]["entBasicInfo"]["legalCrtNo"] == "E00000001"
+        assert (answer["state"], answer["waits_for"], answer["kind"]) == ("待核验", "verification", "注册")
+        assert "440199" in answer["remarks"][0]["zh"]
+    for who in ("leather", "program"):
+        assert (await running.call("GET", path, None, who))[0] == 403
+        assert (await running.call("GET", BASE, None, who))[0] == 403
+        assert (await running.call("GET", "/api/v1/hostings", None, who))[0] == 403
+    assert (await running.call("GET", f"{BASE}/999999999999999999", None, "he"))[0] == 404
+
+    async def waiting(state: str) -> list[str]:
+        _, answer = await running.call("GET", f"{BASE}?state={state}", None, "he")
+        return [each["orgName"] for each in answer["applications"]]
+
+    assert (await waiting("unverified"), await waiting("unreviewed")) == (["花都测试皮具1厂"], [])
+    for who in ("shen", "admin", "leather"):
+        assert (await running.call("PUT", f"{path}/verification", {"passed": True}, who))[0] == 403
+    status, answer = await running.call("PUT", f"{path}/review", {"passed": True}, "shen")
+    assert (status, answer["error"]["field"]) == (409, "step")
+    status, answer = await running.call("PUT", f"{path}/verification", {"passed": False}, "he")
+    assert (status, answer["error"]["field"]) == (400, "reason")
+    assert (await running.call("PUT", f"{path}/verification", {"passed": True}, "he")) == (
+        200,
+        {"number": await number(running), "state": "待审核"},
+    )
+    assert (await waiting("unverified"), await waiting("unreviewed")) == ([], ["花都测试皮具1厂"])
+    given = {"passed": False, "reason": "证照不清"}
+    assert (await running.call("PUT", f"{path}/review", given, "shen"))[1]["state"] == "被驳回"
+    _, answer = await running.call("GET", path, None, "shen")
+    told = [(each["step"], each["by"], each["passed"], each["reason"]) for each in answer["decisions"]]
+    assert told == [("verification", "he", True, ""), ("review", "shen", False, "证照不清")]
+    assert (await waiting("refused"), await waiting("")) == (["花都测试皮具1厂"], ["花都测试皮具1厂"])
+
+
+BAD: list[tuple[str, str, Any, int]] = [
+    ("GET", f"{BASE}?state=lost", None, 400),
+    ("GET", f"{BASE}?below=0", None, 400),
+    ("PUT", f"{BASE}/1/verification", {"passed": "yes"}, 400),
+    ("PUT", f"{BASE}/1/verification", {}, 400),
+    ("PUT", f"{BASE}/1/verification", {"passed": True, "else": 1}, 400),
+    ("PUT", f"{BASE}/999999/verification", {"passed": True}, 404),
+    ("PUT", f"{BASE}/1/approval", {"passed": True}, 404),
+    ("PUT", f"/api/v1/hostings/{PREFIX}", {"passed": True}, 403),
+]
+
+
+async def test_hosting_is_decided_by_a_reviewer_and_nonsense_by_nobody(running: Node) -> None:
+    for method, path, body, status in BAD:
+        assert (await running.call(method, path, body, "he"))[0] == status, path
+    assert (await running.call("GET", BASE, who=None))[0] == 401
+    path = f"/api/v1/hostings/{PREFIX}"
+    assert (await running.call("PUT", path, {"passed": True}, "shen"))[0] == 404
+    wish = {"proxyServerId": 1, "entPrefixConfig": {"entPrefix": PREFIX}}
+    assert (await running.call("POST", "/snms/api/ent/config", wish, "leather"))[1]["status"] == 1
+    _, answer = await running.call("GET", "/api/v1/hostings", None, "shen")
+    assert [(each["prefix"], each["applicant"]) for each in answer["hostings"]] == [(PREFIX, "leather")]
+    for passed, state, proxy in ((False, "托管被驳回", 3), (True, "已托管", 4)):
+        await running.call("POST", "/snms/api/ent/config", wish, "leather")
+        given = {"passed": passed, "reason": "资料不全"}
+        assert (await running.call("PUT", path, given, "shen"))[1] == {"prefix": PREFIX, "state": state}
+        _, answer = await running.call("GET", "/snms/api/prefix/page", None, "leather")
+        assert answer["data"]["content"][0]["proxyState"] == proxy
+    assert (await running.call("GET", "/api/v1/hostings", None, "shen"))[1] == {"hostings": []}
