@@ -552,4 +552,7 @@ def test_two_people_decide_from_the_shell(idnode: Run, served: str) -> None:
     shown = idnode("enterprise", "show", "1")[1]
     for part in ("E00000001", "6513", "verification he  通过", "驳回 refused：证照不清"):
         assert part in shown
+    decided = idnode("audit", "export", "--action", "application_decided")[1]
+    assert (decided.count('"role":"shell"'), '"by":"he"' in decided, '"by":"shen"' in decided) == (2, True, True)
+    assert '"application 1"' in idnode("audit", "export", "--action", "data_read")[1]
     is_a_sentence(idnode("enterprise", "show", "7"), "申请7")

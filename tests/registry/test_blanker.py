@@ -11,7 +11,7 @@ import pytest
 from proto.chain import Kind
 from proto.value import Value
 from registry.blanker import Blanked, Blanker, without
-from registry.errors import UnavailableError
+from registry.errors import AuditFullError, UnavailableError
 from registry.lookup import BlankedValue
 from registry.postgres import blanked
 from registry.postgres.connection import borrowed, open_pool
@@ -190,3 +190,13 @@ async def test_what_is_called_off_during_the_commit_is_unknown(world: World) -> 
 def test_values_are_parted_by_type() -> None:
     given = (*values("一", "2"), colour("红"))
     assert without(given, {"weight", "colour"}) == (given[:1], list(given[1:]))
+
+
+async def test_what_the_audit_journal_has_no_room_for_is_not_done(world: World) -> None:
+    await world.write(request("create", "A", *values(SECRET)))
+    before = await everything(world)
+    blanker = Blanker(world.pool, world.lookup, world.ear, audit_octets=1)
+    with pytest.raises(AuditFullError):
+        await blanker.blank(identifier("A"), NAME, world.owner, "本人请求", NOW + 9)
+    assert await everything(world) == before
+    assert world.ear.told[-1] == ("unwritten", key("A"))

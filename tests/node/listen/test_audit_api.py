@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from collections.abc import AsyncIterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,11 @@ import pytest
 from node.access_log import BLOCK_TURNS
 from node.listen import audit_api
 from registry.account import Account, new_token
+from registry.application import form as application_form
+from registry.application import user
 from registry.auditor import Auditor
 from registry.rights import Role
+from tests.fakes import applicant
 from tests.fakes.in_process import PASSWORD, Node, node
 from tests.fakes.small_registry import PREFIX
 from tests.fakes.snms import BAG_TEMPLATE, item
@@ -138,6 +142,64 @@ async def test_readings_of_what_is_not_public_stand_there_in_blocks(at: Node) ->
     assert [e["after"]["as"] for e in await audit(at, object=a)] == ["history", "detail"]
     told = [(e["account"] > 0, e["identifier"]) for e in await logged(at) if e["operation"] == "resolve"]
     assert told == [(True, b), (False, b)]
+
+
+async def applied(at: Node) -> int:
+    """The number of an application of a firm of its own."""
+    admin = await at.registry.steward.account("admin")
+    assert admin is not None
+    await at.registry.pool.executemany(
+        "INSERT INTO file (number, account_no, kind, octets, sha256, created) VALUES ($1, $2, 'png', 1, $3, now())",
+        [(number, admin.number, bytes(32)) for number in (11, 12, 13)],
+    )
+    person, form = user(applicant.user("firm1")), application_form(applicant.form(), date(2026, 11, 23), "88.999")
+    assert await at.house.examiner.apply(person, "hash", form, admin) is None
+    return int(await at.registry.pool.fetchval("SELECT max(number) FROM application"))
+
+
+async def test_readings_of_enterprises_and_traces_stand_there_too(at: Node) -> None:
+    await at.create("A")
+    await enrolled(at, he=Role.VERIFIER)
+    number, mine = await applied(at), await at.registry.lookup.prefix(PREFIX)
+    assert mine is not None
+    for path in ("/snms/api/v3/ent/detail", f"/iiidap/identifier/{PREFIX}", f"/api/v1/trace/{PREFIX}/A"):
+        assert (await at.call("GET", path))[0] == 200
+    for path in (f"/iiidap/identifier/{PREFIX}", f"/api/v1/trace/{PREFIX}/A"):
+        assert (await at.call("GET", path, who=None))[0] == 200
+        assert (await at.call("GET", path, who="stranger"))[0] == 200
+    assert (await at.call("GET", f"/api/v1/applications/{number}", who="he"))[0] == 200
+    await at.house.recording.witness.turn()
+    told = [(e["actor"], e["after"]["as"], e["objects"]) for e in reversed(await audit(at, action="data_read"))]
+    assert told == [
+        ("leather", "enterprise", [f"enterprise {mine.enterprise}"]),
+        ("leather", "iiidap", [PREFIX]),
+        ("leather", "trace", [f"{PREFIX}/A"]),
+        ("stranger", "trace", [f"{PREFIX}/A"]),
+        ("he", "application", [f"application {number}"]),
+    ]
+
+
+async def test_decisions_quotas_and_what_is_forgotten_stand_there(at: Node) -> None:
+    await at.create("A", styleNo="S1", colour="张三丰")
+    await enrolled(at, he=Role.VERIFIER)
+    number = await applied(at)
+    body: Any = {"passed": False, "reason": "证照不符"}
+    assert (await at.call("PUT", f"/api/v1/applications/{number}/verification", body, "he"))[0] == 200
+    assert (await at.call("PUT", f"/api/v1/quota/{PREFIX}", {"calls": 7000}, "admin"))[0] == 200
+    body = {"identifiers": [f"{PREFIX}/A"], "attributes": ["colour"], "reason": "本人请求"}
+    assert (await at.call("POST", "/api/v1/forget", body))[1]["results"][0]["result"] == "blanked"
+    blanked, quota, decided = (await audit(at, size="4"))[1:]
+    assert {each["peer"] for each in (blanked, quota, decided)} == {"127.0.0.1"}
+    assert (blanked["actor"], blanked["action"], blanked["objects"]) == ("leather", "values_blanked", [f"{PREFIX}/A"])
+    assert blanked["after"] == {"attributes": ["colour"], "versions": [1], "reason": "本人请求"}
+    assert (quota["actor"], quota["before"], quota["after"]) == ("admin", {"calls": None}, {"calls": 7000})
+    assert (decided["actor"], decided["action"], decided["before"]) == (
+        "he",
+        "application_decided",
+        {"state": "unverified"},
+    )
+    shown = {"state": "refused", "step": "verification", "passed": False, "reason": "证照不符", "by": "he"}
+    assert decided["after"] == shown
 
 
 async def test_all_of_it_is_paged_exported_and_proven(at: Node) -> None:
