@@ -14,6 +14,7 @@ from proto.identifier import Identifier
 from proto.value import Value
 from registry.account import Account
 from registry.errors import UnavailableError, UnknownOutcomeError
+from registry.holding import holds
 from registry.lookup import Lookup
 from registry.postgres import blanked
 from registry.postgres.blanked import Earlier, Mark, Note
@@ -77,6 +78,7 @@ class Blanker:
                 return Blanked(None, await self._history(prefix.number, identifier, types, note))
             marks = [(stored.version, value.index, value.type) for value in gone]
             change, before = _change(identifier, stored, kept, template, who, now)
+            change = change._replace(loses=holds(template, record.values) - holds(template, kept))
             if await self._renew(prefix, identifier.key, now, change, before, marks, note):
                 earlier = await self._history(prefix.number, identifier, types, note)
                 return Blanked(stored.version + 1, [*earlier, stored.version])
