@@ -5,7 +5,7 @@ Rules are those of application.py; what the top-level node makes of it, the cler
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import msgspec
@@ -24,8 +24,8 @@ from registry.application import (
 )
 from registry.errors import UnknownOutcomeError
 from registry.hosting import ProxyState, Site
-from registry.industries import of_division
-from registry.postgres import accounts, applications, catalogue, enterprises, filing, hosting
+from registry.industries import of_division, templates_for
+from registry.postgres import accounts, applications, catalogue, enterprises, filing, hosting, templates
 from registry.postgres import files as stored
 from registry.postgres.applications import Application
 from registry.postgres.connection import BROKEN, Connection, Pool, borrowed, cut
@@ -33,6 +33,7 @@ from registry.postgres.enterprises import Wanted
 from registry.prefix import LIFE, Event, PrefixState
 from registry.rights import OF_ENTERPRISES, Right, Role
 from registry.steward import take_up
+from registry.template import State
 
 Form = dict[str, dict[str, Any]]
 _NOBODY: Final = Refusal("username", "没有这个用户", "there is no such user")
@@ -201,7 +202,10 @@ class Examiner:
         await filing.put_particulars(
             connection, passed.enterprise, particulars(passed.form), self._vault, again=True, wholly=wholly
         )
+        fresh = await catalogue.prefix(connection, passed.prefix) is None
         await take_up(connection, passed.prefix, passed.enterprise, filed=filed)
+        if fresh:
+            await _draft(connection, passed.prefix, of_division(basic["industrySpecific"]))
 
     async def listed(self, state: PrefixState | None, below: int, most: int) -> list[Any]:
         """Rows of applications, newest first (registry/postgres/applications.py)."""
@@ -311,6 +315,14 @@ async def _all_free(connection: Connection, basic: Mapping[str, Any], enterprise
     await applications.free_name(connection, basic["orgName"], enterprise)
     if refusal := await applications.taken(connection, basic, enterprise):
         raise _RefusedError(refusal)
+
+
+async def _draft(connection: Connection, prefix: str, industry: str) -> None:
+    """Lays the templates of an industry ready under a new prefix. Drafts: a division says less than what a firm makes,
+    and what it does not publish nobody else sees.
+    """
+    for template in templates_for(industry, prefix) if industry else ():
+        await templates.add(connection, replace(template, state=State.DRAFT))
 
 
 async def _linked(connection: Connection, file: int, owners: Sequence[Account], purpose: str) -> bool:
