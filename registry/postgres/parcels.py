@@ -87,9 +87,9 @@ async def add_template(connection: Connection, prefix: int, line: TemplateLine, 
         await connection.fetchval(
             """
             INSERT INTO template OVERRIDING SYSTEM VALUE
-            SELECT (jsonb_populate_record(NULL::template, $2::text::jsonb || jsonb_build_object(
+            SELECT * FROM jsonb_populate_record(NULL::template, $2::text::jsonb || jsonb_build_object(
                 'number', nextval(pg_get_serial_sequence('template', 'number')), 'prefix_no', $1::integer,
-                'version', $3::text, 'epoch', next_epoch(), 'lineage', $4::integer, 'told', 0))).* RETURNING number
+                'version', $3::text, 'epoch', next_epoch(), 'lineage', $4::integer, 'told', 0)) RETURNING number
             """,
             prefix,
             msgspec.json.encode(line.row).decode(),
