@@ -15,6 +15,7 @@ from proto.value import Value
 from registry.account import Account
 from registry.audit import OCTETS_MOST, Action, Actor, Entry
 from registry.errors import AuditFullError, UnavailableError, UnknownOutcomeError
+from registry.holding import holds
 from registry.lookup import Lookup
 from registry.postgres import audit, blanked
 from registry.postgres.blanked import Earlier, Mark, Note
@@ -99,6 +100,7 @@ class Blanker:
                 return Blanked(None, await self._history(prefix.number, identifier, types, by))
             marks = [(stored.version, value.index, value.type) for value in gone]
             change, before = _change(identifier, stored, kept, template, who, now)
+            change = change._replace(loses=holds(template, record.values) - holds(template, kept))
             if await self._renew(prefix, identifier, now, change, before, marks, by):
                 earlier = await self._history(prefix.number, identifier, types, by)
                 return Blanked(stored.version + 1, [*earlier, stored.version])

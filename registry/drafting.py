@@ -191,6 +191,13 @@ def changed(kept: Template, wanted: Template, earlier: Template | None) -> Refus
                 f"属性{item.name}（{item.index}）是否唯一在发布后不能改",
                 f"whether attribute {item.name} ({item.index}) is unique cannot change once it is published",
             )
+        if bound is kept and item.kind == "reference" and (now.count > 1) is not (item.count > 1):
+            # What records point to is read by this, and kept beside them (holding.py).
+            return _refuse(
+                "items",
+                f"引用{item.name}（{item.index}）是否多值在发布后不能改",
+                f"whether reference {item.name} ({item.index}) has several values cannot change once it is published",
+            )
     return flaw(wanted)
 
 

@@ -5,7 +5,7 @@ Rules are those of application.py; what the top-level node makes of it, the cler
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 import msgspec
@@ -22,11 +22,11 @@ from registry.application import (
     may_decide,
     particulars,
 )
-from registry.audit import NODE, OCTETS_MOST, Action, Actor, Minutes, of_account, of_state
+from registry.audit import NODE, OCTETS_MOST, Action, Actor, Minutes, of_account, of_state, of_templates
 from registry.auditor import audited
 from registry.hosting import ProxyState, Site
-from registry.industries import of_division
-from registry.postgres import accounts, applications, catalogue, enterprises, filing, hosting
+from registry.industries import of_division, templates_for
+from registry.postgres import accounts, applications, catalogue, enterprises, filing, hosting, templates
 from registry.postgres import files as stored
 from registry.postgres.applications import Application
 from registry.postgres.connection import Connection, Pool, borrowed
@@ -34,6 +34,7 @@ from registry.postgres.enterprises import Wanted
 from registry.prefix import LIFE, Event, PrefixState
 from registry.rights import OF_ENTERPRISES, Right, Role
 from registry.steward import take_up
+from registry.template import State
 
 Form = dict[str, dict[str, Any]]
 _NOBODY: Final = Refusal("username", "没有这个用户", "there is no such user")
@@ -216,7 +217,10 @@ class Examiner:
         )
         shown = {"number": passed.enterprise, "ent_crt_code": given.ent_crt_code, "particulars": revision}
         note(Action.ENTERPRISE_ENROLLED, basic["orgName"], after=shown | {"renamed": renamed})
+        fresh = await catalogue.prefix(connection, passed.prefix) is None
         await take_up(connection, note, passed.prefix, passed.enterprise, filed=filed)
+        if fresh:
+            await _draft(connection, note, passed.prefix, of_division(basic["industrySpecific"]))
 
     async def listed(self, state: PrefixState | None, below: int, most: int) -> list[Any]:
         """Rows of applications, newest first (registry/postgres/applications.py)."""
@@ -337,6 +341,16 @@ async def _all_free(connection: Connection, basic: Mapping[str, Any], enterprise
     await applications.free_name(connection, basic["orgName"], enterprise)
     if refusal := await applications.taken(connection, basic, enterprise):
         raise _RefusedError(refusal)
+
+
+async def _draft(connection: Connection, note: Minutes, prefix: str, industry: str) -> None:
+    """Lays the templates of an industry ready under a new prefix. Drafts: a division says less than what a firm makes,
+    and what it does not publish nobody else sees.
+    """
+    for template in templates_for(industry, prefix) if industry else ():
+        draft = replace(template, state=State.DRAFT)
+        if await templates.add(connection, draft):
+            note(Action.TEMPLATE_ADDED, draft.handle, *of_templates(None, draft))
 
 
 async def _linked(connection: Connection, file: int, owners: Sequence[Account], purpose: str) -> bool:

@@ -10,9 +10,10 @@ from typing import Any, Final
 import asyncpg
 import msgspec
 
-from registry import clerk
+from registry import clerk, record
 from registry.account import Vault
 from registry.audit import NODE, OCTETS_MOST, Action, Actor, Entry, Minutes
+from registry.holding import holds
 from registry.parcel import (
     LINE_OCTETS,
     BlankedLine,
@@ -25,10 +26,13 @@ from registry.parcel import (
     VersionLine,
     read,
     seal,
+    unreadable,
 )
-from registry.postgres import audit, catalogue, parcels
+from registry.postgres import audit, catalogue, holdings, parcels, templates
 from registry.postgres.connection import BROKEN, Connection
+from registry.postgres.holdings import Held
 from registry.prefix import PrefixState
+from registry.template import Template
 
 LINES_AT_ONCE: Final = 1000
 """Lines that are written to the database together; fewer when they come to LINE_OCTETS."""
@@ -133,6 +137,7 @@ class _Unpacking:
         self._prefix = prefix
         self._chain = chain
         self._numbers: dict[str, int] = {}  # of templates, by version name
+        self._holding: dict[str, Template] = {}  # those whose records hold anything
         self._kind: type = TemplateLine
         self._waiting: list[Any] = []
         self._octets = 0
@@ -156,14 +161,35 @@ class _Unpacking:
         write: dict[type, Callable[[], Any]] = {
             TemplateLine: lambda: self._templates(lines),
             ChangeLine: lambda: parcels.add_changes(self._connection, self._prefix, lines, self._numbers),
-            VersionLine: lambda: parcels.add_versions(self._connection, self._prefix, lines, self._numbers),
+            VersionLine: lambda: self._versions(lines),
             BlankedLine: lambda: parcels.add_blanked(self._connection, self._prefix, lines),
         }
         if lines and self._kind not in write:
-            raise ParcelError("文件中有读不懂的行", "the file has a line that cannot be understood")
+            raise unreadable()
         if lines:
             await write[self._kind]()
 
     async def _templates(self, lines: list[TemplateLine]) -> None:
+        numbers = self._numbers
         for line in lines:
-            self._numbers[line.version] = await parcels.add_template(self._connection, self._prefix, line)
+            lineage = numbers.get(line.lineage, 0)
+            numbers[line.version] = await parcels.add_template(self._connection, self._prefix, line, lineage)
+        try:
+            made = await templates.by_numbers(self._connection, list(numbers.values()))
+        except msgspec.DecodeError:
+            raise unreadable() from None
+        self._holding = {each.version: each for each in made if each.holds}
+
+    async def _versions(self, lines: list[VersionLine]) -> None:
+        await parcels.add_versions(self._connection, self._prefix, lines, self._numbers)
+        await holdings.keep(self._connection, [held for line in lines if line.newest for held in self._held(line)])
+
+    def _held(self, line: VersionLine) -> list[Held]:
+        template = self._holding.get(line.template)
+        if template is None or line.body is None:
+            return []
+        try:
+            values = record.unpack(line.body, {item.index: item.name for item in template.items}, line.updated)
+        except (LookupError, ValueError):
+            raise unreadable() from None
+        return [holdings.held(1, True, self._prefix, line.suffix, what) for what in holds(template, values)]

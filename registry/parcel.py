@@ -39,9 +39,12 @@ class Head(msgspec.Struct, tag_field="line", tag="parcel"):
 
 
 class TemplateLine(msgspec.Struct, tag_field="line", tag="template"):
-    """A template under its version name; `row` is what the database keeps of it, but for numbers of its own."""
+    """A template under its version name; `row` is what the database keeps of it, but for numbers of its own, and
+    `lineage` the version name of the first one left of its line.
+    """
 
     version: str
+    lineage: str
     row: dict[str, Any]
 
 
@@ -101,6 +104,11 @@ def seal(digest: bytes, private: bytes) -> bytes:
     return _encode(Seal(key.public_key().public_bytes_raw(), key.sign(digest))) + b"\n"
 
 
+def unreadable() -> ParcelError:
+    """What is said of a line that nothing can be made of."""
+    return ParcelError("文件中有读不懂的行", "the file has a line that cannot be understood")
+
+
 def read(octets: bytes) -> Line | Seal:
     """One line. Raises ParcelError."""
     try:
@@ -108,7 +116,7 @@ def read(octets: bytes) -> Line | Seal:
             return _decoder.decode(octets)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         pass
-    raise ParcelError("文件中有读不懂的行", "the file has a line that cannot be understood")
+    raise unreadable()
 
 
 def sealed(lines: Iterable[bytes]) -> Sealed:

@@ -11,9 +11,12 @@ from node.listen.bodies import body as read_body
 from node.listen.http import HOUSE, in_name_of
 from node.listen.snms_api import BASES, Answer, no_permission, refused, signed, success
 from node.listen.snms_words import SnmsError
+from proto.errors import ProtoError
 from registry.account import Account
+from registry.application import INDUSTRY
 from registry.drafting import CODES, NAME_CHARACTERS, VERSION_CHARACTERS, WORD
 from registry.errors import UnavailableError
+from registry.gbt4754 import check_industry
 from registry.rights import Right
 from registry.template import (
     ACCESSES,
@@ -92,6 +95,10 @@ def _category(given: TemplateIn) -> Category:
         codes.append(code)
     if not (codes[3].startswith(codes[2]) and codes[2].startswith(codes[1])):
         raise SnmsError("参数industrySubclass不正确：小类、中类、大类代码应逐级包含（GB/T 4754）")
+    try:
+        check_industry(codes, INDUSTRY)
+    except ProtoError as error:
+        raise SnmsError(f"参数{error.zh}") from None
     return Category(*codes)
 
 

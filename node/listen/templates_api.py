@@ -4,7 +4,7 @@ What may be changed when is registry/drafting.py's to say.
 """
 
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import astuple, fields, replace
 from typing import Any, Final
 
 import msgspec
@@ -19,6 +19,7 @@ from proto.web_json import moment
 from registry import drafting
 from registry.account import Account
 from registry.errors import UnavailableError
+from registry.gbt4754 import check_industry
 from registry.kinds import is_date
 from registry.rights import Right
 from registry.rules import Refused
@@ -28,6 +29,7 @@ from registry.template import Category, Item, State, Template
 BASE: Final = "/api/v1/templates"
 PAGE_MOST: Final = 100
 """Templates of one page: some 30 KB each when they are rich."""
+_CATEGORY: Final = [f"category.{f.name}" for f in fields(Category)]
 _FIELDS: Final = {"items": {f.name for f in fields(Item)}, "suffix": {f.name for f in fields(Segment)}}
 
 
@@ -167,6 +169,7 @@ async def post(request: web.Request) -> web.Response:
     """POST /api/v1/templates: a new draft."""
     given = await _read(request, _DraftIn)
     await _owner(request, Right.TEMPLATES, given.prefix)
+    check_industry(astuple(given.category), _CATEGORY)
     made = Template(
         prefix=given.prefix,
         version=given.version,

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
+from registry.postgres import holdings
 from registry.postgres.connection import Connection
 from registry.postgres.records import Change
 
@@ -40,8 +41,8 @@ async def renew(
     marks: Sequence[Mark],
     note: Note,
 ) -> bool:
-    """Writes `change`, which lacks some values, of a prefix (number and epoch); the version it comes after is kept with
-    the body `before`. False, and nothing is written, when it is not the newest any more.
+    """Writes `change`, which lacks some values and what they held, of a prefix (number and epoch); the version it comes
+    after is kept with the body `before`. False, and nothing is written, when it is not the newest any more.
     """
     async with connection.transaction():
         written = await connection.fetchval(
@@ -50,6 +51,8 @@ async def renew(
             *(before, change.body, change.entry, change.digest),
         )
         if written:
+            lost = [holdings.held(1, False, prefix[0], change.suffix, what) for what in change.loses]
+            await holdings.keep(connection, lost)
             await _mark(connection, prefix[0], change.suffix, marks, note)
     return bool(written)
 

@@ -42,8 +42,17 @@ class Referrer(NamedTuple):
 
 def committing(call: str, given: int) -> str:
     """The statement that commits by `call`, a function of parameters 1 to `given`, and keeps what is held with it."""
-    columns = ", ".join(f"${n}" for n in range(given + 1, given + 1 + len(Held._fields)))
-    return f"SELECT keep_held(won, {columns}) FROM {call} won"  # noqa: S608 - names and numbers of ours
+    return f"SELECT keep_held(won, {_columns(given)}) FROM {call} won"  # noqa: S608 - names and numbers of ours
+
+
+def _columns(given: int) -> str:
+    return ", ".join(f"${n}" for n in range(given + 1, given + 1 + len(Held._fields)))
+
+
+async def keep(connection: Connection, held: Sequence[Held]) -> None:
+    """Keeps what records hold that were written in this transaction, all of them."""
+    if held:
+        await connection.execute(f"SELECT keep_held(NULL, {_columns(0)})", *zip(*held, strict=True))
 
 
 async def referrers(connection: Connection, targets: Sequence[str], most: int, rows: int) -> list[Referrer]:

@@ -31,12 +31,15 @@ async def head(connection: Connection, prefix: str) -> tuple[int, bool, Head] | 
 async def templates(connection: Connection, prefix: int) -> AsyncIterator[TemplateLine]:
     """The templates of a prefix, oldest first, without what only this database numbers so."""
     rows = await connection.fetch(
-        "SELECT version, (to_jsonb(t) - '{number,prefix_no,epoch}'::text[])::text FROM template t "
-        "WHERE prefix_no = $1 ORDER BY number",
+        """
+        SELECT version, first_value(version) OVER (PARTITION BY coalesce(nullif(lineage, 0), number) ORDER BY number),
+            (to_jsonb(t) - '{number,prefix_no,epoch,lineage,told}'::text[])::text
+        FROM template t WHERE prefix_no = $1 ORDER BY number
+        """,
         prefix,
     )
-    for version, row in rows:
-        yield TemplateLine(version, msgspec.json.decode(row))
+    for version, lineage, row in rows:
+        yield TemplateLine(version, lineage, msgspec.json.decode(row))
 
 
 async def changes(connection: Connection, prefix: int) -> AsyncIterator[ChangeLine]:
@@ -76,19 +79,22 @@ async def blanked(connection: Connection, prefix: int) -> AsyncIterator[BlankedL
 # -- the other way
 
 
-async def add_template(connection: Connection, prefix: int, line: TemplateLine) -> int:
-    """Keeps a template under a number and epoch of this database; its number."""
+async def add_template(connection: Connection, prefix: int, line: TemplateLine, lineage: int) -> int:
+    """Keeps a template under a number and epoch of this database, in the line of that number (0: the first of its own);
+    its number.
+    """
     return int(
         await connection.fetchval(
             """
             INSERT INTO template OVERRIDING SYSTEM VALUE
-            SELECT (jsonb_populate_record(NULL::template, $2::text::jsonb || jsonb_build_object(
+            SELECT * FROM jsonb_populate_record(NULL::template, $2::text::jsonb || jsonb_build_object(
                 'number', nextval(pg_get_serial_sequence('template', 'number')), 'prefix_no', $1::integer,
-                'version', $3::text, 'epoch', next_epoch()))).* RETURNING number
+                'version', $3::text, 'epoch', next_epoch(), 'lineage', $4::integer, 'told', 0)) RETURNING number
             """,
             prefix,
             msgspec.json.encode(line.row).decode(),
             line.version,
+            lineage,
         )
     )
 

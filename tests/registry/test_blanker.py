@@ -16,9 +16,10 @@ from registry.lookup import BlankedValue
 from registry.postgres import blanked
 from registry.postgres.connection import borrowed, open_pool
 from registry.prefix import PrefixState
-from registry.registrar import CONTENDED, ROUNDS
+from registry.registrar import CONTENDED, ROUNDS, Written
 from registry.rights import Role
 from registry.rules import Refused, Rule
+from registry.template import Item
 from tests.registry.world import (
     LOCKED,
     NOW,
@@ -41,9 +42,9 @@ def colour(text: str) -> Value:
     return Value(2002, "colour", text.encode())
 
 
-async def forget(world: World, suffix: str, pool: object = None) -> Blanked | Refused:
+async def forget(world: World, suffix: str, pool: object = None, types: frozenset[str] = NAME) -> Blanked | Refused:
     blanker = Blanker(pool or world.pool, world.lookup, world.ear)
-    return await blanker.blank(identifier(suffix), NAME, world.owner, "本人请求", NOW + 9)
+    return await blanker.blank(identifier(suffix), types, world.owner, "本人请求", NOW + 9)
 
 
 async def everything(world: World) -> str:
@@ -83,6 +84,27 @@ async def test_nothing_is_left_of_a_value_in_any_row_and_all_else_stays(world: W
     assert await world.one("SELECT sum(octets) FROM stream") == await world.one(
         "SELECT sum(octet_length(body)) FROM (SELECT body FROM record UNION ALL SELECT body FROM history) kept"
     )
+
+
+async def test_nothing_is_held_by_what_was_forgotten(world: World) -> None:
+    items = (
+        Item(2000, "productName", "产品名称"),
+        Item(2001, "phone", "电话", unique=True),
+        Item(2002, "buyer", "买方", kind="reference", count=9),
+        Item(2003, "leather", "皮料", kind="reference"),
+    )
+    assert await world.steward.add_template(replace(world.bag, version="held", items=items))
+    buyer, leather, phone = key("BUYER"), key("L"), Value(2001, "phone", b"13800000000")
+    given = phone, Value(2002, "buyer", f"{leather};{buyer}".encode()), Value(2003, "leather", leather.encode())
+    await world.write(request("create", "A", *given, template="held"))
+    assert isinstance((await world.write(request("create", "B", phone, template="held")))[0], Refused)
+
+    assert await forget(world, "A", types=frozenset({"phone", "buyer"})) == Blanked(2, [1])
+
+    found = await world.lookup.referrers([buyer, leather], 9, 9)
+    assert [(each.target, each.suffix, each.item) for each in found] == [(leather, "A", 2003)]
+    assert await world.one("SELECT count(*) FROM claim") == 0
+    assert await world.write(request("create", "B", phone, template="held")) == [Written(Kind.CREATED, 1)]
 
 
 async def test_it_may_be_asked_again_and_then_does_nothing(world: World) -> None:

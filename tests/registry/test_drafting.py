@@ -88,6 +88,14 @@ def test_a_draft_is_free_and_what_is_published_only_grows():
         assert field(drafting.changed(PUBLISHED, replace(PUBLISHED, items=(STYLE, changed)), None)) == "items"
 
 
+def test_whether_a_published_reference_has_several_values_stays():
+    one = Item(2001, "made", "产地", kind="reference")
+    published = replace(PUBLISHED, items=(one, replace(one, index=2002, name="parts", zh="部件", count=9)))
+    for counts, said in (((1, 9), None), ((1, 5), None), ((2, 9), "items"), ((1, 1), "items")):
+        items = tuple(replace(item, count=count) for item, count in zip(published.items, counts, strict=True))
+        assert field(drafting.changed(published, replace(published, items=items), None)) == said
+
+
 def test_in_all_versions_of_a_line_an_index_means_the_same():
     second = drafting.next_version(PUBLISHED, "bag-2")
     assert (second.version, second.state, second.lineage, second.number) == ("bag-2", State.DRAFT, 7, 0)

@@ -13,9 +13,11 @@ from registry.clerk import Clerk
 from registry.examiner import Examiner, Form, Shown
 from registry.filing import Filing, Told
 from registry.hosting import ProxyState, Site
+from registry.industries import industry
 from registry.postgres import applications
 from registry.prefix import PrefixState
 from registry.rights import Role
+from registry.template import State
 from tests.fakes import applicant
 from tests.registry.world import OTHER, PARTICULARS, VAULT, World
 
@@ -104,6 +106,27 @@ async def test_an_application_keeps_all_that_was_given_and_waits(desk: Desk):
     for document in ("440114200011091238", "E00000001"):
         assert document not in kept["form"]
         assert document.encode() not in kept["sealed"]
+
+
+async def test_a_new_prefix_finds_the_templates_of_its_industry_ready_as_drafts(desk: Desk):
+    async def drafts(prefix: str) -> list[str]:
+        found = await desk.world.lookup.templates_page(prefix, desk.world.admin, ("", ""), 99)
+        assert all(each.state is State.DRAFT for each in found)
+        return [each.version for each in found]
+
+    await desk.passed()
+    assert await drafts("88.999.6001") == sorted(each.version for each in industry("leather").templates)
+    told = await desk.world.ask("SELECT objects, after FROM audit WHERE action = 'template_added' AND account = 0")
+    laid = {f"88.999.6001/META_{version}" for version in await drafts("88.999.6001")}
+    assert {row["objects"][0] for row in told if '"state":"draft"' in row["after"]} == laid
+    await desk.world.ask("DELETE FROM template WHERE version <> 'leather-batch'")
+    number = await desk.again(orgAddr="新址")
+    assert isinstance(number, int)
+    await desk.verify(number)
+    assert await desk.review(number) is REVIEW
+    assert await drafts("88.999.6001") == ["leather-batch"], "what it has removed stays away"
+    await desk.passed(2, industryCategory="I", industrySpecific="65")
+    assert await drafts("88.999.6002") == []
 
 
 async def test_nothing_of_an_application_is_filed_before_both_have_passed_it(desk: Desk):

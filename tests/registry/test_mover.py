@@ -13,10 +13,11 @@ import pytest
 from proto.chain import Kind
 from proto.signed import public_key
 from proto.value import Value
-from registry import parcel
+from registry import parcel, record
 from registry.account import Account, Vault
 from registry.auditor import Auditor
 from registry.blanker import Blanked, Blanker
+from registry.drafting import next_version
 from registry.lookup import Lookup
 from registry.mover import pack, signing_key, unpack
 from registry.parcel import ParcelError, read, seal, sealed
@@ -25,8 +26,10 @@ from registry.postgres.connection import connected, open_pool
 from registry.prefix import PrefixState
 from registry.registrar import Written
 from registry.rights import Role
+from registry.rules import Request
 from registry.steward import Steward
-from tests.registry.world import BAG, NOW, OTHER, PREFIX, Ear, World, identifier, request, values
+from registry.template import Item, State
+from tests.registry.world import BAG, NOW, OTHER, PREFIX, Ear, World, identifier, key, request, values
 
 KEY = bytes(range(32))
 SECRET = "张三丰"
@@ -120,6 +123,60 @@ async def test_a_prefix_goes_to_another_node_with_all_its_past_and_goes_on_there
             await taken_in(there.url, lines)
 
 
+HELD = (
+    Item(2000, "productName", "产品名称"),
+    Item(2001, "vin", "车架号", unique=True),
+    Item(2002, "leather", "皮料", kind="reference", count=9),
+)
+
+
+def held(suffix: str, vin: str, *leather: str, template: str = "held2") -> Request:
+    given = Value(2001, "vin", vin.encode()), Value(2002, "leather", ";".join(map(key, leather)).encode())
+    return request("create", suffix, *given, template=template)
+
+
+async def lines_of(world: World) -> list[list[tuple[str, int, State]]]:
+    """The templates of each line: version, revision, state."""
+    found = [await world.lookup.named_template(PREFIX, version) for version in ("bag", "held2")]
+    lines = [await world.lookup.line(template) for template in found if template]
+    return [[(each.version, each.revision, each.state) for each in line] for line in lines]
+
+
+async def test_what_templates_say_holds_at_the_other_node_too(world: World, database: str) -> None:
+    first = replace(BAG, version="held", items=HELD)
+    assert await world.steward.add_template(first)
+    kept = await world.lookup.named_template(PREFIX, "held")
+    assert kept
+    for version, state in (("held2", State.PUBLISHED), ("held3", State.WITHDRAWN), ("held4", State.DRAFT)):
+        assert await world.steward.add_template(replace(next_version(kept, version), state=state))
+    assert await world.steward.remove_template(kept.number)
+    await world.write(held("A", "V1", "L1", "L2"), held("B", "V2", "L1"), held("GONE", "V3", "L1"))
+    await world.write(request("delete", "GONE"))
+    await world.ask("UPDATE template SET told = 1000")
+    await world.steward.set_prefix_state(PREFIX, PrefixState.STOPPED)
+    lines, before = await packed(world), await lines_of(world)
+    async with another(database) as there:
+        await there.steward.add_template(replace(first, prefix=OTHER))
+        await taken_in(there.url, lines)
+        assert await there.one("SELECT count(*) FROM template WHERE told > 0") == 0
+        assert before[1] == [("held2", 2, 1), ("held3", 3, 2), ("held4", 4, 0)]
+        assert await lines_of(there) == before
+        found = await there.lookup.referrers([key("L1"), key("L2")], 9, 9)
+        assert [(each.target, each.prefix, each.suffix, each.item) for each in found] == [
+            (key("L1"), PREFIX, "A", 2002),
+            (key("L1"), PREFIX, "B", 2002),
+            (key("L2"), PREFIX, "A", 2002),
+        ]
+
+        await there.steward.set_prefix_state(PREFIX, PrefixState.ENABLED)
+        assert told(await there.write(held("C", "V1"))) == ["value"]
+        assert await there.write(held("C", "V3")) == [Written(Kind.CREATED, 1)]
+        last = await there.lookup.named_template(PREFIX, "held3")
+        assert last
+        assert await there.steward.add_template(next_version(last, "held5"))
+        assert (await lines_of(there))[1] == [*before[1], ("held5", 5, State.DRAFT)]
+
+
 def told(outcomes: list[Any]) -> list[str]:
     return [outcome.rule.value for outcome in outcomes]
 
@@ -147,6 +204,7 @@ def replaced(**fields: Any) -> Change:
     return lambda line: msgspec.structs.replace(line, **fields)
 
 
+TWICE = record.pack((Value(2001, "vin", b"V9"),), {2001: "vin"}, 0)
 FORGED: list[tuple[type, Change, int, str]] = [
     (parcel.ChangeLine, replaced(head=bytes(32)), 1, "断开"),
     (parcel.ChangeLine, lambda _: None, 1, "断开"),
@@ -158,6 +216,9 @@ FORGED: list[tuple[type, Change, int, str]] = [
     (parcel.VersionLine, replaced(newest=False), 0, "不符"),
     (parcel.VersionLine, replaced(version=9), 0, "不符"),
     (parcel.BlankedLine, lambda _: None, 0, "不符"),
+    (parcel.VersionLine, replaced(template="held2", body=b"\x80"), 0, "读不懂"),
+    (parcel.VersionLine, replaced(template="held2", body=TWICE), 0, "不接受"),
+    (parcel.TemplateLine, lambda line: line.row["items"].append({}) or line, 0, "读不懂"),
     (parcel.VersionLine, replaced(suffix="a\0"), 0, "不接受"),
     (parcel.ChangeLine, replaced(made="gestern"), 0, "不接受"),
     (parcel.VersionLine, lambda _: parcel.Head(1, "88.9.9", "", "", "", 0, b""), 0, "读不懂"),
@@ -169,6 +230,8 @@ async def test_what_is_not_as_the_chain_says_is_taken_in_nowhere(world: World, d
     await world.write(request("create", "B"))
     await world.write(request("update", "B", *values("改")))
     await Blanker(world.pool, world.lookup, world.ear).blank(identifier("A"), {"productName"}, world.owner, "r", NOW)
+    await world.steward.add_template(replace(BAG, version="held2", items=HELD))
+    await world.write(held("C", "V9"))
     await world.steward.set_prefix_state(PREFIX, PrefixState.STOPPED)
     lines = await packed(world)
     for kind, change, which, said in FORGED:

@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proto.limits import INDEX_LAST, TTL_DEFAULT
@@ -50,12 +50,14 @@ def _rows(draw: st.DrawFn) -> tuple[tuple[Value, ...], dict[int, str], int]:
     return tuple(values), names, updated
 
 
+@settings(deadline=None)  # a busy machine takes its time to draw them
 @given(_rows())
 def test_values_of_a_template_come_back(made: tuple[tuple[Value, ...], dict[int, str], int]):
     values, names, updated = made
     assert unpack(pack(values, names, updated), names, updated) == values
 
 
+@settings(deadline=None)  # a busy machine takes its time to draw them
 @given(_bodies())
 def test_values_come_back(made: tuple[tuple[Value, ...], int]):
     values, updated = made
@@ -82,6 +84,7 @@ def test_a_line_is_of_text_that_json_shows_as_it_is(given: dict[int, str]):
         )
 
 
+@settings(deadline=None)  # a busy machine takes its time to draw them
 @given(_rows())
 def test_what_is_of_several_times_is_no_line(made: tuple[tuple[Value, ...], dict[int, str], int]):
     values, names, updated = made

@@ -89,6 +89,11 @@ def test_indexes_follow_the_greatest_before_them_and_items_stand_in_their_order(
     assert [(i.index, i.name) for i in made(items=items).items] == [(2005, "c"), (2010, "a"), (2011, "b")]
 
 
+def test_a_group_is_taken_where_the_table_has_none() -> None:
+    codes = {"industrySpecific": "13", "industryTrade": "131", "industrySubclass": "1311"}
+    assert made(**codes).category == Category("C", "13", "131", "1311")
+
+
 def test_metadata_may_stand_in_an_array_and_numbers_in_text() -> None:
     metadata = {"type": "string", "minLength": "1", "maxLength": "4096"}
     for given in (metadata, [metadata], [metadata, {"type": "ignored"}]):
@@ -133,6 +138,8 @@ def test_states_and_classes() -> None:
             "参数industrySubclass不正确：小类、中类、大类代码应逐级包含（GB/T 4754）",
         ),
         ({"industrySpecific": "26"}, "参数industrySubclass不正确：小类、中类、大类代码应逐级包含（GB/T 4754）"),
+        ({"industryCategory": "A"}, "参数industrySpecific应为GB/T 4754-2017的大类（两位数字），且属于上一级"),
+        ({"industrySubclass": "1924"}, "参数industrySubclass应为GB/T 4754-2017的小类（四位数字），且属于上一级"),
     ],
 )
 def test_what_is_wrong_with_a_template_is_a_sentence(changes: dict[str, Any], sentence: str) -> None:

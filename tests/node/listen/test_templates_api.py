@@ -139,6 +139,7 @@ async def test_what_is_wrong_is_one_sentence(running: Node) -> None:
         ({"prefix": "77.1"}, 404, "prefix"),
         ({"prefix": STRANGER_PREFIX}, 403, "prefix"),
         ({"version": "a/b"}, 400, "version"),
+        ({"category": DRAFT["category"] | {"category": "A"}}, 400, "category.specific"),
         ({"items": [{"index": 2000, "name": "a", "zh": "甲", "kind": "date", "low": 1}]}, 400, "items[0].low"),
         ({"items": [{"index": 2000, "name": "a", "zh": "甲", "requird": True}]}, 400, "items[0].requird"),
         ({"items": [{"index": 2000, "name": "a", "zh": "甲", "kind": "colour"}]}, 400, None),
