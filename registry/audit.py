@@ -21,7 +21,9 @@ from registry.template import Template
 OBJECTS_MOST: Final = 500
 """Objects one entry names: a batch of 2000 identifiers read is four entries."""
 DETAIL_OCTETS: Final = 8192
-"""Longest `before` or `after`; what is longer stands there by its digest."""
+"""Longest `before` or `after`; of what is longer, fields beyond FIELD_OCTETS are told by their digest, or all is."""
+FIELD_OCTETS: Final = 256
+"""Longest field that is always told: names, states and reasons are shorter, the items of a template are not."""
 OCTETS_MOST: Final = 4 * 1024**3
 """Room of the journal unless it is set otherwise: some ten million entries."""
 RESERVE_OCTETS: Final = 1024**2
@@ -210,10 +212,23 @@ class Minutes:
 
 def detail_text(shown: Mapping[str, object]) -> str:
     """`before` or `after` as canonical JSON: no spaces, names in order, at most DETAIL_OCTETS."""
-    octets = msgspec.json.encode(shown, order="deterministic")
-    if len(octets) > DETAIL_OCTETS:
-        octets = msgspec.json.encode({"octets": len(octets), "sha256": sha256(octets).hexdigest()})
-    return octets.decode()
+    whole = _encoded(shown)
+    if len(whole) <= DETAIL_OCTETS:
+        return whole.decode()
+    fields = {name: msgspec.Raw(_digested(_encoded(value), FIELD_OCTETS)) for name, value in shown.items()}
+    shorter = _encoded(fields)
+    return (shorter if len(shorter) <= DETAIL_OCTETS else _digested(whole, DETAIL_OCTETS)).decode()
+
+
+def _encoded(value: object) -> bytes:
+    return msgspec.json.encode(value, order="deterministic")
+
+
+def _digested(octets: bytes, most: int) -> bytes:
+    """`octets`, or what stands for them when they are more than `most`."""
+    if len(octets) <= most:
+        return octets
+    return _encoded({"octets": len(octets), "sha256": sha256(octets).hexdigest()})
 
 
 def canonical(

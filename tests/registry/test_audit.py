@@ -13,6 +13,7 @@ from registry.account import Account
 from registry.audit import (
     DETAIL_OCTETS,
     EMPTY,
+    FIELD_OCTETS,
     NODE,
     OBJECTS_MOST,
     SHOWN,
@@ -92,9 +93,14 @@ def test_an_entry_in_its_one_form():
 
 
 def test_what_is_too_long_stands_there_by_its_digest():
-    shown = {"zh": "长" * DETAIL_OCTETS}
-    octets = msgspec.json.encode(shown)
-    assert msgspec.json.decode(detail_text(shown)) == {"octets": len(octets), "sha256": sha256(octets).hexdigest()}
+    def digested(value: object) -> dict[str, object]:
+        octets = msgspec.json.encode(value, order="deterministic")
+        return {"octets": len(octets), "sha256": sha256(octets).hexdigest()}
+
+    long = "长" * DETAIL_OCTETS
+    assert msgspec.json.decode(detail_text({"zh": long, "state": "draft"})) == {"zh": digested(long), "state": "draft"}
+    many = {f"name{n:03}": "x" * FIELD_OCTETS for n in range(300)}
+    assert msgspec.json.decode(detail_text(many)) == digested(many)
     assert detail_text({"zh": "短"}) == '{"zh":"短"}'
 
 
