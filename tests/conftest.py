@@ -23,8 +23,8 @@ import structlog
 from node.embedded import Embedded, Servers
 from registry.postgres.migrate import migrate
 
-PROCESSES = 2
-"""Processes that share the whole suite: half of it waits for servers to start and stop, and each has a world of its own
+PROCESSES = 3
+"""Processes that share the whole suite: much of it waits for servers to start and stop, and each has a world of its own
 (PostgreSQL, Valkey, a node: 1 GB)."""
 STRICT = os.environ.get("IDNODE_TEST_STRICT") == "1"
 _missing: dict[str, int] = {}
