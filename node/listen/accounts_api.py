@@ -13,7 +13,7 @@ from aiohttp import web
 
 from node.listen.bodies import body as read_body
 from node.listen.http import HOUSE, encoded, in_name_of, peer
-from node.listen.own_api import OwnError, _account, _decoded, _explained, _number
+from node.listen.own_door import OwnError, decoded, explained, signed_in, whole_number
 from node.listen.snms_api import bearer
 from registry import totp
 from registry.account import (
@@ -65,9 +65,9 @@ def managed(work: Work, right: Right | None = None, *, oneself: bool = False) ->
     enterprise. Nobody manages itself; what anybody may do for itself says `oneself`.
     """
 
-    @_explained
+    @explained
     async def judged(request: web.Request) -> web.StreamResponse:
-        asker = await _account(request)
+        asker = await signed_in(request)
         found = await _meant(request, asker)
         if found is asker:
             if not oneself:
@@ -84,13 +84,13 @@ def managed(work: Work, right: Right | None = None, *, oneself: bool = False) ->
     return judged
 
 
-@_explained
+@explained
 async def page(request: web.Request) -> web.Response:
     """GET /api/v1/accounts?after=&size=: the accounts one manages, by user name."""
-    asker = await _account(request)
+    asker = await signed_in(request)
     if not asker.may(Right.MEMBERS):
         raise OwnError(403, None, "没有操作权限", "this account manages no others")
-    size = _number(request, "size", 50)
+    size = whole_number(request, "size", 50)
     after = request.query.get("after", "")
     if "\0" in after:
         raise OwnError(400, "after", "after含有不允许的字符", "after holds a character that is not allowed")
@@ -122,13 +122,13 @@ async def _enterprise(request: web.Request, asker: Account, given: _New) -> int 
     return prefix.enterprise
 
 
-@_explained
+@explained
 async def create(request: web.Request) -> web.Response:
     """POST /api/v1/accounts {"username", "role", "kind"?, "prefix"?}: a new account, and what proves it, told once."""
-    asker = await _account(request)
+    asker = await signed_in(request)
     if not asker.may(Right.MEMBERS):
         raise OwnError(403, None, "没有操作权限", "this account manages no others")
-    given: _New = _decoded(await read_body(request), _New)
+    given: _New = decoded(await read_body(request), _New)
     of_firm = given.role in OF_ENTERPRISES
     application = application_prefix(given.username) is not None
     if not is_username(given.username) or (application and (given.kind != "program" or not of_firm)):
@@ -175,7 +175,7 @@ class _Change(msgspec.Struct):
 
 async def _put(request: web.Request, asker: Account, found: Account) -> web.Response:
     """PUT /api/v1/accounts/{username} {"role"?, "enabled"?}: another role, shut, open; its tokens are revoked."""
-    given: _Change = _decoded(await read_body(request), _Change)
+    given: _Change = decoded(await read_body(request), _Change)
     if given.role is not None:
         if (given.role in OF_ENTERPRISES) != (found.role in OF_ENTERPRISES):
             raise OwnError(
@@ -211,7 +211,7 @@ async def _rotate(request: web.Request, asker: Account, found: Account) -> web.R
     if found.kind != "program":
         raise OwnError(400, "username", "只有程序有密钥", "only programs have secrets")
     body = await read_body(request)
-    overlap = _decoded(body, _Rotation).overlap if body else OVERLAP_SECONDS
+    overlap = decoded(body, _Rotation).overlap if body else OVERLAP_SECONDS
     if not 0 <= overlap <= OVERLAP_MOST:
         raise OwnError(400, "overlap", f"overlap应为0到{OVERLAP_MOST}秒", f"overlap is 0 to {OVERLAP_MOST} seconds")
     _, proof, told = await _drawn(request, found)
@@ -222,7 +222,7 @@ async def _rotate(request: web.Request, asker: Account, found: Account) -> web.R
 
 async def _person(request: web.Request) -> Account:
     """Who asks, whatever is due."""
-    asker = await request.app[HOUSE].doorkeeper.account_due(bearer(request)) or await _account(request)
+    asker = await request.app[HOUSE].doorkeeper.account_due(bearer(request)) or await signed_in(request)
     if asker.kind != "person":
         raise OwnError(400, "username", "程序只有密钥", "programs have secrets only")
     return asker
@@ -236,7 +236,7 @@ async def _set_key(request: web.Request, asker: Account, found: Account) -> web.
     """PUT /api/v1/accounts/{username}/key {"publicKey": PEM}: what a program may sign in with beside its secret."""
     if found.kind != "program":
         raise OwnError(400, "username", "只有程序用公钥登录", "only programs sign in with a key")
-    key = key_octets(_decoded(await read_body(request), _Key).public_key)
+    key = key_octets(decoded(await read_body(request), _Key).public_key)
     if key is None:
         raise OwnError(
             400,
@@ -261,12 +261,12 @@ class _Password(msgspec.Struct):
     new: str
 
 
-@_explained
+@explained
 async def change_password(request: web.Request) -> web.Response:
     """PUT /api/v1/accounts/this/password {"password", "new"}: a person's own; its other tokens are revoked."""
     keeper, token = request.app[HOUSE].doorkeeper, bearer(request)
     asker = await _person(request)
-    given: _Password = _decoded(await read_body(request), _Password)
+    given: _Password = decoded(await read_body(request), _Password)
     wrong = problem(asker.username, given.new)
     if wrong is None and given.new == given.password:
         wrong = ("新密码不能与原密码相同", "the new password must differ from the old one")
@@ -282,14 +282,14 @@ class _Secret(msgspec.Struct):
     password: str
 
 
-@_explained
+@explained
 async def offer_second_factor(request: web.Request) -> web.Response:
     """POST /api/v1/accounts/this/second-factor {"password"}: a key for an authenticator, told once.
 
     The password is what one signs in with, the present code behind it if there is one already.
     """
     asker = await _person(request)
-    given: _Secret = _decoded(await read_body(request), _Secret)
+    given: _Secret = decoded(await read_body(request), _Secret)
     house = request.app[HOUSE]
     key = await house.doorkeeper.offer_second_factor(asker, given.password, peer(request))
     if key is None:
@@ -302,11 +302,11 @@ class _Code(msgspec.Struct):
     code: str
 
 
-@_explained
+@explained
 async def confirm_second_factor(request: web.Request) -> web.Response:
     """PUT /api/v1/accounts/this/second-factor {"code"}: from now on the password is followed by such a code."""
     asker = await _person(request)
-    given: _Code = _decoded(await read_body(request), _Code)
+    given: _Code = decoded(await read_body(request), _Code)
     if not await request.app[HOUSE].doorkeeper.confirm_second_factor(asker, given.code, bearer(request), peer(request)):
         raise OwnError(400, "code", "动态口令错误，或尚未申请", "the code is wrong, or no key was asked for")
     log.info("second_factor_enrolled", username=asker.username)

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from node.listen.bodies import body as read_body
 from node.listen.http import HOUSE, encoded, examiner, witnessed
-from node.listen.own_api import OwnError, _account, _decoded, _explained, _number
+from node.listen.own_door import OwnError, decoded, explained, signed_in, whole_number
 from registry import application
 from registry.account import Account
 from registry.application import STEPS, Occasion, Refusal
@@ -36,7 +36,7 @@ class _DecisionIn(msgspec.Struct, forbid_unknown_fields=True):
 
 
 async def _examining(request: web.Request) -> Account:
-    account = await _account(request)
+    account = await signed_in(request)
     if not (account.may(Right.VERIFY) or account.may(Right.REVIEW) or account.may_in(Right.APPLY, None)):
         raise OwnError(
             403, None, "只有核验员、审核员和系统管理员可以查看", "only verifiers, reviewers and system administrators"
@@ -64,7 +64,7 @@ def _row(row: Any) -> dict[str, Any]:
     }
 
 
-@_explained
+@explained
 async def listed(request: web.Request) -> web.Response:
     """GET /api/v1/applications?state=&below=&size=: applications, newest first."""
     await _examining(request)
@@ -72,12 +72,12 @@ async def listed(request: web.Request) -> web.Response:
     if state and state not in _STATES:
         names = "、".join(_STATES)
         raise OwnError(400, "state", f"state应为{names}之一", f"state must be one of {', '.join(_STATES)}")
-    below = min(_number(request, "below", 2**31 - 1), 2**31 - 1)
-    rows = await request.app[HOUSE].examiner.listed(_STATES.get(state), below, _number(request, "size", PAGE_SIZE))
+    below = min(whole_number(request, "below", 2**31 - 1), 2**31 - 1)
+    rows = await request.app[HOUSE].examiner.listed(_STATES.get(state), below, whole_number(request, "size", PAGE_SIZE))
     return encoded({"applications": [_row(row) for row in rows]})
 
 
-@_explained
+@explained
 async def shown(request: web.Request) -> web.Response:
     """GET /api/v1/applications/{number}: all that was given, what to look at, and the decisions so far."""
     await _examining(request)
@@ -119,7 +119,7 @@ def _refused(refusal: Refusal) -> OwnError:
 
 
 async def _allowed(request: web.Request, right: Right) -> Account:
-    account = await _account(request)
+    account = await signed_in(request)
     if not account.may(right):
         raise OwnError(403, "step", "没有操作权限", f"this account has no right to {right}")
     return account
@@ -128,12 +128,12 @@ async def _allowed(request: web.Request, right: Right) -> Account:
 _RIGHTS: Final = {step.word: step.right for step in STEPS.values()}
 
 
-@_explained
+@explained
 async def decide(request: web.Request) -> web.Response:
     """PUT /api/v1/applications/{number}/{verification|review} {"passed", "reason"}: one of the two decisions."""
     step, house = request.match_info["step"], request.app[HOUSE]
     account = await _allowed(request, _RIGHTS[step])
-    given = _decoded(await read_body(request), _DecisionIn)
+    given = decoded(await read_body(request), _DecisionIn)
     filed = bool(house.config.toplevel_url)
     opens = step == "review" and given.passed
     change = house.announcer.catalogue_change(house.steward.catalogue_number) if opens else nullcontext()
@@ -146,7 +146,7 @@ async def decide(request: web.Request) -> web.Response:
     return encoded({"number": _asked(request), "state": then.zh})
 
 
-@_explained
+@explained
 async def hostings(request: web.Request) -> web.Response:
     """GET /api/v1/hostings: prefixes that are to be hosted here, the oldest wish first."""
     await _examining(request)
@@ -159,11 +159,11 @@ async def hostings(request: web.Request) -> web.Response:
     return encoded({"hostings": told})
 
 
-@_explained
+@explained
 async def decide_hosting(request: web.Request) -> web.Response:
     """PUT /api/v1/hostings/{prefix} {"passed", "reason"}: whether it is hosted here."""
     account = await _allowed(request, Right.REVIEW)
-    given, prefix = _decoded(await read_body(request), _DecisionIn), request.match_info["prefix"]
+    given, prefix = decoded(await read_body(request), _DecisionIn), request.match_info["prefix"]
     then = await examiner(request).decide_hosting(prefix, given.passed, given.reason, account)
     if then is None:
         raise OwnError(404, "prefix", f"前缀{prefix}没有托管申请", f"nobody applied for hosting {prefix}")

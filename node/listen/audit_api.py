@@ -18,7 +18,8 @@ from node.audit_verbs import FORMATS, HEADINGS, Sought, line, matching, moment, 
 from node.gather import BusyError
 from node.listen.bodies import BODY_SECONDS
 from node.listen.http import ACCOUNT, HOUSE, encoded, peer
-from node.listen.own_api import NDJSON, OwnError, _explained, _holder, _number
+from node.listen.own_api import NDJSON
+from node.listen.own_door import OwnError, explained, holder_of, whole_number
 from proto.errors import ProtoError
 from proto.identifier import Identifier
 from registry.access_log import Access, Sealer
@@ -63,11 +64,11 @@ async def _written_down(request: web.Request, action: Action, **more: Any) -> No
     await request.app[HOUSE].recording.auditor.record([Entry(Actor.of(account, peer(request)), action, (), {}, shown)])
 
 
-@_explained
+@explained
 async def page(request: web.Request) -> web.Response:
     """GET /api/v1/audit?below=&size=&actor=&action=&object=&since=&until=: a page of entries, newest first."""
-    await _holder(request, Right.READ_AUDIT)
-    wanted, below, size = _wanted(request), _number(request, "below", 2**63 - 1), _number(request, "size", 20)
+    await holder_of(request, Right.READ_AUDIT)
+    wanted, below, size = _wanted(request), whole_number(request, "below", 2**63 - 1), whole_number(request, "size", 20)
     if size > PAGE:
         raise OwnError(400, "size", f"size最大为{PAGE}", f"size must be at most {PAGE}")
     await _written_down(request, Action.AUDIT_READ)
@@ -75,11 +76,11 @@ async def page(request: web.Request) -> web.Response:
     return encoded({"entries": [row.shown for row in rows], "next": rows[-1].number if len(rows) == size else None})
 
 
-@_explained
+@explained
 async def verify(request: web.Request) -> web.Response:
     """GET /api/v1/audit/verify: whether the chain holds, and goes through the head kept here; where it breaks."""
     house = request.app[HOUSE]
-    await _holder(request, Right.READ_AUDIT)
+    await holder_of(request, Right.READ_AUDIT)
     await _written_down(request, Action.AUDIT_READ)
     if request.app[_STREAMS].locked():
         raise BusyError
@@ -93,10 +94,10 @@ async def verify(request: web.Request) -> web.Response:
     return encoded({"holds": True, "number": found.number, "digest": found.digest.hex()})
 
 
-@_explained
+@explained
 async def export(request: web.Request) -> web.StreamResponse:
     """GET /api/v1/audit/export?format=ndjson|csv and the filters of a page: all entries, oldest first."""
-    await _holder(request, Right.EXPORT_AUDIT)
+    await holder_of(request, Right.EXPORT_AUDIT)
     wanted, form = _wanted(request), request.query.get("format", FORMATS[0])
     if form not in FORMATS:
         raise OwnError(400, "format", "format应为ndjson或csv", "format must be ndjson or csv")
@@ -111,14 +112,14 @@ async def export(request: web.Request) -> web.StreamResponse:
     return await _stream(request, NDJSON if form == "ndjson" else _CSV, pieces())
 
 
-@_explained
+@explained
 async def access_log(request: web.Request) -> web.StreamResponse:
     """GET /api/v1/access-log?since=&until=&identifier=&account=: what this machine noted, as NDJSON.
 
     A file that cannot be read to its end is named in a line of its own: {"unreadable": …}.
     """
     house = request.app[HOUSE]
-    await _holder(request, Right.READ_ACCESS_LOG)
+    await holder_of(request, Right.READ_ACCESS_LOG)
     since, until = _moment(request, "since"), _moment(request, "until")
     sought = await _sought(request)
     await _written_down(request, Action.ACCESS_LOG_READ)

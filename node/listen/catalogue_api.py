@@ -20,7 +20,7 @@ from node.house import House
 from node.listen.bodies import BODY_SECONDS
 from node.listen.catalogue_sheet import Sheet
 from node.listen.http import HOUSE, encoded
-from node.listen.own_api import OwnError, _account, _explained, prefers_chinese
+from node.listen.own_door import OwnError, explained, prefers_chinese, signed_in
 from registry import upkeep
 from registry.postgres.templates import Filter, Listed
 from registry.template import ACCESSES, Item
@@ -118,7 +118,7 @@ def _text(request: web.Request, name: str) -> str | None:
 
 
 async def _asked(request: web.Request) -> _Question:
-    await _account(request)
+    await signed_in(request)
     for name, known in _AMONG.items():
         if request.query.get(name, known[0]) not in known:
             raise OwnError(400, name, f"{name}应为{'、'.join(known)}之一", f"{name} must be one of {', '.join(known)}")
@@ -132,7 +132,7 @@ async def _asked(request: web.Request) -> _Question:
     return _Question(wanted, said, clock.utc().astimezone(house.config.zone).date(), house)
 
 
-@_explained
+@explained
 async def search(request: web.Request) -> web.Response:
     """GET /api/v1/catalogue: attributes, those of a page of templates after `after` (prefix/version) at a time."""
     asked = await _asked(request)
@@ -143,7 +143,7 @@ async def search(request: web.Request) -> web.Response:
     return encoded({"resources": [], "next": None})
 
 
-@_explained
+@explained
 async def export(request: web.Request) -> web.StreamResponse:
     """GET /api/v1/catalogue.xlsx: the same as an Excel file, all of it."""
     asked = await _asked(request)

@@ -12,7 +12,7 @@ from aiohttp import web
 from node.listen.bodies import body as read_body
 from node.listen.handle_api import asked_for, raw_path
 from node.listen.http import HOUSE, encoded, in_name_of
-from node.listen.own_api import OwnError, _account, _decoded, _explained, _number, _owner
+from node.listen.own_door import OwnError, decoded, explained, owner_of, signed_in, whole_number
 from proto.identifier import Identifier
 from registry.account import USERNAME_CHARACTERS, Account
 from registry.postgres.grants import Given
@@ -70,7 +70,7 @@ async def _group(request: web.Request, spelling: str) -> tuple[int, int]:
 
 
 async def _own_group(request: web.Request, base: str, tail: str = "") -> tuple[int, int]:
-    enterprise = _own_enterprise(await _account(request))
+    enterprise = _own_enterprise(await signed_in(request))
     spelling = asked_for(raw_path(request).removeprefix(f"{base}/").removesuffix(tail))
     number, owner = await _group(request, spelling)
     if owner != enterprise:
@@ -78,10 +78,10 @@ async def _own_group(request: web.Request, base: str, tail: str = "") -> tuple[i
     return number, enterprise
 
 
-@_explained
+@explained
 async def groups(request: web.Request) -> web.Response:
     """GET /api/v1/groups: one's own identity groups with their members, and those that were imported."""
-    enterprise = _own_enterprise(await _account(request))
+    enterprise = _own_enterprise(await signed_in(request))
     found = await request.app[HOUSE].lookup.groups(enterprise)
     return encoded(
         {
@@ -94,12 +94,12 @@ async def groups(request: web.Request) -> web.Response:
     )
 
 
-@_explained
+@explained
 async def add_group(request: web.Request) -> web.Response:
     """POST /api/v1/groups {"prefix", "name"}: a new group `<prefix>/Group_<name>` without members."""
-    _own_enterprise(await _account(request))
-    given = _decoded(await read_body(request), _GroupIn)
-    _, prefix = await _owner(request, Right.GRANTS, given.prefix)
+    _own_enterprise(await signed_in(request))
+    given = decoded(await read_body(request), _GroupIn)
+    _, prefix = await owner_of(request, Right.GRANTS, given.prefix)
     if not _GROUP_NAME.fullmatch(given.name):
         zh, en = "name应为1到64个字母、数字、点、横线或下划线", "name must be 1 to 64 letters, digits, dots, - or _"
         raise OwnError(400, "name", zh, en)
@@ -113,11 +113,11 @@ async def add_group(request: web.Request) -> web.Response:
     return encoded({"group": spelling}, 201)
 
 
-@_explained
+@explained
 async def set_members(request: web.Request) -> web.Response:
     """PUT /api/v1/groups/{group}/members {"members": [user names]}: who is in it, and nobody else."""
     number, enterprise = await _own_group(request, GROUPS, "/members")
-    members = _decoded(await read_body(request), _MembersIn).members
+    members = decoded(await read_body(request), _MembersIn).members
     if len(members) > MEMBERS_MOST:
         raise OwnError(400, "members", f"最多{MEMBERS_MOST}个成员", f"at most {MEMBERS_MOST} members")
     if bad := [name for name in members if len(name) > USERNAME_CHARACTERS or not name.isprintable()]:
@@ -134,7 +134,7 @@ def _no_identity(field: str, name: str) -> OwnError:
     return OwnError(400, field, f"本企业没有身份{name}", f"this enterprise has no identity {name}")
 
 
-@_explained
+@explained
 async def remove_group(request: web.Request) -> web.Response:
     """DELETE /api/v1/groups/{group}: the group, and with it whatever was granted to it."""
     number, _ = await _own_group(request, GROUPS)
@@ -144,10 +144,10 @@ async def remove_group(request: web.Request) -> web.Response:
     return web.Response(status=204)
 
 
-@_explained
+@explained
 async def import_group(request: web.Request) -> web.Response:
     """PUT /api/v1/group-imports/{group}: lets one's own enterprise grant to a group of another one."""
-    enterprise = _own_enterprise(await _account(request))
+    enterprise = _own_enterprise(await signed_in(request))
     spelling = asked_for(raw_path(request).removeprefix(f"{IMPORTS}/"))
     number, owner = await _group(request, spelling)
     if owner == enterprise:
@@ -156,10 +156,10 @@ async def import_group(request: web.Request) -> web.Response:
     return encoded({"group": spelling})
 
 
-@_explained
+@explained
 async def drop_import(request: web.Request) -> web.Response:
     """DELETE /api/v1/group-imports/{group}: ends that, and what one's enterprise has granted to the group."""
-    enterprise = _own_enterprise(await _account(request))
+    enterprise = _own_enterprise(await signed_in(request))
     number, _ = await _group(request, asked_for(raw_path(request).removeprefix(f"{IMPORTS}/")))
     house = request.app[HOUSE]
     async with house.announcer.catalogue_change(house.steward.catalogue_number):
@@ -167,12 +167,12 @@ async def drop_import(request: web.Request) -> web.Response:
     return web.Response(status=204)
 
 
-@_explained
+@explained
 async def grants(request: web.Request) -> web.Response:
     """GET /api/v1/grants?below=&size=: what one's enterprise has granted, newest first."""
-    enterprise = _own_enterprise(await _account(request))
-    size = min(_number(request, "size", 100), PAGE_MOST)
-    rows = await request.app[HOUSE].lookup.grants(enterprise, _number(request, "below", 2**63 - 1), size)
+    enterprise = _own_enterprise(await signed_in(request))
+    size = min(whole_number(request, "size", 100), PAGE_MOST)
+    rows = await request.app[HOUSE].lookup.grants(enterprise, whole_number(request, "below", 2**63 - 1), size)
     return encoded({"grants": [_shown(row) for row in rows]})
 
 
@@ -191,19 +191,19 @@ def _shown(row: Any) -> dict[str, Any]:
     }
 
 
-@_explained
+@explained
 async def add_grant(request: web.Request) -> web.Response:
     """POST /api/v1/grants {"prefix", "template"} or {"identifier"}, "to" a group or user name, "attributes" (names; all
     that are not internal without it), "edit" (includes seeing), "until" (RFC 3339; for good without it).
 
     An identifier that has grants of its own is seen by these alone; those of its template do not hold for it.
     """
-    given = _decoded(await read_body(request), _GrantIn)
+    given = decoded(await read_body(request), _GrantIn)
     if bool(given.identifier) is bool(given.template):
         zh, en = "template与identifier应有且只有一个", "one of template and identifier must be given, and not both"
         raise OwnError(400, "template", zh, en)
     single = Identifier.parse(given.identifier) if given.identifier else None
-    account, prefix = await _owner(request, Right.GRANTS, single.prefix_key if single else given.prefix)
+    account, prefix = await owner_of(request, Right.GRANTS, single.prefix_key if single else given.prefix)
     until = _until(request, given.until)
     template = await (_of_identifier(request, single) if single else _of_class(request, prefix, given.template))
     _check_attributes(template, given.attributes)
@@ -267,10 +267,10 @@ def _check_attributes(template: Template, names: list[str] | None) -> None:
         raise OwnError(400, "attributes", "attributes不能为空", "attributes must not be empty")
 
 
-@_explained
+@explained
 async def remove_grant(request: web.Request) -> web.Response:
     """DELETE /api/v1/grants/{number}: takes it back, at once."""
-    enterprise = _own_enterprise(await _account(request))
+    enterprise = _own_enterprise(await signed_in(request))
     number, house = int(request.match_info["number"]), request.app[HOUSE]
     async with house.announcer.catalogue_change(house.steward.catalogue_number):
         removed = await in_name_of(request).remove_grant(number, enterprise)

@@ -1,7 +1,7 @@
 """The node's own API, /api/v1/…: what the other faces lack. Errors name field and rule in the client's language."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from typing import Annotated, Any, Final
 
@@ -28,6 +28,17 @@ from node.listen.http import (
     source,
     witnessed,
 )
+from node.listen.own_door import (
+    OwnError,
+    decoded,
+    explained,
+    holder_of,
+    known_prefix,
+    no_right,
+    prefers_chinese,
+    signed_in,
+    whole_number,
+)
 from node.listen.snms_api import bearer
 from node.listen.snms_words import SnmsError
 from proto.codes import ResponseCode
@@ -41,9 +52,9 @@ from registry.blanker import ATTRIBUTES_MOST, REASON_CHARACTERS
 from registry.disclosure import DEFAULTS, from_json
 from registry.errors import NotApprovedError, RegistryError, UnavailableError
 from registry.postgres.records import Stored
-from registry.prefix import PrefixState, RegisteredPrefix
+from registry.prefix import PrefixState
 from registry.quota import QUOTA_MOST, Quota, day_end
-from registry.rights import MEANINGS, Right
+from registry.rights import Right
 from registry.rules import Refused, Request, Rule, differences
 
 RESOLVE_MOST: Final = 1000
@@ -67,83 +78,6 @@ RESERVED: Final = "HS_"
 _Text = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
 
 log = structlog.get_logger("own_api")
-
-
-class OwnError(Exception):
-    """A request that cannot be carried out, with what the client is told."""
-
-    def __init__(self, status: int, field: str | None, zh: str, en: str) -> None:
-        super().__init__(en)
-        self.status = status
-        self.field = field
-        self.zh = zh
-        self.en = en
-
-
-def prefers_chinese(request: web.Request) -> bool:
-    """Whether the client's first language is Chinese; so when it names none."""
-    return "en" not in request.headers.get("Accept-Language", "zh").lower().partition(",")[0]
-
-
-def _error(request: web.Request, error: OwnError) -> web.Response:
-    message = error.zh if prefers_chinese(request) else error.en
-    return encoded({"error": {"field": error.field, "message": message}}, error.status)
-
-
-def _explained(handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> Any:
-    async def explained(request: web.Request) -> web.StreamResponse:
-        try:
-            return await handler(request)
-        except OwnError as error:
-            return _error(request, error)
-        except ProtoError as error:
-            return _error(request, OwnError(400, error.field, error.zh, error.en))
-        except SnmsError as error:
-            return _error(request, OwnError(400, None, str(error), str(error)))
-
-    return explained
-
-
-async def _account(request: web.Request, *, counted: bool = True) -> Account:
-    account = await request.app[HOUSE].doorkeeper.account(bearer(request), counted=counted)
-    if account is None:
-        raise OwnError(401, "Authorization", "未登录或登录已过期", "sign in: the token is missing, expired or revoked")
-    request[ACCOUNT] = account
-    return account
-
-
-async def _prefix(request: web.Request, name: str) -> RegisteredPrefix:
-    prefix = await request.app[HOUSE].lookup.prefix(name)
-    if prefix is None:
-        raise OwnError(404, "prefix", f"前缀{name}不属于本节点", f"prefix {name} does not live here")
-    return prefix
-
-
-def _no_right() -> OwnError:
-    return OwnError(403, "prefix", "没有操作权限", "this account has no right to that prefix")
-
-
-async def _owner(request: web.Request, right: Right, prefix_name: str) -> tuple[Account, RegisteredPrefix]:
-    account = await _account(request)
-    prefix = await _prefix(request, prefix_name)
-    if not account.may_in(right, prefix.enterprise):
-        raise _no_right()
-    return account, prefix
-
-
-async def _holder(request: web.Request, right: Right) -> Account:
-    account = await _account(request)
-    if not account.may(right):
-        zh, en = MEANINGS[right]
-        raise OwnError(403, None, f"没有操作权限：{zh}", f"this account has no right to {en}")
-    return account
-
-
-def _decoded(body: bytes, kind: Any) -> Any:
-    try:
-        return msgspec.json.decode(body, type=kind)
-    except snms_words.UNREADABLE as error:
-        raise OwnError(400, None, snms_words.sentence(error), str(error)) from None
 
 
 # -- resolving many
@@ -171,14 +105,14 @@ class _Wanted(msgspec.Struct):
     identifiers: list[Any]
 
 
-@_explained
+@explained
 async def resolve(request: web.Request) -> web.StreamResponse:
     """POST /api/v1/resolve: up to 1000 identifiers as JSON, or any number as NDJSON; order kept, one answer each."""
     house = request.app[HOUSE]
-    who = await _account(request) if bearer(request) else None
+    who = await signed_in(request) if bearer(request) else None
     if request.content_type == NDJSON:
         return await _resolve_stream(request, house, who)
-    wanted = _decoded(await request.app[BODIES].of_stranger(request, RESOLVE_OCTETS), _Wanted).identifiers
+    wanted = decoded(await request.app[BODIES].of_stranger(request, RESOLVE_OCTETS), _Wanted).identifiers
     if len(wanted) > RESOLVE_MOST:
         raise OwnError(
             400,
@@ -247,20 +181,20 @@ async def _resolve_stream(request: web.Request, house: House, who: Account | Non
 # -- reconciling
 
 
-@_explained
+@explained
 async def reconcile(request: web.Request) -> web.Response:
     """POST /api/v1/reconcile (对账): for each row as batchCreate takes it: missing, different in what, same."""
     return await _reconciled(request, _readable)
 
 
-@_explained
+@explained
 async def reconcile_handles(request: web.Request) -> web.Response:
     """POST /api/v1/handles/reconcile: the same of rows as POST /api/v1/handles takes them, in every field."""
     return await _reconciled(request, moved)
 
 
 async def _reconciled(request: web.Request, readable: Callable[[msgspec.Raw], Request | str]) -> web.Response:
-    account = await _holder(request, Right.READ_RECORDS)
+    account = await holder_of(request, Right.READ_RECORDS)
     house = request.app[HOUSE]
     raw = snms_words.rows(await read_body(request))
     rows = await house.slices.each(readable, raw)
@@ -326,12 +260,12 @@ def moved(row: msgspec.Raw) -> Request | str:
         return snms_words.sentence(error)
 
 
-@_explained
+@explained
 async def move_in(request: web.Request) -> web.Response:
     """POST /api/v1/handles: up to 2000 records as GET /api/handles/… shows them, which are kept as they are, without
     template; for who may move. One result a row, in order, with the response code of the Handle system.
     """
-    account = await _holder(request, Right.MOVE)
+    account = await holder_of(request, Right.MOVE)
     house = request.app[HOUSE]
     raw = snms_words.rows(await read_body(request))
     told = await snms_api.carried_out(request, "create", account, raw, await house.slices.each(moved, raw))
@@ -353,17 +287,17 @@ def _moved_row(request: web.Request, handle: str, result: snms_api.Result) -> di
 # -- history, prefixes, batches, files, disclosure, tokens
 
 
-@_explained
+@explained
 async def history(request: web.Request) -> web.Response:
     """GET /api/v1/history/{identifier}: every version of it, newest first, for its owner; for whom something was
     granted, as far as that goes today.
     """
     identifier = Identifier.parse(asked_for(raw_path(request).removeprefix(HISTORY)))
-    account = await _account(request)
-    prefix = await _prefix(request, identifier.prefix_key)
+    account = await signed_in(request)
+    prefix = await known_prefix(request, identifier.prefix_key)
     entries = await request.app[HOUSE].sight.history(account, prefix, identifier)
     if entries is None:
-        raise _no_right()
+        raise no_right()
     witnessed(request, "history", [identifier.key])
     if not entries:
         raise OwnError(404, "identifier", "标识不存在", "the identifier was never registered")
@@ -408,12 +342,12 @@ _STATES: Final = {
 }
 
 
-@_explained
+@explained
 async def set_prefix(request: web.Request) -> web.Response:
     """PUT /api/v1/prefixes/{prefix} {"state": "stopped" | "enabled" | "to_be_deleted"}: system administrators only."""
-    await _holder(request, Right.PREFIXES)
+    await holder_of(request, Right.PREFIXES)
     name = request.match_info["prefix"]
-    wanted = _decoded(await read_body(request), _StateIn).state
+    wanted = decoded(await read_body(request), _StateIn).state
     if wanted not in _STATES:
         raise OwnError(400, "state", f"state应为{'、'.join(_STATES)}之一", f"state must be one of {', '.join(_STATES)}")
     house = request.app[HOUSE]
@@ -427,22 +361,22 @@ async def set_prefix(request: web.Request) -> web.Response:
     return encoded({"prefix": name, "state": wanted})
 
 
-@_explained
+@explained
 async def batches(request: web.Request) -> web.Response:
     """GET /api/v1/batches?below=&size=: the records of batches, newest first; one's own, or all for who may."""
-    account = await _account(request)
-    below = _number(request, "below", 2**63 - 1)
-    size = _number(request, "size", 20)
+    account = await signed_in(request)
+    below = whole_number(request, "below", 2**63 - 1)
+    size = whole_number(request, "size", 20)
     whose = None if account.may(Right.READ_BATCHES) else account.number
     found = await request.app[HOUSE].lookup.batches(whose, below, size)
     witnessed(request, "batches", [str(each["number"]) for each in found])
     return encoded({"batches": found})
 
 
-@_explained
+@explained
 async def batch(request: web.Request) -> web.Response:
     """GET /api/v1/batches/{number}: the record of one batch."""
-    account = await _account(request)
+    account = await signed_in(request)
     number = int(request.match_info["number"])
     whose = None if account.may(Right.READ_BATCHES) else account.number
     found = await request.app[HOUSE].lookup.batches(whose, number + 1, 1)
@@ -450,13 +384,6 @@ async def batch(request: web.Request) -> web.Response:
         raise OwnError(404, "number", f"没有编号为{number}的批次", f"there is no batch {number}")
     witnessed(request, "batches", [str(number)])
     return encoded(found[0])
-
-
-def _number(request: web.Request, name: str, default: int) -> int:
-    text = request.query.get(name, str(default))
-    if not text.isascii() or not text.isdigit() or len(text) > 19 or not 1 <= int(text) < 2**63:
-        raise OwnError(400, name, f"{name}应为正整数", f"{name} must be a positive whole number")
-    return int(text)
 
 
 _FILE_HEADERS: Final = {
@@ -467,10 +394,10 @@ _FILE_HEADERS: Final = {
 """What somebody sent is shown nowhere as if it were ours: it is saved, or lies in a browser's box without rights."""
 
 
-@_explained
+@explained
 async def file(request: web.Request) -> web.Response:
     """GET /api/v1/files/{number}: what was uploaded, for who uploaded it, and who verifies or reviews enterprises."""
-    account = await _account(request)
+    account = await signed_in(request)
     number = int(request.match_info["number"])
     house = request.app[HOUSE]
     found = await house.lookup.file(number)
@@ -483,10 +410,10 @@ async def file(request: web.Request) -> web.Response:
     return web.Response(body=await house.files.content(number), headers=headers)
 
 
-@_explained
+@explained
 async def disclosure(request: web.Request) -> web.Response:
     """GET, PUT /api/v1/disclosure: what IIIDAP shows everybody of one's own enterprise, field by field."""
-    account = await _holder(request, Right.GRANTS)
+    account = await holder_of(request, Right.GRANTS)
     house = request.app[HOUSE]
     if account.enterprise is None:
         raise OwnError(404, None, "该账号不属于任何企业", "this account belongs to no enterprise")
@@ -496,12 +423,12 @@ async def disclosure(request: web.Request) -> web.Response:
     return encoded({name: chosen.of(name) for name in DEFAULTS})
 
 
-@_explained
+@explained
 async def revoke(request: web.Request) -> web.Response:
     """DELETE /api/v1/tokens/this: makes the token it is sent with worthless, at once and everywhere."""
     account = await request.app[HOUSE].doorkeeper.account_due(bearer(request))
     if account is None:
-        account = await _account(request)  # which says so
+        account = await signed_in(request)  # which says so
     request[ACCOUNT] = account
     await in_name_of(request).revoke_token(token_digest(bearer(request)))
     return web.Response(status=204)
@@ -516,13 +443,13 @@ class _Forget(msgspec.Struct, forbid_unknown_fields=True):
     reason: Annotated[str, msgspec.Meta(min_length=1, max_length=REASON_CHARACTERS)]
 
 
-@_explained
+@explained
 async def forget(request: web.Request) -> web.Response:
     """POST /api/v1/forget {"identifiers", "attributes", "reason"}: the values of these types are gone, in every version
     and on every face; one result an identifier, in order. What is done may be asked for again.
     """
-    account = await _holder(request, Right.BLANK)
-    given = _decoded(await read_body(request), _Forget)
+    account = await holder_of(request, Right.BLANK)
+    given = decoded(await read_body(request), _Forget)
     if not given.reason.isprintable():
         raise OwnError(400, "reason", "reason含有不允许的字符", "reason holds a character that is not allowed")
     if reserved := [name for name in given.attributes if name.startswith(RESERVED)]:
@@ -552,10 +479,10 @@ async def _forgotten(
 # -- quotas
 
 
-@_explained
+@explained
 async def own_quota(request: web.Request) -> web.Response:
     """GET /api/v1/quota: what one's enterprise may have and has. It can be asked when no calls are left."""
-    account = await _account(request, counted=False)
+    account = await signed_in(request, counted=False)
     if account.enterprise is None:
         raise OwnError(400, None, "该账号不属于企业", "this account belongs to no enterprise: name one of its prefixes")
     return await _quota(request, account.enterprise)
@@ -582,10 +509,10 @@ async def _enterprise(request: web.Request) -> int:
     return known.enterprise
 
 
-@_explained
+@explained
 async def quota(request: web.Request) -> web.Response:
     """GET /api/v1/quota/{prefix}: the same of the enterprise that has a prefix."""
-    await _holder(request, Right.QUOTAS)
+    await holder_of(request, Right.QUOTAS)
     return await _quota(request, await _enterprise(request))
 
 
@@ -598,11 +525,11 @@ class _QuotaIn(msgspec.Struct, forbid_unknown_fields=True):
     room: _Most | msgspec.UnsetType = msgspec.UNSET
 
 
-@_explained
+@explained
 async def set_quota(request: web.Request) -> web.Response:
     """PUT /api/v1/quota/{prefix} {"identifiers", "calls", "room"}: null for no quota; what is not named stays."""
-    await _holder(request, Right.QUOTAS)
-    given = _decoded(await read_body(request), _QuotaIn)
+    await holder_of(request, Right.QUOTAS)
+    given = decoded(await read_body(request), _QuotaIn)
     enterprise = await _enterprise(request)
     await in_name_of(request).set_quota(
         enterprise, {name: value for name, value in msgspec.structs.asdict(given).items() if value is not msgspec.UNSET}

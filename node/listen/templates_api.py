@@ -14,7 +14,7 @@ from node import clock
 from node.house import House
 from node.listen.bodies import body as read_body
 from node.listen.http import HOUSE, encoded, in_name_of
-from node.listen.own_api import OwnError, _account, _decoded, _explained, _number, _owner
+from node.listen.own_door import OwnError, decoded, explained, owner_of, signed_in, whole_number
 from proto.web_json import moment
 from registry import drafting
 from registry.account import Account
@@ -87,7 +87,7 @@ def _checked(refusal: Refused | None, status: int = 400) -> None:
 async def _read(request: web.Request, kind: Any) -> Any:
     """The body as a `kind`; what it says of an attribute that is none of its fields is told, not passed over."""
     body = await read_body(request)
-    given = _decoded(body, kind)
+    given = decoded(body, kind)
     for name, known in _FIELDS.items():
         for n, entry in enumerate(msgspec.json.decode(body).get(name) or ()):
             for field in entry.keys() - known:
@@ -118,7 +118,7 @@ async def _seen(request: web.Request, account: Account) -> Template:
 
 
 async def _owned(request: web.Request) -> Template:
-    account, _ = await _owner(request, Right.TEMPLATES, request.match_info["prefix"])
+    account, _ = await owner_of(request, Right.TEMPLATES, request.match_info["prefix"])
     return await _seen(request, account)
 
 
@@ -143,11 +143,11 @@ async def _replaced(request: web.Request, template: Template) -> web.Response:
     return encoded(shown(await house.lookup.named_template(template.prefix, template.version) or template))
 
 
-@_explained
+@explained
 async def page(request: web.Request) -> web.Response:
     """GET /api/v1/templates?prefix=&after=&size=: by prefix and version, those of a page after `prefix/version`."""
-    account = await _account(request)
-    size = min(_number(request, "size", PAGE_MOST), PAGE_MOST)
+    account = await signed_in(request)
+    size = min(whole_number(request, "size", PAGE_MOST), PAGE_MOST)
     given, after = request.query.get("prefix"), request.query.get("after", "")
     if "\0" in after + (given or ""):
         raise OwnError(400, "after", "不能含有U+0000", "must not hold U+0000")
@@ -158,17 +158,17 @@ async def page(request: web.Request) -> web.Response:
     return encoded({"templates": [shown(each) for each in told], "next": last})
 
 
-@_explained
+@explained
 async def get(request: web.Request) -> web.Response:
     """GET /api/v1/templates/{prefix}/{version}."""
-    return encoded(shown(await _seen(request, await _account(request))))
+    return encoded(shown(await _seen(request, await signed_in(request))))
 
 
-@_explained
+@explained
 async def post(request: web.Request) -> web.Response:
     """POST /api/v1/templates: a new draft."""
     given = await _read(request, _DraftIn)
-    await _owner(request, Right.TEMPLATES, given.prefix)
+    await owner_of(request, Right.TEMPLATES, given.prefix)
     check_industry(astuple(given.category), _CATEGORY)
     made = Template(
         prefix=given.prefix,
@@ -189,7 +189,7 @@ def _ordered(items: tuple[Item, ...]) -> tuple[Item, ...]:
     return tuple(sorted(items, key=lambda item: item.index))
 
 
-@_explained
+@explained
 async def put(request: web.Request) -> web.Response:
     """PUT /api/v1/templates/{prefix}/{version}: what is left out stays; `items`, if given, are all of them."""
     kept = await _owned(request)
@@ -206,7 +206,7 @@ async def put(request: web.Request) -> web.Response:
     return await _replaced(request, wanted)
 
 
-@_explained
+@explained
 async def delete(request: web.Request) -> web.Response:
     """DELETE /api/v1/templates/{prefix}/{version}: one no identifier was ever made with."""
     kept = await _owned(request)
@@ -225,7 +225,7 @@ class _UpkeepIn(msgspec.Struct, forbid_unknown_fields=True):
     date: str | None = None
 
 
-@_explained
+@explained
 async def keep_up(request: web.Request) -> web.Response:
     """POST /api/v1/templates/{prefix}/{version}/upkeep {"indexes", "date"}: when these (all) were kept up."""
     kept, house = await _owned(request), request.app[HOUSE]
@@ -245,7 +245,7 @@ async def keep_up(request: web.Request) -> web.Response:
 _ACTS: Final = {"publish": State.PUBLISHED, "withdraw": State.WITHDRAWN}
 
 
-@_explained
+@explained
 async def move(request: web.Request) -> web.Response:
     """POST /api/v1/templates/{prefix}/{version}/publish or /withdraw."""
     moved = drafting.moved(await _owned(request), _ACTS[request.match_info["act"]])
@@ -254,17 +254,17 @@ async def move(request: web.Request) -> web.Response:
     return await _replaced(request, moved)
 
 
-@_explained
+@explained
 async def versions(request: web.Request) -> web.Response:
     """GET /api/v1/templates/{prefix}/{version}/versions: the line it stands in, oldest first."""
-    account = await _account(request)
+    account = await signed_in(request)
     house, kept = request.app[HOUSE], await _seen(request, account)
     drafts = await _may(house, account, kept.prefix)
     line = [each for each in await house.lookup.line(kept) if drafts or each.state is not State.DRAFT]
     return encoded({"versions": [shown(each) for each in await _outward(house, account, line)]})
 
 
-@_explained
+@explained
 async def add_version(request: web.Request) -> web.Response:
     """POST /api/v1/templates/{prefix}/{version}/versions {"version"}: a draft that continues its line."""
     kept = await _owned(request)
@@ -273,13 +273,13 @@ async def add_version(request: web.Request) -> web.Response:
     return await _added(request, drafting.next_version(line[-1], given.version))
 
 
-@_explained
+@explained
 async def copy(request: web.Request) -> web.Response:
     """POST /api/v1/templates/{prefix}/{version}/copies {"prefix", "version"}: a draft that says the same."""
-    kept = await _seen(request, await _account(request))
+    kept = await _seen(request, await signed_in(request))
     given = await _read(request, _NameIn)
     prefix = given.prefix or kept.prefix
-    await _owner(request, Right.TEMPLATES, prefix)
+    await owner_of(request, Right.TEMPLATES, prefix)
     return await _added(request, drafting.copied(kept, prefix, given.version))
 
 

@@ -14,7 +14,7 @@ from aiohttp import web
 from node.house import House
 from node.listen.handle_api import asked_for, raw_path
 from node.listen.http import HOUSE, encoded, witnessed
-from node.listen.own_api import OwnError, _account, _explained, _number
+from node.listen.own_door import OwnError, explained, signed_in, whole_number
 from proto.identifier import Identifier
 from proto.value import Value
 from proto.web_json import array
@@ -158,17 +158,17 @@ def _name(holder: _Seen, item: int) -> str:
     return holder.template.by_index[item].name
 
 
-@_explained
+@explained
 async def trace(request: web.Request) -> web.Response:
     """GET /api/v1/trace/{identifier}?depth=&direction=: anybody; who is signed in sees what is theirs as well."""
     identifier = Identifier.parse(asked_for(raw_path(request).removeprefix(TRACE)))
-    depth, direction = _number(request, "depth", DEPTH_USUAL), request.query.get("direction", DIRECTIONS[0])
+    depth, direction = whole_number(request, "depth", DEPTH_USUAL), request.query.get("direction", DIRECTIONS[0])
     if depth > DEPTH_MOST:
         raise OwnError(400, "depth", f"depth最大为{DEPTH_MOST}", f"depth is at most {DEPTH_MOST}")
     if direction not in DIRECTIONS:
         said = ", ".join(DIRECTIONS)
         raise OwnError(400, "direction", f"direction应为{said}之一", f"direction must be one of {said}")
-    who = await _account(request) if "Authorization" in request.headers else None
+    who = await signed_in(request) if "Authorization" in request.headers else None
     walk = _Walk(request.app[HOUSE], who)
     root = await walk.meet([identifier.key])
     for turn in (walk.forwards, walk.backwards):

@@ -23,6 +23,7 @@ ELSEWHERE = {
     "node/uplink/tenure.py": "tests/node/uplink/side.py",
     # Parts of one thing, proven where they work together.
     "node/users.py": "tests/node/test_cli.py",
+    "node/listen/own_door.py": "tests/node/listen/test_own_api.py",
     "registry/postgres/applications.py": "tests/registry/test_examiner.py",
     "registry/postgres/enterprises.py": "tests/node/listen/test_snms_enterprises.py",
     "registry/postgres/parcels.py": "tests/registry/test_mover.py",
