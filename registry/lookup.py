@@ -22,11 +22,13 @@ from registry.postgres import (
     files,
     grants,
     holdings,
+    listings,
     records,
     templates,
 )
 from registry.postgres.connection import borrowed
 from registry.postgres.holdings import Referrer
+from registry.postgres.listings import Authors
 from registry.postgres.records import Stored
 from registry.postgres.templates import Filter, Listed
 from registry.prefix import RegisteredPrefix
@@ -181,6 +183,11 @@ class Lookup:
             gone = tuple(BlankedValue(*value) for value in row["blanked"])
             entries.append(HistoryEntry(record, row["username"], known, gone))
         return entries
+
+    async def authors(self, stored: Stored, identifier: Identifier) -> Authors | None:
+        """When and by whom an identifier was first and last written."""
+        async with borrowed(self._pool, "history") as connection:
+            return await listings.authors(connection, stored.prefix, identifier.suffix_key)
 
     async def referrers(self, targets: Sequence[str], most: int, rows: int) -> list[Referrer]:
         """At most `most` references to each of these keys, and `rows` in all (registry/postgres/holdings.py)."""

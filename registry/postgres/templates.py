@@ -1,5 +1,6 @@
 """Templates in the database: rows to `Template` and back, and their changes under the catalogue's number."""
 
+from dataclasses import astuple
 from typing import Any, Final, NamedTuple
 
 import asyncpg
@@ -11,7 +12,7 @@ from registry.template import Category, Item, State, Template
 
 _COLUMNS: Final = """
     t.number, p.name AS prefix, t.version, t.zh, t.en, t.description, t.category, t.carrier, t.items::text AS items,
-    t.suffix::text AS suffix, t.epoch, t.state, t.revision, t.lineage, t.origin,
+    t.suffix::text AS suffix, t.epoch, t.state, t.revision, t.lineage, t.origin, coalesce(t.meta::text, '') AS meta,
     extract(epoch FROM t.updated)::bigint AS updated FROM template t JOIN prefix p ON p.number = t.prefix_no
 """
 _items: Final = msgspec.json.Decoder(tuple[Item, ...])
@@ -20,6 +21,10 @@ _segments: Final = msgspec.json.Decoder(tuple[Segment, ...])
 
 def _encoded(value: Any) -> str:
     return msgspec.json.encode(value).decode()
+
+
+def _codes(template: Template) -> list[str]:
+    return list(astuple(template.category))
 
 
 def _template(row: Any) -> Template:
@@ -40,6 +45,7 @@ def _template(row: Any) -> Template:
         lineage=row["lineage"],
         origin=row["origin"],
         updated=row["updated"],
+        meta=row["meta"],
     )
 
 
@@ -140,8 +146,9 @@ async def add(connection: Connection, template: Template) -> bool:
                 """
                 INSERT INTO template
                     (prefix_no, version, zh, en, description, category, carrier, items, suffix, epoch, state, lineage,
-                    origin, revision)
+                    origin, meta, revision)
                 SELECT number, $2, $3, $4, $5, $6, $7, $8::text::jsonb, $9::text::jsonb, next_epoch(), $10, $11, $12,
+                    nullif($13::text, '')::jsonb,
                     1 + coalesce((SELECT max(revision) FROM template WHERE $11 IN (number, lineage) AND $11 > 0), 0)
                 FROM prefix WHERE name = $1
                 """,
@@ -150,18 +157,14 @@ async def add(connection: Connection, template: Template) -> bool:
                 template.zh,
                 template.en,
                 template.description,
-                [
-                    template.category.category,
-                    template.category.specific,
-                    template.category.trade,
-                    template.category.subclass,
-                ],
+                _codes(template),
                 template.carrier,
                 _encoded(template.items),
                 _encoded(template.suffix.segments),
                 template.state,
                 template.lineage,
                 template.origin,
+                template.meta,
             )
     except asyncpg.UniqueViolationError:
         return False
@@ -173,7 +176,8 @@ async def replace(connection: Connection, template: Template) -> bool:
     done = await connection.execute(
         """
         UPDATE template SET zh = $3, en = $4, description = $5, carrier = $6, items = $7::text::jsonb,
-            suffix = $8::text::jsonb, state = $9, epoch = next_epoch(), updated = now()
+            suffix = $8::text::jsonb, state = $9, category = $10, meta = nullif($11::text, '')::jsonb,
+            epoch = next_epoch(), updated = now()
         WHERE number = $1 AND epoch = $2
         """,
         template.number,
@@ -185,6 +189,8 @@ async def replace(connection: Connection, template: Template) -> bool:
         _encoded(template.items),
         _encoded(template.suffix.segments),
         template.state,
+        _codes(template),
+        template.meta,
     )
     return bool(done == "UPDATE 1")
 

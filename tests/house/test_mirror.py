@@ -25,6 +25,7 @@ ELSEWHERE = {
     "node/users.py": "tests/node/test_cli.py",
     "registry/postgres/applications.py": "tests/registry/test_examiner.py",
     "registry/postgres/enterprises.py": "tests/node/listen/test_snms_enterprises.py",
+    "registry/postgres/listings.py": "tests/node/listen/test_doip_api.py",
     "registry/postgres/parcels.py": "tests/registry/test_mover.py",
     "registry/postgres/blanked.py": "tests/registry/test_blanker.py",
     "node/uplink/__main__.py": "tests/node/uplink/test_sync.py",
