@@ -34,6 +34,7 @@ from node.listen import (
     handle_api,
     http,
     iiidap_api,
+    meta_api,
     own_api,
     snms_api,
     snms_enterprises,
@@ -90,6 +91,7 @@ def _doors(house: House) -> web.Application:
     grants_api.add_routes(app)
     accounts_api.add_routes(app)
     doip_api.add_routes(app)
+    meta_api.add_routes(app)
     templates_api.add_routes(app)
     trace_api.add_routes(app)
     catalogue_api.add_routes(app)

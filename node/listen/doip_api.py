@@ -125,7 +125,8 @@ async def known_template(house: House, account: Account, prefix: str, version: s
     kept = None if "\0" in prefix + version else await house.lookup.named_template(prefix, version)
     if kept is None or (kept.state is State.DRAFT and not await _may(house, account, prefix)):
         return None
-    return (await _outward(house, account, [kept]))[0]
+    shown = (await _outward(house, account, [kept]))[0]
+    return shown if shown is kept else words.outward(shown)
 
 
 async def _hello(request: web.Request, account: Account, target: str, given: InstanceIn) -> Any:
@@ -174,7 +175,7 @@ def _check_there(named: Identifier, stored: Stored) -> None:
 
 async def _meta_data(house: House, named: Identifier, stored: Stored, far: Reach) -> dict[str, Any]:
     """When it was written, and by whom: that only its owner is told, as in its history."""
-    found = await house.lookup.authors(stored, named)
+    found = (await house.lookup.authors(stored.prefix, [named.suffix_key]))[0]
     if found is None:
         return {}
     times = {"createTime": moment(house, found.created), "updateTime": moment(house, found.updated)}

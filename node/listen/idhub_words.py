@@ -4,7 +4,8 @@ Its documents and samples differ in places; both are read (docs/idhub.md).
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import msgspec
@@ -14,8 +15,9 @@ from node.listen.snms_words import UNREADABLE, sentence
 from proto.errors import ProtoError
 from proto.identifier import Identifier
 from proto.value import Value
-from registry.kinds import SEPARATOR, Kind, parts
-from registry.template import RESERVED_SUFFIX, Item, State, Template
+from registry.kinds import COUNT_MOST, SEPARATOR, Kind, as_number, parts
+from registry.rules import Refused
+from registry.template import ITEM_INDEX_FIRST, LENGTH_MOST, RESERVED_SUFFIX, Category, Item, State, Template
 
 FILES_MOST: Final = 50
 """Files of one attribute; who says more gets so many (IDHub, `maxFileCount`)."""
@@ -199,6 +201,14 @@ def _said(template: Template) -> dict[str, Any]:
     return found
 
 
+def outward(template: Template) -> Template:
+    """What is left for strangers of what is kept for this face: as drafting.outward, of public attributes alone."""
+    said = _said(template)
+    public = {str(item.index) for item in template.items if item.access == "public"}
+    said["items"] = {index: of_item for index, of_item in said.get("items", {}).items() if index in public}
+    return replace(template, meta=_kept(said))
+
+
 def _of_item(template: Template, item: Item) -> dict[str, Any]:
     kept: dict[str, Any] = _said(template).get("items", {}).get(str(item.index), {})
     return {"itemCode": item.name, "inputNecessary": 1, "listItemNecessary": 0} | kept
@@ -298,3 +308,277 @@ def _item_info(template: Template, item: Item, said: Mapping[str, Any]) -> dict[
         },
         "itemSchemaInfo": schema | {"dataTypeString": TYPES[schema["dataType"]][0]},
     } | ({"itemReferenceInfo": reference} if reference else {})
+
+
+# -- attributes, read
+
+Number = int | str | None
+"""A whole number; samples write some of them as strings."""
+
+
+class SchemaIn(msgspec.Struct, rename="camel"):
+    """What the values of an attribute are."""
+
+    data_type: Number = None
+    min_length: Number = None
+    max_length: Number = None
+    char_range: str | None = None
+    accuracy: Number = None
+    number_range: str | None = None
+    date_format: str | None = None
+    max_file_count: Number = None
+    file_range: Number = None
+    file_type: str | None = None
+    self_def_file_suffix: str | None = None
+    reference_type: Number = None
+
+
+class ReferenceIn(msgspec.Struct, rename="camel"):
+    """What a reference points to."""
+
+    reference_meta_handle: str | None = None
+
+
+class ItemIn(msgspec.Struct, rename="camel"):
+    """One attribute."""
+
+    item_index: Number = None
+    item_code: str | None = None
+    english_name: str | None = None
+    chinese_name: str | None = None
+    definition: str | None = None
+    input_necessary: Number = None
+    list_item_necessary: Number = None
+    required: Number = None
+    unique_field: Number = None
+    comment: str | None = None
+    item_state: Number = None
+    schema: SchemaIn = msgspec.field(default_factory=SchemaIn, name="itemSchemaCreateDTO")
+    reference: ReferenceIn | None = msgspec.field(default=None, name="itemReferenceDTO")
+
+
+class MetaIn(msgspec.Struct, rename="camel"):
+    """A template, or what is to be changed of it; `metaHanlde` is how a table spells it."""
+
+    classify_code: str | None = None
+    meta_handle: str | None = None
+    meta_hanlde: str | None = None
+    meta_name: str | None = None
+    meta_code: str | None = None
+    industry_category: str | None = None
+    industry_specific: str | None = None
+    industry_trade: str | None = None
+    industry_subclass: str | None = None
+    standard: str | None = None
+    meta_desc: str | None = None
+    items: list[ItemIn] | None = msgspec.field(default=None, name="metaItemCreateDTOS")
+    changed: list[ItemIn] | None = msgspec.field(default=None, name="metaItemDTOS")
+
+
+TEXTS: Final = {
+    "classify_code": ("classifyCode", 100),
+    "meta_name": ("metaName", 100),
+    "meta_code": ("metaCode", 100),
+    "standard": ("standard", 200),
+    "meta_desc": ("metaDesc", 1000),
+    "item_code": ("itemCode", 50),
+    "english_name": ("englishName", 50),
+    "chinese_name": ("chineseName", 50),
+    "definition": ("definition", 200),
+    "comment": ("comment", 200),
+}
+"""Fields that are text: what clients call them, and the longest there may be."""
+NEEDED: Final = frozenset({"classify_code", "meta_name", "meta_code", "item_code", "english_name", "chinese_name"})
+
+
+def _text_of(given: Any, field: str, where: str = "") -> str:
+    name, most = TEXTS[field]
+    text = str(getattr(given, field) or "")
+    if field in NEEDED and not text:
+        raise bound(where + name, f"{name}不能为空")
+    if len(text) > most or "\0" in text:
+        raise bound(where + name, f"{name}最长{most}个字符，不含U+0000")
+    return text
+
+
+def whole(given: Number, name: str, low: int, high: int, usual: int | None = None) -> int:
+    """A whole number of a request. Raises IdhubError."""
+    if given is None or given == "":
+        if usual is None:
+            raise bound(name, f"{name}不能为空")
+        return usual
+    try:
+        number = int(given)
+    except ValueError:
+        number = low - 1
+    if not low <= number <= high:
+        raise bound(name, f"{name}应为{low}到{high}之间的整数")
+    return number
+
+
+def _lengths(schema: SchemaIn, where: str, most: int) -> dict[str, Any]:
+    return {
+        "least": whole(schema.min_length, f"{where}minLength", 0, LENGTH_MOST, 0),
+        "most": whole(schema.max_length, f"{where}maxLength", 1, LENGTH_MOST, most),
+    }
+
+
+def _texts(schema: SchemaIn, where: str) -> dict[str, Any]:
+    return _lengths(schema, where, TEXT_LENGTH)
+
+
+def _numbers(schema: SchemaIn, where: str) -> dict[str, Any]:
+    accuracy = None if schema.accuracy in {None, ""} else whole(schema.accuracy, f"{where}accuracy", 0, 15)
+    low = high = None
+    if schema.number_range:
+        ends = _RANGE.fullmatch(schema.number_range)
+        low, high = (as_number(end.strip()) for end in ends.groups()) if ends else (None, None)
+        if ends is None or any(end.strip() and as_number(end.strip()) is None for end in ends.groups()):
+            raise bound(f"{where}numberRange", "numberRange应写作[1,10]，两端都包含，一端可空")
+    return _lengths(schema, where, NUMBER_LENGTH) | {"accuracy": accuracy, "low": low, "high": high}
+
+
+def _dates(schema: SchemaIn, where: str) -> dict[str, Any]:
+    if (schema.date_format or DATE_FORMAT).upper() != DATE_FORMAT:
+        raise bound(f"{where}dateFormat", f"dateFormat只支持{DATE_FORMAT}")
+    return {}
+
+
+def _files(schema: SchemaIn, where: str) -> dict[str, Any]:
+    endings: list[str] = []
+    for code in _ENDINGS.split(schema.file_type or ""):
+        if code and code != OWN_SUFFIX and code not in FILE_TYPES:
+            raise bound(f"{where}fileType", f"fileType应为{'、'.join(FILE_TYPES)}、{OWN_SUFFIX}中的若干个，以逗号分隔")
+        endings += FILE_TYPES.get(code, ())
+    endings += [ending.lower().lstrip(".") for ending in _ENDINGS.split(schema.self_def_file_suffix or "") if ending]
+    anything = whole(schema.file_range, f"{where}fileRange", 1, 2, 2) == 1
+    count = min(whole(schema.max_file_count, f"{where}maxFileCount", 1, 2**31, 1), FILES_MOST)
+    return {"extensions": () if anything else tuple(dict.fromkeys(endings)), "count": count, "most": LENGTH_MOST}
+
+
+def _references(schema: SchemaIn, where: str) -> dict[str, Any]:
+    several = whole(schema.reference_type, f"{where}referenceType", 1, 2, 1) == 2
+    return {"count": COUNT_MOST if several else 1, "most": LENGTH_MOST}
+
+
+_SCHEMAS: Final[dict[Kind, Callable[[SchemaIn, str], dict[str, Any]]]] = {
+    "text": _texts,
+    "number": _numbers,
+    "date": _dates,
+    "file": _files,
+    "picture": _files,
+    "reference": _references,
+}
+
+
+def _item(given: ItemIn, index: int, old: Item | None, where: str) -> tuple[Item, dict[str, Any]]:
+    """An attribute, and what of it is kept for this face alone. What we know of an older one beyond this, stays."""
+    schema = f"{where}itemSchemaCreateDTO."
+    number = whole(given.schema.data_type, f"{schema}dataType", 1, 8)
+    kind = TYPES[number][1]
+    fields = _SCHEMAS[kind](given.schema, schema)
+    if number in _MEDIA:
+        fields["extensions"] = _MEDIA[number]
+    said: dict[str, Any] = {
+        "itemCode": _text_of(given, "item_code", where),
+        "definition": _text_of(given, "definition", where),
+        "comment": _text_of(given, "comment", where),
+        "inputNecessary": whole(given.input_necessary, f"{where}inputNecessary", 0, 1, 1),
+        "listItemNecessary": whole(given.list_item_necessary, f"{where}listItemNecessary", 0, 1, 0),
+        "charRange": (given.schema.char_range or "")[:LENGTH_MOST],
+    }
+    if kind == "reference":
+        target = given.reference.reference_meta_handle if given.reference else None
+        fields["reference"] = meta_key(target, f"{where}itemReferenceDTO.referenceMetaHandle")[1]
+        said["referenceMetaHandle"] = target
+    base = (
+        old if old is not None and old.kind == kind else Item(index, "", "", access=old.access if old else "partners")
+    )
+    return replace(
+        base,
+        name=_text_of(given, "english_name", where),
+        zh=_text_of(given, "chinese_name", where),
+        required=bool(whole(given.required, f"{where}required", 0, 1, 0)),
+        unique=bool(whole(given.unique_field, f"{where}uniqueField", 0, 1, 0)),
+        enabled=whole(given.item_state, f"{where}itemState", 0, 2, ENABLED) == ENABLED,
+        kind=kind,
+        **fields,
+    ), {name: value for name, value in said.items() if value != ""}
+
+
+def with_items(kept: Template, given: Sequence[ItemIn], field: str) -> Template:
+    """`kept` with these attributes: each takes the place of that of its index, else of its name, else is new."""
+    items, said = dict(kept.by_index), _said(kept)
+    of_items = said.setdefault("items", {})
+    for n, entry in enumerate(given):
+        where = f"{field}[{n}]."
+        same = next((item.index for item in items.values() if item.name == entry.english_name), None)
+        after = max(items, default=ITEM_INDEX_FIRST - 1) + 1
+        index = whole(entry.item_index, f"{where}itemIndex", ITEM_INDEX_FIRST, 2**31 - 1, same or after)
+        items[index], of_items[str(index)] = _item(entry, index, items.get(index), where)
+    return replace(kept, items=tuple(items[index] for index in sorted(items)), meta=_kept(said))
+
+
+def _kept(said: Mapping[str, Any]) -> str:
+    return msgspec.json.encode(said).decode()
+
+
+def with_basics(kept: Template, given: MetaIn) -> Template:
+    """`kept` with the particulars `given` has. Raises IdhubError."""
+    codes = (given.industry_category, given.industry_specific, given.industry_trade, given.industry_subclass)
+    said = _said(kept) | {
+        "code": _text_of(given, "meta_code"),
+        "classify": _class_of(given),
+        "standard": _text_of(given, "standard"),
+    }
+    return replace(
+        kept,
+        zh=_text_of(given, "meta_name"),
+        description=_text_of(given, "meta_desc"),
+        category=Category(*(code or "" for code in codes)),
+        meta=_kept(said),
+    )
+
+
+def _class_of(given: MetaIn) -> str:
+    code = _text_of(given, "classify_code")
+    return "" if code == UNCLASSIFIED else code
+
+
+def created(given: MetaIn, prefix: str) -> Template:
+    """The template, still a draft, that `given` describes: called as its metaHandle says, else its metaCode."""
+    version = _text_of(given, "meta_code")
+    if given.meta_handle:
+        prefix, version = meta_key(given.meta_handle)
+    blank = Template(prefix, version, "", "", "", Category("", "", "", ""), 2, (), state=State.DRAFT)
+    return with_items(with_basics(blank, given), given.items or (), "metaItemCreateDTOS")
+
+
+def copied(copy: Template, given: MetaIn) -> Template:
+    """A copy with its own code and class."""
+    said = _said(copy) | {"code": _text_of(given, "meta_code"), "classify": _class_of(given)}
+    return replace(copy, meta=_kept(said))
+
+
+_FIELDS: Final = (
+    ("items", "metaItemCreateDTOS"),
+    (".name", ".englishName"),
+    (".zh", ".chineseName"),
+    ("category.category", "industryCategory"),
+    ("category.specific", "industrySpecific"),
+    ("category.trade", "industryTrade"),
+    ("category.subclass", "industrySubclass"),
+    ("version", "metaCode"),
+    ("zh", "metaName"),
+    ("description", "metaDesc"),
+)
+
+
+def refused(refusal: Refused, code: Idhub = Idhub.BIND) -> IdhubError:
+    """A refusal of drafting.py; that of a field under the name the client knows it by."""
+    if code is not Idhub.BIND:
+        return IdhubError(code, refusal.zh)
+    name = refusal.field
+    for ours, theirs in _FIELDS:
+        name = name.replace(ours, theirs) if ours in name else name
+    return bound(name, refusal.zh)

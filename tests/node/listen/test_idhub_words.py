@@ -1,4 +1,4 @@
-"""Templates and values as IDHub's clients write and read them, defects of its documents included. No door, no database."""
+"""Templates and values as IDHub's clients write and read them, defects of its documents included. No door."""
 
 from dataclasses import replace
 

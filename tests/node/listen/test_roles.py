@@ -52,6 +52,7 @@ DRAFT = {
     "items": [{"index": 2000, "name": "styleNo", "zh": "款号"}],
 }
 ONE, BAG = "/api/v1/templates/{prefix}/{version}", f"/api/v1/templates/{PREFIX}/{TEMPLATE}"
+META = f"{PREFIX}/META_{TEMPLATE}"
 GROUP = f"{PREFIX}/Group_nobody"
 ACCOUNT = "/api/v1/accounts/leather"
 ANYONE, SIGNED_IN = "anyone", "signed in"
@@ -172,8 +173,22 @@ ENDPOINTS = {f"{key.split()[0]} {base}{key.split()[1]}": row for key, row in of_
     "POST /api/v1/doip": Row(
         Right.REGISTER,
         f"?targetId={PREFIX}/A&operationId=0.DOIP/Op.Create",
-        {"type": f"{PREFIX}/META_{TEMPLATE}", "attributes": {"content": {"styleNo": "S"}}},
+        {"type": META, "attributes": {"content": {"styleNo": "S"}}},
     ),
+    "POST /api/v1/open/meta/create": Row(Right.TEMPLATES, body={"metaHandle": META}),
+    "GET /api/v1/open/meta/info": Row(SIGNED_IN, f"?metaHandle={META}"),
+    "PUT /api/v1/open/meta/update-basic-info": Row(Right.TEMPLATES, body={"metaHandle": META}),
+    "PUT /api/v1/open/meta/update-item": Row(Right.TEMPLATES, body={"metaHanlde": META, "metaItemDTOS": [{}]}),
+    "DELETE /api/v1/open/meta/delete": Row(Right.TEMPLATES, f"?metaHandleList={META}"),  # it is published
+    "PUT /api/v1/open/meta/publish-or-withdraw": Row(
+        Right.TEMPLATES, body={"metaHandleList": [META], "opType": "publish"}
+    ),
+    "POST /api/v1/open/meta/baseon-create": Row(
+        Right.TEMPLATES, body={"baseonHandle": META, "baseInfo": {"metaHandle": META}}
+    ),
+    "GET /api/v1/open/meta/classify-query": Row(SIGNED_IN),
+    "GET /api/v1/open/meta/page": Row(SIGNED_IN),
+    "GET /api/v1/open/handle/page": Row(Right.READ_RECORDS, f"?metaHandle={META}"),
     "GET /api/v1/applications": Row(EXAMINING, of_node=True),
     "GET /api/v1/applications/{number}": Row(EXAMINING, "/api/v1/applications/1", of_node=True),
     "PUT /api/v1/applications/{number}/{step}": Row(
