@@ -35,6 +35,7 @@ from node.listen import (
     handle_api,
     http,
     iiidap_api,
+    meta_api,
     own_api,
     snms_api,
     snms_enterprises,
@@ -93,6 +94,7 @@ def _doors(house: House) -> web.Application:
     accounts_api.add_routes(app)
     doip_api.add_routes(app)
     audit_api.add_routes(app)
+    meta_api.add_routes(app)
     templates_api.add_routes(app)
     trace_api.add_routes(app)
     catalogue_api.add_routes(app)

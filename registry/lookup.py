@@ -22,13 +22,15 @@ from registry.postgres import (
     files,
     grants,
     holdings,
+    listings,
     records,
     templates,
 )
 from registry.postgres.connection import borrowed
 from registry.postgres.holdings import Referrer
+from registry.postgres.listings import Asked, Authors
 from registry.postgres.records import Stored
-from registry.postgres.templates import Filter, Listed
+from registry.postgres.templates import Filter, Listed, Wanted
 from registry.prefix import RegisteredPrefix
 from registry.record import Record, unpack
 from registry.rights import Right
@@ -181,6 +183,26 @@ class Lookup:
             gone = tuple(BlankedValue(*value) for value in row["blanked"])
             entries.append(HistoryEntry(record, row["username"], known, gone))
         return entries
+
+    async def authors(self, prefix: int, suffixes: Sequence[str]) -> list[Authors | None]:
+        """When and by whom identifiers of a prefix, by their suffix keys, were first and last written."""
+        async with borrowed(self._pool, "history") as connection:
+            return await listings.authors(connection, prefix, suffixes)
+
+    async def identifiers_of(self, asked: Asked, skipped: int, size: int, most: int) -> tuple[int, list[str]]:
+        """Identifiers of a template (registry/postgres/listings.py)."""
+        async with borrowed(self._pool, "look") as connection:
+            return await listings.page(connection, asked, skipped, size, most)
+
+    async def templates_wanted(self, of: Wanted, skipped: int, most: int) -> tuple[int, list[Template]]:
+        """How many templates there are of that kind, and some of them (registry/postgres/templates.py)."""
+        async with borrowed(self._pool, "template") as connection:
+            return await templates.wanted(connection, of, skipped, most)
+
+    async def template_classes(self, enterprise: int | None, most: int) -> list[str]:
+        """The classes the templates of an enterprise (None: of all) are in."""
+        async with borrowed(self._pool, "template") as connection:
+            return await templates.classes(connection, enterprise, most)
 
     async def referrers(self, targets: Sequence[str], most: int, rows: int) -> list[Referrer]:
         """At most `most` references to each of these keys, and `rows` in all (registry/postgres/holdings.py)."""

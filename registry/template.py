@@ -121,7 +121,8 @@ class Template:
     `number` is its key in the registry (0 before it is kept), `epoch` grows with every change of it.
     `carrier` is 1 for 主动标识载体 and 2 for others (SNMS OpenAPI, `type`). `revision` counts the templates of its line
     from 1, `lineage` is the number of the first of them (0: this one), `origin` the identifier of what it was copied
-    from; `updated` seconds since 1970 UTC.
+    from; `created` and `updated` are seconds since 1970 UTC. `meta` is JSON: what the calls of IDHub say of it beyond
+    all that.
     """
 
     prefix: str
@@ -140,6 +141,8 @@ class Template:
     lineage: int = 0
     origin: str = ""
     updated: int = field(default=0, compare=False)
+    created: int = field(default=0, compare=False)
+    meta: str = ""
 
     @property
     def line(self) -> int:

@@ -142,6 +142,8 @@ def _is_prefix(name: str) -> bool:
 
 
 _OWN: Final = "/api/v1/"
+_IDHUB: Final = ("/api/v1/doip", "/api/v1/open/", "/api/v1/single-handle/")
+"""Where, among the own ones, the calls of IDHub are, which have an envelope of theirs."""
 _FACES: Final = dict.fromkeys(("identity", "identityv2", "snms", "snmsapi"), "snms") | {
     "api": "handle",
     "iiidap": "iiidap",
@@ -192,6 +194,10 @@ def trouble(path: str, status: int, zh: str, en: str, said: ResponseCode | None 
             status,
             headers | {"Content-Type": iiidap.MEDIA_TYPE},
         )
+    if path.startswith(_IDHUB):
+        code = replies.Idhub.DECLINED if status in replies.IDHUB_BUSY else replies.IDHUB_TROUBLE.get(status)
+        told = {"code": code or replies.Idhub.PARAMETERS, "message": zh, "data": None}
+        return json_response(msgspec.json.encode(told), status, headers)
     message = f"{zh}。 {en}."
     if asked == "own":
         return json_response(msgspec.json.encode({"error": {"field": None, "message": message}}), status, headers)

@@ -3,6 +3,7 @@
 Nothing is decided here; whoever wonders which status a client sees looks here only.
 """
 
+from enum import IntEnum
 from typing import Final
 
 from node.resolve.answer import Answer, Outcome
@@ -74,6 +75,87 @@ AUDIT_FULL: Final = ("审计账已写满，变更停止", "The audit journal is 
 SNMS_AUDIT_FULL: Final = f'{{"status":{SNMS_NOT_SIGNED_IN},"message":"{AUDIT_FULL[0]}","data":null}}'.encode()
 """And that of 503 when it is for this reason."""
 
+
+class Idhub(IntEnum):
+    """The codes of the IDHub calls (state-code of its API, DoipClientCodeEnum of its SDK), as far as they are used."""
+
+    DONE = 1
+    INVALID_TOKEN = 101
+    NOT_SIGNED_IN = 102
+    NO_RIGHT = 103
+    ABSENT = 104
+    EXISTS = 105
+    PARAMETERS = 106
+    DECLINED = 200
+    NOT_PROVEN = 401
+    NO_VIEW = 403
+    NO_OPERATION = 404
+    UNSUPPORTED = 405
+    NO_EDIT = 406
+    OTHER = 500
+    META_UNPUBLISHED = 600
+    META_INPUT = 601
+    ITEM_DISABLED = 602
+    ITEM_FOREIGN = 603
+    META_ABSENT = 604
+    META_NO_RIGHT = 605
+    META_FAILED = 606
+    NO_DELETE = 700
+    FOREIGN = 701
+    NOT_ALLOWED = 702
+    META_CODE = 808
+    AUTH_TYPE = 900
+    NOT_AN_APPLICATION = 901
+    CLASS_GRANT = 902
+    READER_SCOPE = 903
+    BIND = 30000
+
+    @property
+    def zh(self) -> str:
+        """What its table says, where there is nothing better to say."""
+        return _IDHUB_ZH[self]
+
+
+_IDHUB_ZH: Final = {
+    Idhub.DONE: "operation was successfully processed",
+    Idhub.INVALID_TOKEN: "无效的token",
+    Idhub.NOT_SIGNED_IN: "客户端认证失败：请先登录",
+    Idhub.NO_RIGHT: "客户端认证成功，但未被授权",
+    Idhub.ABSENT: "标识对象不存在",
+    Idhub.EXISTS: "标识对象已存在",
+    Idhub.NO_VIEW: "没有权限查看数据",
+    Idhub.NO_OPERATION: "操作类型不存在",
+    Idhub.UNSUPPORTED: "不支持的操作类型",
+    Idhub.META_ABSENT: "元数据不存在",
+    Idhub.META_NO_RIGHT: "暂无当前元数据的管理权限",
+    Idhub.FOREIGN: "非本企业标识",
+    Idhub.CLASS_GRANT: "标识已经为同类授权",
+    Idhub.BIND: "validate.bind.error",
+}
+
+IDHUB_REFUSED: Final[dict[Rule, Idhub]] = {
+    Rule.EXISTS: Idhub.EXISTS,
+    Rule.ABSENT: Idhub.ABSENT,
+    Rule.FOREIGN_PREFIX: Idhub.FOREIGN,
+    Rule.PREFIX_CLOSED: Idhub.NOT_ALLOWED,
+    Rule.TEMPLATE: Idhub.META_UNPUBLISHED,
+    Rule.SUFFIX: Idhub.PARAMETERS,
+    Rule.INDEX: Idhub.ITEM_FOREIGN,
+    Rule.TYPE: Idhub.ITEM_FOREIGN,
+    Rule.VALUE: Idhub.META_INPUT,
+    Rule.REQUIRED: Idhub.META_INPUT,
+    Rule.DELETED: Idhub.NOT_ALLOWED,
+    Rule.QUOTA_IDENTIFIERS: Idhub.DECLINED,
+    Rule.QUOTA_ROOM: Idhub.DECLINED,
+}
+"""The code of a write that is refused, by the rule it comes from."""
+IDHUB_NOT_YOURS: Final = {"create": Idhub.FOREIGN, "update": Idhub.NO_EDIT, "delete": Idhub.NO_DELETE}
+"""That of a write whose prefix is another enterprise's (`Rule.PERMISSION`)."""
+IDHUB_TROUBLE: Final = {500: Idhub.OTHER, 504: Idhub.OTHER, 403: Idhub.NO_RIGHT} | dict.fromkeys(
+    (404, 405), Idhub.NO_OPERATION
+)
+"""What it calls trouble of an HTTP status; 429 and 503 are DECLINED, all else is PARAMETERS."""
+IDHUB_BUSY: Final = frozenset({429, 503})
 
 HANDLE_NOT_SIGNED_IN: Final = failed(
     ResponseCode.AUTHENTICATION_NEEDED, message=f"{SNMS_NOT_SIGNED_IN_TEXT}。 The token is unknown, expired or revoked."

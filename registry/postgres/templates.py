@@ -1,5 +1,7 @@
 """Templates in the database: rows to `Template` and back, and their changes under the catalogue's number."""
 
+from dataclasses import astuple
+from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 import asyncpg
@@ -11,8 +13,9 @@ from registry.template import Category, Item, State, Template
 
 _COLUMNS: Final = """
     t.number, p.name AS prefix, t.version, t.zh, t.en, t.description, t.category, t.carrier, t.items::text AS items,
-    t.suffix::text AS suffix, t.epoch, t.state, t.revision, t.lineage, t.origin,
-    extract(epoch FROM t.updated)::bigint AS updated FROM template t JOIN prefix p ON p.number = t.prefix_no
+    t.suffix::text AS suffix, t.epoch, t.state, t.revision, t.lineage, t.origin, coalesce(t.meta::text, '') AS meta,
+    extract(epoch FROM t.created)::bigint AS created, extract(epoch FROM t.updated)::bigint AS updated
+    FROM template t JOIN prefix p ON p.number = t.prefix_no
 """
 _items: Final = msgspec.json.Decoder(tuple[Item, ...])
 _segments: Final = msgspec.json.Decoder(tuple[Segment, ...])
@@ -20,6 +23,10 @@ _segments: Final = msgspec.json.Decoder(tuple[Segment, ...])
 
 def _encoded(value: Any) -> str:
     return msgspec.json.encode(value).decode()
+
+
+def _codes(template: Template) -> list[str]:
+    return list(astuple(template.category))
 
 
 def _template(row: Any) -> Template:
@@ -40,6 +47,8 @@ def _template(row: Any) -> Template:
         lineage=row["lineage"],
         origin=row["origin"],
         updated=row["updated"],
+        created=row["created"],
+        meta=row["meta"],
     )
 
 
@@ -122,6 +131,52 @@ async def catalogued(connection: Connection, wanted: Filter, after: tuple[str, s
     return [Listed(_template(row), row["enterprise"], row["name_en"], row["industry"]) for row in rows]
 
 
+class Wanted(NamedTuple):
+    """Templates of an `enterprise` (None: of all), with `drafts` or without, of a class (`classify`; empty: of none),
+    whose identifier holds `handle`, published or not, made in a span of time. None: whatever it be.
+    """
+
+    enterprise: int | None
+    drafts: bool
+    classify: str | None = None
+    handle: str | None = None
+    published: bool | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+_WANTED: Final = """
+    SELECT {} WHERE
+    ($1::integer IS NULL OR p.enterprise_no = $1) AND (t.state <> 0 OR $2)
+    AND ($3::text IS NULL OR coalesce(t.meta->>'classify', '') = $3)
+    AND ($4::text IS NULL OR strpos(p.name || '/META_' || t.version, $4) > 0)
+    AND ($5::boolean IS NULL OR (t.state = 1) = $5)
+    AND ($6::timestamptz IS NULL OR t.created >= $6) AND ($7::timestamptz IS NULL OR t.created <= $7)
+"""
+
+
+async def wanted(connection: Connection, of: Wanted, skipped: int, most: int) -> tuple[int, list[Template]]:
+    """How many there are, and `most` of them, newest first, behind those `skipped`."""
+    counting = _WANTED.format("count(*) FROM template t JOIN prefix p ON p.number = t.prefix_no")
+    page = _WANTED.format(_COLUMNS) + " ORDER BY t.number DESC OFFSET $8 LIMIT $9"
+    count = await connection.fetchval(counting, *of)
+    rows = await connection.fetch(page, *of, skipped, most)
+    return count, [_template(row) for row in rows]
+
+
+async def classes(connection: Connection, enterprise: int | None, most: int) -> list[str]:
+    """The classes the templates of an enterprise (None: of all) are in, by name, `most` at most."""
+    rows = await connection.fetch(
+        """
+        SELECT DISTINCT t.meta->>'classify' AS class FROM template t JOIN prefix p ON p.number = t.prefix_no
+        WHERE t.meta->>'classify' <> '' AND ($1::integer IS NULL OR p.enterprise_no = $1) ORDER BY 1 LIMIT $2
+        """,
+        enterprise,
+        most,
+    )
+    return [row[0] for row in rows]
+
+
 async def line(connection: Connection, number: int) -> list[Template]:
     """The templates of the line that began with the one of that number, oldest first."""
     rows = await connection.fetch(
@@ -140,8 +195,9 @@ async def add(connection: Connection, template: Template) -> bool:
                 """
                 INSERT INTO template
                     (prefix_no, version, zh, en, description, category, carrier, items, suffix, epoch, state, lineage,
-                    origin, revision)
+                    origin, meta, revision)
                 SELECT number, $2, $3, $4, $5, $6, $7, $8::text::jsonb, $9::text::jsonb, next_epoch(), $10, $11, $12,
+                    nullif($13::text, '')::jsonb,
                     1 + coalesce((SELECT max(revision) FROM template WHERE $11 IN (number, lineage) AND $11 > 0), 0)
                 FROM prefix WHERE name = $1
                 """,
@@ -150,18 +206,14 @@ async def add(connection: Connection, template: Template) -> bool:
                 template.zh,
                 template.en,
                 template.description,
-                [
-                    template.category.category,
-                    template.category.specific,
-                    template.category.trade,
-                    template.category.subclass,
-                ],
+                _codes(template),
                 template.carrier,
                 _encoded(template.items),
                 _encoded(template.suffix.segments),
                 template.state,
                 template.lineage,
                 template.origin,
+                template.meta,
             )
     except asyncpg.UniqueViolationError:
         return False
@@ -173,7 +225,8 @@ async def replace(connection: Connection, template: Template) -> bool:
     done = await connection.execute(
         """
         UPDATE template SET zh = $3, en = $4, description = $5, carrier = $6, items = $7::text::jsonb,
-            suffix = $8::text::jsonb, state = $9, epoch = next_epoch(), updated = now()
+            suffix = $8::text::jsonb, state = $9, category = $10, meta = nullif($11::text, '')::jsonb,
+            epoch = next_epoch(), updated = now()
         WHERE number = $1 AND epoch = $2
         """,
         template.number,
@@ -185,6 +238,8 @@ async def replace(connection: Connection, template: Template) -> bool:
         _encoded(template.items),
         _encoded(template.suffix.segments),
         template.state,
+        _codes(template),
+        template.meta,
     )
     return bool(done == "UPDATE 1")
 

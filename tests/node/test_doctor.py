@@ -43,7 +43,7 @@ async def found(config: Config) -> dict[str, Finding]:
     return {each.name: each for each in findings}
 
 
-async def test_all_is_well(servers: Servers, database: str, ports: list[int]) -> None:
+async def test_all_is_well(servers: Servers, database: str, ports: list[int], tmp_path: Path) -> None:
     config = Config(
         database_url=database,
         redis_url=servers.redis_url,
@@ -51,6 +51,7 @@ async def test_all_is_well(servers: Servers, database: str, ports: list[int]) ->
         http_port=ports[0],
         operator_port=ports[1],
         toplevel_port=ports[2],
+        log_folder=str(tmp_path),
     )
     findings = await found(config)
     assert [each.name for each in findings.values() if each.mend] == []

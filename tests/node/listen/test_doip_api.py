@@ -1,8 +1,10 @@
-"""Sign-in by challenge and response, as IDHub has it: once, for a minute, and nobody else's challenge is taken away."""
+"""The calls of IDHub: sign-in by challenge, once, for a minute, and the operations on identifiers of who did so."""
 
 import asyncio
 import base64
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -11,7 +13,10 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from registry import challenge as rules
-from tests.fakes.in_process import PREFIX, Node, node
+from registry.kinds import COUNT_MOST
+from registry.template import Item, State
+from tests.fakes.in_process import PREFIX, STRANGER_PREFIX, Node, node
+from tests.fakes.small_registry import TEMPLATE
 
 KEY = rsa.generate_private_key(65537, 2048)
 PEM = KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
@@ -119,3 +124,144 @@ async def test_only_application_identities_are_challenged_and_nothing_is_told_of
         status, told = await made.call("PUT", PATH, {"publicKey": key})
         assert (status, told["error"]["field"]) == (400, "publicKey")
     assert (await made.call("PUT", "/api/v1/accounts/leather/key", {"publicKey": PEM}, who="admin"))[0] == 400
+
+
+# -- operations
+
+META = f"{PREFIX}/META_{TEMPLATE}"
+CREATE, UPDATE, DELETE = "0.DOIP/Op.Create", "0.DOIP/Op.Update", "0.DOIP/Op.Delete"
+CHANGE, RETRIEVE = "0.DOIP.EXTEND/Op.Update.Non.Overlay", "0.DOIP/Op.Retrieve"
+
+
+@pytest.fixture
+async def app(made: Node) -> Node:
+    """The same, the program signed in, and its template with an attribute for partners and one of several files."""
+    assert await verified(made, await challenged(made)) == 1
+    kept = await made.house.lookup.named_template(PREFIX, TEMPLATE)
+    assert kept is not None
+    items = [replace(item, access="partners") if item.name == "colour" else item for item in kept.items]
+    items.append(Item(2003, "pictures", "图片", most=4000, kind="picture", count=COUNT_MOST))
+    items.append(Item(2004, "old", "旧", enabled=False))
+    await made.house.steward.replace_template(replace(kept, items=tuple(items)))
+    return made
+
+
+async def asked(
+    running: Node, operation: str, target: str, who: str | None = "app", type_: str | None = META, **content: Any
+) -> dict[str, Any]:
+    """What is told of an operation on the suffix `target` of PREFIX; what only reads is asked by GET."""
+    method = "GET" if operation in {RETRIEVE, "0.DOIP/Op.Hello", "0.DOIP/Op.ListOperations"} else "POST"
+    query = f"/api/v1/doip?targetId={PREFIX}/{target}&operationId={operation}"
+    body = {"type": type_, "attributes": {"content": content}} if method == "POST" else None
+    status, told = await running.call(method, query, body, who=who)
+    assert (status, list(told)) == (200, ["code", "message", "data"])
+    assert told["message"]
+    return dict(told)
+
+
+async def held(running: Node, target: str, who: str = "app") -> dict[str, Any]:
+    told = await asked(running, RETRIEVE, target, who)
+    return {each["type"]: each.get("data") for each in told["data"]["attributes"]["elements"]}
+
+
+async def test_an_instance_from_its_making_to_its_end(app: Node) -> None:
+    given = {"styleNo": 1.50, "colour": "red", "costPrice": None, "pictures": ["a.jpg", "b.png"]}
+    told = await asked(app, CREATE, "A", **given)
+    assert told["code"] == 1
+    assert told["data"] == {"id": f"{PREFIX}/A", "type": META, "attributes": {"content": given}}
+    assert (await asked(app, CREATE, "A", **given | {"colour": "blue"}))["data"] == {"differs": ["colour"]}
+    found = (await asked(app, RETRIEVE, "A"))["data"]
+    assert (found["id"], found["type"]) == (f"{PREFIX}/A", META)
+    assert found["attributes"]["elements"] == [
+        {"index": 2000, "type": "styleNo", "name": "款号", "data": "1.5", "dataType": 1},
+        {"index": 2001, "type": "colour", "name": "颜色", "data": "red", "dataType": 1},
+        {"index": 2002, "type": "costPrice", "name": "成本价", "dataType": 1},
+        {"index": 2003, "type": "pictures", "name": "图片", "data": ["a.jpg", "b.png"], "dataType": 8},
+    ]
+    meta = found["attributes"]["metaData"]  # registry/postgres/listings.py
+    assert meta["createTime"] == meta["updateTime"] != ""
+    assert (meta["creator"], meta["updater"]) == (APP, APP)
+    assert (await asked(app, CHANGE, "A", "leather", colour="blue"))["code"] == 1
+    assert (await held(app, "A"))["styleNo"] == "1.5", "incremental: what is not named stays"
+    meta = (await asked(app, RETRIEVE, "A"))["data"]["attributes"]["metaData"]
+    assert (meta["creator"], meta["updater"]) == (APP, f"{PREFIX}/User_leather")
+    assert (await asked(app, UPDATE, "A", styleNo="S2"))["code"] == 1
+    assert await held(app, "A") == {"styleNo": "S2", "colour": None, "costPrice": None, "pictures": None}
+    refused = await asked(app, UPDATE, "A", colour="red")
+    assert refused["code"] == 601, "overwriting leaves out what is required"
+    assert (await asked(app, DELETE, "A"))["code"] == 1
+    assert [(await asked(app, each, "A", styleNo="S"))["code"] for each in (RETRIEVE, UPDATE, DELETE)] == [104] * 3
+
+
+async def test_a_partner_sees_and_changes_what_was_granted(app: Node) -> None:
+    await asked(app, CREATE, "A", styleNo="S1", colour="red", costPrice="9")
+    assert await held(app, "A", "visitor") == {"styleNo": "S1"}
+    found = (await asked(app, RETRIEVE, "A", "visitor"))["data"]["attributes"]["metaData"]
+    assert sorted(found) == ["createTime", "updateTime"]
+    assert (await asked(app, CHANGE, "A", "visitor", colour="blue"))["code"] == 406
+    group = f"{STRANGER_PREFIX}/Group_buyers"
+    await app.call("POST", "/api/v1/groups", {"prefix": STRANGER_PREFIX, "name": "buyers"}, "stranger")
+    await app.call("PUT", f"/api/v1/groups/{group}/members", {"members": ["visitor"]}, "stranger")
+    await app.call("PUT", f"/api/v1/group-imports/{group}")
+    grant = {"prefix": PREFIX, "template": TEMPLATE, "to": group, "attributes": ["colour"], "edit": True}
+    assert (await app.call("POST", "/api/v1/grants", grant, "app"))[0] == 201
+    assert (await asked(app, UPDATE, "A", "visitor", colour="blue"))["code"] == 1
+    assert await held(app, "A", "visitor") == {"styleNo": "S1", "colour": "blue"}
+    assert await held(app, "A") == {"styleNo": "S1", "colour": "blue", "costPrice": "9"}, "no further than it reaches"
+    assert (await asked(app, CHANGE, "A", "visitor", styleNo="S2"))["code"] == 406
+
+
+async def test_what_is_refused_has_its_code(app: Node) -> None:
+    await asked(app, CREATE, "A", styleNo="S1")
+    app.tokens["gone"] = "gone"
+    for code, told in (
+        (102, await asked(app, RETRIEVE, "A", None)),
+        (101, await asked(app, RETRIEVE, "A", "gone")),
+        (106, await asked(app, RETRIEVE, "%00")),
+        (104, await asked(app, RETRIEVE, "META_none")),
+        (105, await asked(app, CREATE, "A", styleNo="S1")),
+        (106, await asked(app, CREATE, "META_x", styleNo="S1")),
+        (701, await asked(app, CREATE, "B", "visitor", styleNo="S1")),
+        (700, await asked(app, DELETE, "A", "visitor")),
+        (604, await asked(app, CREATE, "B", type_=f"{PREFIX}/META_none", styleNo="S1")),
+        (604, await asked(app, CREATE, "B", type_=f"{PREFIX}/{TEMPLATE}", styleNo="S1")),
+        (106, await asked(app, CREATE, "B", type_=None, styleNo="S1")),
+        (601, await asked(app, CREATE, "B", colour="red")),
+        (601, await asked(app, CREATE, "B", styleNo=True)),
+        (601, await asked(app, CREATE, "B", styleNo=["a;b"])),
+        (601, await asked(app, CREATE, "B", styleNo={"a": 1})),
+        (602, await asked(app, CREATE, "B", styleNo="S1", old="x")),
+        (603, await asked(app, CREATE, "B", styleNo="S1", nothing="x")),
+        (404, await asked(app, "0.DOIP/Op.None", "A")),
+        (405, await asked(app, "0.DOIP/Op.Search", "A")),
+    ):
+        assert told["code"] == code, (code, told)
+    query = f"/api/v1/doip?targetId={PREFIX}/A&operationId={DELETE}"
+    assert (await app.call("GET", query, who="app"))[1]["code"] == 405
+    assert (await app.call("POST", "/api/v1/doip", b"[", who="app"))[1]["code"] == 30000
+    status, told = await app.call("POST", "/api/v1/doip", {}, "app", **{"Content-Encoding": "br"})
+    assert (status, told["code"], told["data"]) == (415, 106, None), "trouble, too, comes in this envelope"
+    kept = await app.house.lookup.named_template(PREFIX, TEMPLATE)
+    assert kept is not None
+    await app.house.steward.replace_template(replace(kept, state=State.WITHDRAWN))
+    assert (await asked(app, CREATE, "B", styleNo="S1"))["code"] == 600
+    assert (await asked(app, CHANGE, "A", styleNo="S2"))["code"] == 1, "records it has go on"
+    await app.call("PUT", f"/api/v1/prefixes/{PREFIX}", {"state": "stopped"}, "admin")
+    assert [(await asked(app, each, "A", styleNo="S"))["code"] for each in (RETRIEVE, CHANGE)] == [702] * 2
+
+
+async def test_a_template_is_retrieved_and_the_service_says_what_it_does(app: Node) -> None:
+    found = (await asked(app, RETRIEVE, f"META_{TEMPLATE}"))["data"]
+    assert (found["id"], found["type"]) == (META, "0.TYPE/DO.DOIPMETA")
+    content = found["attributes"]["content"]
+    assert (content["basicInfo"]["metaState"], content["required"]) == (1, ["styleNo"])
+    assert [each["itemBasicInfo"]["state"] for each in content["itemInfos"]] == [0, 0, 0, 0, 1]
+    hello = await asked(app, "0.DOIP/Op.Hello", "DOIPServiceInfo")
+    assert hello["data"]["type"] == "0.TYPE/DO.DOIPServiceInfo"
+    listed = (await asked(app, "0.DOIP/Op.ListOperations", "DOIPServiceInfo"))["data"]
+    assert {CREATE, CHANGE, RETRIEVE} <= set(listed)
+    # What the query says may stand in the body, as the SDK's own message has it.
+    body = {"targetId": f"{PREFIX}/A", "operationId": CREATE, "type": META} | {
+        "attributes": {"content": {"styleNo": "S"}}
+    }
+    assert (await app.call("POST", "/api/v1/doip", body, who="app"))[1]["code"] == 1

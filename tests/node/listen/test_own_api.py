@@ -1,4 +1,6 @@
-"""The node's own API on a node in this process: many at once, reconcile, history, prefixes, batches, tokens."""
+"""The node's own API on a node in this process, and what its calls share (own_door.py): many at once, reconcile,
+history, prefixes, batches, tokens.
+"""
 
 import asyncio
 import gzip

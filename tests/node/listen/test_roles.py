@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from aiohttp import web
 
 from node.listen import replies
+from node.listen.replies import Idhub
 from registry.account import Account, hash_password, new_token
 from registry.rights import OF_ENTERPRISES, Right, Role
 from tests.fakes.in_process import PREFIX, Node, node
@@ -51,6 +52,7 @@ DRAFT = {
     "items": [{"index": 2000, "name": "styleNo", "zh": "款号"}],
 }
 ONE, BAG = "/api/v1/templates/{prefix}/{version}", f"/api/v1/templates/{PREFIX}/{TEMPLATE}"
+META = f"{PREFIX}/META_{TEMPLATE}"
 GROUP = f"{PREFIX}/Group_nobody"
 ACCOUNT = "/api/v1/accounts/leather"
 ANYONE, SIGNED_IN = "anyone", "signed in"
@@ -171,6 +173,26 @@ ENDPOINTS = {f"{key.split()[0]} {base}{key.split()[1]}": row for key, row in of_
     "GET /api/v1/doip/public/challenge": Row(ANYONE, f"?handle={PREFIX}/App_nobody"),
     "GET /api/v1/doip/public/verify-response": Row(ANYONE),
     "POST /api/v1/doip/public/verify-response": Row(ANYONE),
+    "GET /api/v1/doip": Row(SIGNED_IN, f"?targetId={PREFIX}/A&operationId=0.DOIP/Op.Retrieve"),
+    "POST /api/v1/doip": Row(
+        Right.REGISTER,
+        f"?targetId={PREFIX}/A&operationId=0.DOIP/Op.Create",
+        {"type": META, "attributes": {"content": {"styleNo": "S"}}},
+    ),
+    "POST /api/v1/open/meta/create": Row(Right.TEMPLATES, body={"metaHandle": META}),
+    "GET /api/v1/open/meta/info": Row(SIGNED_IN, f"?metaHandle={META}"),
+    "PUT /api/v1/open/meta/update-basic-info": Row(Right.TEMPLATES, body={"metaHandle": META}),
+    "PUT /api/v1/open/meta/update-item": Row(Right.TEMPLATES, body={"metaHanlde": META, "metaItemDTOS": [{}]}),
+    "DELETE /api/v1/open/meta/delete": Row(Right.TEMPLATES, f"?metaHandleList={META}"),  # it is published
+    "PUT /api/v1/open/meta/publish-or-withdraw": Row(
+        Right.TEMPLATES, body={"metaHandleList": [META], "opType": "publish"}
+    ),
+    "POST /api/v1/open/meta/baseon-create": Row(
+        Right.TEMPLATES, body={"baseonHandle": META, "baseInfo": {"metaHandle": META}}
+    ),
+    "GET /api/v1/open/meta/classify-query": Row(SIGNED_IN),
+    "GET /api/v1/open/meta/page": Row(SIGNED_IN),
+    "GET /api/v1/open/handle/page": Row(Right.READ_RECORDS, f"?metaHandle={META}"),
     "GET /api/v1/applications": Row(EXAMINING, of_node=True),
     "GET /api/v1/applications/{number}": Row(EXAMINING, "/api/v1/applications/1", of_node=True),
     "PUT /api/v1/applications/{number}/{step}": Row(
@@ -188,6 +210,10 @@ ENDPOINTS = {f"{key.split()[0]} {base}{key.split()[1]}": row for key, row in of_
 }
 """Whom every endpoint lets in. A right of an enterprise's role holds in that enterprise, which here is `leather`'s."""
 
+NOT_IN = dict.fromkeys((Idhub.INVALID_TOKEN, Idhub.NOT_SIGNED_IN), "sign in") | dict.fromkeys(
+    (Idhub.NO_RIGHT, Idhub.META_NO_RIGHT, Idhub.NO_EDIT, Idhub.NO_DELETE, Idhub.FOREIGN), "no right"
+)
+"""What the codes of IDHub say of who asks."""
 CATCH_ALL = {f"/{face}/{{rest}}" for face in ("identity", "identityv2", "snms", "snmsapi", "api", "iiidap")}
 """What answers that there is no such endpoint, to everybody."""
 
@@ -234,6 +260,8 @@ async def outcome(running: Node, key: str, row: Row, sent: str) -> str:
         assert response.status < 500, (key, response.status)
         is_one = "json" in response.content_type and "ndjson" not in response.content_type
         told = await response.json(content_type=None) if is_one else {}
+    if (code := told.get("code")) in NOT_IN:
+        return NOT_IN[code]
     status = told.get("status")
     if status in {replies.SNMS_NOT_SIGNED_IN, replies.SNMS_NO_PERMISSION}:
         return "sign in" if status == replies.SNMS_NOT_SIGNED_IN else "no right"
