@@ -15,7 +15,7 @@ from node.house import House
 from node.listen import idhub_words as words
 from node.listen.bodies import BODIES
 from node.listen.bodies import body as read_body
-from node.listen.http import ACCOUNT, HOUSE, encoded, peer
+from node.listen.http import ACCOUNT, HOUSE, encoded, noted, peer, source, witnessed
 from node.listen.idhub_words import IdhubError, InstanceIn
 from node.listen.replies import IDHUB_NOT_YOURS, IDHUB_REFUSED, Idhub
 from node.listen.snms_api import bearer
@@ -151,10 +151,12 @@ async def _retrieve(request: web.Request, account: Account, target: str, given: 
         times = {"createTime": moment(house, datetime.fromtimestamp(kept.updated, house.config.zone))}
         return _object(str(named), "0.TYPE/DO.DOIPMETA", {"content": words.retrieved(kept), "metaData": times})
     stored, record, template, far = await house.sight.look(account, named)
+    noted(request, account.number, str(named), "detail found" if stored.live else "detail absent")
     _check_there(named, stored)
     shown = seen(record, template, far)
     if record.values and not shown:
         raise IdhubError(Idhub.NO_VIEW)
+    witnessed(request, "detail", [named.key])
     type_ = template.handle if template else ""
     more = {"id": str(named), "type": type_, "elements": words.elements(template, shown)}
     return _object(str(named), type_, more | {"metaData": await _meta_data(house, named, stored, far)})
@@ -188,7 +190,7 @@ async def _meta_data(house: House, named: Identifier, stored: Stored, far: Reach
 
 
 async def _write(request: web.Request, account: Account, wanted: Request) -> None:
-    outcome = (await request.app[HOUSE].batcher.write([Job(wanted, account)]))[0]
+    outcome = (await request.app[HOUSE].batcher.write([Job(wanted, account)], source(request)))[0]
     if isinstance(outcome, RegistryError):
         raise outcome
     if isinstance(outcome, Refused):
