@@ -27,6 +27,7 @@ from registry.postgres import (
     templates,
 )
 from registry.postgres.connection import borrowed
+from registry.postgres.grants import Asking, Granted
 from registry.postgres.holdings import Referrer
 from registry.postgres.listings import Asked, Authors
 from registry.postgres.records import Stored
@@ -68,6 +69,11 @@ def unpacked(stored: Stored, template: Template | None) -> Record:
     names = {item.index: item.name for item in template.items} if template else {}
     values = unpack(stored.body, names, stored.updated)
     return Record(stored.version, stored.live, stored.template, stored.updated, values)
+
+
+def _reach(who: Account, granted: Granted) -> Reach:
+    whole = who.may_in(Right.READ_RECORDS, granted.enterprise)
+    return reach(whole=whole, single=granted.single, grants=granted.grants)
 
 
 class Lookup:
@@ -114,10 +120,14 @@ class Lookup:
         at = datetime.fromtimestamp(now, UTC)
         async with borrowed(self._pool, "grants") as connection:
             found = await grants.granted(connection, asked, who.number, who.enterprise, at)
-        return [
-            reach(whole=who.may_in(Right.READ_RECORDS, each.enterprise), single=each.single, grants=each.grants)
-            for each in found
-        ]
+        return [_reach(who, each) for each in found]
+
+    async def look_as(self, asked: Sequence[tuple[Account, Identifier]], now: int) -> list[tuple[Stored, Reach]]:
+        """What stands behind each identifier, and how far who asks for it sees into it; in order, in one snapshot."""
+        rows = [Asking(i.prefix_key, i.suffix_key, who.number, who.enterprise) for who, i in asked]
+        async with borrowed(self._pool, "look") as connection:
+            found = await grants.look(connection, rows, datetime.fromtimestamp(now, UTC))
+        return [(stored, _reach(who, each)) for (who, _), (stored, each) in zip(asked, found, strict=True)]
 
     async def groups(self, enterprise: int) -> list[Any]:
         """An enterprise's identity groups and those it has imported (registry/postgres/grants.py)."""

@@ -80,7 +80,7 @@ def _less(figure: Figure) -> Figure:
 
 def _reading(document: Mapping[str, Any]) -> Iterator[Named]:
     for name, told in document["scenarios"].items():
-        yield f"{name} 节点÷nginx node by nginx", _ratio(told["ratio"], len(told["pairs"]))
+        yield f"{name} 节点÷标尺 node by yardstick", _ratio(told["ratio"], len(told["pairs"]))
         efforts = [pair["node"]["cpu_us"]["worker"] for pair in told["pairs"]]
         yield f"{name} CPU µs", _of_turns(efforts, more=False)
         if told["open"]:

@@ -1,10 +1,10 @@
-"""Measures scenarios side by side: node and nginx in turn, several pairs, each by its rate and by its CPU time."""
+"""Measures scenarios side by side: node and yardstick in turn, several pairs, each by its rate and its CPU time."""
 
 import asyncio
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from itertools import islice
 from math import sqrt
@@ -25,7 +25,7 @@ from loadtest.tally import Tally
 from loadtest.target import Address
 from loadtest.wire import Connection
 from loadtest.wrk import Counted, Line, listed, wrk
-from loadtest.yardstick import OCTETS_MOST, nginx
+from loadtest.yardstick import OCTETS_MOST, Standing, nginx
 
 LOOKED_AT: Final = 200
 """Answers of a scenario that are looked at before it is measured: is each what it must be, and how long are they?"""
@@ -112,7 +112,7 @@ class Measure:
 
 
 async def measured(home: Home, name: str, measure: Measure) -> Result:
-    """The scenario of this name, on a node and an nginx of its own.
+    """The scenario of this name, on a node and a yardstick of its own.
 
     Raises CrowdError, NodeError, YardstickError or ProfileError.
     """
@@ -121,13 +121,14 @@ async def measured(home: Home, name: str, measure: Measure) -> Result:
         node = await stack.enter_async_context(serve(home, scenario.workers, scenario.variables))
         lines = requests(scenario, measure.population)
         octets = await _looked_at(node.http, lines)
-        standing = await stack.enter_async_context(nginx(min(octets, OCTETS_MOST), scenario.workers))
+        standing = await stack.enter_async_context(_yardstick(home, scenario, octets))
         file = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="idnode-reading-"))) / "requests"
         asked = _Asked(file, scenario, lines, measure)
         stores = {"postgres": home.node.pid, "redis": home.node.pid}
+        absent = absent_share(lines)
         sides = (
-            _Server(asked, node.http, {"worker": node.pid, **stores}, absent_share(lines)),
-            _Server(asked, standing.address, {"worker": standing.pid}, 0.0),
+            _Server(asked, node.http, {"worker": node.pid, **stores}, absent),
+            _Server(asked, standing.address, {"worker": standing.pid}, 0.0 if scenario.beside is None else absent),
         )
         for side in sides:
             await side.warmed()
@@ -135,6 +136,16 @@ async def measured(home: Home, name: str, measure: Measure) -> Result:
         if measure.flames:
             await sides[0].drawn(measure.flames.with_name(f"{measure.flames.stem}-{name}.svg"))
         return Result(scenario, octets, pairs, await _open(node.http, pairs, measure) if scenario.open else None)
+
+
+@asynccontextmanager
+async def _yardstick(home: Home, scenario: Scenario, octets: int) -> AsyncIterator[Standing]:
+    if scenario.beside is None:
+        async with nginx(min(octets, OCTETS_MOST), scenario.workers) as standing:
+            yield standing
+    else:
+        async with serve(home, scenario.workers, scenario.beside) as node:
+            yield Standing(node.http, node.pid)
 
 
 async def _pair(number: int, sides: "tuple[_Server, _Server]", seconds: int) -> Pair:

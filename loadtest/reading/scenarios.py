@@ -32,7 +32,7 @@ Lines = Callable[[Population, Random], Iterator[Line]]
 class Scenario:
     """One comparison: the node's `workers` and settings (`variables`), and what is asked.
 
-    `bar` is the ratio to nginx that is promised, `reach` the one that is striven for, None without one. `listed`
+    `bar` is the ratio to the yardstick that is promised, `reach` the one striven for, None without one. `listed`
     requests are drawn and then begin anew; `warm` are asked before anything counts, or three for each identifier. A
     client lets its connection go after `kept` requests (0: never). `open` adds the latency at half of the rate, by open
     arrivals.
@@ -50,6 +50,7 @@ class Scenario:
     heads: Sequence[str] = PLAIN
     kept: int = 0
     open: bool = False
+    beside: Mapping[str, str] | None = None
 
 
 def requests(scenario: Scenario, population: Population) -> list[Line]:
@@ -99,6 +100,12 @@ def _absent(population: Population, _: Random) -> Iterator[Line]:
         yield Line(0, _never(population, prefix))
 
 
+def _signed(population: Population, random: Random) -> Iterator[Line]:
+    """The hot ones, by a client that is signed in."""
+    for line in _first(HOT)(population, random):
+        yield line._replace(head=len(PLAIN))
+
+
 def _mixed(population: Population, random: Random) -> Iterator[Line]:
     classes = drawn(random, list(MIX.shares), list(MIX.shares.values()))
     count = min(RANKS_MOST, population.size)
@@ -125,6 +132,18 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
     "redis": Scenario("来自Redis", "from Redis", 0.55, 0.65, _first(SHARED), SHARED, SHARED, variables=_COLD),
     "postgres": Scenario("来自PostgreSQL", "from PostgreSQL", 0.33, 0.42, _any, LISTED, variables=_COLDEST),
     "absent": Scenario("不存在的，各不相同", "absent, each another", 0.3, None, _absent, HOT),
+    "access-log": Scenario(
+        "热，每次解析都记下，与不记相比",
+        "hot, each resolution noted, beside none",
+        0.85,
+        None,
+        _first(HOT),
+        HOT,
+        HOT,
+        variables={"IDNODE_ACCESS_LOG": "on"},
+        beside={"IDNODE_ACCESS_LOG": "off"},
+    ),
+    "signed": Scenario("热，登录后读取", "hot, by someone signed in", None, None, _signed, HOT, HOT),
     "mix": _mix("接近实际的混合", "a realistic mix", 0.45, 0.6, workers=1),
     "mix-2": _mix("混合，两个工作进程", "the mix, two workers", None, None, workers=2),
 }

@@ -87,10 +87,15 @@ async def seen(house: House, who: Account, identifier: Identifier, whence: Sourc
     began = clock.monotonic()
     found = await house.sight.answer(who, identifier)
     if found is not None:
-        house.recording.witness.saw(Actor.of(who, whence[0]), "resolve", [identifier.key])
-        house.road.count(found, began)
-        house.road.note(began, whence, str(identifier), found, who.number)
+        told_alone(house, who, identifier, whence, found, began)
     return found
+
+
+def told_alone(house: House, who: Account, identifier: Identifier, whence: Source, found: Answer, began: float) -> None:
+    """Counts and writes down that `who` is told this, asked for at `began` from `whence`. Raises as `seen` does."""
+    house.recording.witness.saw(Actor.of(who, whence[0]), "resolve", [identifier.key])
+    house.road.count(found, began)
+    house.road.note(began, whence, str(identifier), found, who.number)
 
 
 async def answer(
@@ -102,7 +107,7 @@ async def answer(
         further = onward(request) and not _flag(request, "doNotRefer")
         found, private = await ask(request, identifier, further=further)
     except NotSignedInError:
-        return json_response(replies.HANDLE_NOT_SIGNED_IN, 401, replies.CHALLENGE)
+        return not_signed_in()
     if (
         not private
         and found.outcome is Outcome.FOUND
@@ -115,6 +120,11 @@ async def answer(
     if _flag(request, "pretty"):
         response.body = pretty(cast(bytes, response.body))
     return response
+
+
+def not_signed_in() -> web.Response:
+    """The response to a token that is none."""
+    return json_response(replies.HANDLE_NOT_SIGNED_IN, 401, replies.CHALLENGE)
 
 
 def told(house: House, spelling: str, found: Answer, *, private: bool = False) -> web.Response:

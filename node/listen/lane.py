@@ -10,12 +10,12 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Final, NamedTuple
 
 from aiohttp import web
 
 from node.house import House
-from node.listen import handle_api, http, replies
+from node.listen import handle_api, http, replies, snms_api
 from node.listen.plain import ASKED, LEFT, OTHER, PRIVATE, Dates, Sign, headers, remember, rendered
 from node.listen.singles import Singles
 from node.metrics import HTTP_REQUESTS
@@ -24,6 +24,7 @@ from node.resolve.measured import WORDS
 from node.resolve.shelf import Kept
 from proto.identifier import Identifier
 from registry.access_log import Source
+from registry.account import Account
 
 OCTETS_MOST: Final = 8000
 """Longest request looked at here: less than the line aiohttp takes (8190); usual ones have some 500."""
@@ -34,7 +35,7 @@ _LINE: Final = re.compile(rb"(?:GET|HEAD|OPTIONS) /[!-~]*" + _VERSION)
 """Request lines behind which no body comes."""
 _FRAMING: Final = frozenset({b"content-length", b"transfer-encoding", b"trailer", b"te", b"expect", b"upgrade"})
 """Headers that say where a request ends, or what becomes of the connection after it."""
-_MEANT: Final = {b"connection": b"keep-alive", b"if-none-match": None, b"cdn-loop": None, b"authorization": None}
+_MEANT: Final = {b"connection": b"keep-alive", b"if-none-match": None, b"cdn-loop": None}
 """Headers by which the road answers otherwise, but for the value by which it does not: many clients say what HTTP/1.1
 does anyway (RFC 9112 section 9.3)."""
 
@@ -54,26 +55,41 @@ _ABSENT_BEFORE, _ABSENT_BEHIND = replies.handle_body("/", Answer(Outcome.ABSENT,
 class Block:
     """What stands behind a request line. `whole`: headers and the end of the request, and nothing but these.
 
-    `plain`: the road need not read them. `forwarded`: the lines of X-Forwarded-For.
+    `plain`: the road need not read them, but for `token`, if there is one. `forwarded`: the lines of X-Forwarded-For.
     """
 
     whole: bool
     plain: bool = False
     forwarded: tuple[str, ...] = ()
+    token: str = ""
 
     @classmethod
     def read(cls, octets: bytes) -> "Block":
         """From what was sent. Whatever is spelt in no everyday way is not whole."""
-        found, lines, plain = headers(octets), dict[bytes, bytes](), True
+        found, lines, plain, token = headers(octets), dict[bytes, bytes](), True, ""
         if found is None:
             return cls(whole=False)
         for name, value in found:
             if name in _FRAMING:
                 return cls(whole=False)
-            plain = plain and name not in lines and (name not in _MEANT or value.lower() == _MEANT[name])
+            if name == b"authorization":
+                token = snms_api.token_of(value.decode())
+                plain = plain and name not in lines and bool(token)
+            else:
+                plain = plain and name not in lines and (name not in _MEANT or value.lower() == _MEANT[name])
             lines[name] = value
         forwarded = lines.get(b"x-forwarded-for")
-        return cls(True, plain and b"host" in lines, (forwarded.decode(),) if forwarded else ())
+        return cls(True, plain and b"host" in lines, (forwarded.decode(),) if forwarded else (), token)
+
+
+class _Asked(NamedTuple):
+    """A question by somebody who comes with a token."""
+
+    handle: bytes
+    identifier: Identifier
+    began: float
+    source: Source
+    then: Callable[[bytes | Sign], None]
 
 
 class Lane:
@@ -112,6 +128,8 @@ class Lane:
             if block.forwarded and (asker := self._asker(nearest, block.forwarded)) != nearest:
                 nearest, port = asker, 0
             handle = octets[len(_GET) : end]
+            if block.token:
+                return self._signed(block.token, handle, began, (nearest, port), then)
             kept = self._holding(handle)
             if kept is not None and began < kept.expires and (kept.head or self._headed(handle, kept)):
                 if self._admit(nearest):
@@ -151,6 +169,52 @@ class Lane:
             then(self._rendered(http.troubled(handle_api.PATH + handle.decode(), found)))
         else:
             then(OTHER)
+
+    def _signed(
+        self, token: str, handle: bytes, began: float, source: Source, then: Callable[[bytes | Sign], None]
+    ) -> Sign:
+        """Who comes with a token is told what that account may see."""
+        identifier = Identifier.everyday(handle)
+        if identifier is None or self._admit(source[0]):
+            return OTHER
+        self._house.admission.in_hand += 1
+        self._house.doorkeeper.tell(token, partial(self._known, _Asked(handle, identifier, began, source, then)))
+        return ASKED
+
+    def _known(self, asked: _Asked, who: Account | Exception | None) -> None:
+        if isinstance(who, Account):
+            self._house.sight.ask(who, asked.identifier, partial(self._seen, asked, who))
+        else:
+            self._say(asked, handle_api.not_signed_in() if who is None else self._troubled(asked, who))
+
+    def _seen(self, asked: _Asked, who: Account, found: Answer | Exception | None) -> None:
+        if found is None:
+            handle, began, source, then = asked.handle, asked.began, asked.source, asked.then
+            self._fetch(asked.identifier, self._holding(handle), partial(self._fetched, handle, began, source, then))
+            return
+        try:
+            if isinstance(found, Exception):
+                raise found
+            handle_api.told_alone(self._house, who, asked.identifier, asked.source, found, asked.began)
+        except Exception as error:  # noqa: BLE001 - told to the client
+            self._say(asked, self._troubled(asked, error))
+        else:
+            self._say(asked, handle_api.told(self._house, asked.handle.decode(), found, private=True))
+
+    def _troubled(self, asked: _Asked, error: Exception) -> web.Response:
+        """What the client is told of an error. The door shall not answer: it would count the call again."""
+        path = handle_api.PATH + asked.handle.decode()
+        if type(error) in http.TROUBLES:
+            return http.troubled(path, error)
+        try:
+            raise error
+        except Exception:  # noqa: BLE001 - a mistake of ours, for the journal
+            return http.broken(self._house.meter, path)
+
+    def _say(self, asked: _Asked, response: web.Response) -> None:
+        self._house.admission.in_hand -= 1
+        self._dates.now()
+        asked.then(self._rendered(response))
 
     def _said(self, handle: bytes, found: Answer) -> bytes:
         if head := self._head(handle, found):

@@ -5,17 +5,16 @@ from typing import Final
 
 from node.gather import Gatherer
 from node.resolve.answer import Answer, Outcome, Question, Tell
+from node.resolve.faces import Faces
 from proto.identifier import Identifier
-from proto.value import TEMPLATE_ID_INDEX, TEMPLATE_INDEX
-from proto.web_json import array, closing, inside, opening
+from proto.web_json import array
 from registry import drafting
 from registry.errors import UnavailableError
-from registry.lookup import TEMPLATES_MOST, Lookup
+from registry.lookup import Lookup
 from registry.postgres.records import Stored
 from registry.prefix import PrefixState
-from registry.record import ROW_INDEX_LAST, texts
 from registry.sight import visible_values
-from registry.template import ITEM_INDEX_FIRST, RESERVED_SUFFIX, Template
+from registry.template import RESERVED_SUFFIX
 
 QUERY_MOST: Final = 500
 """Identifiers in one query: more make the first wait for the last without saving a round trip."""
@@ -24,29 +23,6 @@ WAITING_MOST: Final = 20_000
 
 NEVER_KEPT: Final = 1
 """`Answer.until` of what may be given only now."""
-
-
-class Face:
-    """How records of a template are shown to everybody: what all of them have in common, put together once."""
-
-    def __init__(self, template: Template) -> None:
-        self.template = template
-        public = {i.index: opening(i.index, i.name) for i in template.items if i.access == "public"}
-        last = min(max(public, default=0), ROW_INDEX_LAST)
-        self._openings = [public.get(index, b"") for index in range(ITEM_INDEX_FIRST, last + 1)]
-        front = {TEMPLATE_ID_INDEX: ("TEMPLATE_ID", template.handle), TEMPLATE_INDEX: ("TEMPLATE", template.version)}
-        said = [(opening(index, type_), inside(text)) for index, (type_, text) in front.items()]
-        self._front = [before + text for before, text in said if before is not None and text is not None]
-        self._usual = None not in public.values() and len(self._front) == len(front)
-
-    def shown(self, body: bytes, updated: int) -> bytes | None:
-        """The `array` of the public values; None if the record has something out of the common."""
-        said = texts(body)
-        if said is None or not self._usual:
-            return None
-        end = closing(updated)
-        parts = [before + text for before, text in zip(self._openings, said, strict=False) if before and text]
-        return b"[" + (end + b",").join([*self._front, *parts]) + end + b"]"
 
 
 _OPEN: Final = frozenset(int(state) for state in PrefixState if state.open)
@@ -58,7 +34,7 @@ class Own:
     def __init__(self, lookup: Lookup) -> None:
         self._lookup = lookup
         self._gather: Gatherer[Question, Answer] = Gatherer(self._many, size=QUERY_MOST, lanes=2, most=WAITING_MOST)
-        self._faces: dict[int, Face] = {}
+        self._faces = Faces()
 
     def ask(self, questions: Sequence[Question], told: Tell) -> None:
         """Tells what PostgreSQL says, read after it was asked."""
@@ -82,11 +58,9 @@ class Own:
         """
         prefix, state, epoch, version, live, number, template_epoch, updated, body = stored
         if live and state in _OPEN:
-            face = self._faces.get(number)
-            if face is None or face.template.epoch < template_epoch:
-                return None
-            shown = face.shown(body, updated)
-            if shown is None:
+            face = self._faces.kept(number, template_epoch)
+            shown = face.shown(body, updated) if face is not None else None
+            if face is None or shown is None:
                 return None
             return Answer(Outcome.FOUND, version, prefix, epoch, number, face.template.epoch, shown)
         if not prefix:
@@ -108,11 +82,8 @@ class Own:
 
     async def _shown(self, stored: Stored) -> Answer:
         record, template = await self._lookup.record(stored)
-        face = self._faces.get(stored.template)
-        if template is not None and (face is None or face.template is not template):
-            if len(self._faces) >= TEMPLATES_MOST:
-                self._faces.clear()
-            self._faces[template.number] = Face(template)
+        if template is not None:
+            self._faces.met(template)
         epoch, shown = template.epoch if template else 0, array(visible_values(record, template))
         return Answer(Outcome.FOUND, stored.version, stored.prefix, stored.epoch, stored.template, epoch, shown)
 

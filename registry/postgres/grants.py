@@ -4,38 +4,51 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
+from registry.postgres import records
 from registry.postgres.connection import Connection
+from registry.postgres.records import Stored
 from registry.sight import Grant
 
-_REACHES: Final = """
-    WITH mine AS (
-        SELECT m.group_no, i.enterprise_no FROM identity_group_member m JOIN identity_group i ON i.number = m.group_no
-        WHERE m.account_no = $4 AND i.enterprise_no = $5
-        UNION
-        SELECT m.group_no, o.enterprise_no FROM identity_group_member m JOIN identity_group i ON i.number = m.group_no
-        JOIN identity_group_import o ON o.group_no = m.group_no WHERE m.account_no = $4 AND i.enterprise_no = $5
-    )
-    SELECT p.enterprise_no,
-        EXISTS (
-            SELECT 1 FROM access_grant g
-            WHERE g.prefix_no = p.number AND g.suffix = q.suffix AND (g.until IS NULL OR g.until > $6)
-        ),
-        ARRAY (
-            SELECT ROW (g.suffix IS NOT NULL, g.attributes, g.edit) FROM (
-                SELECT * FROM access_grant WHERE prefix_no = p.number AND suffix = q.suffix
-                UNION ALL
-                SELECT * FROM access_grant WHERE template_no = q.template_no
-            ) g
-            WHERE (g.until IS NULL OR g.until > $6) AND (
-                EXISTS (SELECT 1 FROM mine WHERE mine.group_no = g.group_no AND mine.enterprise_no = p.enterprise_no)
-                OR g.account_no = $4 AND (
-                    p.enterprise_no = $5 OR EXISTS (SELECT 1 FROM mine WHERE mine.enterprise_no = p.enterprise_no))
+_GRANTED: Final = """
+    p.enterprise_no,
+    EXISTS (
+        SELECT 1 FROM access_grant g
+        WHERE g.prefix_no = p.number AND g.suffix = q.suffix AND (g.until IS NULL OR g.until > $1)
+    ),
+    ARRAY (
+        SELECT ROW (g.suffix IS NOT NULL, g.attributes, g.edit) FROM (
+            SELECT * FROM access_grant WHERE prefix_no = p.number AND suffix = q.suffix
+            UNION ALL
+            SELECT * FROM access_grant WHERE template_no = {template}
+        ) g
+        WHERE (g.until IS NULL OR g.until > $1) AND (
+            g.account_no = w.account_no AND p.enterprise_no = w.enterprise_no OR EXISTS (
+                SELECT 1 FROM identity_group_member m JOIN identity_group i ON i.number = m.group_no
+                WHERE m.account_no = w.account_no AND i.enterprise_no = w.enterprise_no
+                    AND (g.account_no = w.account_no OR g.group_no = m.group_no)
+                    AND (i.enterprise_no = p.enterprise_no OR EXISTS (
+                        SELECT 1 FROM identity_group_import o
+                        WHERE o.group_no = m.group_no AND o.enterprise_no = p.enterprise_no))
             )
         )
-    FROM unnest($1::integer[], $2::text[], $3::integer[]) WITH ORDINALITY q(prefix_no, suffix, template_no, n)
+    )
+"""
+"""The columns of `Granted`: what account `w` was granted on identifier `q`, under prefix `p`, that holds at $1."""
+_REACHES: Final = f"""
+    SELECT {_GRANTED.format(template="q.template_no")}
+    FROM (SELECT $2::integer, $3::integer) w(account_no, enterprise_no)
+    CROSS JOIN unnest($4::integer[], $5::text[], $6::integer[]) WITH ORDINALITY q(prefix_no, suffix, template_no, n)
     LEFT JOIN prefix p ON p.number = q.prefix_no
     ORDER BY q.n
-"""
+"""  # noqa: S608 - constants of this file
+_LOOK: Final = f"""
+    SELECT {records.STORED}, {_GRANTED.format(template="r.template_no")}
+    FROM unnest($2::text[], $3::text[], $4::integer[], $5::integer[])
+        WITH ORDINALITY q(prefix, suffix, account_no, enterprise_no, n)
+    CROSS JOIN LATERAL (SELECT q.account_no, q.enterprise_no) w
+    {records.STORED_FROM}
+    ORDER BY q.n
+"""  # noqa: S608 - constants of this room
 
 
 class Granted(NamedTuple):
@@ -60,8 +73,27 @@ async def granted(
     imported.
     """
     columns = [list(column) for column in zip(*asked, strict=True)] or [[], [], []]
-    rows = await connection.fetch(_REACHES, *columns, account, enterprise, now)
-    return [Granted(row[0], row[1], tuple(_grant(*each) for each in row[2])) for row in rows]
+    rows = await connection.fetch(_REACHES, now, account, enterprise, *columns)
+    return [_granted(*row) for row in rows]
+
+
+class Asking(NamedTuple):
+    """An identifier, and who asks for it: number of the account and of its enterprise."""
+
+    prefix_key: str
+    suffix_key: str
+    account: int
+    enterprise: int | None
+
+
+async def look(connection: Connection, asked: Sequence[Asking], now: datetime) -> list[tuple[Stored, Granted]]:
+    """What stands behind each identifier, and what was granted on it to who asks; in order, all in one snapshot."""
+    rows = await connection.fetch(_LOOK, now, *map(list, zip(*asked, strict=True)))
+    return [(Stored(*row[: len(Stored._fields)]), _granted(*row[len(Stored._fields) :])) for row in rows]
+
+
+def _granted(enterprise: int | None, single: bool, grants: Sequence[Any]) -> Granted:
+    return Granted(enterprise, single, tuple(_grant(*each) for each in grants))
 
 
 def _grant(single: bool, attributes: list[str] | None, edit: bool) -> Grant:

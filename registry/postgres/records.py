@@ -36,16 +36,22 @@ _stored: Final[Callable[[Row], Stored]] = partial(tuple.__new__, Stored)
 # Times are kept less 2^31 (migrations/0004_room.sql), and a deleted record has no body.
 # LIMIT 1 keeps the planner to the whole key: the plan is made while tables may still look empty, and a join could then
 # be answered by reading all of a prefix for every identifier.
-_LOOK: Final = """
-    SELECT coalesce(p.number, 0), coalesce(p.state, 0), coalesce(p.epoch, (SELECT number FROM catalogue)),
-           coalesce(r.version, 0), r.body IS NOT NULL, coalesce(r.template_no, 0), coalesce(t.epoch, 0),
-           coalesce(r.updated + 2147483648, 0), coalesce(r.body, ''::bytea)
-    FROM unnest($1::text[], $2::text[]) WITH ORDINALITY q(prefix, suffix, n)
+STORED: Final = """
+    coalesce(p.number, 0), coalesce(p.state, 0), coalesce(p.epoch, (SELECT number FROM catalogue)),
+    coalesce(r.version, 0), r.body IS NOT NULL, coalesce(r.template_no, 0), coalesce(t.epoch, 0),
+    coalesce(r.updated + 2147483648, 0), coalesce(r.body, ''::bytea)
+"""
+"""The columns of `Stored`."""
+STORED_FROM: Final = """
     LEFT JOIN prefix p ON p.name = q.prefix
     LEFT JOIN LATERAL (SELECT * FROM record WHERE prefix_no = p.number AND suffix = q.suffix LIMIT 1) r ON true
     LEFT JOIN template t ON t.number = r.template_no
-    ORDER BY q.n
 """
+"""Where they come from, behind a `q` with prefix and suffix."""
+_LOOK: Final = f"""
+    SELECT {STORED} FROM unnest($1::text[], $2::text[]) WITH ORDINALITY q(prefix, suffix, n)
+    {STORED_FROM} ORDER BY q.n
+"""  # noqa: S608 - constants of this file
 
 
 async def look(connection: Connection, prefixes: list[str], suffixes: list[str]) -> list[Stored]:

@@ -41,7 +41,7 @@ def verdicts(before: dict[str, Any], after: dict[str, Any]) -> dict[str, bool | 
     return {change.name: change.better for change in changes(before, after)}
 
 
-RATIO, EFFORT = "hot 节点÷nginx node by nginx", "hot CPU µs"
+RATIO, EFFORT = "hot 节点÷标尺 node by yardstick", "hot CPU µs"
 
 
 def test_what_is_apart_is_told() -> None:

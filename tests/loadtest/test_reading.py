@@ -122,7 +122,7 @@ def test_the_page_draws_it() -> None:
     tally.line("warm").latency.add(0.002)
     tally.by_second.update([0, 0, 1])
     text = report.html(told(0.7, 0.8, open_=Open(500.0, tally)))
-    for part in ("Node by nginx", "Latency: hot", "Throughput over time", "p50 2.00 ms"):
+    for part in ("Node by yardstick", "Latency: hot", "Throughput over time", "p50 2.00 ms"):
         assert part in text
     assert report.document(told(0.8, open_=Open(500.0, tally)))["scenarios"]["hot"]["open"]["by_second"] == [2, 1]
 

@@ -38,10 +38,10 @@ def test_one_command_without_anything_compares(
     mix = told["scenarios"]["mix"]
     assert 300 < mix["octets"] < 900
     (pair,) = mix["pairs"]
-    assert pair["nginx"]["from_400"] == 0
+    assert pair["yardstick"]["from_400"] == 0
     assert 0 < pair["node"]["from_400"] < pair["node"]["requests"]
-    assert mix["ratio"]["median"] == round(pair["node"]["rate"] / pair["nginx"]["rate"], 4) > 0
-    assert pair["node"]["cpu_us"]["worker"] > 0 < pair["nginx"]["cpu_us"]["worker"]
+    assert mix["ratio"]["median"] == round(pair["node"]["rate"] / pair["yardstick"]["rate"], 4) > 0
+    assert pair["node"]["cpu_us"]["worker"] > 0 < pair["yardstick"]["cpu_us"]["worker"]
     assert mix["open"]["wrong_examples"] == []
     assert mix["open"]["latency_ms"]["p50"] > 0
     assert not told["failed"]

@@ -25,8 +25,10 @@ from hypothesis import strategies as st
 
 from node import meter, stamps
 from node.admission import Admission
+from node.calls import CallsSpentError
 from node.config import Config
-from node.gather import BusyError
+from node.doorkeeper import PasswordDueError
+from node.gather import BusyError, answered
 from node.listen import handle_api, http, plain
 from node.listen.connection import KEEPALIVE_SECONDS
 from node.listen.lane import Block, Lane
@@ -39,7 +41,7 @@ from node.resolve.measured import Measured
 from node.stamps import Shared
 from proto.identifier import Identifier
 from registry.account import Account
-from registry.errors import UnavailableError
+from registry.errors import AuditFullError, UnavailableError
 from registry.rights import Role
 from tests.fakes import laned
 from tests.fakes.laned import (
@@ -94,14 +96,44 @@ class Next:
             loop.call_soon(loop.call_soon, told, question, answer)
 
 
+LI = Account(7, "li", "person", Role.ENTERPRISE_USER, 1)
+TOKENS: dict[str, Account | Exception] = {
+    "mine": LI,
+    "due": PasswordDueError(LI),
+    "spent": CallsSpentError(3600),
+    "down": UnavailableError("the database is away"),
+    "broken": ValueError("a mistake of ours"),
+}
+PRIVATE = SHOWN.replace(b"styleNo", b"private")
+ALONE: dict[str, Answer | Exception | None] = {
+    "88.999.1001/BAG-1": Answer(Outcome.FOUND, 9, PREFIX, EPOCH, shown=PRIVATE),
+    "88.999.1001/EMPTY": Answer(Outcome.FOUND, 9, PREFIX, EPOCH, shown=b"[]"),
+    "88.999.1001/GONE": Answer(Outcome.GONE, 3, PREFIX, EPOCH),
+    "88.999.1001/STOP": Answer(Outcome.STOPPED, 3, PREFIX, EPOCH),
+    "88.999.1001/COLD": Answer(Outcome.ABSENT, 0, PREFIX, EPOCH),
+    "88.999.1001/DOWN": UnavailableError("the database is away"),
+    "88.999.1001/BUSY": ValueError("a mistake of ours"),
+}
+"""What is told to who is signed in; of all else, what everybody is."""
+
+
 class Known:
-    """Who is signed in, and what they alone see."""
+    """Who is signed in, and what they alone see. Tells it some turns later."""
+
+    def tell(self, token: str, then: Callable[[Any], None]) -> None:
+        loop = asyncio.get_running_loop()
+        loop.call_soon(loop.call_soon, then, TOKENS.get(token))
 
     async def account(self, token: str) -> Account | None:
-        return Account(7, "li", "person", Role.ENTERPRISE_USER, 1) if token == "mine" else None
+        return await answered(partial(self.tell, token))
 
-    async def answer(self, who: Account, identifier: Identifier) -> Answer:
-        return Answer(Outcome.FOUND, 9, PREFIX, EPOCH, shown=b'["private"]')
+    def ask(self, who: Account, identifier: Identifier, then: Callable[[Any], None]) -> None:
+        assert who is LI
+        loop = asyncio.get_running_loop()
+        loop.call_soon(loop.call_soon, then, ALONE.get(identifier.key))
+
+    async def answer(self, who: Account, identifier: Identifier) -> Answer | None:
+        return await answered(partial(self.ask, who, identifier))
 
 
 def nobody(said: bytes | plain.Sign) -> None:
@@ -188,9 +220,11 @@ OTHERS = [
     head("/api/handles/88.999.1001/BAG-1", 'If-None-Match: "7.11.11"'),
     head("/api/handles/88.999.1001/BAG-1", "If-None-Match: *"),
     head("/api/handles/88.999.1001/BAG-1", "CDN-Loop: 88.997"),
-    head("/api/handles/88.999.1001/BAG-1", "Authorization: Bearer mine"),
-    head("/api/handles/88.999.1001/BAG-1", "authorization: bearer gone"),
     head("/api/handles/88.999.1001/BAG-1", "Authorization: Basic YTpi"),
+    head("/api/handles/88.999.1001/BAG-1", "Authorization: Bearer"),
+    head("/api/handles/88.999.1001/BAG-1", "Authorization: Bearer mine", "Authorization: Bearer gone"),
+    head("/api/handles/88.999.1001/BAG-1", "Authorization: Bearer mine", 'If-None-Match: "7.11.11"'),
+    head("/api/handles/88.999.1001/BAG-1?index=2000", "Authorization: Bearer mine"),
     head("/api/handles/88.999.1001/BAG-1", "Connection: keep-alive, x"),
     head("/api/handles/88.999.1001/BAG-1", "Connection: keep-alive", "Connection: keep-alive"),
     head("/api/handles/88.999.1001/BAG-1", "Accept: a", "Accept: b"),
@@ -200,10 +234,41 @@ OTHERS = [
 ]
 
 
+SIGNED = [("Authorization: Bearer", token) for token in (*TOKENS, "gone")] + [("authorization:bearer ", "mine")]
+
+
+@pytest.mark.parametrize(("line", "token"), SIGNED)
+async def test_who_is_signed_in_is_answered_alike_and_without_a_request(
+    line: str, token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http.secrets, "token_hex", lambda octets: "0" * 2 * octets)
+    asked = [head(handle_api.PATH + text, f"{line} {token}") for text in {*LANED, *ALONE}]
+    sent = [piece for each in asked for piece in (each, None)]
+    answered = await alike([*sent, PLAIN])
+    assert answered.count(b"HTTP/1.1 ") == len(asked) + 1
+    assert (b"private" in answered.replace(b"private, no-store", b"")) is (token == "mine")
+    async with world(with_lane=True) as fast:
+        await said(fast, sent)
+        assert fast.server.requests_count == 0
+        assert fast.house.admission.in_hand == 0
+
+
+async def test_nothing_is_told_that_cannot_be_written_down() -> None:
+    def full(*_: object) -> None:
+        raise AuditFullError
+
+    mine = head("/api/handles/88.999.1001/BAG-1", "Authorization: Bearer mine")
+    async with world(with_lane=True) as fast:
+        with patch.object(fast.house.recording.witness, "saw", full):
+            answered, _ = await said(fast, [mine, None, PLAIN])
+    assert statuses_of(answered) == [503, 200]
+    assert b"private" not in answered.replace(b"private, no-store", b"")
+
+
 async def test_who_is_signed_in_is_never_given_what_is_kept_for_all_nor_all_what_is_theirs() -> None:
     mine = head("/api/handles/88.999.1001/BAG-1", "Authorization: Bearer mine")
     both = await alike([mine, None, PLAIN, None, mine])
-    assert [b"private" in each for each in both.split(b"HTTP/1.1 ")[1:]] == [True, False, True]
+    assert [PRIVATE in each for each in both.split(b"HTTP/1.1 ")[1:]] == [True, False, True]
     assert both.count(b"Cache-Control: private, no-store") == 2
 
 

@@ -7,18 +7,16 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from node.resolve.answer import Answer, Outcome, Question
-from node.resolve.own import Face, Own
+from node.resolve.own import Own
 from proto.identifier import Identifier
 from proto.value import ADMIN_READ, ADMIN_WRITE, Value
-from proto.web_json import array, moment
+from proto.web_json import moment
 from registry.errors import UnavailableError
 from registry.postgres.records import Stored
 from registry.prefix import PrefixState
-from registry.record import Record, pack
+from registry.record import Record
 from registry.sight import visible_values
 from registry.template import Item
 from tests.fakes.asking import asked_of
@@ -131,39 +129,6 @@ async def test_a_database_that_is_away_is_said(database: str) -> None:
             await ask(own, question(f"{PREFIX}/a"))
 
 
-TEXTS = st.one_of(
-    *[st.text("ab 9.é皮𠮷/", min_size=1, max_size=9).map(str.encode)] * 8,
-    st.binary(max_size=9),
-    st.text('a7é皮𠮷"\\/\t\x00\x7f\u00ad\u2028\u3000 ', max_size=9).map(str.encode),
-)
-
-
-@given(
-    st.dictionaries(st.sampled_from([2000, 2001, 2002]), TEXTS),
-    st.sampled_from([0, 1, NOW, 2**32 - 1]),
-    st.sampled_from([Item(2001, "colour", ""), Item(2001, "HS_ADMIN", ""), Item(2001, '颜"色', "")]),
-    st.booleans(),
-)
-def test_what_is_put_together_from_parts_is_what_the_values_say(
-    texts: dict[int, bytes], updated: int, item: Item, old: bool
-) -> None:
-    kept = template(items=(ITEMS[0], item, ITEMS[2]))
-    names = {each.index: each.name for each in kept.items}
-    values = tuple(Value(n, names[n], texts[n], timestamp=updated // 2 if old else updated) for n in sorted(texts))
-    body = pack(values, names, updated)
-    shown = Face(kept).shown(body, updated)
-    if body[:1] == b"\x02" and item.name != "HS_ADMIN":
-        assert shown is not None
-    assert shown in (None, array(visible_values(Record(3, True, 1, updated, values), kept)))
-
-
-def test_a_type_with_a_form_of_its_own_is_not_put_together_from_parts() -> None:
-    kept = template(items=(ITEMS[0], Item(2001, "HS_ADMIN", "")))
-    names = {each.index: each.name for each in kept.items}
-    for values in (Value(2000, "styleNo", b"S", timestamp=NOW), Value(2001, "HS_ADMIN", b"x", timestamp=NOW)):
-        assert Face(kept).shown(pack((values,), names, NOW), NOW) is None
-
-
 async def test_one_record_that_cannot_be_read_is_nobody_else_s_trouble(database: str) -> None:
     async with small_registry(database) as registry:
         await registry.write("create", "a", "b")
@@ -194,22 +159,6 @@ async def test_the_same_identifier_is_asked_for_once_a_query(database: str) -> N
         answers = await asyncio.gather(*(ask(own, question(f"{PREFIX}/{n}")) for n in names))
         assert [answer.outcome.name for answer in answers] == ["FOUND", "ABSENT", "FOUND", "FOUND"]
         assert looks == [2]
-
-
-@pytest.mark.parametrize(
-    ("body", "shown"),
-    [
-        (pack((Value(2000, "styleNo", "款 1".encode(), timestamp=NOW),), {2000: "styleNo"}, NOW), True),
-        (pack((Value(2000, "styleNo", b"S1", timestamp=NOW - 1),), {2000: "styleNo"}, NOW), False),
-        (pack((Value(2000, "styleNo", b"S1", 60, timestamp=NOW),), {2000: "styleNo"}, NOW), False),
-        (pack((Value(2000, "styleNo", b"\xff", timestamp=NOW),), {2000: "styleNo"}, NOW), False),
-        (pack((Value(2002, "costPrice", b"\xff", timestamp=NOW),), {2002: "costPrice"}, NOW), False),
-        (pack((Value(2002, "costPrice", b"9", timestamp=NOW),), {2002: "costPrice"}, NOW), True),
-        (b"", False),
-    ],
-)
-def test_the_everyday_record_is_put_together_from_parts(body: bytes, shown: bool) -> None:
-    assert (Face(template()).shown(body, NOW) is not None) is shown
 
 
 async def test_a_record_out_of_the_common_is_shown_all_the_same(database: str) -> None:
