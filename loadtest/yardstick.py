@@ -139,7 +139,8 @@ async def _ended(process: Process) -> None:
     with suppress(ProcessLookupError):
         process.terminate()
     try:
-        await asyncio.wait_for(process.wait(), START_SECONDS)
+        async with asyncio.timeout(START_SECONDS):
+            await process.wait()
     except TimeoutError:
         process.kill()
         await process.wait()

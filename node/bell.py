@@ -46,6 +46,15 @@ class Bell:
             self._task = None
 
 
+async def rang(bell: asyncio.Event, seconds: float) -> bool:
+    """Whether `bell` is set within so many seconds. Who is cancelled in the very moment it is, is cancelled."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await bell.wait()
+    except TimeoutError:
+        return False
+
+
 async def listen(url: str, name: str, bell: asyncio.Event) -> None:
     """Keeps one connection listening, and sets `bell` when it rings; without it their own looks alone are the truth."""
     while True:

@@ -12,7 +12,7 @@ from typing import Any, Final
 import structlog
 
 from node import clock, process
-from node.bell import REST_SECONDS, listen
+from node.bell import REST_SECONDS, listen, rang
 from node.config import Config
 from node.meter import Meter
 from node.metrics import FOLLOWER_BEHIND, FOLLOWER_CHANGES, REDIS_FAILURES
@@ -93,12 +93,8 @@ class Follower:
 
     async def _rest(self) -> None:
         await asyncio.sleep(REST_SECONDS)
-        try:
-            await asyncio.wait_for(self.bell.wait(), POLL_SECONDS - REST_SECONDS)
-        except TimeoutError:
-            return
-        finally:
-            self.bell.clear()
+        await rang(self.bell, POLL_SECONDS - REST_SECONDS)
+        self.bell.clear()
 
     async def look(self) -> None:
         """Takes in everything that was committed before this call."""

@@ -11,6 +11,7 @@ from typing import Final
 
 import structlog
 
+from node.bell import rang
 from node.metrics import UPLINK_FAILURES, UPLINK_NOT_ENROLLED
 from node.uplink.client import AwayError
 from node.uplink.filings import Filings
@@ -113,7 +114,7 @@ class Sync:
             elif pause:
                 deaf = min(pause, step.deaf)
                 await asyncio.sleep(deaf)
-                await _rest(step.bell, pause - deaf)
+                await rang(step.bell, pause - deaf)
 
     def _reached(self) -> None:
         if self._away:
@@ -152,10 +153,3 @@ class Sync:
         """Lets go of what was told long ago."""
         await self._clerk.forget_old(KEEP_DAYS)
         return FORGET_SECONDS
-
-
-async def _rest(bell: asyncio.Event, seconds: float) -> None:
-    try:
-        await asyncio.wait_for(bell.wait(), seconds)
-    except TimeoutError:
-        return

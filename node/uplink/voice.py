@@ -9,6 +9,7 @@ from typing import Final
 
 import structlog
 
+from node.bell import rang
 from node.meter import Meter
 from node.metrics import (
     UPLINK_CHAIN_BROKEN,
@@ -109,8 +110,5 @@ async def _hold(connection: Connection, fence: int) -> None:
     lost = asyncio.Event()
     connection.add_termination_listener(lambda _: lost.set())
     while not connection.is_closed() and await uplink.renew(connection, fence):
-        try:
-            await asyncio.wait_for(lost.wait(), TRY_SECONDS)
-        except TimeoutError:
-            continue
-        return
+        if await rang(lost, TRY_SECONDS):
+            return

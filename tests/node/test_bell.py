@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 
 from node import bell as bell_room
-from node.bell import BELL, Bell
+from node.bell import BELL, Bell, rang
 from registry.postgres.connection import open_pool
 from tests.waiting import until
 
@@ -63,3 +63,23 @@ async def test_a_bell_wakes_it_and_it_listens_again_after_its_connection_is_lost
     listening.cancel()
     await asyncio.gather(listening, return_exceptions=True)
     await ringing.close()
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_who_is_cancelled_when_it_rings_is_cancelled(turns: int) -> None:
+    """asyncio.wait_for of Python 3.11 forgets it: a follower told to stop just then went on for ever."""
+    bell = asyncio.Event()
+    waiting = asyncio.create_task(rang(bell, 3600))
+    await asyncio.sleep(0)
+    bell.set()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    if waiting.cancel():
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+    else:
+        assert waiting.result() is True
+
+
+async def test_no_bell_is_waited_for_longer_than_that() -> None:
+    assert await rang(asyncio.Event(), 0) is False

@@ -97,13 +97,15 @@ async def test_a_long_transaction_costs_nobody_the_office_and_nobody_is_elected_
     assert fence is not None
     async with world.pool.acquire() as connection, connection.transaction():
         assert await uplink.hold_fence(connection, fence)
-        assert await asyncio.wait_for(uplink.renew(voice, fence), PATIENCE)
+        async with asyncio.timeout(PATIENCE):
+            assert await uplink.renew(voice, fence)
         voice.terminate()
         await eventually(world.pool, NO_VOICE)
         electing = asyncio.ensure_future(uplink.claim(other, "b"))
         await eventually(world.pool, LOCKED, 1)
         assert not electing.done()
-    assert await asyncio.wait_for(electing, PATIENCE) == fence + 1
+    async with asyncio.timeout(PATIENCE):
+        assert await electing == fence + 1
     other.terminate()
 
 
