@@ -102,16 +102,24 @@ def meta_key(text: str | None, name: str = "metaHandle") -> tuple[str, str]:
 class Attributes(msgspec.Struct):
     """`attributes` of an instance: texts, numbers or arrays of them by the English names of attributes."""
 
-    content: dict[str, msgspec.Raw] = {}
+    content: dict[str, msgspec.Raw] | None = None
 
 
 class InstanceIn(msgspec.Struct, rename="camel"):
-    """The body of /api/v1/doip; what it asks for may stand here instead of in the query."""
+    """The body of /api/v1/doip; what it asks for may stand here instead of in the query.
+
+    The SDK writes null where it has nothing to say.
+    """
 
     target_id: str | None = None
     operation_id: str | None = None
     type: str | None = None
-    attributes: Attributes = msgspec.field(default_factory=Attributes)
+    attributes: Attributes | None = None
+
+    @property
+    def content(self) -> Mapping[str, msgspec.Raw]:
+        """The values that are given, by the English names of attributes."""
+        return (self.attributes and self.attributes.content) or {}
 
 
 def _text(name: str, raw: msgspec.Raw) -> str:
