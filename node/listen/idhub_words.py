@@ -15,6 +15,7 @@ from node.listen.snms_words import UNREADABLE, sentence
 from proto.errors import ProtoError
 from proto.identifier import Identifier
 from proto.value import Value
+from registry.granting import TAKEN_BACK, Notice
 from registry.kinds import COUNT_MOST, SEPARATOR, Kind, as_number, parts
 from registry.rules import Refused
 from registry.template import ITEM_INDEX_FIRST, LENGTH_MOST, RESERVED_SUFFIX, Category, Item, State, Template
@@ -316,6 +317,25 @@ def _item_info(template: Template, item: Item, said: Mapping[str, Any]) -> dict[
         },
         "itemSchemaInfo": schema | {"dataTypeString": TYPES[schema["dataType"]][0]},
     } | ({"itemReferenceInfo": reference} if reference else {})
+
+
+# -- notices of grants
+
+_SUBJECTS: Final = ("元数据", "实例数据", "同类数据")
+"""Of `messageTitleType` 1, 2, 3."""
+
+
+def notice(told: Notice) -> dict[str, Any]:
+    """A notice of /message/appMessage; its time is added by who knows the zone."""
+    back = told.title > TAKEN_BACK
+    subject = _SUBJECTS[told.title - 1 - TAKEN_BACK * back]
+    done = f"移除了向您授权的{subject}" if back else f"已向您授权{subject}"
+    return {
+        "id": told.number,
+        "messageTitleType": told.title,
+        "messageType": 2 if back else 1,
+        "messageDetail": f"{told.enterprise}{done}：{told.handle}的{'编辑' if told.edit else '查看'}权限。",
+    }
 
 
 # -- attributes, read
