@@ -286,8 +286,20 @@ async def _of_meta(request: web.Request, account: Account) -> Any:
     given: _MetaGrantIn = words.decoded(await read_body(request), _MetaGrantIn)
     prefix, kept = await owned(request.app[HOUSE], account, words.meta_key(given.meta_handle), Right.GRANTS)
     _published(kept)
-    scope = words.whole(given.scope, "scope", 1, 2)
-    await _regrant(request, account, _object(prefix, kept), given.asked(scope, "itself", ALL, NONE))
+    asked = given.asked(words.whole(given.scope, "scope", 1, 2), "itself", ALL, NONE)
+    if kept.origin:
+        await _check_within(request.app[HOUSE], prefix, [handle for handle, _, wish in asked if wish is ALL])
+    await _regrant(request, account, _object(prefix, kept), asked)
+
+
+async def _check_within(house: House, prefix: RegisteredPrefix, handles: Sequence[str]) -> None:
+    """A copy is shown within its enterprise only: its rules were another's, who says who else sees them (IDHub)."""
+    for name in {words.identifier(handle, "handleUsers").prefix_key for handle in handles}:
+        found = await house.lookup.prefix(name)
+        if found is None or found.enterprise != prefix.enterprise:
+            raise IdhubError(
+                Idhub.AUTH_TYPE, "副本元数据只能授权给本企业的身份或身份组，其他企业请向原元数据所有者申请"
+            )
 
 
 # -- to whom, and what they are told

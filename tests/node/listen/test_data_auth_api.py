@@ -171,6 +171,18 @@ async def test_a_template_is_granted_whole(running: Node) -> None:
     assert titles == [4, 1, 4, 1]
 
 
+async def test_a_copy_is_granted_within_its_enterprise_only(running: Node) -> None:
+    base = f"/api/v1/templates/{PREFIX}"
+    await running.call("POST", f"{base}/{TEMPLATE}/copies", {"version": "copy"})
+    copy = {"metaHandle": f"{PREFIX}/META_copy", "scope": 2}
+    await said(running, f"{OPEN}/meta/grant/info", copy, 600)
+    await running.call("POST", f"{base}/copy/publish")
+    own = [f"{PREFIX}/User_leather"]
+    for users, code in (([*own, APP], 900), ([GROUP], 900), (["88.1/App_x"], 900), (own, 1)):
+        await said(running, f"{OPEN}/meta/grant/info", copy | {"handleUsers": users}, code)
+    assert await grants(running, "to") == [["leather"]]
+
+
 async def test_whom_one_may_grant_to_is_listed(running: Node) -> None:
     _, told = await running.call("GET", f"{OPEN}/handle-user-group/list")
     assert told["data"] == [{"name": "buyers", "userHandle": GROUP, "belongCompany": "星禾"}]
