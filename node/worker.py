@@ -30,6 +30,7 @@ from node.listen import (
     applications_api,
     audit_api,
     catalogue_api,
+    data_auth_api,
     doip_api,
     grants_api,
     handle_api,
@@ -95,6 +96,7 @@ def _doors(house: House) -> web.Application:
     doip_api.add_routes(app)
     audit_api.add_routes(app)
     meta_api.add_routes(app)
+    data_auth_api.add_routes(app)
     templates_api.add_routes(app)
     trace_api.add_routes(app)
     catalogue_api.add_routes(app)

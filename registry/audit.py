@@ -71,6 +71,7 @@ class Action(StrEnum):
     GROUP_IMPORTED = "group_imported"
     GROUP_DROPPED = "group_dropped"
     GRANT_ADDED = "grant_added"
+    GRANT_CHANGED = "grant_changed"
     GRANT_REMOVED = "grant_removed"
     SETTINGS_CHANGED = "settings_changed"
     NODE_KEY_MADE = "node_key_made"
@@ -126,6 +127,7 @@ SHOWN: Final[dict[Action, frozenset[str]]] = {
     Action.GROUP_IMPORTED: frozenset({"enterprise"}),
     Action.GROUP_DROPPED: frozenset({"enterprise"}),
     Action.GRANT_ADDED: _GRANT,
+    Action.GRANT_CHANGED: _GRANT,
     Action.GRANT_REMOVED: _GRANT,
     Action.SETTINGS_CHANGED: frozenset({"settings"}),
     Action.NODE_KEY_MADE: _NONE,

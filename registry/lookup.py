@@ -14,6 +14,7 @@ from registry.account import Account
 from registry.claim import Claim
 from registry.disclosure import Disclosure, Entry
 from registry.file import StoredFile
+from registry.granting import Notice
 from registry.postgres import (
     accounts,
     batches,
@@ -35,7 +36,7 @@ from registry.postgres.templates import Filter, Listed, Wanted
 from registry.prefix import RegisteredPrefix
 from registry.record import Record, unpack
 from registry.rights import Right
-from registry.sight import Reach, reach
+from registry.sight import NO_NAMES, Reach, reach
 from registry.template import RESERVED_SUFFIX, State, Template
 
 TEMPLATES_MOST: Final = 4096
@@ -138,6 +139,24 @@ class Lookup:
         """What an enterprise has granted, newest first, below a number (registry/postgres/grants.py)."""
         async with borrowed(self._pool, "grants") as connection:
             return await grants.listed(connection, enterprise, below, most)
+
+    async def notices(self, who: Account, skipped: int, size: int) -> tuple[int, list[Notice]]:
+        """What `who` was told of grants to it (registry/postgres/grants.py)."""
+        async with borrowed(self._pool, "grants") as connection:
+            return await grants.notices(connection, who.number, skipped, size)
+
+    async def shown_whole(self, who: Account, asked: Sequence[tuple[int, int]], now: int) -> set[int]:
+        """The numbers of those templates (prefix number, number) that were themselves granted to `who`."""
+        if not asked:
+            return set()
+        at, keys = datetime.fromtimestamp(now, UTC), [(prefix, "", number) for prefix, number in asked]
+        async with borrowed(self._pool, "grants") as connection:
+            found = await grants.granted(connection, keys, who.number, who.enterprise, at)
+        return {
+            number
+            for (_, number), each in zip(asked, found, strict=True)
+            if any(grant.attributes == NO_NAMES for grant in each.grants)
+        }
 
     async def named_template(self, prefix: str, version: str) -> Template | None:
         """The template `version` of `prefix` as it is now."""

@@ -12,12 +12,14 @@ from registry.template import Item, Template
 
 GROUP_PREFIX: Final = "Group_"
 """What the suffix of an identity group begins with (IDHub, data permission)."""
+NO_NAMES: Final[frozenset[str]] = frozenset()
 
 
 class Grant(NamedTuple):
     """What was granted to who asks, and holds: on one identifier (`single`) or on all of its template (class).
 
-    `attributes` are names, None for all; `edit` includes seeing.
+    `attributes` are names, None for all; `edit` includes seeing. One of no attributes shows no value: it is of the
+    template itself, or keeps the grants of its template from an identifier.
     """
 
     single: bool
@@ -53,7 +55,7 @@ def reach(*, whole: bool, single: bool, grants: Iterable[Grant]) -> Reach:
     """What comes of all grants to who asks. `single`: this identifier has grants of its own, to whomever; then those of
     its template do not hold for it (IDHub: grantType 2).
     """
-    return Reach(whole, tuple(each for each in grants if each.single or not single))
+    return Reach(whole, tuple(each for each in grants if each.attributes != NO_NAMES and (each.single or not single)))
 
 
 def visible_values(record: Record, template: Template | None, far: Reach = NOTHING) -> tuple[Value, ...]:

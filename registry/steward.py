@@ -18,6 +18,7 @@ from registry.disclosure import Disclosure
 from registry.errors import NotApprovedError, TakenError, UnknownOutcomeError
 from registry.file import StoredFile
 from registry.filing import Particulars, check_names, may_open
+from registry.granting import Grantee, Kind, Names, Object, Wishes, gains, plan
 from registry.postgres import (
     accounts,
     audit,
@@ -41,6 +42,7 @@ from registry.quota import Quota, Usage
 from registry.record import unpack
 from registry.reference import Link, links
 from registry.rights import Role
+from registry.sight import NO_NAMES
 from registry.template import Template
 
 GROUPS_MOST: Final = 1000
@@ -501,21 +503,47 @@ class Steward:
                 given = given._replace(group=None)
             if given.account is None and given.group is None:
                 return "unreachable"
-            added = await grants.add(connection, given, GRANTS_MOST)
-            if added is None:
-                return "full"
-            on, shown = await grants.shown(connection, added)
-            note(Action.GRANT_ADDED, on, after=shown)
-            return added
+            return await _add_grant(connection, note, given) or "full"
 
     async def remove_grant(self, number: int, enterprise: int) -> bool:
         """Takes a grant back; False when that enterprise has given none of that number."""
         async with self._audited() as (connection, note):
-            on, shown = await grants.shown(connection, number)
-            removed = await grants.remove(connection, number, enterprise)
-            if removed:
-                note(Action.GRANT_REMOVED, on, shown)
-            return removed
+            return await _take_back(connection, note, number, enterprise)
+
+    async def regrant(self, on: Object, wishes: Wishes, made_by: int) -> Literal["done", "full"] | Grantee:
+        """Makes what is granted on an object as it is wished, all of it or nothing.
+
+        A grantee that is neither the enterprise's own nor comes with a group it has imported; "full": GRANTS_MOST.
+        """
+        assert on.prefix.enterprise is not None
+        async with self._audited() as (connection, note):
+            await catalogue.prefix(connection, on.prefix.name, held=True)
+            kept = await grants.on(connection, on.prefix.number, on.template, on.suffix)
+            planned = plan(kept, wishes, on.names)
+            for (to, _), wish in wishes.items():
+                if wish.add != NO_NAMES and not await grants.within_reach(connection, to, on.prefix.enterprise):
+                    return to
+            if len(kept) + planned.more > GRANTS_MOST:
+                return "full"
+            for number in planned.gone:
+                await _take_back(connection, note, number, on.prefix.enterprise)
+            for number, names in planned.changed.items():
+                await _alter_grant(connection, note, number, names, made_by)
+            for made in planned.made:
+                await _add_grant(connection, note, _given(on, made, made_by))
+            return "done"
+
+    async def remove_single_grants(self, prefix: RegisteredPrefix, suffix: str) -> int:
+        """Takes back all that was granted on one identifier, which goes by the grants of its template again; how many
+        grants that were.
+        """
+        assert prefix.enterprise is not None
+        async with self._audited() as (connection, note):
+            await catalogue.prefix(connection, prefix.name, held=True)
+            kept = await grants.on(connection, prefix.number, None, suffix)
+            for each in kept:
+                await _take_back(connection, note, each.number, prefix.enterprise)
+            return len(kept)
 
     async def note_settings(self, machine: str, settings: Mapping[str, object]) -> None:
         """Tells the audit journal what of a machine's `settings`, none of them secret, differs from its last start."""
@@ -552,6 +580,41 @@ class Steward:
             await disclosures.choose(connection, enterprise, disclosure)
             shown = {"chosen": dict(before.chosen)}, {"chosen": dict(disclosure.chosen)}
             note(Action.DISCLOSURE_CHANGED, str(enterprise), *differing(*shown))
+
+
+async def _add_grant(connection: Connection, note: Minutes, given: Given) -> int | None:
+    added = await grants.add(connection, given, GRANTS_MOST)
+    if added is not None:
+        on, shown = await grants.shown(connection, added)
+        note(Action.GRANT_ADDED, on, after=shown)
+    return added
+
+
+async def _alter_grant(
+    connection: Connection, note: Minutes, number: int, names: tuple[Names, Names], made_by: int
+) -> None:
+    on, shown = await grants.shown(connection, number)
+    more, less = gains(*names), gains(*names[::-1])
+    await grants.alter(connection, number, _listed(names[1]), made_by, more=more, less=less)
+    note(Action.GRANT_CHANGED, on, shown, (await grants.shown(connection, number))[1])
+
+
+async def _take_back(connection: Connection, note: Minutes, number: int, enterprise: int) -> bool:
+    on, shown = await grants.shown(connection, number)
+    removed = await grants.remove(connection, number, enterprise)
+    if removed:
+        note(Action.GRANT_REMOVED, on, shown)
+    return removed
+
+
+def _given(on: Object, made: tuple[Grantee, Kind, Names], made_by: int) -> Given:
+    to, kind, names = made
+    listed = [] if kind == "itself" else _listed(names)
+    return Given(on.prefix.number, on.template, on.suffix, *to, listed, kind == "edit", None, made_by)
+
+
+def _listed(names: Names) -> list[str] | None:
+    return None if names is None else sorted(names)
 
 
 async def take_up(connection: Connection, note: Minutes, prefix: str, enterprise: int, *, filed: bool) -> None:

@@ -5,7 +5,7 @@ Which code says what stands in replies.py; field names are idhub_words.py's.
 """
 
 from collections.abc import Awaitable, Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
@@ -26,6 +26,7 @@ from proto.value import Value
 from registry.account import Account, application_prefix
 from registry.challenge import SIGNATURE_CHARACTERS
 from registry.errors import RegistryError, UnavailableError
+from registry.kinds import identified
 from registry.postgres.records import Stored
 from registry.prefix import PrefixState
 from registry.record import Record
@@ -76,8 +77,9 @@ def signed(handler: Signed, right: Right | None = None) -> Callable[[web.Request
     return with_account
 
 
-def _no_application() -> web.Response:
-    return told(Idhub.NOT_AN_APPLICATION, "handle应为应用身份，例如88.x.y/App_名称")
+def _no_application(handle: str) -> web.Response:
+    code = Idhub.WRONG_IDENTITY if identified(handle) else Idhub.HANDLE_FORM
+    return told(code, f"{code.zh}：handle应为应用身份，例如88.x.y/App_名称")
 
 
 async def challenge(request: web.Request) -> web.Response:
@@ -87,7 +89,7 @@ async def challenge(request: web.Request) -> web.Response:
     """
     handle = request.query.get("handle", "")
     if application_prefix(handle) is None:
-        return _no_application()
+        return _no_application(handle)
     return done(await request.app[HOUSE].doorkeeper.challenge(handle))
 
 
@@ -103,7 +105,7 @@ async def verify(request: web.Request) -> web.Response:
     except UNREADABLE:
         return told(Idhub.BIND, "请求应为JSON对象，含handle与signature")
     if application_prefix(given.handle) is None:
-        return _no_application()
+        return _no_application(given.handle)
     token = await request.app[HOUSE].doorkeeper.sign_in_signed(given.handle, given.signature, peer(request))
     return done({"token": token}) if token else told(Idhub.NOT_PROVEN, "签名验证未通过，或挑战已过期")
 
@@ -148,7 +150,8 @@ async def _retrieve(request: web.Request, account: Account, target: str, given: 
     meta = named.suffix.startswith(RESERVED_SUFFIX)
     kept = await known_template(house, account, *words.meta_key(target, "targetId")) if meta else None
     if kept is not None:
-        times = {"createTime": moment(house, datetime.fromtimestamp(kept.updated, house.config.zone))}
+        at = {"createTime": kept.created, "updateTime": kept.updated}
+        times = {name: moment(house, datetime.fromtimestamp(time, UTC)) for name, time in at.items()}
         return _object(str(named), "0.TYPE/DO.DOIPMETA", {"content": words.retrieved(kept), "metaData": times})
     stored, record, template, far = await house.sight.look(account, named)
     noted(request, account.number, str(named), "detail found" if stored.live else "detail absent")
@@ -225,7 +228,7 @@ async def _template(house: House, named: Identifier, type_: str | None) -> Templ
 
 
 def _echo(named: Identifier, template: Template, given: InstanceIn) -> dict[str, Any]:
-    return _object(str(named), template.handle, {"content": given.attributes.content})
+    return _object(str(named), template.handle, {"content": given.content})
 
 
 async def _create(request: web.Request, account: Account, target: str, given: InstanceIn) -> Any:
@@ -235,7 +238,7 @@ async def _create(request: web.Request, account: Account, target: str, given: In
     await _write(
         request,
         account,
-        Request("create", named, template.version, words.values(template, given.attributes.content)),
+        Request("create", named, template.version, words.values(template, given.content)),
     )
     return _echo(named, template, given)
 
@@ -256,7 +259,7 @@ async def _update(request: web.Request, account: Account, target: str, given: In
         await _check_may(house, account, Request("update", named))
     _check_there(named, stored)
     template = await _template(house, named, given.type) if given.type or kept is None else kept
-    values = words.values(template, given.attributes.content)
+    values = words.values(template, given.content)
     if whole:
         values += _emptied(record, template, far, {value.index for value in values})
     await _write(request, account, Request("update", named, template.version, values))

@@ -15,6 +15,7 @@ from node.listen.snms_words import UNREADABLE, sentence
 from proto.errors import ProtoError
 from proto.identifier import Identifier
 from proto.value import Value
+from registry.granting import TAKEN_BACK, Notice
 from registry.kinds import COUNT_MOST, SEPARATOR, Kind, as_number, parts
 from registry.rules import Refused
 from registry.template import ITEM_INDEX_FIRST, LENGTH_MOST, RESERVED_SUFFIX, Category, Item, State, Template
@@ -102,16 +103,24 @@ def meta_key(text: str | None, name: str = "metaHandle") -> tuple[str, str]:
 class Attributes(msgspec.Struct):
     """`attributes` of an instance: texts, numbers or arrays of them by the English names of attributes."""
 
-    content: dict[str, msgspec.Raw] = {}
+    content: dict[str, msgspec.Raw] | None = None
 
 
 class InstanceIn(msgspec.Struct, rename="camel"):
-    """The body of /api/v1/doip; what it asks for may stand here instead of in the query."""
+    """The body of /api/v1/doip; what it asks for may stand here instead of in the query.
+
+    The SDK writes null where it has nothing to say.
+    """
 
     target_id: str | None = None
     operation_id: str | None = None
     type: str | None = None
-    attributes: Attributes = msgspec.field(default_factory=Attributes)
+    attributes: Attributes | None = None
+
+    @property
+    def content(self) -> Mapping[str, msgspec.Raw]:
+        """The values that are given, by the English names of attributes."""
+        return (self.attributes and self.attributes.content) or {}
 
 
 def _text(name: str, raw: msgspec.Raw) -> str:
@@ -308,6 +317,25 @@ def _item_info(template: Template, item: Item, said: Mapping[str, Any]) -> dict[
         },
         "itemSchemaInfo": schema | {"dataTypeString": TYPES[schema["dataType"]][0]},
     } | ({"itemReferenceInfo": reference} if reference else {})
+
+
+# -- notices of grants
+
+_SUBJECTS: Final = ("元数据", "实例数据", "同类数据")
+"""Of `messageTitleType` 1, 2, 3."""
+
+
+def notice(told: Notice) -> dict[str, Any]:
+    """A notice of /message/appMessage; its time is added by who knows the zone."""
+    back = told.title > TAKEN_BACK
+    subject = _SUBJECTS[told.title - 1 - TAKEN_BACK * back]
+    done = f"移除了向您授权的{subject}" if back else f"已向您授权{subject}"
+    return {
+        "id": told.number,
+        "messageTitleType": told.title,
+        "messageType": 2 if back else 1,
+        "messageDetail": f"{told.enterprise}{done}：{told.handle}的{'编辑' if told.edit else '查看'}权限。",
+    }
 
 
 # -- attributes, read

@@ -219,7 +219,7 @@ async def _copy(request: web.Request, account: Account) -> Any:
 # -- lists
 
 
-class _Page:
+class Page:
     """Which page is asked for; 0 is the first. Raises IdhubError."""
 
     def __init__(self, request: web.Request) -> None:
@@ -268,7 +268,7 @@ class _Page:
 
 async def _page(request: web.Request, account: Account) -> Any:
     """GET /meta/page: templates of one's enterprise (of all, for the node's own accounts), newest first."""
-    page, house = _Page(request), request.app[HOUSE]
+    page, house = Page(request), request.app[HOUSE]
     state, code = page.text("metaState"), page.text("classifyCode")
     if state not in {None, "0", "1"}:
         raise IdhubError(Idhub.PARAMETERS, "请求入参错误：metaState应为0或1")
@@ -317,7 +317,7 @@ async def _classes(request: web.Request, account: Account) -> Any:
 
 async def _handles(request: web.Request, account: Account) -> Any:
     """GET /api/v1/open/handle/page?metaHandle=: the identifiers of a template, for their owner."""
-    page, house = _Page(request), request.app[HOUSE]
+    page, house = Page(request), request.app[HOUSE]
     prefix, kept = await owned(house, account, words.meta_key(page.text("metaHandle")), Right.READ_RECORDS)
     since, until = (page.moment(name) for name in ("startTime", "endTime"))
     asked = Asked(

@@ -93,6 +93,7 @@ class Idhub(IntEnum):
     UNSUPPORTED = 405
     NO_EDIT = 406
     OTHER = 500
+    WRONG_IDENTITY = 501
     META_UNPUBLISHED = 600
     META_INPUT = 601
     ITEM_DISABLED = 602
@@ -109,6 +110,7 @@ class Idhub(IntEnum):
     CLASS_GRANT = 902
     READER_SCOPE = 903
     BIND = 30000
+    HANDLE_FORM = 40508
 
     @property
     def zh(self) -> str:
@@ -126,11 +128,13 @@ _IDHUB_ZH: Final = {
     Idhub.NO_VIEW: "没有权限查看数据",
     Idhub.NO_OPERATION: "操作类型不存在",
     Idhub.UNSUPPORTED: "不支持的操作类型",
+    Idhub.WRONG_IDENTITY: "身份有误",
     Idhub.META_ABSENT: "元数据不存在",
     Idhub.META_NO_RIGHT: "暂无当前元数据的管理权限",
     Idhub.FOREIGN: "非本企业标识",
     Idhub.CLASS_GRANT: "标识已经为同类授权",
     Idhub.BIND: "validate.bind.error",
+    Idhub.HANDLE_FORM: "标识格式异常",
 }
 
 IDHUB_REFUSED: Final[dict[Rule, Idhub]] = {

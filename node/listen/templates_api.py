@@ -101,10 +101,18 @@ async def _may(house: House, account: Account, prefix: str) -> bool:
 
 
 async def _outward(house: House, account: Account, templates: Sequence[Template]) -> list[Template]:
-    """The templates as this account may see them: whoever registers under their prefix needs their rules."""
+    """The templates as this account may see them: whoever registers under their prefix needs their rules, and whomever
+    they were granted to shall see them.
+    """
     found = {name: await house.lookup.prefix(name) for name in {each.prefix for each in templates}}
     whole = {name for name, prefix in found.items() if prefix and account.may_in(Right.REGISTER, prefix.enterprise)}
-    return [each if each.prefix in whole else drafting.outward(each) for each in templates]
+    others = [
+        (prefix.number, each.number)
+        for each in templates
+        if (prefix := found[each.prefix]) and each.prefix not in whole
+    ]
+    granted = await house.lookup.shown_whole(account, others, house.sight.now())
+    return [each if each.prefix in whole or each.number in granted else drafting.outward(each) for each in templates]
 
 
 async def _seen(request: web.Request, account: Account) -> Template:

@@ -1,13 +1,18 @@
-"""Identity groups and grants in the database."""
+"""Identity groups, grants, and what is told of them to whom they were given, in the database."""
 
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
+from registry.granting import NOBODY, TAKEN_BACK, Grantee, Kept, Names, Notice
 from registry.postgres import records
 from registry.postgres.connection import Connection
 from registry.postgres.records import Stored
 from registry.sight import Grant
+from registry.template import RESERVED_SUFFIX
+
+NOTICES_MOST: Final = 1000
+"""Notices kept for one account, the newest: who looks once a day misses none of a busy partner."""
 
 _GRANTED: Final = """
     p.enterprise_no,
@@ -97,7 +102,11 @@ def _granted(enterprise: int | None, single: bool, grants: Sequence[Any]) -> Gra
 
 
 def _grant(single: bool, attributes: list[str] | None, edit: bool) -> Grant:
-    return Grant(single, None if attributes is None else frozenset(attributes), edit)
+    return Grant(single, _names(attributes), edit)
+
+
+def _names(attributes: list[str] | None) -> Names:
+    return None if attributes is None else frozenset(attributes)
 
 
 # -- groups
@@ -185,11 +194,14 @@ async def import_group(connection: Connection, number: int, enterprise: int) -> 
 async def drop_import(connection: Connection, number: int, enterprise: int) -> bool:
     """Ends that, and with it what the enterprise granted to the group; False when it could not."""
     await _edits_end(connection, group=number)
-    await connection.execute(
-        "DELETE FROM access_grant WHERE group_no = $1 "
+    given = await connection.fetch(
+        "SELECT number FROM access_grant WHERE group_no = $1 "
         "AND prefix_no IN (SELECT number FROM prefix WHERE enterprise_no = $2)",
         *(number, enterprise),
     )
+    numbers = [row[0] for row in given]
+    await _tell(connection, numbers, back=True)
+    await connection.execute("DELETE FROM access_grant WHERE number = ANY ($1)", numbers)
     done = await connection.execute(
         "DELETE FROM identity_group_import WHERE group_no = $1 AND enterprise_no = $2", number, enterprise
     )
@@ -197,18 +209,20 @@ async def drop_import(connection: Connection, number: int, enterprise: int) -> b
 
 
 async def groups(connection: Connection, enterprise: int) -> list[Any]:
-    """Rows of (prefix, name, members, imported): an enterprise's own groups with their members, and those it imported,
-    whose members are nobody else's to know.
+    """Rows of (prefix, name, members, imported, enterprise): an enterprise's own groups with their members, and those
+    it imported, whose members are nobody else's to know; `enterprise` is the name of whose group it is.
     """
     return list(
         await connection.fetch(
             """
-            SELECT p.name AS prefix, g.name, g.enterprise_no <> $1 AS imported,
+            SELECT p.name AS prefix, g.name, g.enterprise_no <> $1 AS imported, e.name AS enterprise,
                 CASE WHEN g.enterprise_no = $1 THEN ARRAY (
                     SELECT a.username FROM identity_group_member m JOIN account a ON a.number = m.account_no
                     WHERE m.group_no = g.number ORDER BY 1
                 ) END AS members
-            FROM identity_group g JOIN prefix p ON p.number = g.prefix_no
+            FROM identity_group g
+            JOIN prefix p ON p.number = g.prefix_no
+            JOIN enterprise e ON e.number = g.enterprise_no
             WHERE g.enterprise_no = $1
                 OR g.number IN (SELECT group_no FROM identity_group_import WHERE enterprise_no = $1)
             ORDER BY 3, 1, 2
@@ -222,7 +236,9 @@ async def groups(connection: Connection, enterprise: int) -> list[Any]:
 
 
 class Given(NamedTuple):
-    """A grant as it is kept. Either `template` or `suffix`, either `account` or `group`; numbers."""
+    """A grant as it is kept. Either `template` or `suffix`, either `account` or `group`; numbers. Neither of the latter
+    where it only keeps the grants of its template from an identifier.
+    """
 
     prefix: int
     template: int | None
@@ -235,23 +251,31 @@ class Given(NamedTuple):
     made_by: int
 
 
+_IN_REACH: Final = """
+    SELECT a.number FROM account a WHERE a.{} = $1 AND (a.enterprise_no = $2 OR EXISTS (
+        SELECT 1 FROM identity_group_member m JOIN identity_group i ON i.number = m.group_no
+        JOIN identity_group_import o ON o.group_no = m.group_no
+        WHERE m.account_no = a.number AND i.enterprise_no = a.enterprise_no AND o.enterprise_no = $2))
+"""
+
+
 async def reachable(connection: Connection, username: str, enterprise: int) -> int | None:
     """The number of the identity called `username`, if that enterprise may grant to it: its own, or one in a group it
     has imported.
     """
     if "\0" in username:  # PostgreSQL refuses such text
         return None
-    found = await connection.fetchval(
-        """
-        SELECT a.number FROM account a WHERE a.username = $1 AND (a.enterprise_no = $2 OR EXISTS (
-            SELECT 1 FROM identity_group_member m JOIN identity_group i ON i.number = m.group_no
-            JOIN identity_group_import o ON o.group_no = m.group_no
-            WHERE m.account_no = a.number AND i.enterprise_no = a.enterprise_no AND o.enterprise_no = $2))
-        """,
-        username,
-        enterprise,
-    )
+    found = await connection.fetchval(_IN_REACH.format("username"), username, enterprise)
     return None if found is None else int(found)
+
+
+async def within_reach(connection: Connection, to: Grantee, enterprise: int) -> bool:
+    """Whether that enterprise may grant to an identity or group; to nobody it may."""
+    if to == NOBODY:
+        return True
+    if to.group is not None:
+        return await imported(connection, to.group, enterprise)
+    return await connection.fetchval(_IN_REACH.format("number"), to.account, enterprise) is not None
 
 
 async def imported(connection: Connection, group: int, enterprise: int) -> bool:
@@ -273,16 +297,16 @@ async def add(connection: Connection, given: Given, most: int) -> int | None:
     )
     if there >= most:
         return None
-    return int(
-        await connection.fetchval(
-            """
-            INSERT INTO access_grant
-                (prefix_no, template_no, suffix, account_no, group_no, attributes, edit, until, made_by)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING number
-            """,
-            *given,
-        )
+    number = await connection.fetchval(
+        """
+        INSERT INTO access_grant
+            (prefix_no, template_no, suffix, account_no, group_no, attributes, edit, until, made_by)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING number
+        """,
+        *given,
     )
+    await _tell(connection, [number], back=False)
+    return int(number)
 
 
 async def shown(connection: Connection, number: int) -> tuple[str, dict[str, Any]]:
@@ -316,8 +340,42 @@ async def remove(connection: Connection, number: int, enterprise: int) -> bool:
     if not mine:
         return False
     await _edits_end(connection, grant=number)
+    await _tell(connection, [number], back=True)
     await connection.execute("DELETE FROM access_grant WHERE number = $1", number)
     return True
+
+
+async def alter(
+    connection: Connection, number: int, attributes: list[str] | None, made_by: int, *, more: bool, less: bool
+) -> None:
+    """Changes the attributes of a grant; they are `more`, `less`, or some others."""
+    if less:
+        await _edits_end(connection, grant=number)
+        await _tell(connection, [number], back=True)
+    await connection.execute(
+        "UPDATE access_grant SET attributes = $2, made = now(), made_by = $3 WHERE number = $1",
+        *(number, attributes, made_by),
+    )
+    if more:
+        await _tell(connection, [number], back=False)
+
+
+async def on(connection: Connection, prefix: int, template: int | None, suffix: str | None) -> list[Kept]:
+    """What is granted on a template, or on the identifier of that suffix key, oldest first."""
+    rows = await connection.fetch(
+        "SELECT number, account_no, group_no, edit, attributes, until FROM access_grant "
+        "WHERE template_no = $2 OR (suffix = $3 AND prefix_no = $1) ORDER BY number",
+        *(prefix, template, suffix),
+    )
+    return [_kept(*row) for row in rows]
+
+
+def _kept(
+    number: int, account: int | None, group: int | None, edit: bool, names: list[str] | None, until: datetime | None
+) -> Kept:
+    if names == []:
+        return Kept(number, Grantee(account, group), "itself", None, until)
+    return Kept(number, Grantee(account, group), "edit" if edit else "view", _names(names), until)
 
 
 async def listed(connection: Connection, enterprise: int, below: int, most: int) -> list[Any]:
@@ -339,6 +397,45 @@ async def listed(connection: Connection, enterprise: int, below: int, most: int)
             *(enterprise, below, most),
         )
     )
+
+
+# -- notices
+
+
+async def _tell(connection: Connection, grants: Sequence[int], *, back: bool) -> None:
+    """Notes for all to whom these were given that they were, or are taken `back`."""
+    await connection.execute(
+        """
+        WITH told AS (
+            INSERT INTO grant_notice (account_no, prefix_no, suffix, title, edit)
+            SELECT coalesce(g.account_no, m.account_no), g.prefix_no, coalesce(g.suffix, $3 || t.version),
+                CASE WHEN g.suffix IS NOT NULL THEN 2 WHEN g.attributes = '{}' THEN 1 ELSE 3 END + $2, g.edit
+            FROM access_grant g
+            LEFT JOIN template t ON t.number = g.template_no
+            LEFT JOIN identity_group_member m ON m.group_no = g.group_no
+            WHERE g.number = ANY ($1) AND coalesce(g.account_no, m.account_no) IS NOT NULL
+            RETURNING account_no
+        )
+        DELETE FROM grant_notice n USING (SELECT DISTINCT account_no FROM told) a
+        WHERE n.account_no = a.account_no AND n.number <= (
+            SELECT number FROM grant_notice WHERE account_no = a.account_no ORDER BY number DESC OFFSET $4 LIMIT 1)
+        """,
+        *(grants, TAKEN_BACK if back else 0, RESERVED_SUFFIX, NOTICES_MOST - 1),
+    )
+
+
+async def notices(connection: Connection, account: int, skipped: int, size: int) -> tuple[int, list[Notice]]:
+    """How many notices there are for an account, and `size` of them, newest first, after the first `skipped`."""
+    count = await connection.fetchval("SELECT count(*) FROM grant_notice WHERE account_no = $1", account)
+    rows = await connection.fetch(
+        """
+        SELECT n.number, n.title, n.edit, n.made, p.name || '/' || n.suffix, coalesce(e.name, p.name)
+        FROM grant_notice n JOIN prefix p ON p.number = n.prefix_no LEFT JOIN enterprise e ON e.number = p.enterprise_no
+        WHERE n.account_no = $1 ORDER BY n.number DESC OFFSET $2 LIMIT $3
+        """,
+        *(account, skipped, size),
+    )
+    return count, [Notice(*row) for row in rows]
 
 
 async def _edits_end(connection: Connection, *, group: int | None = None, grant: int | None = None) -> None:

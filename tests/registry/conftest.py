@@ -19,7 +19,7 @@ OTHERS = (
     "AND backend_type = 'client backend'"
 )
 EMPTY = """
-    DELETE FROM access_grant; DELETE FROM identity_group;
+    DELETE FROM grant_notice; DELETE FROM access_grant; DELETE FROM identity_group;
     DELETE FROM change; DELETE FROM change_volume; DELETE FROM stream;
     DELETE FROM disclosure; DELETE FROM history; DELETE FROM record; DELETE FROM token; DELETE FROM challenge;
     DELETE FROM decision; DELETE FROM application; DELETE FROM hosting;

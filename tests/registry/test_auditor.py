@@ -24,6 +24,7 @@ from registry.disclosure import Disclosure
 from registry.errors import AuditFullError
 from registry.examiner import Examiner
 from registry.filing import Told
+from registry.granting import Grantee, Object, Wish, Wishes
 from registry.hosting import Site
 from registry.postgres import audit, uplink
 from registry.postgres.audit import Wanted
@@ -112,6 +113,18 @@ class Doors(NamedTuple):
         end = datetime(2027, 1, 1, tzinfo=UTC)
         given = Given(prefix.number, None, "A", None, None, ["weight"], True, end, self.world.owner.number)
         return await self.steward.add_grant(prefix, given, "tianma")
+
+    async def regrant(self, wish: Wish) -> object:
+        prefix = await self.world.lookup.prefix(PREFIX)
+        assert prefix is not None
+        on = Object(prefix, None, "A", frozenset({"weight", "colour"}))
+        wishes: Wishes = {(Grantee(self.world.owner.number, None), "edit"): wish}
+        return await self.steward.regrant(on, wishes, self.world.owner.number)
+
+    async def remove_single_grants(self) -> int:
+        prefix = await self.world.lookup.prefix(PREFIX)
+        assert prefix is not None
+        return await self.steward.remove_single_grants(prefix, "A")
 
     async def applied(self) -> int:
         """The number of an application of a new enterprise."""
@@ -227,6 +240,14 @@ WRITES: dict[str, Write] = {
         lambda d, number: d.steward.remove_grant(number, d.world.owner.enterprise or 0),
         (A.GRANT_REMOVED,),
         lambda d: d.grant(),
+    ),
+    "Steward.regrant": Write(
+        lambda d, _: d.regrant(Wish(frozenset({"colour"}))),
+        (A.GRANT_CHANGED,),
+        lambda d: d.regrant(Wish(frozenset({"weight"}))),
+    ),
+    "Steward.remove_single_grants": Write(
+        lambda d, _: d.remove_single_grants(), (A.GRANT_REMOVED,), lambda d: d.grant()
     ),
     "Steward.add_account": Write(
         lambda d, _: d.steward.add_account(Account(0, "AK", "program", Role.VERIFIER, None), secret=DIGEST),

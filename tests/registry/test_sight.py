@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from proto.value import ADMIN_READ, ADMIN_WRITE, Value
 from registry.record import Record
-from registry.sight import NOTHING, Grant, Reach, reach, seen, visible_values
+from registry.sight import NO_NAMES, NOTHING, Grant, Reach, reach, seen, visible_values
 from registry.template import ACCESSES, Item
 from tests.registry.world import BAG
 
@@ -44,6 +44,8 @@ def test_an_identifier_with_grants_of_its_own_goes_by_these_alone() -> None:
     assert reach(whole=False, single=True, grants=(class_, single)) == Reach(False, (single,))
     assert reach(whole=False, single=True, grants=(class_,)) == NOTHING
     assert reach(whole=False, single=False, grants=(class_,)) == Reach(False, (class_,))
+    for itself in (Grant(True, NO_NAMES, False), Grant(False, NO_NAMES, False)):
+        assert reach(whole=False, single=False, grants=(itself,)) == NOTHING, "of no attributes: of no value"
 
 
 def test_seeing_is_not_editing_and_editing_is_seeing() -> None:

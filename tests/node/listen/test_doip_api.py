@@ -107,15 +107,22 @@ async def test_only_application_identities_are_challenged_and_nothing_is_told_of
         assert await verified(made, text, handle=handle) == 401
     async with made.registry.pool.acquire() as connection:
         assert await connection.fetchval("SELECT count(*) FROM challenge") == 0
-    for handle in ("", "leather", "AK-leather", f"{PREFIX}/mes", "%00"):
+    for handle, code in (
+        ("", 40508),
+        ("leather", 40508),
+        ("%00", 40508),
+        (f"{PREFIX}/mes", 501),
+        (f"{PREFIX}/%00", 40508),
+    ):
         _, told = await made.call("GET", f"{CHALLENGE}?handle={handle}", who=None)
-        assert told["code"] == 901
+        assert (told["code"], told["data"]) == (code, None)
     for body, code in (
         (b"", 30000),
         (b"[]", 30000),
         (b'{"handle": 1, "signature": ""}', 30000),
         ({"handle": APP}, 30000),
-        ({"handle": "leather", "signature": "x"}, 901),
+        ({"handle": "leather", "signature": "x"}, 40508),
+        ({"handle": f"{PREFIX}/User_leather", "signature": "x"}, 501),
         ({"handle": APP, "signature": "x"}, 401),
     ):
         status, told = await made.call("POST", VERIFY, body, who=None)
@@ -251,8 +258,12 @@ async def test_what_is_refused_has_its_code(app: Node) -> None:
 
 
 async def test_a_template_is_retrieved_and_the_service_says_what_it_does(app: Node) -> None:
+    async with app.registry.pool.acquire() as connection:
+        await connection.execute("UPDATE template SET created = '2026-01-02 03:04:05+08'")
     found = (await asked(app, RETRIEVE, f"META_{TEMPLATE}"))["data"]
     assert (found["id"], found["type"]) == (META, "0.TYPE/DO.DOIPMETA")
+    times = found["attributes"]["metaData"]
+    assert times["createTime"] == "2026-01-02 03:04:05" < times["updateTime"]
     content = found["attributes"]["content"]
     assert (content["basicInfo"]["metaState"], content["required"]) == (1, ["styleNo"])
     assert [each["itemBasicInfo"]["state"] for each in content["itemInfos"]] == [0, 0, 0, 0, 1]
@@ -265,3 +276,9 @@ async def test_a_template_is_retrieved_and_the_service_says_what_it_does(app: No
         "attributes": {"content": {"styleNo": "S"}}
     }
     assert (await app.call("POST", "/api/v1/doip", body, who="app"))[1]["code"] == 1
+    # And null where it has nothing to say.
+    query = f"/api/v1/doip?targetId={PREFIX}/A&operationId="
+    for operation, attributes, code in ((CHANGE, {"content": None}, 1), (UPDATE, None, 601), (DELETE, None, 1)):
+        body = dict.fromkeys(("requestId", "clientId", "targetId", "operationId", "appHandle", "type"))
+        told = await app.call("POST", query + operation, body | {"attributes": attributes}, who="app")
+        assert told[1]["code"] == code, told

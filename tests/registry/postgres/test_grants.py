@@ -6,7 +6,10 @@ from datetime import UTC, datetime
 import asyncpg
 import pytest
 
+from registry import steward as rules
 from registry.account import Account
+from registry.granting import Grantee, Kind, Object, Wish, Wishes
+from registry.postgres import grants
 from registry.postgres.grants import Given
 from registry.registrar import Job, Written
 from registry.rights import Role
@@ -42,6 +45,19 @@ class Partner:
         end = datetime.fromtimestamp(until, UTC) if until else None
         given = Given(prefix.number, template, suffix, None, group, None, edit, end, self.account.number)
         return await self.world.steward.add_grant(prefix, given, "" if to_group else self.account.username)
+
+    @property
+    def to(self) -> Grantee:
+        """The partner, as grants name it."""
+        return Grantee(self.account.number, None)
+
+    async def regrant(self, wish: Wish, kind: Kind, more: Wishes | None = None) -> object:
+        """What is wished for the partner of the class, and `more`."""
+        prefix = await self.world.lookup.prefix(PREFIX)
+        assert prefix is not None
+        on = Object(prefix, self.world.bag.number, None, frozenset({"productName", "weight", "colour"}))
+        wishes: Wishes = {(self.to, kind): wish} | (more or {})
+        return await self.world.steward.regrant(on, wishes, self.world.owner.number)
 
 
 @pytest.fixture
@@ -141,6 +157,52 @@ async def test_a_write_that_was_judged_on_a_grant_does_not_land_behind_its_end(
     entries = await world.lookup.history(identifier("A"))
     assert [entry.by for entry in entries][:1] == ["xinghe"]
     assert len(entries) == 2
+
+
+async def test_it_does_not_land_behind_the_loss_of_an_attribute_either(partner: Partner) -> None:
+    world = partner.world
+    await world.write(request("create", "A", *values("一")))
+    assert await partner.regrant(Wish(frozenset({"productName", "colour"})), "edit") == "done"
+
+    async def narrowed() -> None:
+        assert await partner.regrant(Wish(remove=frozenset({"productName"})), "edit") == "done"
+
+    between = Interrupted(world.pool, narrowed)
+    told = await world.registrar(pool=between).write([Job(request("update", "A", *values("二")), partner.account)], NOW)
+    assert isinstance(told[0], Refused)
+    assert await partner.far() == Reach(False, (Grant(False, frozenset({"colour"}), True),))
+
+
+async def test_all_is_granted_that_is_wished_or_nothing(partner: Partner, monkeypatch: pytest.MonkeyPatch) -> None:
+    stranger = await partner.world.steward.account("tianma")
+    assert stranger is not None
+    nobody = Grantee(0, None)
+    for more in ({(nobody, "view"): Wish(None)}, {(Grantee(None, 0), "view"): Wish(None)}):
+        assert await partner.regrant(Wish(None), "view", more) in {nobody, Grantee(None, 0)}  # type: ignore[arg-type]
+        assert await partner.far() == Reach(False)
+    monkeypatch.setattr(rules, "GRANTS_MOST", 1)
+    assert await partner.regrant(Wish(None), "view", {(Grantee(stranger.number, None), "view"): Wish(None)}) == "full"
+    assert await partner.far() == Reach(False)
+    assert await partner.regrant(Wish(None), "view") == "done"
+    assert await partner.regrant(Wish(None, None), "edit", {(partner.to, "view"): Wish(remove=None)}) == "done"
+    assert await partner.far() == Reach(False, (Grant(False, None, True),)), "what goes makes room first"
+
+
+async def test_each_is_told_of_the_newest(partner: Partner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grants, "NOTICES_MOST", 2)
+    for _ in range(2):
+        await partner.grant("A")
+        await partner.regrant(Wish(frozenset({"colour"})), "view")
+        await partner.regrant(Wish(frozenset({"weight"}), frozenset({"colour"})), "view")
+        await partner.regrant(Wish(remove=None), "view")
+    lookup = partner.world.lookup
+    count, found = await lookup.notices(partner.account, 0, 9)
+    assert (count, [(each.title, each.handle) for each in found]) == (
+        2,
+        [(6, f"{PREFIX}/META_bag"), (3, f"{PREFIX}/META_bag")],
+    )
+    assert (await lookup.notices(partner.account, 1, 1))[1] == found[1:]
+    assert (await lookup.notices(partner.world.owner, 0, 9))[0] == 0
 
 
 @pytest.mark.parametrize(
