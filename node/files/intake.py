@@ -16,7 +16,6 @@ import structlog
 from node import metrics
 from node.config import Config
 from node.files.folder import Folder, FolderError
-from node.files.pictures import drawn_anew
 from node.files.scanner import Scanner, ScannerAwayError
 from node.gather import BusyError
 from node.meter import Meter
@@ -105,8 +104,14 @@ class Intake:
             check_pdf(octets)
             return kind, octets
         async with self._drawing:
-            return await asyncio.to_thread(drawn_anew, octets, kind)
+            return await asyncio.to_thread(_drawn_anew, octets, kind)
 
     async def content(self, number: int) -> bytes:
         """What is in a file. Raises FolderError when that cannot be had."""
         return await asyncio.to_thread(self.folder.read, number)
+
+
+def _drawn_anew(octets: bytes, kind: Kind) -> tuple[Kind, bytes]:
+    from node.files.pictures import drawn_anew  # noqa: PLC0415 - 3 MB of a worker, and few ever need it
+
+    return drawn_anew(octets, kind)

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import IO, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
 import structlog
 from aiohttp import web
@@ -18,12 +18,14 @@ from node import clock
 from node.gather import BusyError
 from node.house import House
 from node.listen.bodies import BODY_SECONDS
-from node.listen.catalogue_sheet import Sheet
 from node.listen.http import HOUSE, encoded
 from node.listen.own_door import OwnError, explained, prefers_chinese, signed_in
 from registry import upkeep
 from registry.postgres.templates import Filter, Listed
 from registry.template import ACCESSES, Item
+
+if TYPE_CHECKING:
+    from node.listen.catalogue_sheet import Sheet
 
 CATALOGUE: Final = "/api/v1/catalogue"
 TEMPLATES_MOST: Final = 50
@@ -156,8 +158,14 @@ async def export(request: web.Request) -> web.StreamResponse:
         return await _sent(request, file, f"data-resources-{asked.today:%Y%m%d}.xlsx")
 
 
+def _sheet(file: IO[bytes], chinese: bool) -> "Sheet":
+    from node.listen.catalogue_sheet import Sheet  # noqa: PLC0415 - 3 MB of a worker, and few ever need it
+
+    return Sheet(file, chinese=chinese)
+
+
 async def _written(asked: _Question, file: IO[bytes], *, chinese: bool) -> None:
-    sheet = Sheet(file, chinese=chinese)
+    sheet = await asyncio.to_thread(_sheet, file, chinese)
     try:
         async for _, rows in asked.pages(("", "")):
             if sheet.rows + len(rows) > EXPORT_ROWS_MOST:
