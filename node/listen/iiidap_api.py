@@ -4,8 +4,8 @@ What may be seen of an enterprise is registry/disclosure.py's. Every answer is a
 """
 
 import binascii
-from base64 import b64decode
-from collections.abc import Awaitable, Callable, Iterable
+from base64 import b64decode, b64encode
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, Final
 from unicodedata import normalize
@@ -101,14 +101,29 @@ def _basic(request: web.Request, given: str) -> tuple[str, str]:
     return name, secret
 
 
-def _object(request: web.Request, entry: Entry, reader: Account | None) -> dict[str, Any]:
-    full = reader is not None and reader.may_in(Right.READ_ENTERPRISES, entry.enterprise)
+def _object(
+    request: web.Request, entry: Entry, reader: Account | None, photo: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    full = _sees_all(reader, entry)
     if full:
         witnessed(request, "iiidap", [entry.prefix])
-    found = shown(entry, full=full)
+    found = shown(entry, full=full, photo=photo)
     if found["status"] in _REMARKS:
         found["remarks"] = [_REMARKS[found["status"]], *found["remarks"]]
     return found
+
+
+def _sees_all(reader: Account | None, entry: Entry) -> bool:
+    return reader is not None and reader.may_in(Right.READ_ENTERPRISES, entry.enterprise)
+
+
+async def _with_photo(request: web.Request, entry: Entry, reader: Account | None) -> dict[str, Any]:
+    """The object of one entry, with the picture of its certificate for who may see all."""
+    house, photo = request.app[HOUSE], None
+    if entry.photo and house.files and _sees_all(reader, entry) and (file := await house.lookup.file(entry.photo)):
+        data = b64encode(await house.files.content(entry.photo)).decode()
+        photo = {"mime": file.kind.media_type, "data": data}
+    return _object(request, entry, reader, photo)
 
 
 def _href(request: web.Request, path: str) -> str:
@@ -127,7 +142,7 @@ async def identifier(request: web.Request) -> web.Response:
     prefix = Prefix(normalize("NFC", asked_for(raw_path(request).removeprefix(IDENTIFIER)))).name
     entry = await house.lookup.entry(prefix)
     if entry is not None:
-        return _said(answer(_object(request, entry, reader), _help_notice(request)))
+        return _said(answer(await _with_photo(request, entry, reader), _help_notice(request)))
     if prefix == house.config.prefix or Prefix(prefix).parent == house.config.prefix:
         raise _NOT_FOUND(f"前缀{prefix}未分配", f"prefix {prefix} is not allocated")
     base = await house.register.base(prefix)
@@ -165,7 +180,7 @@ async def name(request: web.Request) -> web.Response:
     if not entries:
         raise _NOT_FOUND("没有这个名称的企业", "there is no enterprise of that name")
     first, *others = entries
-    found = _object(request, first, reader)
+    found = await _with_photo(request, first, reader)
     if others:
         links = [link(_href(request, f"identifier/{each.prefix}"), "related") for each in others]
         found["remarks"] += [remark("其他前缀 other prefixes", *(each.prefix for each in others), links=links)]

@@ -12,14 +12,19 @@ from registry.prefix import PrefixState
 
 _ENTRY: Final = """
     SELECT p.name AS prefix, p.state, p.created, e.number, e.name, e.name_en, e.industry, d.given::text AS given,
-        c.chosen::text AS chosen
+        c.chosen::text AS chosen, a.photo
     FROM prefix p JOIN enterprise e ON e.number = p.enterprise_no
     LEFT JOIN particulars d ON d.enterprise_no = e.number
     LEFT JOIN disclosure c ON c.enterprise_no = e.number
+    LEFT JOIN LATERAL (
+        SELECT (form -> 'entBasicInfo' ->> 'orgCrtImgRid')::bigint AS photo FROM application
+        WHERE enterprise_no = e.number AND state = {passed} ORDER BY number DESC LIMIT 1
+    ) a ON true
     WHERE p.state = ANY ($1) AND {} ORDER BY p.number
 """
-_BY_PREFIX: Final = _ENTRY.format("p.name = $2")
-_BY_ENTERPRISE: Final = _ENTRY.format("p.enterprise_no = ANY ($2)") + " LIMIT $3"
+_PASSED: Final = int(PrefixState.IN_REVIEW)
+_BY_PREFIX: Final = _ENTRY.format("p.name = $2", passed=_PASSED)
+_BY_ENTERPRISE: Final = _ENTRY.format("p.enterprise_no = ANY ($2)", passed=_PASSED) + " LIMIT $3"
 
 
 def _entry(row: Any) -> Entry:
@@ -34,6 +39,7 @@ def _entry(row: Any) -> Entry:
         industry=row["industry"],
         filed=msgspec.json.decode(given, type=Filed) if given else None,
         disclosure=from_json(chosen.encode()) if chosen else Disclosure(),
+        photo=row["photo"],
     )
 
 

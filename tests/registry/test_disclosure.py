@@ -53,6 +53,18 @@ def with_(**chosen: str) -> Entry:
     return replace(ENTRY, disclosure=Disclosure(chosen))
 
 
+def test_the_picture_of_a_certificate_is_for_who_may_see_all() -> None:
+    entry, photo = replace(ENTRY, photo=7), {"mime": "image/png", "data": "AA=="}
+    assert shown(entry, full=True, photo=photo)["node"] == FULL | {"idPhoto": photo}
+    assert "idPhoto" not in shown(entry, full=True)["node"]
+    told = shown(entry, full=False, photo=photo)
+    assert "idPhoto" not in told["node"]
+    (private,) = [each["description"] for each in told["remarks"] if each["title"] == "private"]
+    assert "idPhoto" in private
+    with pytest.raises(ProtoError):
+        Disclosure({"idPhoto": "public"})
+
+
 def test_who_may_see_all_sees_all() -> None:
     entry = with_(**dict.fromkeys(DEFAULTS, "removed"))
     assert shown(entry, full=True) == {
