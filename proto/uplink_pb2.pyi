@@ -538,18 +538,20 @@ class RefusedWindow(_message.Message):
     def __init__(self, place: _Optional[int] = ..., zh: _Optional[str] = ..., en: _Optional[str] = ...) -> None: ...
 
 class HeartbeatRequest(_message.Message):
-    __slots__ = ("version", "machine", "started", "oldest_unreceipted", "unreceipted")
+    __slots__ = ("version", "machine", "started", "oldest_unreceipted", "unreceipted", "iiidap")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     MACHINE_FIELD_NUMBER: _ClassVar[int]
     STARTED_FIELD_NUMBER: _ClassVar[int]
     OLDEST_UNRECEIPTED_FIELD_NUMBER: _ClassVar[int]
     UNRECEIPTED_FIELD_NUMBER: _ClassVar[int]
+    IIIDAP_FIELD_NUMBER: _ClassVar[int]
     version: str
     machine: str
     started: int
     oldest_unreceipted: int
     unreceipted: int
-    def __init__(self, version: _Optional[str] = ..., machine: _Optional[str] = ..., started: _Optional[int] = ..., oldest_unreceipted: _Optional[int] = ..., unreceipted: _Optional[int] = ...) -> None: ...
+    iiidap: str
+    def __init__(self, version: _Optional[str] = ..., machine: _Optional[str] = ..., started: _Optional[int] = ..., oldest_unreceipted: _Optional[int] = ..., unreceipted: _Optional[int] = ..., iiidap: _Optional[str] = ...) -> None: ...
 
 class HeartbeatResponse(_message.Message):
     __slots__ = ("messages",)

@@ -114,11 +114,14 @@ async def beat(connection: Connection, number: int, given: pb.HeartbeatRequest, 
     """Keeps what a node last told of itself."""
     await connection.execute(
         """
-        INSERT INTO toplevel.heartbeat (node_no, heard, version, machine, started, oldest_unreceipted, unreceipted)
-        VALUES ($1, $2, $3, $4, $5, $6, $7)
+        INSERT INTO toplevel.heartbeat AS known
+            (node_no, heard, version, machine, started, oldest_unreceipted, unreceipted, iiidap, iiidap_since)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $2)
         ON CONFLICT (node_no) DO UPDATE SET heard = excluded.heard, version = excluded.version,
             machine = excluded.machine, started = excluded.started,
-            oldest_unreceipted = excluded.oldest_unreceipted, unreceipted = excluded.unreceipted
+            oldest_unreceipted = excluded.oldest_unreceipted, unreceipted = excluded.unreceipted,
+            iiidap = excluded.iiidap,
+            iiidap_since = CASE known.iiidap WHEN excluded.iiidap THEN known.iiidap_since ELSE excluded.heard END
         """,
         number,
         now,
@@ -127,6 +130,7 @@ async def beat(connection: Connection, number: int, given: pb.HeartbeatRequest, 
         given.started,
         given.oldest_unreceipted,
         given.unreceipted,
+        given.iiidap,
     )
 
 
@@ -389,13 +393,19 @@ async def route(connection: Connection, name: str) -> pb.Route | None:
     return _route(await connection.fetchrow(_ROUTE + "$1 FOR UPDATE", name))
 
 
-async def doors(connection: Connection) -> tuple[list[tuple[str, str, int]], int]:
-    """(prefix, address, HTTP port) of every node that has told where its HTTP is, and when that last changed."""
+async def doors(connection: Connection) -> tuple[list[tuple[str, str, int, str]], int]:
+    """(prefix, address, HTTP port, HTTPS URL of its IIIDAP or nothing) of every node that has told where it is found,
+    and when that last changed.
+    """
     rows = await connection.fetch(
-        "SELECT r.prefix, r.address, r.http_port, r.changed FROM toplevel.node n "
-        "JOIN toplevel.route r ON r.prefix = n.prefix AND r.node_no = n.number WHERE r.http_port > 0 ORDER BY r.prefix"
+        """
+        SELECT r.prefix, r.address, r.http_port, coalesce(h.iiidap, ''), greatest(r.changed, h.iiidap_since)
+        FROM toplevel.node n JOIN toplevel.route r ON r.prefix = n.prefix AND r.node_no = n.number
+        LEFT JOIN toplevel.heartbeat h ON h.node_no = n.number
+        WHERE r.http_port > 0 OR h.iiidap <> '' ORDER BY r.prefix
+        """
     )
-    return [tuple(row[:3]) for row in rows], max((row[3] for row in rows), default=0)
+    return [tuple(row[:4]) for row in rows], max((row[4] for row in rows), default=0)
 
 
 async def put_route(connection: Connection, number: int, given: pb.Route, now: int) -> None:

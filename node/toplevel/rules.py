@@ -324,11 +324,23 @@ def fence(given: int, highest: int) -> Refusal | None:
     return None
 
 
+_BASE: Final = _Text(
+    "iiidap",
+    255,
+    False,
+    re.compile(r"https://[!-~]+/", re.ASCII),
+    "应为以/结尾的HTTPS地址",
+    "must be an HTTPS URL that ends with /",
+)
+
+
 def heartbeat(given: pb.HeartbeatRequest) -> Refusal | None:
     """Whether what a voice tells of itself can be kept."""
     for field in ("version", "machine"):
         if refusal := _text(_Text(field, 64), getattr(given, field)):
             return refusal
+    if refusal := _text(_BASE, given.iiidap):
+        return refusal
     for field in ("started", "oldest_unreceipted"):
         if refusal := _within(field, getattr(given, field), MOMENT_LAST):
             return refusal

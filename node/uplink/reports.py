@@ -32,6 +32,11 @@ WINDOWS_MOST: Final = 2000
 log = structlog.get_logger("uplink")
 
 
+def _iiidap(public_url: str) -> str:
+    """Where IIIDAP is answered over HTTPS; empty when the settings name no such address."""
+    return f"{public_url.rstrip('/')}/iiidap/" if public_url.startswith("https://") else ""
+
+
 class Reports:
     """Says it, to the top-level node and to the operator."""
 
@@ -88,6 +93,7 @@ class Reports:
             started=self._around.started,
             oldest_unreceipted=oldest,
             unreceipted=waiting,
+            iiidap=_iiidap(self._around.config.public_url),
         )
         reply = await self._node.ask("Heartbeat", beat, pb.HeartbeatResponse)
         if reply.ok and reply.message.messages:
