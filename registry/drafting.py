@@ -94,7 +94,7 @@ def _flaws(template: Template) -> Iterator[Flaw]:
         for n, item in enumerate(template.items):
             said = getattr(item, field)
             if said in seen:
-                yield f"items[{n}].{field}", f"{said}重复", f"{said} is given twice"
+                yield f"items[{n}].{field}", f"的{said}重复", f"{said} is given twice"
             seen.add(said)
     for n, segment in enumerate(template.suffix.segments):
         yield from ((f"suffix[{n}].{field}", zh, en) for field, zh, en in segment.flaws)

@@ -142,8 +142,8 @@ async def test_what_is_wrong_is_one_sentence(running: Node) -> None:
         ({"category": DRAFT["category"] | {"category": "A"}}, 400, "category.specific"),
         ({"items": [{"index": 2000, "name": "a", "zh": "甲", "kind": "date", "low": 1}]}, 400, "items[0].low"),
         ({"items": [{"index": 2000, "name": "a", "zh": "甲", "requird": True}]}, 400, "items[0].requird"),
-        ({"items": [{"index": 2000, "name": "a", "zh": "甲", "kind": "colour"}]}, 400, None),
-        ({"colour": "red"}, 400, None),
+        ({"items": [{"index": 2000, "name": "a", "zh": "甲", "kind": "colour"}]}, 400, "items[0].kind"),
+        ({"colour": "red"}, 400, "colour"),
         ({"zh": "a\x00"}, 400, "zh"),
     ]
     for changes, status, field in cases:
