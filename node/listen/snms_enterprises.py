@@ -5,7 +5,7 @@ Chinese messages whatever is asked for, as on the whole face.
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, time
 from typing import Any, Final
 
 import msgspec
@@ -121,12 +121,15 @@ def _number(request: web.Request, name: str, default: int, last: int) -> int:
     return int(text)
 
 
-def _moment(request: web.Request, name: str) -> datetime | None:
+def _moment(request: web.Request, name: str, *, last: bool = False) -> datetime | None:
+    """A moment of the query; of a day alone its first one, or its `last`."""
     text = _text(request, name)
     try:
         made = datetime.fromisoformat(text) if text else None
     except ValueError:
         raise SnmsError(f"参数{name}应为yyyy-MM-dd HH:mm:ss") from None
+    if made and last and len(text) <= len("yyyy-MM-dd"):
+        made = datetime.combine(made, time.max)
     return made.replace(tzinfo=made.tzinfo or request.app[HOUSE].config.zone) if made else None
 
 
@@ -135,7 +138,7 @@ def _wanted(request: web.Request, account: Account, name: str) -> Wanted:
         enterprise=account.enterprise if account.role in OF_ENTERPRISES else None,
         name=_text(request, name),
         first=_moment(request, "startDate"),
-        last=_moment(request, "endDate"),
+        last=_moment(request, "endDate", last=True),
         number=_number(request, "currentPage", 1, PAGES_MOST),
         size=_number(request, "pageSize", PAGE_SIZE, PAGE_MOST),
         prefix=_text(request, "entPrefix"),

@@ -19,6 +19,7 @@ from tests.fakes import applicant
 
 TODAY = date(2026, 11, 23)
 NODE = "88.999"
+SERVED = {"industryCategory": "C", "industrySpecific": "19"}
 BASIC, MANAGE, SERVICE = "entBasicInfo", "entRegisterManageInfo", "entHostingAndIdentifyServeInfo"
 
 
@@ -161,6 +162,8 @@ def test_whom_it_is_entrusted_to_is_told(what: str):
         ("entInfoLicenses", [{"licenceNo": "1", "licenceType": 5}], "entInfoLicenses[0].licenceType"),
         ("entInfoLicenses", [{"licenceType": 1}], "entInfoLicenses[0].licenceNo"),
         ("entInfoSerIndustries", [{"industryCategory": "A"}], "entInfoSerIndustries[0].industrySpecific"),
+        ("entInfoSerIndustries", [SERVED | {"industrySubclass": "1922"}], "entInfoSerIndustries[0].industryTrade"),
+        ("entInfoSerIndustries", [SERVED | {"industryTrade": "999"}], "entInfoSerIndustries[0].industryTrade"),
     ],
 )
 def test_what_may_be_left_out_is_checked_when_it_is_not(name: str, value: Any, field: str):
@@ -168,6 +171,10 @@ def test_what_may_be_left_out_is_checked_when_it_is_not(name: str, value: Any, f
     made = applicant.form()
     del made[SERVICE]
     assert SERVICE not in read(made)
+
+
+def test_an_industry_that_is_served_need_not_be_told_to_the_class():
+    assert read(changed(SERVICE, "entInfoSerIndustries", [SERVED]))[SERVICE]["entInfoSerIndustries"] == [SERVED]
 
 
 def test_a_form_names_its_files():
