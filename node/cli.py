@@ -474,20 +474,40 @@ def _filing_text(row: Any) -> str:
     return f"{text}：{reason}" if reason else text
 
 
+_CONFIG: Final = "设置文件 · settings file (TOML)"
+_DATA: Final = "数据目录 · data folder (.idnode)"
+
+
+class _Action(argparse.ArgumentParser):
+    """What a verb does: its --config and --data may stand behind it, too, where people put them."""
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        for flag, text in (("--config", _CONFIG), ("--data", _DATA)):
+            self.add_argument(flag, type=Path, default=argparse.SUPPRESS, help=text)
+
+
+class _Verb(argparse.ArgumentParser):
+    """A verb, which may have actions."""
+
+    def add_subparsers(self, **given: Any) -> Any:
+        return super().add_subparsers(parser_class=_Action, **given)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="idnode", description="工业互联网标识解析二级节点 · a secondary node of the industrial identifier system"
     )
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=_Verb)
 
     def verb(name: str, text: str, run: Callable[[argparse.Namespace], Awaitable[int]]) -> argparse.ArgumentParser:
         made = verbs.add_parser(name, help=text, description=text)
         made.set_defaults(run=run)
-        made.add_argument("--config", type=Path, help="设置文件 · settings file (TOML)")
+        made.add_argument("--config", type=Path, help=_CONFIG)
         return made
 
     def with_data(made: argparse.ArgumentParser) -> argparse.ArgumentParser:
-        made.add_argument("--data", type=Path, default=DEFAULT_DATA, help="数据目录 · data folder (.idnode)")
+        made.add_argument("--data", type=Path, default=DEFAULT_DATA, help=_DATA)
         return made
 
     for name, text, run in (
