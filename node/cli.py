@@ -9,6 +9,7 @@ import os
 import secrets
 import sys
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -98,7 +99,7 @@ def _with_servers(arguments: argparse.Namespace) -> Config:
         running = json.loads(path.read_text(encoding="utf-8"))
         servers = {name: running[name] for name in ("database_url", "redis_url", "secret_key")}
         servers["toplevel_url"] = config.toplevel_url or running.get("toplevel_url", "")
-        servers |= {name: running.get(name, getattr(config, name)) for name in ("log_folder", "audit_octets")}
+        servers |= {name: running.get(name, getattr(config, name)) for name in ("log_folder", "audit_octets", "files")}
     except (OSError, ValueError, LookupError, TypeError):
         raise UsageError(
             f"没有IDNODE_DATABASE_URL，{path}也不可读：请先运行idnode up，或设置该变量。 "
@@ -170,11 +171,10 @@ async def _migrate(arguments: argparse.Namespace) -> int:
 
 
 async def _doctor(arguments: argparse.Namespace) -> int:
-    try:
+    given = config = _config(arguments)
+    with suppress(UsageError):
         config = _with_servers(arguments)
-    except UsageError:
-        config = _config(arguments)
-    findings = await doctor.examine(config)
+    findings = await doctor.examine(config, ports=config == given)
     for each in findings:
         say(f"{'✘' if each.mend else '✔'} {each.name:<14} {each.state}{'  → ' + each.mend if each.mend else ''}")
     return int(any(each.mend for each in findings))

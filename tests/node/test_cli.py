@@ -315,6 +315,21 @@ def test_doctor_tells_by_its_exit_code(
     assert [line for line in out.splitlines() if line.startswith("✘")] != []
 
 
+def test_doctor_beside_a_running_up_looks_at_what_that_has(
+    idnode: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, served: str
+) -> None:
+    monkeypatch.delenv("IDNODE_DATABASE_URL")
+    files = tmp_path / "files"
+    files.mkdir()
+    key = base64.b64encode(KEY).decode()
+    world = {"database_url": served, "redis_url": "", "secret_key": key, "files": str(files), "pid": 1}
+    (tmp_path / "servers.json").write_text(json.dumps(world))
+    code, out, _ = idnode("doctor", "--data", str(tmp_path))
+    assert code == 0, out
+    assert f"✔ files          {files}" in out
+    assert "_port" not in out, "its ports are its own"
+
+
 def test_a_firm_is_registered_with_its_prefix_and_templates(idnode: Run, served: str) -> None:
     words = ["enterprise", "add", "广州某皮具有限公司", "--prefix", "88.999.77", "--industry", "leather"]
     for _ in range(2):
