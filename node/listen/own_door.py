@@ -105,6 +105,8 @@ _TYPES: Final = {
     "object": ("对象", "an object"),
 }
 """What msgspec expects, in words; what may also be null is not told so."""
+_BOUNDS: Final = {">=": ("不小于", "at least"), "<=": ("不大于", "at most")}
+_BOUND: Final = re.compile(r"Expected `\w+`( of length)? ([<>]=) (-?[0-9]+)", re.ASCII)
 _EXPECTED: Final = re.compile(r"Expected `([\w |]+)`, got ")
 
 
@@ -115,24 +117,26 @@ def decoded(body: bytes, kind: Any) -> Any:
     except snms_words.UNREADABLE as error:
         place = snms_words.place(error)
         if rule := _rule(str(error), kind, place):
-            raise OwnError(400, place or None, f"{place or '请求体'}应为{rule[0]}", _en(place, rule[1])) from None
+            zh, en = f"{place or '请求体'}{rule[0]}", f"{place or 'the body'} must be {rule[1]}"
+            raise OwnError(400, place or None, zh, en) from None
         raise OwnError(400, place or None, snms_words.sentence(error), str(error)) from None
-
-
-def _en(place: str, rule: str) -> str:
-    return f"{place or 'the body'} must be {rule}"
 
 
 def _rule(text: str, kind: Any, place: str) -> tuple[str, str] | None:
     """What a field must be, Chinese and English, when msgspec says so by `text`; None when it says something else."""
     if text.startswith("Invalid enum value"):
         words = _words(msgspec.inspect.type_info(kind), re.findall(r"\w+", place))
-        return f"{'、'.join(words)}之一", f"one of {', '.join(words)}"
+        return f"应为{'、'.join(words)}之一", f"one of {', '.join(words)}"
     if text.startswith("Invalid RFC3339"):
-        return "带时区的时间，例如2027-12-31T16:00:00Z", "a time with its zone, such as 2027-12-31T16:00:00Z"
+        return "应为带时区的时间，例如2027-12-31T16:00:00Z", "a time with its zone, such as 2027-12-31T16:00:00Z"
+    if bound := _BOUND.match(text):
+        (zh, en), number = _BOUNDS[bound[2]], bound[3]
+        return (
+            (f"的长度应{zh}{number}", f"{en} {number} in length") if bound[1] else (f"应{zh}{number}", f"{en} {number}")
+        )
     expected = _EXPECTED.match(text)
     types = [_TYPES[each] for each in expected[1].split(" | ") if each in _TYPES] if expected else []
-    return ("或".join(zh for zh, _ in types), " or ".join(en for _, en in types)) if types else None
+    return ("应为" + "或".join(zh for zh, _ in types), " or ".join(en for _, en in types)) if types else None
 
 
 def _words(info: Any, parts: Sequence[str]) -> list[str]:

@@ -1,7 +1,7 @@
 """Proves node/listen/own_door.py: what is wrong with a body is told by the field and its rule, in both languages."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 import pytest
@@ -21,6 +21,8 @@ class _Body(msgspec.Struct, forbid_unknown_fields=True):
     role: Role | None = None
     until: datetime | None = None
     parts: tuple[_Part, ...] | None = None
+    reason: Annotated[str, msgspec.Meta(min_length=1)] = "x"
+    size: Annotated[int, msgspec.Meta(ge=0, le=9)] | None = None
 
 
 @pytest.mark.parametrize(
@@ -51,6 +53,9 @@ class _Body(msgspec.Struct, forbid_unknown_fields=True):
             "until应为带时区的时间，例如2027-12-31T16:00:00Z",
             "until must be a time with its zone, such as 2027-12-31T16:00:00Z",
         ),
+        (b'{"to":"x","reason":""}', "reason", "reason的长度应不小于1", "reason must be at least 1 in length"),
+        (b'{"to":"x","size":10}', "size", "size应不大于9", "size must be at most 9"),
+        (b'{"to":"x","size":"many"}', "size", "size应为整数", "size must be a whole number"),
         (b"[]", None, "请求体应为对象", "the body must be an object"),
         (b"{", None, "请求体不是有效的JSON", "Input data was truncated"),
     ],
