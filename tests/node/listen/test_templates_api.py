@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from registry.kinds import KIND_WORDS
 from tests.fakes.in_process import STRANGER_PREFIX, Node, node
 from tests.fakes.small_registry import PREFIX
 
@@ -84,6 +86,12 @@ async def test_the_life_of_a_template(running: Node) -> None:
     assert (await running.call("POST", f"{ONE}/withdraw"))[0] == 409
     status, refused = await running.call("DELETE", ONE)
     assert (status, refused["error"]["message"]) == (409, "模板belt已被标识使用，不能删除")
+
+
+async def test_the_example_of_the_documents_is_taken(running: Node) -> None:
+    example = json.loads((Path(__file__).parents[3] / "docs" / "examples" / "template.json").read_text("utf-8"))
+    status, made = await running.call("POST", BASE, example | {"prefix": PREFIX})
+    assert (status, {item["kind"] for item in made["items"]}) == (201, set(KIND_WORDS))
 
 
 async def test_versions_and_copies(running: Node) -> None:
