@@ -222,10 +222,12 @@ class Examiner:
         if fresh:
             await _draft(connection, note, passed.prefix, of_division(basic["industrySpecific"]))
 
-    async def listed(self, state: PrefixState | None, below: int, most: int) -> list[Any]:
+    async def listed(
+        self, state: PrefixState | None, below: int, most: int, enterprise: int | None = None
+    ) -> list[Any]:
         """Rows of applications, newest first (registry/postgres/applications.py)."""
         async with borrowed(self._pool, "administer") as connection:
-            return await applications.listed(connection, state, below, most)
+            return await applications.listed(connection, state, below, most, enterprise)
 
     async def shown(self, number: int) -> Shown | None:
         """One application with all that was given, for who decides on it; None when there is none."""
@@ -300,10 +302,10 @@ class Examiner:
             note(Action.HOSTING_CHANGED, prefix, _proxy(found.state), shown)
             return then
 
-    async def hostings(self) -> list[Any]:
-        """What waits to be decided on (registry/postgres/hosting.py)."""
+    async def hostings(self, enterprise: int | None = None) -> list[Any]:
+        """What waits to be decided on, or how it stands for an enterprise (registry/postgres/hosting.py)."""
         async with borrowed(self._pool, "administer") as connection:
-            return await hosting.waiting(connection)
+            return await hosting.listed(connection, enterprise)
 
 
 def _form(row: Any, vault: Vault | None) -> Form:

@@ -71,13 +71,19 @@ async def decide(connection: Connection, prefix_no: int, state: ProxyState, reas
     )
 
 
-async def waiting(connection: Connection) -> list[Any]:
-    """Rows of (prefix, enterprise, applicant, updated) that wait for a decision, the oldest first, at most 100."""
+async def listed(connection: Connection, enterprise: int | None) -> list[Any]:
+    """Rows of (prefix, enterprise, applicant, updated, state, reason), the oldest first, at most 100: what waits for a
+    decision, or (an enterprise) whatever it has said of its prefixes.
+    """
     return list(
         await connection.fetch(
-            "SELECT p.name AS prefix, e.name AS enterprise, u.username AS applicant, h.updated FROM hosting h "
+            "SELECT p.name AS prefix, e.name AS enterprise, u.username AS applicant, h.updated, h.state, h.reason "
+            "FROM hosting h "
             "JOIN prefix p ON p.number = h.prefix_no LEFT JOIN enterprise e ON e.number = p.enterprise_no "
-            "JOIN account u ON u.number = h.applicant_no WHERE h.state = $1 ORDER BY h.updated LIMIT 100",
+            "JOIN account u ON u.number = h.applicant_no "
+            "WHERE CASE WHEN $2::integer IS NULL THEN h.state = $1 ELSE p.enterprise_no = $2 END "
+            "ORDER BY h.updated LIMIT 100",
             ProxyState.APPLIED,
+            enterprise,
         )
     )

@@ -42,9 +42,10 @@ async def test_two_people_who_see_all_that_was_given_decide(running: Node) -> No
         assert (answer["state"], answer["waits_for"], answer["kind"]) == ("待核验", "verification", "注册")
         assert "440199" in answer["remarks"][0]["zh"]
     for who in ("leather", "program"):
-        assert (await running.call("GET", path, None, who))[0] == 403
-        assert (await running.call("GET", BASE, None, who))[0] == 403
-        assert (await running.call("GET", "/api/v1/hostings", None, who))[0] == 403
+        assert (await running.call("GET", path, None, who))[0] == 404, "it is another's"
+        assert await running.call("GET", BASE, None, who) == (200, {"applications": []})
+    for path_ in (path, BASE, "/api/v1/hostings"):
+        assert (await running.call("GET", path_, None, "visitor"))[0] == 403
     assert (await running.call("GET", f"{BASE}/999999999999999999", None, "he"))[0] == 404
 
     async def waiting(state: str) -> list[str]:
@@ -69,6 +70,20 @@ async def test_two_people_who_see_all_that_was_given_decide(running: Node) -> No
     told = [(each["step"], each["by"], each["passed"], each["reason"]) for each in answer["decisions"]]
     assert told == [("verification", "he", True, ""), ("review", "shen", False, "证照不清")]
     assert (await waiting("refused"), await waiting("")) == (["花都测试皮具1厂"], ["花都测试皮具1厂"])
+
+
+async def test_an_enterprise_sees_how_its_application_stands_and_why(running: Node) -> None:
+    body = {"username": "firm1", "password": applicant.PASSWORD}
+    running.tokens["firm"] = (await running.call("POST", "/identity/token", body, who=None))[1]["data"]["token"]
+    path = f"{BASE}/{await number(running)}"
+    (mine,) = (await running.call("GET", BASE, None, "firm"))[1]["applications"]
+    assert (mine["state"], mine["reason"]) == ("待核验", None)
+    await running.call("PUT", f"{path}/verification", {"passed": False, "reason": "证照不清"}, "he")
+    (mine,) = (await running.call("GET", f"{BASE}?state=refused", None, "firm"))[1]["applications"]
+    assert (mine["state"], mine["reason"]) == ("被驳回", {"zh": "证照不清", "en": "证照不清"})
+    status, answer = await running.call("GET", path, None, "firm")
+    assert (status, answer["form"]["entBasicInfo"]["legalCrtNo"]) == (200, "E00000001")
+    assert [(each["by"], each["reason"]) for each in answer["decisions"]] == [(None, "证照不清")]
 
 
 BAD: list[tuple[str, str, Any, int]] = [
@@ -96,7 +111,10 @@ async def test_hosting_is_decided_by_a_reviewer_and_nonsense_by_nobody(running: 
     for passed, state, proxy in ((False, "托管被驳回", 3), (True, "已托管", 4)):
         await running.call("POST", "/snms/api/ent/config", wish, "leather")
         given = {"passed": passed, "reason": "资料不全"}
+        assert (await running.call("GET", "/api/v1/hostings", None, "stranger"))[1] == {"hostings": []}
         assert (await running.call("PUT", path, given, "shen"))[1] == {"prefix": PREFIX, "state": state}
         _, answer = await running.call("GET", "/snms/api/prefix/page", None, "leather")
         assert answer["data"]["content"][0]["proxyState"] == proxy
+        (mine,) = (await running.call("GET", "/api/v1/hostings", None, "leather"))[1]["hostings"]
+        assert (mine["prefix"], mine["state"], mine["reason"]) == (PREFIX, state, "资料不全")
     assert (await running.call("GET", "/api/v1/hostings", None, "shen"))[1] == {"hostings": []}
