@@ -11,6 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from proto.errors import ProtoError
+from registry.industries import load
 from registry.prefix import PrefixState
 
 
@@ -138,16 +139,21 @@ def _optional(entry: Entry) -> dict[str, Any]:
     """The fields there is a choice about, as far as they are known."""
     known = entry.filed
     if known is None:
-        return {"subType": entry.industry}
+        return {"subType": _industry(entry.industry)}
     return {
         "nature": NATURES[known.ent_type - 1],
-        "subType": entry.industry,
+        "subType": _industry(entry.industry),
         "address": known.ent_addr_cn,
         "idType": "统一社会信用代码" if known.ent_crt_type == 1 else "其他",
         "idNumber": known.ent_crt_code,
         "legalPerson": [{"name": known.legal_name, "idType": PERSON_IDS[known.legal_id_type - 1]}],
         "contact": [{"name": known.contact_name, "email": known.contact_email, "phone": known.contact_phone}],
     }
+
+
+def _industry(key: str) -> str:
+    """What an industry is called, if it is one of ours."""
+    return next((each.zh for each in load() if each.key == key), key)
 
 
 def _obscured(value: Any) -> Any:

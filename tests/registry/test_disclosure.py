@@ -40,7 +40,7 @@ FULL = {
     "type": "enterprise",
     "introduce": "手袋",
     "nature": "民营控股",
-    "subType": "leather",
+    "subType": "皮具",
     "address": "广州市花都区狮岭镇合成路1号",
     "idType": "统一社会信用代码",
     "idNumber": "91440114MAE9X8K18E",
@@ -116,7 +116,7 @@ def test_only_what_is_public_is_told(chosen: dict[str, Choice]) -> None:
 
 def test_an_enterprise_without_particulars() -> None:
     told = shown(replace(ENTRY, filed=None), full=True)
-    assert told["node"] == {"name": "云岫皮具", "type": "enterprise", "introduce": "", "subType": "leather"}
+    assert told["node"] == {"name": "云岫皮具", "type": "enterprise", "introduce": "", "subType": "皮具"}
 
 
 @pytest.mark.parametrize(
