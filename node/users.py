@@ -194,7 +194,9 @@ async def _forget(config: Config, steward: Steward, arguments: argparse.Namespac
 
 async def _tokens(config: Config, steward: Steward, arguments: argparse.Namespace) -> int:
     for each in await steward.tokens(await _known(steward, arguments)):
-        _say(f"{each['id']}  {each['issued']:%Y-%m-%d %H:%M:%S%z}  {each['expires']:%Y-%m-%d %H:%M:%S%z}  {each['peer']}")
+        _say(
+            f"{each['id']}  {each['issued']:%Y-%m-%d %H:%M:%S%z}  {each['expires']:%Y-%m-%d %H:%M:%S%z}  {each['peer']}"
+        )
     return 0
 
 

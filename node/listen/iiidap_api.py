@@ -10,8 +10,10 @@ from functools import partial
 from typing import Any, Final
 from unicodedata import normalize
 
+import structlog
 from aiohttp import web
 
+from node.files.folder import FolderError
 from node.listen.handle_api import asked_for, options, raw_path
 from node.listen.http import ACCOUNT, HOUSE, is_secure, json_response, peer, witnessed
 from node.listen.snms_api import token_of
@@ -34,6 +36,8 @@ _QUERIES: Final = {
     "name/{name}": "一个企业，按名称 one enterprise, by its name",
     "names?name={beginning}*": f"名称以此开头的企业，至多{RESULTS_MOST}条 enterprises whose names begin so",
 }
+
+log = structlog.get_logger("iiidap")
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 
@@ -118,11 +122,14 @@ def _sees_all(reader: Account | None, entry: Entry) -> bool:
 
 
 async def _with_photo(request: web.Request, entry: Entry, reader: Account | None) -> dict[str, Any]:
-    """The object of one entry, with the picture of its certificate for who may see all."""
+    """The object of one entry, with the picture of its certificate for who may see all, if that can be had."""
     house, photo = request.app[HOUSE], None
     if entry.photo and house.files and _sees_all(reader, entry) and (file := await house.lookup.file(entry.photo)):
-        data = b64encode(await house.files.content(entry.photo)).decode()
-        photo = {"mime": file.kind.media_type, "data": data}
+        try:
+            data = b64encode(await house.files.content(entry.photo)).decode()
+            photo = {"mime": file.kind.media_type, "data": data}
+        except FolderError as error:
+            log.warning("photo_missing", file=entry.photo, error=str(error))
     return _object(request, entry, reader, photo)
 
 

@@ -108,6 +108,9 @@ async def test_the_picture_of_the_certificate_is_shown_to_who_may_see_all(databa
         found = await ask(running, f"/iiidap/names?name={quote(told['node']['name'])}", **bearer(running, "leather"))
         assert "idPhoto" not in found["NodeSearchResults"][0]["node"], "fifty of them are no search"
         assert "idPhoto" not in (await ask(running, IDENTIFIER, **bearer(running, "stranger")))["node"]
+        (tmp_path / "files").rename(tmp_path / "away")
+        told = await ask(running, IDENTIFIER, **bearer(running, "leather"))
+        assert "idPhoto" not in told["node"], "all else is told without it"
 
 
 _APPLIED = """
