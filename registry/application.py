@@ -378,6 +378,12 @@ def whole(kept: Mapping[str, Given]) -> dict[str, dict[str, Any]]:
     return {name: {field.name: kept.get(name, {}).get(field.name) for field in fields} for name, fields, _ in _GROUPS}
 
 
+def ordered(kept: Mapping[str, Given]) -> dict[str, dict[str, Any]]:
+    """What was given, in the order of the form, as people read it: the database keeps none."""
+    told = {name: group for name, group in whole(kept).items() if name in kept}
+    return {name: {field: value for field, value in group.items() if value is not None} for name, group in told.items()}
+
+
 def files(kept: Mapping[str, Given]) -> dict[str, int]:
     """The numbers of the uploaded files by the field that names them."""
     return {

@@ -20,6 +20,7 @@ from registry.application import (
     decided,
     files,
     may_decide,
+    ordered,
     particulars,
 )
 from registry.audit import NODE, OCTETS_MOST, Action, Actor, Minutes, of_account, of_state, of_templates
@@ -233,7 +234,10 @@ class Examiner:
         """One application with all that was given, for who decides on it; None when there is none."""
         async with borrowed(self._pool, "administer") as connection:
             found = await applications.shown(connection, number, self._vault)
-            return Shown(*found, await applications.decisions(connection, number)) if found else None
+            if found is None:
+                return None
+            row, form = found
+            return Shown(row, ordered(form), await applications.decisions(connection, number))
 
     # -- what is known of enterprises
 

@@ -39,6 +39,7 @@ async def test_two_people_who_see_all_that_was_given_decide(running: Node) -> No
         status, answer = await running.call("GET", path, None, who)
         assert status == 200
         assert answer["form"]["entBasicInfo"]["legalCrtNo"] == "E00000001"
+        assert list(answer["form"]["entBasicInfo"])[:3] == ["orgName", "orgNature", "orgAddr"]
         assert (answer["state"], answer["waits_for"], answer["kind"]) == ("待核验", "verification", "注册")
         assert "440199" in answer["remarks"][0]["zh"]
     for who in ("leather", "program"):
