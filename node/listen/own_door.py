@@ -124,8 +124,8 @@ def decoded(body: bytes, kind: Any) -> Any:
 
 def _rule(text: str, kind: Any, place: str) -> tuple[str, str] | None:
     """What a field must be, Chinese and English, when msgspec says so by `text`; None when it says something else."""
-    if text.startswith("Invalid enum value"):
-        words = _words(msgspec.inspect.type_info(kind), re.findall(r"\w+", place))
+    enum = text.startswith("Invalid enum value")
+    if enum and (words := _words(msgspec.inspect.type_info(kind), re.findall(r"\w+", place))):
         return f"应为{'、'.join(words)}之一", f"one of {', '.join(words)}"
     if text.startswith("Invalid RFC3339"):
         return "应为带时区的时间，例如2027-12-31T16:00:00Z", "a time with its zone, such as 2027-12-31T16:00:00Z"

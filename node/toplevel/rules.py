@@ -11,6 +11,7 @@ from ipaddress import ip_address
 from typing import Any, Final
 
 from proto import uplink_pb2 as pb
+from proto.bootstrap import is_base
 from proto.chain import HEAD_FIRST, Kind, entry_digest, next_head
 from proto.credit_code import check_credit_code
 from proto.errors import ProtoError
@@ -324,23 +325,13 @@ def fence(given: int, highest: int) -> Refusal | None:
     return None
 
 
-_BASE: Final = _Text(
-    "iiidap",
-    255,
-    False,
-    re.compile(r"https://[!-~]+/", re.ASCII),
-    "应为以/结尾的HTTPS地址",
-    "must be an HTTPS URL that ends with /",
-)
-
-
 def heartbeat(given: pb.HeartbeatRequest) -> Refusal | None:
     """Whether what a voice tells of itself can be kept."""
     for field in ("version", "machine"):
         if refusal := _text(_Text(field, 64), getattr(given, field)):
             return refusal
-    if refusal := _text(_BASE, given.iiidap):
-        return refusal
+    if given.iiidap and not (given.iiidap.startswith("https://") and is_base(given.iiidap)):
+        return Refusal(Code.SYNTAX, "iiidap应为以/结尾的HTTPS地址", "iiidap must be an HTTPS URL that ends with /")
     for field in ("started", "oldest_unreceipted"):
         if refusal := _within(field, getattr(given, field), MOMENT_LAST):
             return refusal

@@ -14,6 +14,7 @@ from node.metrics import UPLINK_OLDEST, UPLINK_QUEUE
 from node.uplink import tally
 from node.uplink.tenure import Tenure
 from proto import uplink_pb2 as pb
+from proto.bootstrap import is_base
 from proto.signed import sentence
 from registry.postgres.filing import Route
 
@@ -34,7 +35,8 @@ log = structlog.get_logger("uplink")
 
 def _iiidap(public_url: str) -> str:
     """Where IIIDAP is answered over HTTPS; empty when the settings name no such address."""
-    return f"{public_url.rstrip('/')}/iiidap/" if public_url.startswith("https://") else ""
+    url = f"{public_url.rstrip('/')}/iiidap/"
+    return url if url.startswith("https://") and is_base(url) else ""
 
 
 class Reports:

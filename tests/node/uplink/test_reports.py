@@ -40,6 +40,8 @@ async def test_a_heartbeat_says_how_far_behind_it_is_and_has_messages_fetched(si
         ("", ""),
         ("http://id.example", ""),
         ("https://id.example", "https://id.example/iiidap/"),
+        ("https://标识.example", ""),
+        ("https://id.example?x", ""),
         ("https://id.example/node/", "https://id.example/node/iiidap/"),
     ],
 )
