@@ -185,7 +185,12 @@ async def _put(request: web.Request, asker: Account, found: Account) -> web.Resp
             raise _forbidden(given.role, "role")
     if given.role is None and given.enabled is None:
         raise OwnError(400, None, "请求应含role或enabled", "name a role, or whether it is enabled")
-    await in_name_of(request).change_account(found, given.role, given.enabled)
+    if not await in_name_of(request).change_account(found, given.role, given.enabled):
+        zh, en = (
+            "该账号由节点管理员停用，只能由节点管理员恢复",
+            "the node has shut that account: it opens it again",
+        )
+        raise OwnError(403, "enabled", zh, en)
     log.info("account_changed", by=asker.username, username=found.username, role=given.role, enabled=given.enabled)
     return web.Response(status=204)
 
