@@ -39,6 +39,7 @@ class Action(StrEnum):
     """What can be done that is written down. The words are stored: never change one."""
 
     ENTERPRISE_ENROLLED = "enterprise_enrolled"
+    ENTERPRISE_RENAMED = "enterprise_renamed"
     ENTERPRISE_FILED = "enterprise_filed"
     ENTERPRISE_REFUSED = "enterprise_refused"
     ENTERPRISE_VERIFY_AGAIN = "enterprise_verify_again"
@@ -94,7 +95,8 @@ _GRANT: Final = frozenset({"number", "to", "attributes", "edit", "until"})
 _ACCOUNT: Final = frozenset({"kind", "role", "enterprise", "enabled"})
 _READING: Final = frozenset({"since", "until", "actor", "action", "object", "identifier", "account", "format"})
 SHOWN: Final[dict[Action, frozenset[str]]] = {
-    Action.ENTERPRISE_ENROLLED: frozenset({"number", "industry", "ent_crt_code", "particulars", "renamed"}),
+    Action.ENTERPRISE_ENROLLED: frozenset({"number", "industry", "ent_crt_code", "particulars"}),
+    Action.ENTERPRISE_RENAMED: frozenset({"number", "name"}),
     Action.ENTERPRISE_FILED: frozenset({"ent_id", "revision"}),
     Action.ENTERPRISE_REFUSED: frozenset({"revision", "reason"}),
     Action.ENTERPRISE_VERIFY_AGAIN: frozenset({"message"}),

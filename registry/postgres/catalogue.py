@@ -33,15 +33,15 @@ async def add_enterprise(connection: Connection, name: str, name_en: str, indust
     return int(await connection.fetchval("SELECT number FROM enterprise WHERE name = $1", name)), done == "INSERT 0 1"
 
 
-async def rename(connection: Connection, enterprise: int, name: str) -> bool:
-    """Gives an enterprise another name; False when it bears it already."""
-    done = await connection.fetchval(
-        "UPDATE enterprise SET name = $2, name_en = CASE WHEN name_en = name THEN $2 ELSE name_en END "
-        "WHERE number = $1 AND name <> $2 RETURNING true",
+async def rename(connection: Connection, enterprise: int, name: str) -> str | None:
+    """Gives an enterprise another name; the one before, None when it bears it already."""
+    before = await connection.fetchval(
+        "UPDATE enterprise e SET name = $2, name_en = CASE WHEN e.name_en = e.name THEN $2 ELSE e.name_en END "
+        "FROM enterprise b WHERE e.number = $1 AND b.number = $1 AND b.name <> $2 RETURNING b.name",
         enterprise,
         name,
     )
-    return bool(done)
+    return str(before) if before is not None else None
 
 
 async def has_prefix(connection: Connection, enterprise: int) -> bool:

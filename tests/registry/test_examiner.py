@@ -191,6 +191,9 @@ async def test_what_was_refused_is_free_for_others(desk: Desk):
     number = await desk.applied(orgName="花都测试皮具2厂", orgCrtCode=applicant.credit_code(2))
     await desk.verify(number, passed=False, reason="冒用")
     assert await desk.applied(2, entPrefix="88.999.6001")
+    (freed,) = await desk.world.ask("SELECT before, after FROM audit WHERE action = 'enterprise_renamed'")
+    n = await desk.world.one("SELECT enterprise_no FROM application WHERE number = $1", number)
+    assert [*freed] == [f'{{"name":"花都测试皮具2厂{more}","number":{n}}}' for more in ("", f"#{n}")]
     for basic, field in (
         ({"orgName": "花都测试皮具2厂"}, "orgName"),
         ({"orgCrtCode": applicant.credit_code(2)}, "orgCrtCode"),
@@ -294,6 +297,8 @@ async def test_a_change_that_passed_renames_the_enterprise_and_is_filed(desk: De
         assert (told.particulars.ent_addr_cn, told.whole, told.ent_id) == ("新址", wholly, "E1")
         await clerk.enterprise_filed(told, "E1")
     assert await desk.world.one("SELECT name FROM enterprise WHERE name LIKE '花都%'") == "花都新名皮具厂"
+    (renamed,) = await desk.world.ask("SELECT before, after FROM audit WHERE action = 'enterprise_renamed'")
+    assert ["花都测试皮具1厂" in renamed[0], "花都新名皮具厂" in renamed[1]] == [True, True]
     await desk.files(99)
     number = await desk.again(orgName="花都新名皮具厂", orgAddr="新址", orgCrtImgRid=99)
     assert isinstance(number, int)
