@@ -309,6 +309,13 @@ class Head(NamedTuple):
 EMPTY: Final = Head(0, FIRST)
 
 
+class Kept(NamedTuple):
+    """A head as it is kept elsewhere, and the digest of the journal's first entry, by which the journal is known."""
+
+    head: Head = EMPTY
+    first: bytes = b""
+
+
 class Row(NamedTuple):
     """An entry as it is kept. `at` is in milliseconds since 1970 UTC; `before` and `after` are canonical JSON."""
 
@@ -339,11 +346,18 @@ def next_digest(before: bytes, row: Row) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """The journal is not what was written, from the entry `number` on."""
+    """The journal is not what was written, from the entry `number` on; 0: it is not the one it should be."""
 
     number: int
     zh: str
     en: str
+
+    @property
+    def told(self) -> str:
+        """What is wrong, and where."""
+        if not self.number:
+            return f"{self.zh} · {self.en}"
+        return f"第{self.number}条：{self.zh} · entry {self.number}: {self.en}"
 
 
 def prove(head: Head, rows: Iterable[Row], kept: Head = EMPTY) -> Head | Broken:
@@ -374,18 +388,20 @@ class Seal:
     def __init__(self, key: bytes) -> None:
         self._key = hmac.digest(key, b"idnode audit head", "sha256")
 
-    def written(self, head: Head) -> str:
+    def written(self, kept: Kept) -> str:
         """The head as a line of text."""
-        said = f"{head.number} {head.digest.hex()}"
+        said = f"{kept.head.number} {kept.head.digest.hex()} {kept.first.hex()}".rstrip()
         return f"{said} {self._mark(said)}"
 
-    def read(self, line: str) -> Head | None:
-        """The head a line holds; None if it is none, or was written with another key."""
+    def read(self, line: str) -> Kept | None:
+        """The head a line holds; None if it is none, or was written with another key. Lines of earlier editions do not
+        say which journal it is of.
+        """
         said, _, mark = line.strip().rpartition(" ")
         if not hmac.compare_digest(self._mark(said).encode(), mark.encode()):
             return None
-        number, _, digest = said.partition(" ")
-        return Head(int(number), bytes.fromhex(digest))
+        number, digest, *first = said.split()
+        return Kept(Head(int(number), bytes.fromhex(digest)), bytes.fromhex("".join(first)))
 
     def _mark(self, said: str) -> str:
         return hmac.new(self._key, said.encode(), sha256).hexdigest()
