@@ -298,6 +298,8 @@ class Examiner:
                 return refusal
             then = ProxyState.HOSTED if passed else ProxyState.REFUSED
             await hosting.decide(connection, known.number, then, reason)
+            if passed:
+                await catalogue.set_elsewhere(connection, known, False)
             shown = _proxy(then) | {"reason": reason, "by": by.username}
             note(Action.HOSTING_CHANGED, prefix, _proxy(found.state), shown)
             return then

@@ -17,7 +17,7 @@ from registry.auditor import audited
 from registry.disclosure import Disclosure
 from registry.errors import NotApprovedError, TakenError, UnknownOutcomeError
 from registry.file import StoredFile
-from registry.filing import Particulars, check_names, may_open
+from registry.filing import Filing, Particulars, check_names, may_open
 from registry.granting import Grantee, Kind, Names, Object, Wishes, gains, plan
 from registry.postgres import (
     accounts,
@@ -214,6 +214,8 @@ class Steward:
             if now.state is not state and LIFE[now.state].get(ASKED[state]) is not state:
                 zh = f"前缀{prefix}的状态为{now.state.zh}，不能变为{state.zh}"
                 raise NotApprovedError(zh, f"Prefix {prefix} is {now.state.zh}, which cannot become {state.zh}")
+            if known is not None and known.standing.filing is Filing.MOVED:
+                raise NotApprovedError(f"前缀{prefix}已迁出", f"Prefix {prefix} has moved to another node")
             if known is not None and state.open and not may_open(known.standing):
                 raise NotApprovedError(
                     f"前缀{prefix}未获国家顶级节点批准或已被其停用",

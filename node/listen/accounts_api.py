@@ -116,7 +116,7 @@ async def _enterprise(request: web.Request, asker: Account, given: _New) -> int 
         return asker.enterprise
     if given.prefix not in {None, named}:
         raise OwnError(400, "prefix", f"应用标识以{named}开头", f"that application identity bears {named}")
-    prefix = await request.app[HOUSE].lookup.prefix(named) if "\0" not in named else None
+    prefix = await request.app[HOUSE].lookup.prefix(named, anywhere=True) if "\0" not in named else None
     if prefix is None or prefix.enterprise is None or not asker.may_manage(given.role, prefix.enterprise):
         raise OwnError(400, "prefix", f"前缀{named}不属于可管理的企业", f"prefix {named} is no enterprise's you manage")
     return prefix.enterprise

@@ -61,7 +61,7 @@ async def enterprises(connection: Connection) -> list[Any]:
     )
 
 
-_PREFIX: Final = "SELECT number, name, state, epoch, enterprise_no FROM prefix WHERE name = $1"
+_PREFIX: Final = "SELECT number, name, state, epoch, enterprise_no, elsewhere FROM prefix WHERE name = $1"
 _NAMES: Final = "SELECT number, name FROM prefix WHERE number = ANY ($1)"
 _PREFIX_HELD: Final = f"{_PREFIX} FOR NO KEY UPDATE"
 
@@ -74,7 +74,7 @@ async def prefix(connection: Connection, name: str, *, held: bool = False) -> Re
     if "\0" in name:  # PostgreSQL refuses such text
         return None
     row = await connection.fetchrow(_PREFIX_HELD if held else _PREFIX, name)
-    return RegisteredPrefix(row[0], row[1], PrefixState(row[2]), row[3], row[4]) if row else None
+    return RegisteredPrefix(row[0], row[1], PrefixState(row[2]), *row[3:]) if row else None
 
 
 async def industry(connection: Connection, name: str) -> str | None:
@@ -125,12 +125,26 @@ async def set_state(connection: Connection, name: str, state: PrefixState) -> in
         before = await prefix(connection, name, held=True)
         if before is None or before.state is state:
             return before.epoch if before else None
-        epoch = await connection.fetchval("SELECT next_epoch()")
-        await connection.execute("UPDATE prefix SET state = $2, epoch = $3 WHERE name = $1", name, state, epoch)
-        await connection.execute("UPDATE stream SET prefix_epoch = $2 WHERE prefix_no = $1", before.number, epoch)
+        epoch = await _next_epoch(connection, before.number)
+        await connection.execute("UPDATE prefix SET state = $2 WHERE number = $1", before.number, state)
         if state.open is not before.state.open:
             await _announce(connection, before.number, name, epoch, state)
-    return int(epoch)
+    return epoch
+
+
+async def set_elsewhere(connection: Connection, prefix: RegisteredPrefix, elsewhere: bool) -> None:
+    """Lets a prefix, which is held, live elsewhere from now on, or here again."""
+    if prefix.elsewhere is not elsewhere:
+        await _next_epoch(connection, prefix.number)
+        await connection.execute("UPDATE prefix SET elsewhere = $2 WHERE number = $1", prefix.number, elsewhere)
+
+
+async def _next_epoch(connection: Connection, prefix_no: int) -> int:
+    epoch: int = await connection.fetchval(
+        "UPDATE prefix SET epoch = next_epoch() WHERE number = $1 RETURNING epoch", prefix_no
+    )
+    await connection.execute("UPDATE stream SET prefix_epoch = $2 WHERE prefix_no = $1", prefix_no, epoch)
+    return epoch
 
 
 async def _announce(connection: Connection, prefix_no: int, name: str, epoch: int, state: PrefixState) -> None:

@@ -1,4 +1,7 @@
-"""What IIIDAP tells of prefixes and their enterprises, and what those let everybody see, in the database."""
+"""What IIIDAP tells of prefixes and their enterprises, and what those let everybody see, in the database.
+
+Nothing is told of what has moved to another node (registry/filing.py, Filing.MOVED): that one tells it.
+"""
 
 from collections.abc import Sequence
 from datetime import UTC
@@ -16,7 +19,8 @@ _ENTRY: Final = """
     FROM prefix p JOIN enterprise e ON e.number = p.enterprise_no
     LEFT JOIN particulars d ON d.enterprise_no = e.number
     LEFT JOIN disclosure c ON c.enterprise_no = e.number
-    WHERE p.state = ANY ($1) AND {} ORDER BY p.number
+    WHERE p.state = ANY ($1) AND NOT EXISTS (SELECT FROM filing f WHERE f.prefix_no = p.number AND f.state = 4) AND {}
+    ORDER BY p.number
 """
 _BY_PREFIX: Final = _ENTRY.format("p.name = $2")
 _BY_ENTERPRISE: Final = _ENTRY.format("p.enterprise_no = ANY ($2)") + " LIMIT $3"

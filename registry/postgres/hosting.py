@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from registry.hosting import ProxyState, Site
+from registry.postgres import catalogue
 from registry.postgres.connection import Connection
 
 
@@ -69,6 +70,22 @@ async def decide(connection: Connection, prefix_no: int, state: ProxyState, reas
         reason,
         state is ProxyState.HOSTED,
     )
+
+
+async def settle(connection: Connection) -> list[str]:
+    """Lets prefixes live at their enterprises' own nodes, once the top-level node refers to those; which."""
+    rows = await connection.fetch(
+        """
+        SELECT p.name FROM prefix p JOIN hosting h ON h.prefix_no = p.number JOIN route r ON r.prefix = p.name
+        WHERE NOT p.elsewhere AND r.told = r.serial AND (r.address, r.tcp_port, r.udp_port, r.http_port)
+            = (h.address, h.tcp_port, h.udp_port, h.http_port)
+        """
+    )
+    for (name,) in rows:
+        known = await catalogue.prefix(connection, name, held=True)
+        assert known is not None
+        await catalogue.set_elsewhere(connection, known, True)
+    return [name for (name,) in rows]
 
 
 async def waiting(connection: Connection) -> list[Any]:

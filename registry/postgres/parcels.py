@@ -6,7 +6,8 @@ from typing import Final
 
 import msgspec
 
-from registry.parcel import FORMAT, BlankedLine, ChangeLine, Head, TemplateLine, VersionLine
+from proto import uplink_pb2 as pb
+from registry.parcel import FORMAT, BlankedLine, ChangeLine, Head, TemplateLine, VersionLine, Way
 from registry.postgres.connection import Connection
 
 CHANGES_AT_ONCE: Final = 200
@@ -15,7 +16,7 @@ _EPOCH: Final = 2**31
 """Times are kept less this (migrations/0004_room.sql)."""
 
 
-async def head(connection: Connection, prefix: str) -> tuple[int, bool, Head] | None:
+async def head(connection: Connection, prefix: str, way: Way) -> tuple[int, bool, Head] | None:
     """The number of a prefix, whether it is open, and the first line of its parcel; None for one without enterprise."""
     row = await connection.fetchrow(
         """
@@ -25,7 +26,7 @@ async def head(connection: Connection, prefix: str) -> tuple[int, bool, Head] | 
         """,
         prefix,
     )
-    return (row[0], row[1], Head(FORMAT, prefix, *row[2:])) if row else None
+    return (row[0], row[1], Head(FORMAT, prefix, *way, *row[2:])) if row else None
 
 
 async def templates(connection: Connection, prefix: int) -> AsyncIterator[TemplateLine]:
@@ -174,7 +175,9 @@ async def astray(connection: Connection, prefix: int) -> str | None:
 
 
 async def begin_at(connection: Connection, prefix: int, line: Head) -> None:
-    """Lets the stream go on from where it stood, and counts what is there."""
+    """Lets the stream go on from where it stood, and counts what is there. All of it counts as told: that was for the
+    node it comes from to do, and if not all was, the top-level node says so.
+    """
     await connection.execute(
         """
         UPDATE stream SET number = $2, head = $3,
@@ -187,4 +190,22 @@ async def begin_at(connection: Connection, prefix: int, line: Head) -> None:
         prefix,
         line.number,
         line.head,
+    )
+    await connection.execute(
+        "INSERT INTO receipt (prefix_no, number, head, live) SELECT prefix_no, number, head, live FROM stream "
+        "WHERE prefix_no = $1",
+        prefix,
+    )
+
+
+async def keep_release(connection: Connection, prefix: int, given: pb.Release) -> None:
+    """Keeps what lets the prefix go from the node it comes from."""
+    await connection.execute(
+        "INSERT INTO release (prefix_no, node, number, head, made, signature) VALUES ($1, $2, $3, $4, $5, $6)",
+        prefix,
+        given.node,
+        given.number,
+        given.head,
+        given.made,
+        given.signature,
     )

@@ -117,7 +117,7 @@ CONTRACT = [
     "template refer",
     "import f.csv --enterprise leather --template t --dry-run",
     "import f.parcel --signed-by 00 --data d",
-    "export 88.999.7 f.parcel --data d",
+    "export 88.999.7 f.parcel --to 88.777 --data d",
     "reconcile f.csv --enterprise leather --template t",
     "forget 88.999.1/A 88.999.1/B --file more.txt --attribute inspector --attribute phone --reason 本人请求",
 ]
@@ -228,9 +228,9 @@ def test_a_prefix_is_packed_at_one_node_and_taken_in_at_another(
 ) -> None:
     idnode("enterprise", "add", "甲", "--prefix", "88.999.77", "--industry", "leather")
     file = str(tmp_path / "甲.parcel")
-    is_a_sentence(idnode("export", "88.999.77", file), "88.999.77", "stop")
+    is_a_sentence(idnode("export", "88.999.77", file, "--to", "88.999"), "88.999.77", "stop")
     asked(served, lambda steward, _: steward.set_prefix_state("88.999.77", PrefixState.STOPPED))
-    code, out, _ = idnode("export", "88.999.77", file)
+    code, out, _ = idnode("export", "88.999.77", file, "--to", "88.999")
     assert (code, Path(file).stat().st_mode & 0o777) == (0, 0o600)
     key = out.split()[-1]
     is_a_sentence(idnode("import", file, "--signed-by", key), "88.999.77", "lives")

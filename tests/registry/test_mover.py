@@ -20,7 +20,7 @@ from registry.blanker import Blanked, Blanker
 from registry.drafting import next_version
 from registry.lookup import Lookup
 from registry.mover import pack, signing_key, unpack
-from registry.parcel import ParcelError, read, seal, sealed
+from registry.parcel import ParcelError, Way, read, seal, sealed
 from registry.postgres.audit import Wanted
 from registry.postgres.connection import connected, open_pool
 from registry.prefix import PrefixState
@@ -32,6 +32,7 @@ from registry.template import Item, State
 from tests.registry.world import BAG, NOW, OTHER, PREFIX, Ear, World, identifier, key, request, values
 
 KEY = bytes(range(32))
+WAY = Way("88.999", "88.777", 1_700_000_000_000)
 SECRET = "张三丰"
 
 
@@ -62,7 +63,7 @@ async def lived(world: World) -> None:
 
 async def packed(world: World, prefix: str = PREFIX) -> list[bytes]:
     async with connected(world.url, "idnode-test") as connection:
-        return [octets async for octets in pack(connection, prefix, KEY)]
+        return [octets async for octets in pack(connection, prefix, WAY, KEY)]
 
 
 @asynccontextmanager
@@ -80,7 +81,7 @@ async def another(url: str) -> AsyncIterator[World]:
 
 async def taken_in(url: str, lines: list[bytes]) -> parcel.Head:
     async with connected(url, "idnode-test") as connection:
-        return await unpack(connection, lines)
+        return await unpack(connection, lines, WAY.to)
 
 
 async def seen(world: World) -> list[Any]:
@@ -197,7 +198,9 @@ def edited(lines: list[bytes], kind: type, change: Change, which: int = 0) -> li
     at = found[which]
     new = change(read(lines[at]))
     body = lines[:at] + ([msgspec.json.encode(new) + b"\n"] if new is not None else []) + lines[at + 1 : -1]
-    return [*body, seal(parcel.sha256(b"".join(body)).digest(), KEY)]
+    head = read(body[0])
+    assert isinstance(head, parcel.Head)
+    return [*body, seal(parcel.sha256(b"".join(body)).digest(), head, KEY)]
 
 
 def replaced(**fields: Any) -> Change:
@@ -221,7 +224,7 @@ FORGED: list[tuple[type, Change, int, str]] = [
     (parcel.TemplateLine, lambda line: line.row["items"].append({}) or line, 0, "读不懂"),
     (parcel.VersionLine, replaced(suffix="a\0"), 0, "不接受"),
     (parcel.ChangeLine, replaced(made="gestern"), 0, "不接受"),
-    (parcel.VersionLine, lambda _: parcel.Head(1, "88.9.9", "", "", "", 0, b""), 0, "读不懂"),
+    (parcel.VersionLine, lambda _: parcel.Head(1, "88.9.9", *WAY, "", "", "", 0, b""), 0, "读不懂"),
 ]
 
 
