@@ -11,7 +11,8 @@ import msgspec
 import pytest
 
 from proto.chain import Kind
-from proto.signed import public_key
+from proto.signed import lets_go, public_key
+from proto.uplink_pb2 import Release
 from proto.value import Value
 from registry import parcel, record
 from registry.account import Account, Vault
@@ -108,6 +109,9 @@ async def test_a_prefix_goes_to_another_node_with_all_its_past_and_goes_on_there
         assert await seen(there) == before
         told_of = [(row.action, row.objects) for row in await Auditor(there.pool).page(Wanted(), 2**62, 2)]
         assert told_of == [("prefix_moved_in", [PREFIX]), ("enterprise_enrolled", ["天马皮具"])]
+        (let_go,) = await there.ask("SELECT node, number, head, made, signature FROM release")
+        lets_go(PREFIX, WAY.to, Release(**dict(let_go)), public_key(KEY))
+        assert await there.one("SELECT number FROM receipt WHERE prefix_no = $1", number) == head.number
         entries = await there.stream()
 
         assert (
@@ -180,6 +184,16 @@ async def test_what_templates_say_holds_at_the_other_node_too(world: World, data
 
 def told(outcomes: list[Any]) -> list[str]:
     return [outcome.rule.value for outcome in outcomes]
+
+
+async def test_it_goes_where_it_is_for_and_waits_there_for_the_national_node(world: World, database: str) -> None:
+    await world.steward.set_prefix_state(PREFIX, PrefixState.STOPPED)
+    lines = await packed(world)
+    async with connected(database, "idnode-test") as connection:
+        with pytest.raises(ParcelError, match="给节点"):
+            await unpack(connection, lines, "88.999")
+        await unpack(connection, lines, WAY.to, filed=True)
+        assert await connection.fetchval("SELECT state FROM prefix") == PrefixState.PENDING
 
 
 async def test_what_is_open_or_nobodys_is_not_packed(world: World) -> None:
