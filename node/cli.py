@@ -448,6 +448,14 @@ async def _import(arguments: argparse.Namespace) -> int:
     return 0
 
 
+async def _erase(config: Config, steward: Steward, arguments: argparse.Namespace) -> int:
+    prefix = Prefix(arguments.prefix).name
+    async with connected(config.database_url, "idnode-erase", None) as connection:
+        await mover.erase(connection, prefix, audit_verbs.shell(), config.audit_octets)
+    say(f"{prefix}  已清除 erased")
+    return 0
+
+
 def is_parcel(path: Path) -> bool:
     """Whether a file begins as a prefix that moved out does."""
     try:
@@ -564,6 +572,10 @@ def _add_administration(with_data: Any, verb: Any) -> None:
     made.add_argument("enterprise", help="名称或前缀 · name or prefix")
     for field, text in QUOTAS.items():
         made.add_argument(f"--{field}", type=_most, metavar="N", help=f"{text}；none为不限")
+    text = "清除已迁出或迁入未获通过的前缀的全部内容 · erase all of a prefix that moved away, or came and was refused"
+    made = firm.add_parser("erase", help=text, description=text)
+    made.set_defaults(task=_erase)
+    made.add_argument("prefix")
     upwards = with_data(verb("uplink", "上报 · the uplink", choose)).add_subparsers(required=True, metavar="ACTION")
     text = "忘记已登记的顶级节点，全部重新上报 · forget the top-level node enrolled with: all of it is told anew"
     upwards.add_parser("forget", help=text).set_defaults(task=_uplink_forget)

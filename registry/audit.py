@@ -47,6 +47,7 @@ class Action(StrEnum):
     PREFIX_CHANGED = "prefix_changed"
     PREFIX_MOVED_OUT = "prefix_moved_out"
     PREFIX_MOVED_IN = "prefix_moved_in"
+    PREFIX_ERASED = "prefix_erased"
     HOSTING_CHANGED = "hosting_changed"
     APPLICATION_MADE = "application_made"
     APPLICATION_DECIDED = "application_decided"
@@ -104,6 +105,7 @@ SHOWN: Final[dict[Action, frozenset[str]]] = {
     Action.PREFIX_CHANGED: frozenset({"state", "filing", "suspended", "stopped_here", "elsewhere", "reason"}),
     Action.PREFIX_MOVED_OUT: frozenset({"number", "to"}),
     Action.PREFIX_MOVED_IN: frozenset({"enterprise", "number", "node"}),
+    Action.PREFIX_ERASED: _NONE,
     Action.HOSTING_CHANGED: frozenset({"proxy", "site", "reason", "by"}),
     Action.APPLICATION_MADE: frozenset({"enterprise", "occasion", "prefix"}),
     Action.APPLICATION_DECIDED: frozenset({"state", "step", "passed", "reason", "by"}),

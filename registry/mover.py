@@ -77,6 +77,25 @@ async def _closed(connection: Connection, prefix: str, way: Way) -> tuple[int, H
     return number, head
 
 
+async def erase(connection: Connection, prefix: str, actor: Actor = NODE, audit_octets: int = OCTETS_MOST) -> None:
+    """Lets go of all that is kept of a prefix that has moved away, or has come and was never approved.
+
+    Raises AuditFullError, or ParcelError for any other prefix.
+    """
+    async with connection.transaction():
+        known = await catalogue.prefix(connection, prefix, held=True)
+        if known is None or not await parcels.is_left_over(connection, known.number):
+            raise ParcelError(
+                f"前缀{prefix}没有迁出，也不是迁入后未获通过的",
+                f"prefix {prefix} has not moved away, nor come and been refused",
+            )
+        await catalogue.set_state(connection, prefix, PrefixState.STOPPED)
+        await catalogue.set_elsewhere(connection, known, True)
+        await parcels.erase(connection, known.number)
+        entry = Entry(actor, Action.PREFIX_ERASED, (prefix,), {}, {})
+        await audit.append(connection, [entry], audit_octets)
+
+
 async def signing_key(
     connection: Connection, vault: Vault, fresh: bytes, actor: Actor = NODE, audit_octets: int = OCTETS_MOST
 ) -> bytes:
@@ -125,7 +144,10 @@ async def _unpacked(connection: Connection, incoming: Iterator[bytes], node: str
         shown = {"number": enterprise, "industry": head.industry}
         note(Action.ENTERPRISE_ENROLLED, head.enterprise, after=shown)
     state = PrefixState.PENDING if filed else PrefixState.STOPPED
-    if not await catalogue.add_prefix(connection, head.prefix, enterprise, state):
+    if not (
+        await catalogue.add_prefix(connection, head.prefix, enterprise, state)
+        or await parcels.take_again(connection, head.prefix, enterprise, state)
+    ):
         raise ParcelError(f"前缀{head.prefix}已在本节点", f"prefix {head.prefix} lives at this node already")
     note(
         Action.PREFIX_MOVED_IN, head.prefix, after={"enterprise": enterprise, "number": head.number, "node": head.node}

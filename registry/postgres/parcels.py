@@ -7,8 +7,12 @@ from typing import Final
 import msgspec
 
 from proto import uplink_pb2 as pb
+from proto.chain import HEAD_FIRST
+from registry.filing import Filing
 from registry.parcel import FORMAT, BlankedLine, ChangeLine, Head, TemplateLine, VersionLine, Way
+from registry.postgres import catalogue
 from registry.postgres.connection import Connection
+from registry.prefix import PrefixState
 
 CHANGES_AT_ONCE: Final = 200
 """Change rows read at a time: of full batches some 200,000 entries."""
@@ -77,7 +81,59 @@ async def blanked(connection: Connection, prefix: int) -> AsyncIterator[BlankedL
         yield BlankedLine(suffix, version, index, type_, made.isoformat(), reason)
 
 
+_ERASED: Final = (
+    *("record", "history", "change", "change_volume", "reference", "claim", "blanked", "access_grant", "template"),
+    *("receipt", "statistics", "hosting", "release"),
+)
+"""What is kept under a prefix, in an order in which it can go."""
+
+
+async def is_left_over(connection: Connection, prefix: int) -> bool:
+    """Whether a prefix has moved away, or has come, was never opened, and waits for nothing: refused, or not filed."""
+    return bool(
+        await connection.fetchval(
+            """
+            SELECT coalesce(f.state, $3) = $2 OR coalesce(r.number = s.number, false)
+                AND (coalesce(f.state, $3) = $4 OR coalesce(f.state, $3) = $3 AND coalesce(f.nonce, '') = '')
+            FROM stream s LEFT JOIN filing f USING (prefix_no) LEFT JOIN release r USING (prefix_no)
+            WHERE s.prefix_no = $1 AND s.sub = 0
+            """,
+            prefix,
+            Filing.MOVED,
+            Filing.WAITING,
+            Filing.REFUSED,
+        )
+    )
+
+
+async def erase(connection: Connection, prefix: int) -> None:
+    """Lets go of all that is kept under a prefix; itself and its empty stream stay, as one that has moved."""
+    for table in _ERASED:
+        await connection.execute(f"DELETE FROM {table} WHERE prefix_no = $1", prefix)  # noqa: S608 - our own names
+    await connection.execute(
+        "UPDATE stream SET number = 0, head = $2, live = 0, octets = 0 WHERE prefix_no = $1", prefix, HEAD_FIRST
+    )
+    await connection.execute(
+        "INSERT INTO filing (prefix_no, state) VALUES ($1, $2) ON CONFLICT (prefix_no) DO UPDATE SET state = $2",
+        prefix,
+        Filing.MOVED,
+    )
+
+
 # -- the other way
+
+
+async def take_again(connection: Connection, prefix: str, enterprise: int, state: PrefixState) -> bool:
+    """Makes a prefix that was erased the enterprise's once more, in `state`; False when it was not."""
+    known = await catalogue.prefix(connection, prefix, held=True)
+    erased = "SELECT number = 0 FROM stream WHERE prefix_no = $1 AND sub = 0"
+    if known is None or not known.elsewhere or not await connection.fetchval(erased, known.number):
+        return False
+    await catalogue.set_elsewhere(connection, known, False)
+    await catalogue.set_state(connection, prefix, state)
+    await connection.execute("UPDATE prefix SET enterprise_no = $2 WHERE number = $1", known.number, enterprise)
+    await connection.execute("DELETE FROM filing WHERE prefix_no = $1", known.number)
+    return True
 
 
 async def add_template(connection: Connection, prefix: int, line: TemplateLine, lineage: int) -> int:

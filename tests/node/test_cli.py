@@ -110,6 +110,7 @@ CONTRACT = [
     "enterprise verify 1 --as he --refuse 证照不清",
     "enterprise review 1 --as shen",
     "enterprise quota 88.999.7 --identifiers 1000 --calls none --room 0",
+    "enterprise erase 88.999.7",
     "uplink forget",
     "audit --data d verify",
     "audit export --format csv --actor a --action prefix_changed --object x --since 2026-11-23 --until 2026-11-24",

@@ -355,6 +355,7 @@ TOLD_OTHERWISE = {
     "Steward.record_batch": "it is itself the record of a batch; identifiers have the chain of their stream",
     "Clerk.to_file": "what is filed is told when the top-level node has answered",
     "Clerk.keep_nonce": "the same",
+    "mover.erase": "it does: tests/registry/test_mover.py",
     "mover.unpack": "it does, at another node: tests/registry/test_mover.py",
     "Clerk.templates_told": "what a template says is told when it changes, whoever knows of it",
     "Clerk.templates_lost": "the same",

@@ -18,9 +18,11 @@ from registry import parcel, record
 from registry.account import Account, Vault
 from registry.auditor import Auditor
 from registry.blanker import Blanked, Blanker
+from registry.clerk import Clerk
 from registry.drafting import next_version
+from registry.filing import Filing, Told
 from registry.lookup import Lookup
-from registry.mover import pack, signing_key, unpack
+from registry.mover import erase, pack, signing_key, unpack
 from registry.parcel import ParcelError, Way, read, seal, sealed
 from registry.postgres.audit import Wanted
 from registry.postgres.connection import connected, open_pool
@@ -194,6 +196,47 @@ async def test_it_goes_where_it_is_for_and_waits_there_for_the_national_node(wor
             await unpack(connection, lines, "88.999")
         await unpack(connection, lines, WAY.to, filed=True)
         assert await connection.fetchval("SELECT state FROM prefix") == PrefixState.PENDING
+
+
+async def test_what_has_moved_away_is_erased_and_may_come_back(world: World, database: str) -> None:
+    await lived(world)
+    await world.one("INSERT INTO filing (prefix_no, state) VALUES ($1, $2)", world.prefix_no, Filing.APPROVED)
+    await world.steward.set_prefix_state(PREFIX, PrefixState.STOPPED)
+    lines = await packed(world)
+    async with connected(world.url, "idnode-test") as mine, another(database) as there:
+        with pytest.raises(ParcelError, match="没有迁出"):
+            await erase(mine, PREFIX)
+        await Clerk(world.pool, 0, 300, Vault(KEY)).take_in(Told(PREFIX, "moved"))
+        assert await world.lookup.prefix(PREFIX) is None
+        await taken_in(there.url, lines)
+        await there.steward.set_prefix_state(PREFIX, PrefixState.ENABLED)
+        assert await there.write(request("create", "NEW")) == [Written(Kind.CREATED, 1)]
+        await there.steward.set_prefix_state(PREFIX, PrefixState.STOPPED)
+        with pytest.raises(ParcelError, match="已在本节点"):
+            await unpack(mine, lines, WAY.to)
+        async with connected(there.url, "idnode-test") as theirs:
+            with pytest.raises(ParcelError, match="没有迁出"):
+                await erase(theirs, PREFIX)
+            lines = [octets async for octets in pack(theirs, PREFIX, Way("88.777", "88.999", 9), KEY)]
+
+        await erase(mine, PREFIX)
+        for table in ("record", "history", "change", "change_volume", "blanked", "template", "receipt"):
+            assert await world.one(f"SELECT count(*) FROM {table} WHERE prefix_no = $1", world.prefix_no) == 0
+        await unpack(mine, lines, "88.999")
+        assert await seen(world) == await seen(there)
+        assert await world.steward.set_prefix_state(PREFIX, PrefixState.ENABLED)
+        assert await world.write(request("delete", "NEW")) == [Written(Kind.DELETED, 2)]
+
+
+async def test_what_came_in_vain_is_erased(world: World, database: str) -> None:
+    await world.steward.set_prefix_state(PREFIX, PrefixState.STOPPED)
+    lines = await packed(world)
+    async with another(database) as there, connected(database, "idnode-test") as theirs:
+        for _ in range(2):
+            await unpack(theirs, lines, WAY.to, filed=True)
+            await erase(theirs, PREFIX)
+        assert await there.lookup.prefix(PREFIX) is None
+        assert [row.action for row in await Auditor(there.pool).page(Wanted(), 2**62, 1)] == ["prefix_erased"]
 
 
 async def test_what_is_open_or_nobodys_is_not_packed(world: World) -> None:
