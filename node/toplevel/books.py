@@ -281,11 +281,14 @@ async def end_move(connection: Connection, number: int, released: int | None, no
     if released is not None:
         await connection.execute("UPDATE toplevel.template SET epoch = 0 WHERE prefix_no = $1", number)
         await connection.execute(
+            "DELETE FROM toplevel.route r USING toplevel.prefix p WHERE p.number = $1 AND r.prefix = p.name", number
+        )
+        await connection.execute(
             """
-            UPDATE toplevel.route r SET node_no = p.heir_no, serial = 0, address = w.address, tcp_port = w.tcp_port,
-                udp_port = w.udp_port, http_port = w.http_port, changed = $2
+            INSERT INTO toplevel.route (prefix, node_no, serial, address, tcp_port, udp_port, http_port, changed)
+            SELECT p.name, n.number, 0, r.address, r.tcp_port, r.udp_port, r.http_port, $2
             FROM toplevel.prefix p JOIN toplevel.node n ON n.number = p.heir_no
-            JOIN toplevel.route w ON w.prefix = n.prefix WHERE p.number = $1 AND r.prefix = p.name
+            JOIN toplevel.route r ON r.prefix = n.prefix WHERE p.number = $1
             """,
             number,
             now,
@@ -304,8 +307,13 @@ async def end_move(connection: Connection, number: int, released: int | None, no
 
 
 async def set_state(connection: Connection, number: int, state: int, zh: str, en: str, now: int) -> None:
-    """Brings a prefix into `state`, with the reason."""
-    await connection.execute("UPDATE toplevel.prefix SET state = $2, due = NULL WHERE number = $1", number, state)
+    """Brings a prefix into `state`, with the reason; one that is on its way to another node is audited all the same."""
+    await connection.execute(
+        "UPDATE toplevel.prefix SET state = $2, due = CASE WHEN heir_no IS NULL THEN NULL ELSE due END "
+        "WHERE number = $1",
+        number,
+        state,
+    )
     await _remember(connection, number, state, zh, en, now)
 
 

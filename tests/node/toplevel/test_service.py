@@ -634,7 +634,22 @@ async def test_nobody_takes_a_prefix_that_was_not_let_go_to_it(top: Any, move: M
     assert (await move.file(move.release())).code == 2304
 
 
+async def test_a_prefix_that_is_suspended_on_its_way_stays_where_it_is(top: Any, move: Move):
+    assert (await move.file(move.release())).code == 1001
+    for kind, state in (("suspend", pb.PREFIX_STATE_REFUSED), ("resume", pb.PREFIX_STATE_NORMAL)):
+        order = {"kind": kind, "prefix": LEATHER, "reason": "抽查"}
+        async with top.session.post(f"{top.url}/control/orders", json=order) as response:
+            assert response.status == 202
+        if kind == "resume":
+            assert (await move.file(move.release())).code == 1001
+        await top.audit()
+        message = (await move.heir.poll()).message
+        assert message.audit.state == state
+        await move.heir.ask("Acknowledge", pb.AcknowledgeRequest(id=message.id))
+
+
 async def test_a_stream_that_goes_on_before_the_audit_keeps_the_prefix_where_it_is(top: Any, move: Move):
+    assert await put(move.node, LEATHER, 7, "192.0.2.1") == 1000
     assert (await move.file(move.release())).code == 1001
     move.chain.add(entry("", 9, Kind.PREFIX_ENABLED, ""))
     await move.node.push(move.chain.stream(3))
@@ -645,3 +660,5 @@ async def test_a_stream_that_goes_on_before_the_audit_keeps_the_prefix_where_it_
     assert (await move.file(move.release())).code == 1001
     await top.audit()
     assert list(await move.heir.places()) == [LEATHER]
+    assert (await books.referral(top.office.pool, LEATHER))[1] is None, "its new node has not said where it is"
+    assert await put(move.heir, LEATHER, 1, "192.0.2.3") == 1000
