@@ -17,7 +17,11 @@ from node.embedded import Servers
 from proto.identifier import Identifier
 from proto.values.site import Protocol
 from proto.web_reply import Referral, read
+from registry.account import Account, hash_password
+from registry.postgres.connection import open_pool
 from registry.prefix import PrefixState
+from registry.rights import Role
+from registry.steward import Steward
 from tests.conftest import TEMPLATE, named
 from tests.waiting import until
 from tests.whole.calls import Caller, Reply
@@ -74,7 +78,10 @@ async def lands(tmp_path: Path, database: str, servers: Servers) -> AsyncIterato
 
 async def opened(land: Land) -> Side:
     """A node at work, and its administrator."""
-    await asyncio.to_thread(land.idnode, "user", "add", "admin", "--ask-password", typed=f"{PASSWORD}\n")
+    pool = await open_pool(land.url, size=1, name="idnode-test")
+    admin = Account(0, "admin", "person", Role.SYSTEM_ADMIN, None)
+    await Steward(pool).put_account(admin, password=hash_password(PASSWORD))
+    await pool.close()
     machine = await asyncio.to_thread(land.machine)
     return Side(land, machine, machine.door.signed("admin", PASSWORD))
 
@@ -121,8 +128,7 @@ def colour(reply: Reply) -> tuple[int, str | None]:
 
 async def test_a_prefix_moves_to_another_node_and_lives_on_there(lands: tuple[Land, Land], tmp_path: Path) -> None:
     land, heir = lands
-    await asyncio.to_thread(land.enterprise)
-    old, new = await asyncio.gather(opened(land), opened(heir))
+    old, new, _ = await asyncio.gather(opened(land), opened(heir), asyncio.to_thread(land.enterprise))
     await land.until_state(PrefixState.ENABLED)
     await asyncio.to_thread(live, old)
     before = {handle: old.history(handle) for handle in (BATCH, BAG, GONE)}
@@ -139,11 +145,6 @@ async def test_a_prefix_moves_to_another_node_and_lives_on_there(lands: tuple[La
     await asyncio.to_thread(heir.enterprise)
     await heir.until_state(PrefixState.ENABLED)
 
-    async def given_up() -> bool:
-        return bool(await land.connection.fetchval("SELECT elsewhere FROM prefix WHERE name = $1", PREFIX))
-
-    await until(given_up, "the former node has heard of it")
-
     # The new one has all of it, as it was.
     assert {handle: new.history(handle) for handle in before} == before
     assert new.asked("/api/handles/", GONE).status == 404
@@ -157,6 +158,11 @@ async def test_a_prefix_moves_to_another_node_and_lives_on_there(lands: tuple[La
     after = await heir.until_agreed()
     assert (after["live"], after["number"]) == (book["live"], book["number"] + 3)  # stopped, enabled, updated
     assert referred(land.toplevel) == new.machine.http
+
+    async def given_up() -> bool:
+        return bool(await land.connection.fetchval("SELECT elsewhere FROM prefix WHERE name = $1", PREFIX))
+
+    await until(given_up, "the former node has heard of it")
 
     # Whoever asks the former one is told what the new one says; nothing it kept is told any more.
     for _ in range(3):
@@ -177,4 +183,3 @@ async def test_a_prefix_moves_to_another_node_and_lives_on_there(lands: tuple[La
     assert "不属于本节点" in written(old, "PUT", bag("橙"))
     refused = old.admin.call("PUT", f"/api/v1/prefixes/{PREFIX}", {"state": "enabled"})
     assert (refused.status, "已迁出" in refused.body.decode()) == (409, True)
-    assert "已迁出 moved away" in await asyncio.to_thread(land.idnode, "enterprise", "list")

@@ -132,14 +132,13 @@ class Land:
             **self.own,
         }
 
-    def idnode(self, *words: str, typed: str = "", **settings: str) -> str:
+    def idnode(self, *words: str, **settings: str) -> str:
         done = subprocess.run(
             [sys.executable, "-m", "node.cli", *words],
             capture_output=True,
             text=True,
             cwd=ROOT,
             env=_environment(self.settings | settings),
-            input=typed,
             timeout=60,
             check=False,
         )
