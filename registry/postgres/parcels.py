@@ -82,8 +82,8 @@ async def blanked(connection: Connection, prefix: int) -> AsyncIterator[BlankedL
 
 
 _ERASED: Final = (
-    *("record", "history", "change", "change_volume", "reference", "claim", "blanked", "access_grant", "template"),
-    *("receipt", "statistics", "hosting", "release"),
+    *("record", "history", "change", "change_volume", "reference", "claim", "blanked", "access_grant", "grant_notice"),
+    *("template", "receipt", "statistics", "hosting", "release"),
 )
 """What is kept under a prefix, in an order in which it can go."""
 
