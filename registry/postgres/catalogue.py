@@ -119,14 +119,29 @@ async def add_prefix(
     return True
 
 
+AT_ITS_OWN_NODE: Final = """EXISTS (
+    SELECT FROM hosting h JOIN route r ON r.prefix = p.name WHERE h.prefix_no = p.number AND r.told = r.serial
+        AND (r.address, r.tcp_port, r.udp_port, r.http_port) = (h.address, h.tcp_port, h.udp_port, h.http_port)
+)"""
+"""Of a prefix p: the top-level node refers to its enterprise's own node."""
+
+
 async def set_state(connection: Connection, name: str, state: PrefixState) -> int | None:
-    """Brings a prefix into `state`; the new epoch (or the present one if it was so already), None if unknown."""
+    """Brings a prefix into `state`; the new epoch (or the present one if it was so already), None if unknown.
+
+    One that is closed says so, wherever it lives while it is open.
+    """
     async with connection.transaction():
         before = await prefix(connection, name, held=True)
         if before is None or before.state is state:
             return before.epoch if before else None
         epoch = await _next_epoch(connection, before.number)
-        await connection.execute("UPDATE prefix SET state = $2 WHERE number = $1", before.number, state)
+        await connection.execute(
+            f"UPDATE prefix p SET state = $2, elsewhere = $3 AND {AT_ITS_OWN_NODE} WHERE number = $1",  # noqa: S608
+            before.number,
+            state,
+            state.open,
+        )
         if state.open is not before.state.open:
             await _announce(connection, before.number, name, epoch, state)
     return epoch

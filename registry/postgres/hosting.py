@@ -6,6 +6,7 @@ from typing import Any
 from registry.hosting import ProxyState, Site
 from registry.postgres import catalogue
 from registry.postgres.connection import Connection
+from registry.prefix import PrefixState
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +76,8 @@ async def decide(connection: Connection, prefix_no: int, state: ProxyState, reas
 async def settle(connection: Connection) -> list[str]:
     """Lets prefixes live at their enterprises' own nodes, once the top-level node refers to those; which."""
     rows = await connection.fetch(
-        """
-        SELECT p.name FROM prefix p JOIN hosting h ON h.prefix_no = p.number JOIN route r ON r.prefix = p.name
-        WHERE NOT p.elsewhere AND r.told = r.serial AND (r.address, r.tcp_port, r.udp_port, r.http_port)
-            = (h.address, h.tcp_port, h.udp_port, h.http_port)
-        """
+        f"SELECT name FROM prefix p WHERE state = $1 AND NOT elsewhere AND {catalogue.AT_ITS_OWN_NODE}",  # noqa: S608
+        PrefixState.ENABLED,
     )
     for (name,) in rows:
         known = await catalogue.prefix(connection, name, held=True)

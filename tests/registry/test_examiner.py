@@ -368,13 +368,16 @@ async def test_the_route_of_a_prefix_is_that_of_whoever_answers_for_it(desk: Des
     at = await desk.world.steward.catalogue_number()
     assert (here.prefix > 0, there) == (True, Stored(0, 0, at)), "every answer from before is void"
     assert await desk.world.lookup.prefix(prefix) is None
+    for state, lives in ((PrefixState.STOPPED, True), (PrefixState.ENABLED, False)):
+        await desk.world.steward.set_prefix_state(prefix, state)
+        assert (await desk.world.lookup.prefix(prefix) is not None) is lives, "what is stopped says so"
     assert await desk.examiner.configure(prefix, None, owner) is None
     for passed in (False, True):
         await desk.examiner.configure(prefix, None, owner)
         assert isinstance(await desk.examiner.decide_hosting(prefix, passed, "x", desk.reviewer), ProxyState)
         assert (await desk.world.lookup.prefix(prefix) is not None) is passed
     (back,) = await desk.world.lookup.look([asked])
-    assert (back.prefix, back.epoch) == (here.prefix, at + 1)
+    assert (back.prefix, back.epoch) == (here.prefix, at + 3)
     assert (await clerk.settle_hosting(), (await route())[0]) == ([], "10.0.0.1")
     assert await desk.examiner.decide_hosting(prefix, True, "", desk.reviewer) is None
     assert isinstance(await desk.examiner.configure(prefix, site, desk.world.owner), Refusal)
