@@ -640,18 +640,21 @@ def moving(
     at: Sequence[Standing],
 ) -> Refusal | None:
     """Whether the prefix `known`, whose streams stand at `at`, may go to another node. `leaver`: number and public key
-    of the node that lets it go.
+    of the node that lets it go. These books may be younger than the move: then it is filed anew.
     """
     prefix, release = given.prefix, given.release
     if refusal := allocated("prefix", prefix, labels=3) or _of_enterprise(mover.number, mover.owner):
         return refusal
-    if known is None or leaver is None or known.node != leaver[0]:
+    theirs = known.node == leaver[0] if known and leaver else Prefix(prefix).parent == release.node
+    if leaver is None or not theirs:
         zh, en = f"前缀{prefix}不是节点{release.node[:64]}的", f"prefix {prefix} is not one of node {release.node[:64]}"
         return Refusal(Code.NOT_AUTHORISED, zh, en)
     try:
         signed.lets_go(prefix, mover.shr_prefix, release, leaver[1])
     except ProtoError as error:
         return Refusal(Code.NOT_AUTHENTICATED, f"release的{error.zh}", f"of the release, {error.en}")
+    if known is None:
+        return None
     if mover.ent_crt_code != known.ent_crt_code:
         return Refusal(Code.NOT_AUTHORISED, f"前缀{prefix}属于另一企业", f"prefix {prefix} is another enterprise's")
     if known.heir is not None:

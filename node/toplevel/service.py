@@ -129,30 +129,31 @@ async def _create_prefix(visit: Visit, given: pb.CreatePrefixRequest) -> Outcome
     owner = await books.enterprise_owner(visit.connection, given.ent_id)
     known = await books.prefix(visit.connection, given.prefix) if "\0" not in given.prefix else None
     due = visit.now + visit.office.audit_milliseconds
-    if given.HasField("release"):
-        return await _move_prefix(visit, given, owner, known, due)
-    if refusal := rules.filing(visit.node.prefix, visit.node.number, given.prefix, owner, known):
+    comes = given.HasField("release") and (known is None or known.node != visit.node.number)
+    refusal = (
+        await _moving(visit, given, owner, known)
+        if comes
+        else rules.filing(visit.node.prefix, visit.node.number, given.prefix, owner, known)
+    )
+    if refusal:
         return refusal
-    if not await books.file_prefix(
+    if comes and known is not None:
+        await books.begin_move(visit.connection, known.number, visit.node.number, given, visit.asked.nonce, due)
+    elif not await books.file_prefix(
         visit.connection, visit.node.number, given.prefix, given.ent_id, visit.asked.nonce, visit.now, due
     ):
         return Refusal(Code.EXISTS, f"前缀{given.prefix}已报送", f"prefix {given.prefix} has been filed already")
     return Done(pb.CreatePrefixResponse(), Code.PENDING)
 
 
-async def _move_prefix(
-    visit: Visit, given: pb.CreatePrefixRequest, owner: int | None, known: Filed | None, due: int
-) -> Outcome:
-    """A prefix is to come from another node, which has let it go."""
+async def _moving(
+    visit: Visit, given: pb.CreatePrefixRequest, owner: int | None, known: Filed | None
+) -> Refusal | None:
     leaver = await books.node(visit.connection, given.release.node.replace("\0", ""))
     code = (await books.particulars(visit.connection, given.ent_id)).ent_crt_code if owner is not None else ""
     mover = rules.Mover(visit.node.prefix, visit.node.number, owner, code)
     at = [standing for _, standing, _ in await books.streams_of(visit.connection, given.prefix)] if known else []
-    if refusal := rules.moving(mover, given, known, (leaver.number, leaver.public_key) if leaver else None, at):
-        return refusal
-    assert known is not None
-    await books.begin_move(visit.connection, known.number, visit.node.number, given, visit.asked.nonce, due)
-    return Done(pb.CreatePrefixResponse(), Code.PENDING)
+    return rules.moving(mover, given, known, (leaver.number, leaver.public_key) if leaver else None, at)
 
 
 async def _poll(visit: Visit, given: pb.PollRequest) -> Outcome:

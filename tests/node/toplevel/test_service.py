@@ -587,6 +587,7 @@ async def test_a_prefix_goes_to_the_node_its_own_has_let_it_go_to_when_the_audit
     assert found[1] is not None
     assert found[1].address == "192.0.2.2"
     assert [await put(node, LEATHER, 9, "192.0.2.1"), await put(heir, LEATHER, 1, "192.0.2.3")] == [2201, 1000]
+    assert (await move.file(first)).code == 2302, "it has it already"
     told.epoch = 1
     await heir.ask("PushTemplates", pb.PushTemplatesRequest(templates=[told]))
     assert await top.office.pool.fetchval("SELECT epoch FROM toplevel.template") == 1
@@ -625,13 +626,23 @@ async def test_nobody_takes_a_prefix_that_was_not_let_go_to_it(top: Any, move: M
         (await move.file(move.release(), ent_id=await ent_id_of(move.node))).code,
         (await move.file(move.release(), prefix="88.999.7")).code,
         (await move.file(move.release(), prefix="88.999")).code,
-    ] == [2200, 2200, 2201, 2201, 2201, 2201, 2201, 2005]
+    ] == [2200, 2200, 2201, 2201, 2201, 2201, 2200, 2005]
     early = move.release()
     move.chain.add(entry("BAG-2"))
     await move.node.push(move.chain.stream(3))
     assert (await move.file(early)).code == 2304
     move.chain.changes[-1].head = bytes(32)
     assert (await move.file(move.release())).code == 2304
+
+
+async def test_books_that_are_younger_than_a_move_take_its_prefix_as_a_new_one(top: Any, move: Move):
+    fresh, other = f"{move.node.prefix}.1009", "88.998.1"
+    for prefix, code in ((fresh, 1001), (other, 2201)):
+        release = pb.Release(node="88.999", number=9, head=bytes(32), made=1)
+        release.signature = signed.let_go(prefix, HEIR, release, move.node.seed)
+        assert (await move.file(release, prefix=prefix)).code == code
+    await top.audit()
+    assert list(await move.heir.places()) == [fresh]
 
 
 async def test_a_prefix_that_is_suspended_on_its_way_stays_where_it_is(top: Any, move: Move):
