@@ -225,9 +225,9 @@ _FILED: Final = """
 
 
 async def prefixes(connection: Connection, names: list[str]) -> dict[str, Filed]:
-    """Those of `names` that are filed."""
+    """Those of `names` that are filed. None of them goes to another node before the transaction ends."""
     rows = await connection.fetch(
-        "SELECT name, number, node_no, state FROM toplevel.prefix WHERE name = ANY ($1)", names
+        "SELECT name, number, node_no, state FROM toplevel.prefix WHERE name = ANY ($1) FOR KEY SHARE", names
     )
     return {name: Filed(*rest) for name, *rest in rows}
 

@@ -230,6 +230,7 @@ def test_a_prefix_is_packed_at_one_node_and_taken_in_at_another(
     idnode("enterprise", "add", "甲", "--prefix", "88.999.77", "--industry", "leather")
     file = str(tmp_path / "甲.parcel")
     is_a_sentence(idnode("export", "88.999.77", file, "--to", "88.999"), "88.999.77", "stop")
+    is_a_sentence(idnode("enterprise", "erase", "88.999.77"), "没有迁出", "has not moved")
     asked(served, lambda steward, _: steward.set_prefix_state("88.999.77", PrefixState.STOPPED))
     code, out, _ = idnode("export", "88.999.77", file, "--to", "88.999")
     assert (code, Path(file).stat().st_mode & 0o777) == (0, 0o600)
@@ -243,6 +244,9 @@ def test_a_prefix_is_packed_at_one_node_and_taken_in_at_another(
     code, out, _ = idnode("import", file, "--signed-by", key)
     assert (code, out.split()[:2]) == (0, ["88.999.77", "甲"])
     assert "停用" in idnode("enterprise", "list")[1]
+    assert idnode("enterprise", "erase", "88.999.77")[:2] == (0, "88.999.77  已清除 erased\n")
+    assert "已迁出" in idnode("enterprise", "list")[1]
+    assert idnode("import", file, "--signed-by", key)[0] == 0
     Path(file).write_bytes(Path(file).read_bytes().replace("甲".encode(), "乙".encode()))
     is_a_sentence(idnode("import", file, "--signed-by", key), "signature")
     assert idnode("import", str(tmp_path / "none.csv"))[0] == 2

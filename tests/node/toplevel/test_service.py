@@ -645,6 +645,14 @@ async def test_books_that_are_younger_than_a_move_take_its_prefix_as_a_new_one(t
     assert list(await move.heir.places()) == [fresh]
 
 
+async def test_a_prefix_does_not_go_while_its_node_is_telling_of_it(top: Any, move: Move):
+    assert (await move.file(move.release())).code == 1001
+    async with top.office.pool.acquire() as telling, telling.transaction():
+        assert list(await books.prefixes(telling, [LEATHER])) == [LEATHER]
+        assert await top.audit() == 0
+    assert await top.audit() == 1
+
+
 async def test_a_prefix_that_is_suspended_on_its_way_stays_where_it_is(top: Any, move: Move):
     assert (await move.file(move.release())).code == 1001
     for kind, state in (("suspend", pb.PREFIX_STATE_REFUSED), ("resume", pb.PREFIX_STATE_NORMAL)):
