@@ -160,9 +160,10 @@ async def test_a_prefix_moves_to_another_node_and_lives_on_there(lands: tuple[La
     assert referred(land.toplevel) == new.machine.http
 
     async def given_up() -> bool:
-        return bool(await land.connection.fetchval("SELECT elsewhere FROM prefix WHERE name = $1", PREFIX))
+        waiting = "SELECT count(*) FROM toplevel.message WHERE acknowledged IS NULL"
+        return not await land.connection.fetchval(waiting)
 
-    await until(given_up, "the former node has heard of it")
+    await until(given_up, "the former node has let go of it")
 
     # Whoever asks the former one is told what the new one says; nothing it kept is told any more.
     for _ in range(3):
