@@ -97,7 +97,7 @@ async def _audit(config: Config) -> Finding:
         await pool.close()
     state = f"{found.number}, {octets} B / {config.audit_octets} B"
     if isinstance(found, Broken):
-        return Finding("audit", f"第{found.number}条 entry {found.number}", f"{found.zh}  {found.en}：docs/audit.md")
+        return Finding("audit", found.told, "docs/audit.md")
     full = octets * AUDIT_SHARE > config.audit_octets * (AUDIT_SHARE - 1)
     return Finding(
         "audit", state, "将满，调大IDNODE_AUDIT_OCTETS  nearly full: raise IDNODE_AUDIT_OCTETS" if full else ""

@@ -190,10 +190,11 @@ class Lookup:
         async with borrowed(self._pool, "template") as connection:
             return await templates.catalogued(connection, wanted, after, most)
 
-    async def prefix(self, name: str) -> RegisteredPrefix | None:
-        """The prefix called `name`."""
+    async def prefix(self, name: str, *, anywhere: bool = False) -> RegisteredPrefix | None:
+        """The prefix called `name`, if it lives here, or `anywhere`."""
         async with borrowed(self._pool, "prefix") as connection:
-            return await catalogue.prefix(connection, name)
+            found = await catalogue.prefix(connection, name)
+        return found if found is None or anywhere or not found.elsewhere else None
 
     async def industry(self, prefix: str) -> str | None:
         """The industry of the enterprise a prefix belongs to; None when there is no such prefix or no enterprise."""

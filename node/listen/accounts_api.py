@@ -116,7 +116,7 @@ async def _enterprise(request: web.Request, asker: Account, given: _New) -> int 
         return asker.enterprise
     if given.prefix not in {None, named}:
         raise OwnError(400, "prefix", f"应用标识以{named}开头", f"that application identity bears {named}")
-    prefix = await request.app[HOUSE].lookup.prefix(named) if "\0" not in named else None
+    prefix = await request.app[HOUSE].lookup.prefix(named, anywhere=True) if "\0" not in named else None
     if prefix is None or prefix.enterprise is None or not asker.may_manage(given.role, prefix.enterprise):
         raise OwnError(400, "prefix", f"前缀{named}不属于可管理的企业", f"prefix {named} is no enterprise's you manage")
     return prefix.enterprise
@@ -185,7 +185,12 @@ async def _put(request: web.Request, asker: Account, found: Account) -> web.Resp
             raise _forbidden(given.role, "role")
     if given.role is None and given.enabled is None:
         raise OwnError(400, None, "请求应含role或enabled", "name a role, or whether it is enabled")
-    await in_name_of(request).change_account(found, given.role, given.enabled)
+    if not await in_name_of(request).change_account(found, given.role, given.enabled):
+        zh, en = (
+            "该账号由节点管理员停用，只能由节点管理员恢复",
+            "the node has shut that account: it opens it again",
+        )
+        raise OwnError(403, "enabled", zh, en)
     log.info("account_changed", by=asker.username, username=found.username, role=given.role, enabled=given.enabled)
     return web.Response(status=204)
 

@@ -174,7 +174,9 @@ async def decide_hosting(request: web.Request) -> web.Response:
     """PUT /api/v1/hostings/{prefix} {"passed", "reason"}: whether it is hosted here."""
     account = await _allowed(request, Right.REVIEW)
     given, prefix = decoded(await read_body(request), _DecisionIn), request.match_info["prefix"]
-    then = await examiner(request).decide_hosting(prefix, given.passed, given.reason, account)
+    house = request.app[HOUSE]
+    async with house.announcer.catalogue_change(house.steward.catalogue_number):
+        then = await examiner(request).decide_hosting(prefix, given.passed, given.reason, account)
     if then is None:
         raise OwnError(404, "prefix", f"前缀{prefix}没有托管申请", f"nobody applied for hosting {prefix}")
     if isinstance(then, Refusal):

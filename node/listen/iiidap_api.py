@@ -150,7 +150,8 @@ async def identifier(request: web.Request) -> web.Response:
     entry = await house.lookup.entry(prefix)
     if entry is not None:
         return _said(answer(await _with_photo(request, entry, reader), _help_notice(request)))
-    if prefix == house.config.prefix or Prefix(prefix).parent == house.config.prefix:
+    ours = house.config.prefix in {prefix, Prefix(prefix).parent}
+    if ours and await house.lookup.prefix(prefix, anywhere=True) is None:
         raise _NOT_FOUND(f"前缀{prefix}未分配", f"prefix {prefix} is not allocated")
     base = await house.register.base(prefix)
     if base is None or base == await house.register.base(house.config.prefix):

@@ -503,7 +503,7 @@ async def _quota(request: web.Request, enterprise: int) -> web.Response:
 async def _enterprise(request: web.Request) -> int:
     """The enterprise of the prefix that is asked about."""
     prefix = request.match_info["prefix"]
-    known = await request.app[HOUSE].lookup.prefix(prefix)
+    known = await request.app[HOUSE].lookup.prefix(prefix, anywhere=True)
     if known is None or known.enterprise is None:
         raise OwnError(404, "prefix", f"前缀{prefix}不属于本节点的企业", f"no enterprise here has prefix {prefix}")
     return known.enterprise

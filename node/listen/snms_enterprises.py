@@ -282,7 +282,7 @@ async def _configure(request: web.Request, account: Account) -> Answer:
         return refused(replies.SNMS_MISSING_TEXT.format("entPrefixConfig.entPrefix"))
     if server is not None and str(server) != str(SERVER):
         return refused(f"没有托管服务器{str(server)[:20]}：本节点的编号为{SERVER}")
-    known = await request.app[HOUSE].lookup.prefix(name)
+    known = await request.app[HOUSE].lookup.prefix(name, anywhere=True)
     if not account.may_in(Right.ROUTES, known.enterprise if known else account.enterprise):
         return envelope(*_DENIED)
     try:

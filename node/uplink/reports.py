@@ -57,6 +57,9 @@ class Reports:
         config = around.config
         for route in await self._clerk.routes(config.prefix, around.address, config.http_port, list(self._refused)):
             await self._tell_route(route)
+        for prefix in await self._clerk.settle_hosting():
+            log.info("prefix_lives_elsewhere", prefix=prefix)
+            around.ring.ring()
         return ROUTE_SECONDS
 
     async def _tell_route(self, route: Route) -> None:

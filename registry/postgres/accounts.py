@@ -76,7 +76,7 @@ async def put(
             ON CONFLICT (username) DO UPDATE SET kind = excluded.kind, role = excluded.role,
                 enterprise_no = excluded.enterprise_no, password = excluded.password, secret = excluded.secret,
                 password_due = excluded.password_due, older_secret = NULL, older_until = NULL, enabled = true,
-                person = coalesce(excluded.person, account.person),
+                shut_by_node = false, person = coalesce(excluded.person, account.person),
                 totp = CASE WHEN excluded.kind = 'person' THEN account.totp END, totp_offered = NULL,
                 public_key = CASE WHEN excluded.kind = 'program' THEN account.public_key END
             WHERE account.role = excluded.role OR NOT ARRAY[account.role, excluded.role] <@ $7::text[]
@@ -135,10 +135,10 @@ async def join(connection: Connection, account: int, enterprise: int) -> None:
 
 
 async def disable(connection: Connection, username: str) -> bool:
-    """Shuts an account and revokes its tokens; False when there is none."""
+    """Shuts an account, for the node, and revokes its tokens; False when there is none."""
     async with connection.transaction():
         number = await connection.fetchval(
-            "UPDATE account SET enabled = false WHERE username = $1 RETURNING number", username
+            "UPDATE account SET enabled = false, shut_by_node = true WHERE username = $1 RETURNING number", username
         )
         await connection.execute("DELETE FROM token WHERE account_no = $1", number)
     return number is not None
@@ -192,20 +192,30 @@ async def add(
     return number is not None
 
 
-async def change(connection: Connection, number: int, role: Role | None, enabled: bool | None) -> bool:
+async def shut_by_node(connection: Connection, number: int) -> bool:
+    """Whether it was the node that shut an account."""
+    return bool(await connection.fetchval("SELECT shut_by_node FROM account WHERE number = $1", number))
+
+
+async def change(
+    connection: Connection, number: int, role: Role | None, enabled: bool | None, *, by_node: bool
+) -> bool:
     """Gives an account another role, shuts it or opens it again, and revokes its tokens; None leaves a thing as it is.
+    What the node has shut stays its to open, whoever shuts it once more.
 
     False, and nothing is done, when an administrator of one kind would become one of another. Raises as `put` does.
     """
     async with connection.transaction():
         changed = await connection.fetchval(
-            "UPDATE account SET role = coalesce($2, role), enabled = coalesce($3, enabled) "
+            "UPDATE account SET role = coalesce($2, role), enabled = coalesce($3, enabled), "
+            "shut_by_node = CASE $3 WHEN true THEN false WHEN false THEN shut_by_node OR $5 ELSE shut_by_node END "
             "WHERE number = $1 AND ($2::text IS NULL OR role = $2 OR NOT ARRAY[role, $2] <@ $4::text[]) "
             "RETURNING number",
             number,
             role,
             enabled,
             list(ADMINISTRATORS),
+            by_node,
         )
         await connection.execute("DELETE FROM token WHERE account_no = $1", changed)
     return changed is not None

@@ -39,18 +39,22 @@ _TAKEN: Final = """
 """
 
 
-async def free_name(connection: Connection, name: str, enterprise: int) -> None:
-    """Another enterprise of which nothing is left but refused applications gives that name up."""
-    await connection.execute(
+async def free_name(connection: Connection, name: str, enterprise: int) -> tuple[int, str] | None:
+    """Another enterprise of which nothing is left but refused applications gives that name up: which one, and what it
+    is called now.
+    """
+    row = await connection.fetchrow(
         """
         UPDATE enterprise e SET name = name || '#' || number WHERE name = $1 AND number <> $2
             AND EXISTS (SELECT 1 FROM application WHERE enterprise_no = e.number)
             AND NOT EXISTS (SELECT 1 FROM application WHERE enterprise_no = e.number AND state <> 3)
             AND NOT EXISTS (SELECT 1 FROM prefix WHERE enterprise_no = e.number)
+        RETURNING number, name
         """,
         name,
         enterprise,
     )
+    return (row[0], row[1]) if row else None
 
 
 async def taken(connection: Connection, basic: Mapping[str, Any], enterprise: int) -> Refusal | None:

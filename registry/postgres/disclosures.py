@@ -1,4 +1,7 @@
-"""What IIIDAP tells of prefixes and their enterprises, and what those let everybody see, in the database."""
+"""What IIIDAP tells of prefixes and their enterprises, and what those let everybody see, in the database.
+
+Nothing is told of what has moved to another node (registry/filing.py, Filing.MOVED): that one tells it.
+"""
 
 from collections.abc import Sequence
 from datetime import UTC
@@ -20,7 +23,8 @@ _ENTRY: Final = """
         SELECT (form -> 'entBasicInfo' ->> 'orgCrtImgRid')::bigint AS photo FROM application
         WHERE enterprise_no = e.number AND state = {passed} ORDER BY number DESC LIMIT 1
     ) a ON true
-    WHERE p.state = ANY ($1) AND {} ORDER BY p.number
+    WHERE p.state = ANY ($1) AND NOT EXISTS (SELECT FROM filing f WHERE f.prefix_no = p.number AND f.state = 4) AND {}
+    ORDER BY p.number
 """
 _PASSED: Final = int(PrefixState.IN_REVIEW)
 _BY_PREFIX: Final = _ENTRY.format("p.name = $2", passed=_PASSED)

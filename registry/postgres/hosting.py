@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from registry.hosting import ProxyState, Site
+from registry.postgres import catalogue
 from registry.postgres.connection import Connection
+from registry.prefix import PrefixState
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,19 @@ async def decide(connection: Connection, prefix_no: int, state: ProxyState, reas
         reason,
         state is ProxyState.HOSTED,
     )
+
+
+async def settle(connection: Connection) -> list[str]:
+    """Lets prefixes live at their enterprises' own nodes, once the top-level node refers to those; which."""
+    rows = await connection.fetch(
+        f"SELECT name FROM prefix p WHERE state = $1 AND NOT elsewhere AND {catalogue.AT_ITS_OWN_NODE}",  # noqa: S608
+        PrefixState.ENABLED,
+    )
+    for (name,) in rows:
+        known = await catalogue.prefix(connection, name, held=True)
+        assert known is not None
+        await catalogue.set_elsewhere(connection, known, True)
+    return [name for (name,) in rows]
 
 
 async def listed(connection: Connection, enterprise: int | None) -> list[Any]:

@@ -43,7 +43,7 @@ STORED: Final = """
 """
 """The columns of `Stored`."""
 STORED_FROM: Final = """
-    LEFT JOIN prefix p ON p.name = q.prefix
+    LEFT JOIN prefix p ON p.name = q.prefix AND NOT p.elsewhere
     LEFT JOIN LATERAL (SELECT * FROM record WHERE prefix_no = p.number AND suffix = q.suffix LIMIT 1) r ON true
     LEFT JOIN template t ON t.number = r.template_no
 """
@@ -89,7 +89,7 @@ _GROUNDS: Final = """
         ),
         CASE WHEN (SELECT limited FROM stream WHERE prefix_no = p.number AND sub = 0 LIMIT 1)
             THEN quota_of(p.enterprise_no) END
-    FROM unnest($1::text[]) WITH ORDINALITY q(name, n) JOIN prefix p ON p.name = q.name
+    FROM unnest($1::text[]) WITH ORDINALITY q(name, n) JOIN prefix p ON p.name = q.name AND NOT p.elsewhere
 """
 
 

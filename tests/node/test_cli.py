@@ -112,6 +112,7 @@ CONTRACT = [
     "enterprise verify 1 --as he --refuse 证照不清",
     "enterprise review 1 --as shen",
     "enterprise quota 88.999.7 --identifiers 1000 --calls none --room 0",
+    "enterprise erase 88.999.7",
     "uplink forget",
     "audit --data d verify",
     "audit export --format csv --actor a --action prefix_changed --object x --since 2026-11-23 --until 2026-11-24",
@@ -119,7 +120,7 @@ CONTRACT = [
     "template refer",
     "import f.csv --enterprise leather --template t --dry-run",
     "import f.parcel --signed-by 00 --data d",
-    "export 88.999.7 f.parcel --data d",
+    "export 88.999.7 f.parcel --to 88.777 --data d",
     "reconcile f.csv --enterprise leather --template t",
     "forget 88.999.1/A 88.999.1/B --file more.txt --attribute inspector --attribute phone --reason 本人请求",
 ]
@@ -238,9 +239,10 @@ def test_a_prefix_is_packed_at_one_node_and_taken_in_at_another(
 ) -> None:
     idnode("enterprise", "add", "甲", "--prefix", "88.999.77", "--industry", "leather")
     file = str(tmp_path / "甲.parcel")
-    is_a_sentence(idnode("export", "88.999.77", file), "88.999.77", "stop")
+    is_a_sentence(idnode("export", "88.999.77", file, "--to", "88.999"), "88.999.77", "stop")
+    is_a_sentence(idnode("enterprise", "erase", "88.999.77"), "没有迁出", "has not moved")
     asked(served, lambda steward, _: steward.set_prefix_state("88.999.77", PrefixState.STOPPED))
-    code, out, _ = idnode("export", "88.999.77", file)
+    code, out, _ = idnode("export", "88.999.77", file, "--to", "88.999")
     assert (code, Path(file).stat().st_mode & 0o777) == (0, 0o600)
     key = out.split()[-1]
     is_a_sentence(idnode("import", file, "--signed-by", key), "88.999.77", "lives")
@@ -252,6 +254,9 @@ def test_a_prefix_is_packed_at_one_node_and_taken_in_at_another(
     code, out, _ = idnode("import", file, "--signed-by", key)
     assert (code, out.split()[:2]) == (0, ["88.999.77", "甲"])
     assert "停用" in idnode("enterprise", "list")[1]
+    assert idnode("enterprise", "erase", "88.999.77")[:2] == (0, "88.999.77  已清除 erased\n")
+    assert "已迁出" in idnode("enterprise", "list")[1]
+    assert idnode("import", file, "--signed-by", key)[0] == 0
     Path(file).write_bytes(Path(file).read_bytes().replace("甲".encode(), "乙".encode()))
     is_a_sentence(idnode("import", file, "--signed-by", key), "signature")
     assert idnode("import", str(tmp_path / "none.csv"))[0] == 2

@@ -1,13 +1,17 @@
 """The node's own API for who decides, on a node in this process."""
 
+import base64
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
+from registry.account import Vault
+from registry.clerk import Clerk
 from registry.rights import Role
 from tests.fakes import applicant
-from tests.fakes.in_process import Node, node
+from tests.fakes.in_process import KEY, Node, node
+from tests.fakes.other_node import knows, other_node, refers, value
 from tests.fakes.small_registry import PREFIX
 
 BASE = "/api/v1/applications"
@@ -119,3 +123,40 @@ async def test_hosting_is_decided_by_a_reviewer_and_nonsense_by_nobody(running: 
         (mine,) = (await running.call("GET", "/api/v1/hostings", None, "leather"))[1]["hostings"]
         assert (mine["prefix"], mine["state"], mine["reason"]) == (PREFIX, state, "资料不全")
     assert (await running.call("GET", "/api/v1/hostings", None, "shen"))[1] == {"hostings": []}
+
+
+async def test_a_prefix_with_a_node_of_its_own_is_answered_by_that_one(database: str) -> None:
+    networks = "127.0.0.0/8"
+    async with (
+        other_node(knows(value("own"))) as own,
+        other_node(refers(own.site)) as top,
+        node(database, toplevel_url=top.url, forward_networks=networks) as made,
+    ):
+        await made.join("shen", Role.REVIEWER)
+        await made.create("A")
+        clerk = Clerk(made.registry.pool, 0, 300, Vault(base64.b64decode(KEY)))
+        await made.registry.pool.execute("INSERT INTO filing SELECT number, 2 FROM prefix WHERE name = $1", PREFIX)
+
+        async def answered(query: str = "") -> tuple[int, bool]:
+            status, body = await made.call("GET", f"/api/handles/{PREFIX}/A{query}", who=None)
+            return status, "own" in str(body)
+
+        site = {"entPrefix": PREFIX, "hdlType": "HS_SITE", "ipType": 4, "ip": "127.0.0.1", "httpPort": own.port}
+        assert (await made.call("POST", "/snms/api/ent/config", {"entPrefixConfig": site}))[1]["status"] == 1
+        assert await clerk.settle_hosting() == []
+        assert [await answered() for _ in range(3)] == [(200, False)] * 3, "until the national node refers there"
+        for route in await clerk.routes("88.999", "192.0.2.1", 80, ()):
+            await clerk.route_told(route)
+        assert await clerk.settle_hosting() == [PREFIX]
+        await made.follower.look()
+        assert [await answered() for _ in range(3)] == [(200, True)] * 3
+        assert (await answered("?doNotRefer"))[0] == 400
+        told = (await made.call("DELETE", "/identityv2/data", {"handle": f"{PREFIX}/A"}))[1]
+        assert (told["status"], "不属于本节点" in told["message"]) == (-2, True)
+        assert (await made.call("GET", f"/api/v1/history/{PREFIX}/A"))[0] == 404
+
+        wish = {"proxyServerId": 1, "entPrefixConfig": {"entPrefix": PREFIX}}
+        assert (await made.call("POST", "/snms/api/ent/config", wish))[1]["status"] == 1
+        assert await answered() == (200, True)
+        assert (await made.call("PUT", f"/api/v1/hostings/{PREFIX}", {"passed": True}, "shen"))[0] == 200
+        assert await answered() == (200, False), "at once, whatever was kept"
