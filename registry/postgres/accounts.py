@@ -223,8 +223,9 @@ async def set_password(
 
 
 async def set_key(connection: Connection, number: int, key: bytes | None) -> None:
-    """Gives a program another public key, or none."""
+    """Gives a program another public key, or none; its tokens are revoked: who holds the old one is out."""
     await connection.execute("UPDATE account SET public_key = $2 WHERE number = $1", number, key)
+    await connection.execute("DELETE FROM token WHERE account_no = $1", number)
 
 
 async def challenge(connection: Connection, number: int, text: str) -> str:
