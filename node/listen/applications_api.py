@@ -74,6 +74,7 @@ async def listed(request: web.Request) -> web.Response:
         raise OwnError(400, "state", f"state应为{names}之一", f"state must be one of {', '.join(_STATES)}")
     below = min(whole_number(request, "below", 2**31 - 1), 2**31 - 1)
     rows = await request.app[HOUSE].examiner.listed(_STATES.get(state), below, whole_number(request, "size", PAGE_SIZE))
+    witnessed(request, "application", [f"application {row['number']}" for row in rows])
     return encoded({"applications": [_row(row) for row in rows]})
 
 
