@@ -26,7 +26,7 @@ _GRANTED: Final = """
             UNION ALL
             SELECT * FROM access_grant WHERE template_no = {template}
         ) g
-        WHERE (g.until IS NULL OR g.until > $1) AND (
+        WHERE p.state = 1 AND (g.until IS NULL OR g.until > $1) AND (
             g.account_no = w.account_no AND p.enterprise_no = w.enterprise_no OR EXISTS (
                 SELECT 1 FROM identity_group_member m JOIN identity_group i ON i.number = m.group_no
                 WHERE m.account_no = w.account_no AND i.enterprise_no = w.enterprise_no
@@ -38,7 +38,8 @@ _GRANTED: Final = """
         )
     )
 """
-"""The columns of `Granted`: what account `w` was granted on identifier `q`, under prefix `p`, that holds at $1."""
+"""The columns of `Granted`: what account `w` was granted on identifier `q`, under prefix `p`, that holds at $1: nothing
+while the prefix is closed."""
 _REACHES: Final = f"""
     SELECT {_GRANTED.format(template="q.template_no")}
     FROM (SELECT $2::integer, $3::integer) w(account_no, enterprise_no)
@@ -439,11 +440,14 @@ async def notices(connection: Connection, account: int, skipped: int, size: int)
 
 
 async def _edits_end(connection: Connection, *, group: int | None = None, grant: int | None = None) -> None:
-    """Where a grant to edit ends, the prefix takes a new epoch: no write that was judged on it lands behind its end."""
+    """Where a grant to edit ends, or the group through which it reached an account, the prefix takes a new epoch: no
+    write that was judged on it lands behind its end.
+    """
     held = await connection.fetch(
         """
         SELECT number FROM prefix WHERE number IN (
-            SELECT prefix_no FROM access_grant WHERE edit AND (group_no = $1 OR number = $2))
+            SELECT prefix_no FROM access_grant WHERE edit AND (group_no = $1 OR number = $2 OR account_no IN (
+                SELECT account_no FROM identity_group_member WHERE group_no = $1)))
         ORDER BY number FOR NO KEY UPDATE
         """,
         *(group, grant),
