@@ -8,7 +8,7 @@ import pytest
 
 from registry import steward as rules
 from registry.account import Account
-from registry.granting import Grantee, Kind, Object, Wish, Wishes
+from registry.granting import NOBODY, Grantee, Kind, Object, Wish, Wishes
 from registry.postgres import grants
 from registry.postgres.grants import Given
 from registry.prefix import PrefixState
@@ -141,7 +141,15 @@ async def test_only_ones_own_grants_are_taken_back_and_members_are_ones_own(part
     assert await partner.far() == Reach(False, (FOR_GOOD,))
 
 
+async def _goes_by_its_own(of: Partner, _: int) -> None:
+    prefix = await of.world.lookup.prefix(PREFIX)
+    assert prefix is not None
+    alone = {(NOBODY, "itself"): Wish(add=None)}
+    assert await of.world.steward.regrant(Object(prefix, None, "A", frozenset()), alone, of.account.number) == "done"
+
+
 ENDS: dict[str, tuple[bool, Callable[[Partner, int], Awaitable[object]]]] = {
+    "the identifier goes by its own": (True, _goes_by_its_own),
     "taken back": (True, lambda of, number: of.world.steward.remove_grant(number, of.owner)),
     "a member no more": (False, lambda of, _: of.world.steward.set_members(of.group, of.account.enterprise or 0, [])),
     "imported no more": (False, lambda of, _: of.world.steward.drop_import(of.group, of.owner)),
@@ -153,7 +161,7 @@ ENDS: dict[str, tuple[bool, Callable[[Partner, int], Awaitable[object]]]] = {
 async def test_a_write_that_was_judged_on_a_grant_does_not_land_behind_its_end(partner: Partner, how: str) -> None:
     world, (to_group, end) = partner.world, ENDS[how]
     await world.write(request("create", "A", *values("一")))
-    number = await partner.grant("A", to_group=to_group, edit=True)
+    number = await partner.grant(None if end is _goes_by_its_own else "A", to_group=to_group, edit=True)
     assert isinstance(number, int)
     job = Job(request("update", "A", *values("二")), partner.account)
     assert await world.registrar().write([job], NOW) == [Written(2, 2)]  # type: ignore[arg-type]
