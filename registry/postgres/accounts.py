@@ -1,6 +1,6 @@
 """Accounts and tokens in the database."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -159,6 +159,16 @@ async def known(connection: Connection, username: str) -> Account | None:
         "SELECT number, username, kind, role, enterprise_no FROM account WHERE username = $1", username
     )
     return _account(*row) if row else None
+
+
+async def of_same_people(connection: Connection, numbers: Iterable[int]) -> frozenset[int]:
+    """Those accounts, and all others behind which, as far as is known, the same people stand."""
+    rows = await connection.fetch(
+        "SELECT number FROM account WHERE number = ANY ($1) "
+        "OR person IN (SELECT person FROM account WHERE number = ANY ($1))",
+        list(numbers),
+    )
+    return frozenset(row[0] for row in rows)
 
 
 async def listed(connection: Connection) -> list[tuple[str, str, str, str | None, bool, str | None]]:
