@@ -420,7 +420,8 @@ async def _export(arguments: argparse.Namespace) -> int:
                 "节点的签名密钥由另一个IDNODE_SECRET_KEY封存。 "
                 "The node's signing key was sealed with another IDNODE_SECRET_KEY."
             )
-        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:  # noqa: ASYNC230
+        part.unlink(missing_ok=True)  # it may be somebody else's, who would read what is written
+        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:  # noqa: ASYNC230
             async for octets in mover.pack(connection, prefix, way, key, who, config.audit_octets):
                 file.write(octets)
     part.replace(arguments.file)

@@ -223,7 +223,7 @@ def add_arguments(actions: Any) -> None:
     made.add_argument("--enterprise", help="所属企业（名称或前缀）；省略为节点账号 · its firm; none: of the node")
     text = "角色；省略为系统管理员或企业管理员 · its role; none: system_admin, of a firm enterprise_admin"
     made.add_argument("--role", choices=[str(role) for role in Role], help=text)
-    text = "本人（姓名与工号），三类管理员必填 · who stands behind it (name and staff number)"
+    text = "本人（姓名与工号），三类管理员必填，核验员、审核员宜填 · who stands behind it (name and staff number)"
     made.add_argument("--person", help=text)
     made.add_argument("--ask-password", action="store_true", help="自定密码，从终端或标准输入读 · choose the password")
     actions.add_parser("list", help="列出 · list").set_defaults(task=_list)

@@ -192,7 +192,8 @@ class Examiner:
                 now = await applications.found(connection, number, self._vault)
                 if now is None:
                     return None
-                then = decided(now.state, now.involved, by, step, passed, reason)
+                involved = await accounts.of_same_people(connection, now.involved)
+                then = decided(now.state, involved, by, step, passed, reason)
                 if isinstance(then, Refusal):
                     return then
                 await applications.decide(connection, now, step, by.number, passed, reason, then)
@@ -300,7 +301,8 @@ class Examiner:
             found = await hosting.found(connection, known.number) if known else None
             if known is None or found is None or found.state is not ProxyState.APPLIED:
                 return None
-            if refusal := may_decide(frozenset({found.applicant}), by, Right.REVIEW, passed, reason):
+            involved = await accounts.of_same_people(connection, [found.applicant])
+            if refusal := may_decide(involved, by, Right.REVIEW, passed, reason):
                 return refusal
             then = ProxyState.HOSTED if passed else ProxyState.REFUSED
             await hosting.decide(connection, known.number, then, reason)

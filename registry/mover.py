@@ -223,6 +223,9 @@ class _Unpacking:
         self._holding = {each.version: each for each in made if each.holds}
 
     async def _versions(self, lines: list[VersionLine]) -> None:
+        if missing := {line.template for line in lines} - self._numbers.keys() - {""}:
+            version = min(missing)
+            raise ParcelError(f"文件缺少模板{version}", f"the file lacks template {version}")
         await parcels.add_versions(self._connection, self._prefix, lines, self._numbers)
         await holdings.keep(self._connection, [held for line in lines if line.newest for held in self._held(line)])
 

@@ -334,7 +334,7 @@ class Steward:
             note(Action.PASSWORD_SET, account.username, after={"due": due})
 
     async def set_key(self, account: Account, key: bytes | None) -> None:
-        """Gives a program another public key, or none."""
+        """Gives a program another public key, or none; its tokens are revoked."""
         async with self._audited() as (connection, note):
             await accounts.set_key(connection, account.number, key)
             note(Action.KEY_SET, account.username, after={"given": key is not None})

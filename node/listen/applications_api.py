@@ -81,6 +81,7 @@ async def listed(request: web.Request) -> web.Response:
     below = min(whole_number(request, "below", 2**31 - 1), 2**31 - 1)
     size = whole_number(request, "size", PAGE_SIZE)
     rows = await request.app[HOUSE].examiner.listed(_STATES.get(state), below, size, mine)
+    witnessed(request, "application", [f"application {row['number']}" for row in rows])
     return encoded({"applications": [_row(row) for row in rows]})
 
 

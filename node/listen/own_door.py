@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
+from node.doorkeeper import DueError
 from node.listen import snms_words
 from node.listen.http import ACCOUNT, HOUSE, encoded
 from node.listen.snms_api import bearer
@@ -63,6 +64,14 @@ async def signed_in(request: web.Request, *, counted: bool = True) -> Account:
         raise OwnError(401, "Authorization", "未登录或登录已过期", "sign in: the token is missing, expired or revoked")
     request[ACCOUNT] = account
     return account
+
+
+async def still_signed_in(request: web.Request, who: Account) -> bool:
+    """Whether what `who` signed a request with that goes on for long is still good, and they are who they were."""
+    try:
+        return await request.app[HOUSE].doorkeeper.account(bearer(request), counted=False) == who
+    except DueError:
+        return False
 
 
 async def known_prefix(request: web.Request, name: str) -> RegisteredPrefix:

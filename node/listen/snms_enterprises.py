@@ -179,6 +179,7 @@ async def _enterprises(request: web.Request, account: Account) -> Answer:
     if _nobody(account):
         return _page(wanted, 0, ())
     total, found = await request.app[HOUSE].examiner.enterprises(wanted)
+    witnessed(request, "enterprise", [f"enterprise {each.row['number']}" for each in found])
     return _page(wanted, total, [_row(request, each) for each in found])
 
 
@@ -233,6 +234,7 @@ async def _prefix(request: web.Request, account: Account) -> Answer:
         return envelope(*_DENIED)
     if shown is None:
         return refused(f"没有前缀{name[:PREFIX_CHARACTERS]}")
+    witnessed(request, "enterprise", [name])
     row, basic = shown.row, shown.form[BASIC_INFO]
     return success(
         {

@@ -1,6 +1,6 @@
 """Accounts and tokens in the database."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -161,6 +161,16 @@ async def known(connection: Connection, username: str) -> Account | None:
     return _account(*row) if row else None
 
 
+async def of_same_people(connection: Connection, numbers: Iterable[int]) -> frozenset[int]:
+    """Those accounts, and all others behind which, as far as is known, the same people stand."""
+    rows = await connection.fetch(
+        "SELECT number FROM account WHERE number = ANY ($1) "
+        "OR person IN (SELECT person FROM account WHERE number = ANY ($1))",
+        list(numbers),
+    )
+    return frozenset(row[0] for row in rows)
+
+
 async def listed(connection: Connection) -> list[tuple[str, str, str, str | None, bool, str | None]]:
     """(username, kind, role, enterprise name, enabled, person) of every account."""
     rows = await connection.fetch(
@@ -233,8 +243,9 @@ async def set_password(
 
 
 async def set_key(connection: Connection, number: int, key: bytes | None) -> None:
-    """Gives a program another public key, or none."""
+    """Gives a program another public key, or none; its tokens are revoked: who holds the old one is out."""
     await connection.execute("UPDATE account SET public_key = $2 WHERE number = $1", number, key)
+    await connection.execute("DELETE FROM token WHERE account_no = $1", number)
 
 
 async def challenge(connection: Connection, number: int, text: str) -> str:

@@ -199,28 +199,29 @@ async def add_blanked(connection: Connection, prefix: int, lines: Sequence[Blank
 
 
 async def astray(connection: Connection, prefix: int) -> str | None:
-    """The suffix of an identifier whose versions and changes do not agree: one without the other, another digest than
-    that of a body nobody blanked, or a newest version that is not.
+    """The suffix of an identifier whose versions and changes do not agree: one without the other, another template, by
+    which other values would be public, another digest than that of a body nobody blanked, or a newest version that is
+    not.
     """
     found = await connection.fetchval(
         """
         WITH told AS (
-            SELECT e.suffix, e.version, substr(c.digests, (32 * e.n - 31)::integer, 32) AS digest
-            FROM change c CROSS JOIN LATERAL unnest(c.suffixes, c.versions, c.kinds)
-                WITH ORDINALITY e(suffix, version, kind, n)
+            SELECT e.suffix, e.version, e.template, substr(c.digests, (32 * e.n - 31)::integer, 32) AS digest
+            FROM change c CROSS JOIN LATERAL unnest(c.suffixes, c.versions, c.kinds, c.templates)
+                WITH ORDINALITY e(suffix, version, kind, template, n)
             WHERE c.prefix_no = $1 AND e.kind < 10
         ), kept AS (
-            SELECT suffix, version, sha256(coalesce(body, '')) AS digest, true AS newest
+            SELECT suffix, version, template_no, sha256(coalesce(body, '')) AS digest, true AS newest
             FROM record WHERE prefix_no = $1
             UNION ALL
-            SELECT suffix, version, sha256(coalesce(body, '')), false FROM history WHERE prefix_no = $1
+            SELECT suffix, version, template_no, sha256(coalesce(body, '')), false FROM history WHERE prefix_no = $1
         ), last AS (
             SELECT suffix, max(version) AS version FROM kept GROUP BY suffix
         )
         SELECT coalesce(told.suffix, kept.suffix)
         FROM told FULL JOIN kept ON kept.suffix = told.suffix AND kept.version = told.version
         LEFT JOIN last ON last.suffix = kept.suffix
-        WHERE kept.suffix IS NULL OR kept.newest <> (kept.version = last.version)
+        WHERE kept.suffix IS NULL OR kept.newest <> (kept.version = last.version) OR told.template <> kept.template_no
             OR told.digest IS DISTINCT FROM kept.digest AND NOT (told.suffix IS NOT NULL AND EXISTS (
                 SELECT FROM blanked b WHERE b.prefix_no = $1 AND b.suffix = kept.suffix AND b.version = kept.version))
         LIMIT 1

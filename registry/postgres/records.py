@@ -183,9 +183,9 @@ def _positions(won: list[int] | None, changes: Sequence[Change]) -> Sequence[int
     return range(len(changes)) if won is None else [n - 1 for n in won]
 
 
-async def versions(connection: Connection, prefix: str, suffix: str, most: int) -> list[Row]:
-    """The newest `most` versions of an identifier, newest first, each with who wrote it, its template, and what of it
-    was blanked: (index, type, seconds since 1970 UTC, reason).
+async def versions(connection: Connection, prefix: str, suffix: str, most: int, octets: int) -> list[Row]:
+    """The newest `most` versions of an identifier, or as many as have `octets` together and the next one, newest first,
+    each with who wrote it, its template, and what of it was blanked: (index, type, seconds since 1970 UTC, reason).
     """
     return list(
         await connection.fetch(
@@ -197,19 +197,25 @@ async def versions(connection: Connection, prefix: str, suffix: str, most: int) 
                     WHERE b.prefix_no = v.prefix_no AND b.suffix = $2 AND b.version = v.version ORDER BY b.index
                 ) AS blanked
             FROM (
-                SELECT prefix_no, version, template_no, updated, body, actor_no FROM record
-                WHERE prefix_no = (SELECT number FROM prefix WHERE name = $1) AND suffix = $2
-                UNION ALL
-                SELECT prefix_no, version, template_no, updated, body, actor_no FROM history
-                WHERE prefix_no = (SELECT number FROM prefix WHERE name = $1) AND suffix = $2
+                SELECT *, coalesce(sum(octet_length(body)) OVER (
+                    ORDER BY version DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS newer
+                FROM (
+                    SELECT prefix_no, version, template_no, updated, body, actor_no FROM record
+                    WHERE prefix_no = (SELECT number FROM prefix WHERE name = $1) AND suffix = $2
+                    UNION ALL
+                    SELECT prefix_no, version, template_no, updated, body, actor_no FROM history
+                    WHERE prefix_no = (SELECT number FROM prefix WHERE name = $1) AND suffix = $2
+                    ORDER BY version DESC LIMIT $3
+                ) newest
             ) v
             LEFT JOIN account a ON a.number = v.actor_no
             LEFT JOIN template t ON t.number = v.template_no
-            ORDER BY v.version DESC LIMIT $3
+            WHERE v.newer < $4 ORDER BY v.version DESC
             """,
             prefix,
             suffix,
             most,
+            octets,
         )
     )
 

@@ -242,6 +242,9 @@ def test_a_prefix_is_packed_at_one_node_and_taken_in_at_another(
     is_a_sentence(idnode("export", "88.999.77", file, "--to", "88.999"), "88.999.77", "stop")
     is_a_sentence(idnode("enterprise", "erase", "88.999.77"), "没有迁出", "has not moved")
     asked(served, lambda steward, _: steward.set_prefix_state("88.999.77", PrefixState.STOPPED))
+    waiting = Path(f"{file}.part")  # for what is written into it
+    waiting.touch()
+    waiting.chmod(0o666)
     code, out, _ = idnode("export", "88.999.77", file, "--to", "88.999")
     assert (code, Path(file).stat().st_mode & 0o777) == (0, 0o600)
     key = out.split()[-1]

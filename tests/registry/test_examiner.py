@@ -163,6 +163,26 @@ async def test_decisions_are_two_peoples_in_order_and_kept(desk: Desk):
     assert await desk.verify(99) is None
 
 
+async def test_who_has_two_accounts_decides_once(desk: Desk):
+    number, steward, reviewer = await desk.applied(), desk.world.steward, desk.reviewer
+    for account in (desk.verifier, reviewer):
+        await steward.put_account(account, password="x", person="何某 0042")
+    await steward.put_account(Account(0, "lu", "person", Role.REVIEWER, None), password="x", person="陆某 0043")
+    assert await desk.verify(number) is PENDING
+    refused = await desk.review(number)
+    assert isinstance(refused, Refusal)
+    assert "不同的人" in refused.zh
+    other = await steward.account("lu")
+    assert other is not None
+    desk.reviewer = other
+    assert await desk.review(number, filed=False) is REVIEW
+    prefix = desk.form()["entBasicInfo"]["entPrefix"]
+    await desk.world.pool.execute("UPDATE account SET person = '何某 0042' WHERE number = $1", desk.world.admin.number)
+    assert await desk.examiner.configure(prefix, None, desk.world.admin) is None
+    assert isinstance(await desk.examiner.decide_hosting(prefix, True, "", reviewer), Refusal)
+    assert await desk.examiner.decide_hosting(prefix, True, "", other) is ProxyState.HOSTED
+
+
 async def test_of_two_who_decide_at_once_one_does(desk: Desk):
     number = await desk.applied()
     outcomes = await asyncio.gather(*(desk.verify(number) for _ in range(4)))

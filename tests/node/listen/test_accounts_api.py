@@ -187,6 +187,10 @@ async def test_nobody_gets_at_an_administrators_account_but_to_shut_it(made: Nod
         assert await signed_in(made, "admin", PASSWORD) is enabled
         assert (await made.call("GET", "/api/v1/batches", who="admin"))[0] == status
     assert (await made.call("PUT", f"{ACCOUNTS}/{SECURITY}", {"enabled": False}, who="admin"))[0] == 403
+    assert (await made.call("PUT", f"{ACCOUNTS}/audit_admin", {"role": "verifier"}, who=SECURITY))[0] == 403
+    for who, status in (("admin", 403), (SECURITY, 200)):
+        for method in ("GET", "DELETE"):
+            assert (await made.call(method, f"{ACCOUNTS}/audit_admin/tokens", who=who))[0] == status, (who, method)
 
 
 async def test_a_shut_account_is_out_at_once_and_comes_back_when_opened(made: Node) -> None:
