@@ -27,6 +27,7 @@ from proto.web_json import moment
 from registry import sight
 from registry.lookup import BlankedValue, HistoryEntry
 from registry.mover import pack, unpack
+from registry.parcel import Way
 from registry.postgres.connection import connected
 from registry.prefix import PrefixState
 from registry.record import Record
@@ -367,9 +368,9 @@ class Machine(RuleBasedStateMachine):
         """The prefix, with the past of all examples, goes to another node, where nothing is granted to anybody."""
         await self.running.house.steward.set_prefix_state(PREFIX, PrefixState.STOPPED)
         async with connected(self.running.house.config.database_url, "idnode-test") as here:
-            lines = [octets async for octets in pack(here, PREFIX, bytes(32))]
+            lines = [octets async for octets in pack(here, PREFIX, Way("88.999", "88.777", NOW), bytes(32))]
         async with connected(url, "idnode-test") as there:
-            await unpack(there, lines)
+            await unpack(there, lines, "88.777")
         async with node(url) as self.running:
             await self.running.house.steward.set_prefix_state(PREFIX, PrefixState.ENABLED)
             await self.running.follower.look()
