@@ -26,7 +26,7 @@ from node.doorkeeper import Doorkeeper, DueError
 from node.embedded import EmbeddedError
 from node.importer import forget
 from node.importer import run as importer
-from node.supervisor import PortTakenError, Supervisor, listening_sockets
+from node.supervisor import PortTakenError, Supervisor, listening_sockets, native_sockets
 from node.toplevel import server as toplevel
 from proto.errors import ProtoError
 from proto.identifier import Identifier, Prefix
@@ -49,15 +49,15 @@ from registry.quota import QUOTA_MOST
 from registry.steward import Steward
 
 DEFAULT_DATA: Final = Path(".idnode")
-NODE_FLAGS: Final = ("http_port", "host", "operator_port", "operator_host", "public_url", "workers")
+NODE_FLAGS: Final = ("http_port", "native_port", "host", "operator_port", "operator_host", "public_url", "workers")
 SETTING_FLAGS: Final = {
     "up": (*NODE_FLAGS, "toplevel_port"),
     "serve": NODE_FLAGS,
     "toplevel": ("host", "toplevel_port"),
 }
 """Settings that may be given on the command line, by verb."""
-LATER_FLAGS: Final = ("https_port", "native_port")
-"""Accepted from the first day; the faces behind them are not built yet, ready.json says null."""
+LATER_FLAGS: Final = ("https_port",)
+"""Accepted from the first day; the face behind it is not built yet, ready.json says null."""
 
 
 class UsageError(Exception):
@@ -121,8 +121,7 @@ async def _serve(arguments: argparse.Namespace) -> int:
             raise UsageError(f"serve需要设置{variable}。 serve needs {variable}.")
     journal.open_(config.log_level)
     await _check_schema(config)
-    sockets = listening_sockets(config)
-    supervisor = Supervisor(config, sockets)
+    supervisor = Supervisor(config, listening_sockets(config), native_sockets(config))
     async with up.operator_door(config, supervisor):
         await up.until_told(asyncio.create_task(supervisor.run()))
     return 0

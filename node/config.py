@@ -86,6 +86,13 @@ class Config:
     prefix: str = _setting("88.999", "本二级节点的前缀", "the prefix of this secondary node")
     host: str = _setting("127.0.0.1", "对外服务的监听地址", "address the public doors listen on")
     http_port: int = _setting(8000, "HTTP端口", "HTTP port", low=1, high=65535)
+    native_port: int = _setting(
+        2641,
+        "Handle协议端口（TCP与UDP）；0为不提供",
+        "port of the Handle protocol, TCP and UDP; 0: not served",
+        low=0,
+        high=65535,
+    )
     operator_host: str = _setting("127.0.0.1", "运维端口的监听地址", "address the operator port listens on")
     operator_port: int = _setting(
         9600, "运维端口：/metrics与/health", "operator port: /metrics and /health", low=1, high=65535
@@ -144,7 +151,13 @@ class Config:
         low=65_536,
         high=1024 * 1024 * 1024,
     )
-    connections: int = _setting(4096, "每个工作进程的连接数上限", "most connections of a worker", low=16, high=100_000)
+    connections: int = _setting(
+        4096,
+        "每个工作进程的连接数上限，HTTP与Handle协议各计",
+        "most connections of a worker, of HTTP and of the Handle protocol each",
+        low=16,
+        high=100_000,
+    )
     requests: int = _setting(
         1024, "每个工作进程同时处理的请求数上限", "most requests a worker has in hand", low=8, high=100_000
     )

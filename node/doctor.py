@@ -4,7 +4,7 @@ import asyncio
 import re
 import sys
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -15,7 +15,7 @@ from node.files.folder import Folder, FolderError
 from node.files.scanner import Scanner, ScannerAwayError
 from node.link import Link, LinkError
 from node.redis_wire import BROKEN, RedisWire
-from node.supervisor import PortTakenError, listening_socket
+from node.supervisor import PortTakenError, listening_socket, native_sockets
 from proto import web_reply
 from proto.errors import ProtoError
 from proto.identifier import Identifier
@@ -165,12 +165,25 @@ def _port(setting: str, host: str, port: int) -> Callable[[Config], Awaitable[Fi
         try:
             listening_socket(host, port, f"--{setting.replace('_', '-')}", shared=False).close()
         except PortTakenError as error:
-            return Finding(
-                setting, str(port), f"{error}（正在运行的节点也会占用 a running node of yours takes it too）"
-            )
+            return _taken(setting, port, error)
         return Finding(setting, str(port))
 
     return check
+
+
+async def _native(config: Config) -> Finding:
+    if not config.native_port:
+        return Finding("native_port", "不使用 not used")
+    try:
+        for sock in native_sockets(replace(config, workers=1))[0]:
+            sock.close()
+    except PortTakenError as error:
+        return _taken("native_port", config.native_port, error)
+    return Finding("native_port", str(config.native_port))
+
+
+def _taken(setting: str, port: int, error: PortTakenError) -> Finding:
+    return Finding(setting, str(port), f"{error}（正在运行的节点也会占用 a running node of yours takes it too）")
 
 
 async def examine(config: Config) -> list[Finding]:
@@ -185,6 +198,7 @@ async def examine(config: Config) -> list[Finding]:
         _clamd,
         _toplevel,
         _port("http_port", config.host, config.http_port),
+        _native,
         _port("operator_port", config.operator_host, config.operator_port),
         _port("toplevel_port", config.host, config.toplevel_port),
     ]

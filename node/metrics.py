@@ -13,6 +13,7 @@ from typing import Final, Literal
 
 from node.health import CONDITIONS
 from node.resolve.answer import Outcome, Where
+from proto.codes import ResponseCode
 from registry.industries import load
 from registry.postgres.connection import PURPOSES
 from registry.rules import Rule
@@ -249,6 +250,34 @@ HTTP_BODIES: Final = _gauge(
 )
 HTTP_CONNECTIONS: Final = _gauge("http_connections", "打开的HTTP连接数", "HTTP connections open")
 
+# -- the native face
+
+NATIVE_REQUESTS: Final = _counter(
+    "native_requests",
+    "Handle协议的请求数，按应答代码",
+    "requests of the Handle protocol by response code",
+    code=tuple(code.name.lower() for code in ResponseCode),
+)
+NATIVE_REFUSED: Final = _counter(
+    "native_refused",
+    "Handle协议未受理的请求、连接或数据报，按原因",
+    "requests, connections or datagrams of the Handle protocol turned away, by reason",
+    reason=(
+        "rate",
+        "requests",
+        "connections",
+        "peer_connections",
+        "proxy_header",
+        "slow",
+        "idle",
+        "malformed",
+        "unsent",
+    ),
+)
+NATIVE_CONNECTIONS: Final = _gauge(
+    "native_connections", "打开的Handle协议连接数", "connections of the Handle protocol open"
+)
+
 UPLOADS: Final = _counter(
     "uploads",
     "上传的文件数，按结果；failed为存储或病毒扫描不可用",
@@ -412,6 +441,9 @@ COUNTED: Final = (
     HTTP_IN_HAND,
     HTTP_BODIES,
     HTTP_CONNECTIONS,
+    NATIVE_REQUESTS,
+    NATIVE_REFUSED,
+    NATIVE_CONNECTIONS,
     UPLOADS,
     UPLINK_OLDEST,
     UPLINK_QUEUE,

@@ -9,8 +9,10 @@ import secrets
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain
 from typing import Final
 
 import structlog
@@ -73,9 +75,13 @@ class PortTakenError(Exception):
 
 def listening_socket(host: str, port: int, setting: str, *, shared: bool) -> socket.socket:
     """A bound socket, `shared` by SO_REUSEPORT with others of ours. Raises PortTakenError."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    return _bound(host, port, setting, shared=shared, kind=socket.SOCK_STREAM)
+
+
+def _bound(host: str, port: int, setting: str, *, shared: bool, kind: socket.SocketKind) -> socket.socket:
+    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, kind)
+    if kind is socket.SOCK_STREAM:  # for UDP it would let strangers share the port
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if shared:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
@@ -91,23 +97,37 @@ def listening_socket(host: str, port: int, setting: str, *, shared: bool) -> soc
 
 def listening_sockets(config: Config) -> list[socket.socket]:
     """One socket a worker, all on the HTTP port; made here so that a dead worker's connections wait for the next."""
+    return _one_a_worker(config, config.http_port, "--http-port")
+
+
+def _one_a_worker(config: Config, port: int, setting: str) -> list[socket.socket]:
     # Bound once without sharing first: another node of ours on this port would share it silently.
-    probe = listening_socket(config.host, config.http_port, "--http-port", shared=False)
+    probe = listening_socket(config.host, port, setting, shared=False)
     try:
         probe.listen(1)
     except OSError as error:
         raise PortTakenError(
-            f"端口{config.http_port}已被占用（{error}），请用--http-port换一个。 "
-            f"Port {config.http_port} is taken ({error}); choose another with --http-port."
+            f"端口{port}已被占用（{error}），请用{setting}换一个。 "
+            f"Port {port} is taken ({error}); choose another with {setting}."
         ) from None
     finally:
         probe.close()
     made = []
     for _ in range(config.workers):
-        sock = listening_socket(config.host, config.http_port, "--http-port", shared=True)
+        sock = listening_socket(config.host, port, setting, shared=True)
         sock.listen(1024)
         made.append(sock)
     return made
+
+
+def native_sockets(config: Config) -> list[tuple[socket.socket, socket.socket]]:
+    """A TCP and a UDP socket a worker, all on the native port; none where that is 0."""
+    port, setting = config.native_port, "--native-port"
+    if not port:
+        return []
+    datagrams = partial(_bound, config.host, port, setting, kind=socket.SOCK_DGRAM)
+    datagrams(shared=False).close()
+    return [(stream, datagrams(shared=True)) for stream in _one_a_worker(config, port, setting)]
 
 
 @dataclass(slots=True)
@@ -142,11 +162,17 @@ class Child:
 
 
 class Supervisor:
-    """Runs one node. `sockets` come from `listening_sockets`."""
+    """Runs one node. `sockets` come from `listening_sockets`, `native` from `native_sockets`."""
 
-    def __init__(self, config: Config, sockets: list[socket.socket]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        sockets: list[socket.socket],
+        native: Sequence[tuple[socket.socket, socket.socket]] = (),
+    ) -> None:
         self.config = config
         self._sockets = sockets
+        self._native = native
         self._descriptor = stamps.create(config.workers)
         # This view writes no column: it reads, and clears the generation of a follower that is dead.
         self._shared = Shared(self._descriptor, config.workers, 0, 1)
@@ -202,8 +228,12 @@ class Supervisor:
 
     async def _start(self, child: Child) -> None:
         self._incarnation += 1
-        listening = self._sockets[child.column].fileno() if child.module == "node.worker" else -1
-        place = Place(self._machine, child.column, self._incarnation, self._descriptor, listening, self._counting)
+        worker = child.module == "node.worker"
+        listening = self._sockets[child.column].fileno() if worker else -1
+        native = [each.fileno() for each in self._native[child.column]] if worker and self._native else [-1, -1]
+        place = Place(
+            self._machine, child.column, self._incarnation, self._descriptor, listening, self._counting, *native
+        )
         child.born = clock.monotonic()
         child.process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -211,7 +241,7 @@ class Supervisor:
             child.module,
             str(os.getpid()),
             stdin=asyncio.subprocess.PIPE,
-            pass_fds=[fd for fd in (self._descriptor, self._counting, listening) if fd >= 0],
+            pass_fds=[fd for fd in (self._descriptor, self._counting, listening, *native) if fd >= 0],
             # Ctrl-C at the terminal is for us alone; children are told when it is their turn.
             start_new_session=True,
         )
@@ -272,7 +302,7 @@ class Supervisor:
             await asyncio.sleep(ASK_SECONDS)
 
     async def _stop(self) -> None:
-        for sock in self._sockets:
+        for sock in (*self._sockets, *chain.from_iterable(self._native)):
             sock.close()  # first: who connects now is refused at once, not kept waiting for nobody
         # The uplink last: it tells what the workers have counted to their end.
         await _ended([child for child in self.children if child.module != UPLINK])

@@ -25,7 +25,7 @@ from node.config import Config
 from node.embedded import Embedded, Servers
 from node.listen import replies
 from node.samples import ENTERPRISES, SECONDARY, SampleRecord, particulars_of, sample_records
-from node.supervisor import Supervisor, listening_socket, listening_sockets
+from node.supervisor import Supervisor, listening_socket, listening_sockets, native_sockets
 from node.toplevel import server as toplevel
 from node.toplevel.keeper import Keeper
 from node.toplevel.keeper import until_ready as until_toplevel_ready
@@ -232,7 +232,7 @@ def _ready(config: Config, known: dict[str, Any]) -> dict[str, Any]:
     return {
         "http": _url(config.host, config.http_port),
         "https": None,
-        "native": None,
+        "native": {"host": config.host, "port": config.native_port} if config.native_port else None,
         "operator": _url(config.operator_host, config.operator_port),
         "toplevel": config.toplevel_url,
         "admin": known["admin"],
@@ -356,7 +356,7 @@ async def up(config: Config, options: Options, say: Say) -> None:
     except (OSError, ValueError) as error:
         raise UpError(f"数据目录{data}不可用：{error}。 The data folder {data} cannot be used: {error}.") from None
     journal.open_(config.log_level)
-    sockets = listening_sockets(config)
+    sockets, native = listening_sockets(config), native_sockets(config)
     top = None if config.toplevel_url else toplevel.listening(config)
     embedded = Embedded(data, database_url=config.database_url or None, redis_url=config.redis_url or None, say=say)
     servers = await embedded.start()
@@ -376,7 +376,7 @@ async def up(config: Config, options: Options, say: Say) -> None:
                 "pid": os.getpid(),
             },
         )
-        supervisor = Supervisor(config, sockets)
+        supervisor = Supervisor(config, sockets, native)
         async with _beside_toplevel(config, top), operator_door(config, supervisor):
             running = asyncio.create_task(supervisor.run())
 
@@ -454,6 +454,7 @@ def _table(config: Config, known: dict[str, Any], data: Path) -> str:
         leather["password"]
     }"}}' | cut -d'"' -f12)
   注册 · register   curl {base}/identityv2/data -H "Authorization: Bearer $TOKEN" -d '{row}'
+  Handle           {config.host}:{config.native_port}  TCP, UDP
   运维 · operator   {_url(config.operator_host, config.operator_port)}/health/ready 和 · and /metrics
   顶级 · top level  {config.toplevel_url}
   账号 · accounts   {data / "ready.json"}

@@ -50,6 +50,9 @@ from node.listen.connection import bounded
 from node.listen.lane import Lane
 from node.meter import Meter
 from node.metrics import HTTP_BODIES, HTTP_CONNECTIONS, HTTP_IN_HAND, HTTP_REFUSED, REDIS_FAILURES
+from node.native import lane as native_lane
+from node.native import tcp, udp
+from node.native.desk import Desk
 from node.pool_watch import PoolWatch
 from node.recording import Recording
 from node.redis_cache import RedisCache
@@ -199,10 +202,26 @@ async def _serve(house: House, place: process.Place, shared: Shared, pools: tupl
         meter.set(HTTP_CONNECTIONS, len(http_server.connections))
 
     try:
-        await asyncio.gather(_live(shared, show, house.doorkeeper.calls), *_chores(house, place))
+        await asyncio.gather(
+            _live(shared, show, house.doorkeeper.calls), *_native(house, place), *_chores(house, place)
+        )
     finally:
         server.close()
         await runner.cleanup()
+
+
+def _native(house: House, place: process.Place) -> list[Coroutine[Any, Any, None]]:
+    """What serves the Handle protocol, for ever, where it is served."""
+    if place.native_tcp < 0:
+        return []
+    config, meter, times = house.config, house.meter, (clock.monotonic, clock.seconds)
+    desk, lane = Desk(house, *times), native_lane.Lane(house, *times)
+    crowd = tcp.Crowd(desk, lane, meter, config.connections, config.proxies, *times)
+    datagrams = udp.Door(desk, lane, meter, *times)
+    return [
+        crowd.serve(socket.socket(fileno=place.native_tcp)),
+        datagrams.serve(socket.socket(fileno=place.native_udp)),
+    ]
 
 
 async def _meet(redis: RedisCache) -> None:

@@ -210,6 +210,11 @@ def selected(shown: bytes, indexes: frozenset[int], types: tuple[str, ...]) -> b
     return _encode([v for v in values if v["index"] in indexes or any(type_matches(t, v["type"]) for t in types)])
 
 
+def values_of(shown: bytes) -> tuple[Value, ...]:
+    """The values in the `array` `shown`. Raises ProtoError."""
+    return tuple(map(value_from_json, _decode_values(shown)))
+
+
 def pretty(answer: bytes) -> bytes:
     """`answer` laid out for people, two spaces a level."""
     return msgspec.json.format(answer, indent=2)

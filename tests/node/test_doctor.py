@@ -27,6 +27,7 @@ NAMES = [
     "clamd",
     "toplevel",
     "http_port",
+    "native_port",
     "operator_port",
     "toplevel_port",
 ]
@@ -34,7 +35,7 @@ NAMES = [
 
 @pytest.fixture
 def ports() -> list[int]:
-    return free_ports(3)
+    return free_ports(4)
 
 
 async def found(config: Config) -> dict[str, Finding]:
@@ -51,6 +52,7 @@ async def test_all_is_well(servers: Servers, database: str, ports: list[int], tm
         http_port=ports[0],
         operator_port=ports[1],
         toplevel_port=ports[2],
+        native_port=ports[3],
         log_folder=str(tmp_path),
     )
     findings = await found(config)
@@ -60,7 +62,7 @@ async def test_all_is_well(servers: Servers, database: str, ports: list[int], tm
 
 
 async def test_nothing_is_set(ports: list[int]) -> None:
-    findings = await found(Config(http_port=ports[0], operator_port=ports[1], toplevel_port=ports[2]))
+    findings = await found(Config(http_port=ports[0], native_port=0, operator_port=ports[1], toplevel_port=ports[2]))
     assert [each.name for each in findings.values() if each.mend] == ["secret_key", "postgresql", "audit"]
     assert "IDNODE_SECRET_KEY=" in findings["secret_key"].mend
     assert "IDNODE_DATABASE_URL" in findings["postgresql"].mend
@@ -100,9 +102,20 @@ async def test_servers_that_are_away() -> None:
 
 async def test_a_port_in_use(ports: list[int]) -> None:
     with closing(socket.create_server(("127.0.0.1", ports[0]))):
-        findings = await found(Config(http_port=ports[0], operator_port=ports[1], toplevel_port=ports[2]))
+        findings = await found(
+            Config(http_port=ports[0], native_port=0, operator_port=ports[1], toplevel_port=ports[2])
+        )
     assert "--http-port" in findings["http_port"].mend
     assert not findings["operator_port"].mend
+    assert findings["native_port"].state == "不使用 not used"
+
+
+async def test_a_native_port_in_use_by_either_protocol(ports: list[int]) -> None:
+    with closing(socket.create_server(("127.0.0.1", ports[3]))):
+        assert "--native-port" in (await found(Config(native_port=ports[3])))["native_port"].mend
+    with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as sock:
+        sock.bind(("127.0.0.1", ports[3]))
+        assert "--native-port" in (await found(Config(native_port=ports[3])))["native_port"].mend
 
 
 async def test_nothing_is_changed(empty_database: str) -> None:

@@ -36,7 +36,7 @@ from node.metrics import (
     Metric,
 )
 from node.resolve.answer import Answer, Outcome
-from node.supervisor import PortTakenError, Supervisor, listening_socket, listening_sockets
+from node.supervisor import PortTakenError, Supervisor, listening_socket, listening_sockets, native_sockets
 from tests.fakes.small_registry import PREFIX, small_registry
 from tests.fakes.valkey import own_valkey
 from tests.waiting import PATIENCE, until
@@ -131,6 +131,21 @@ def test_all_workers_listen_on_the_one_port(port: int) -> None:
         assert all(sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) for sock in held)
     for sock in held:
         sock.close()
+
+
+def test_the_native_port_is_one_of_tcp_and_of_udp(port: int) -> None:
+    held = [sock for pair in native_sockets(Config(native_port=port, workers=2)) for sock in pair]
+    assert [sock.type for sock in held] == [socket.SOCK_STREAM, socket.SOCK_DGRAM] * 2
+    assert {sock.getsockname()[1] for sock in held} == {port}
+    with closing(socket.create_connection(("127.0.0.1", port), PATIENCE)):
+        for taken in ((0, 2), (1, 3)):  # by the other protocol alone, too
+            with pytest.raises(PortTakenError, match="--native-port"):
+                native_sockets(Config(native_port=port, workers=1))
+            for number in taken:
+                held[number].close()
+    for sock in native_sockets(Config(native_port=port, workers=1))[0]:
+        sock.close()
+    assert native_sockets(Config(native_port=0)) == []
 
 
 # -- children
