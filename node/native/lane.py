@@ -29,6 +29,8 @@ _COUNTS: Final = frozenset({8, 12})
 _ZEROS: Final = bytes(16)
 _OVERHEAD: Final = HEADER_OCTETS + 4
 _FLAGS: Final = 0xE0
+PIECES_MOST: Final = 3 * 32
+"""Pieces of answers made at a stretch, three each: whoever sends them looks whether they are read."""
 _VERSIONS_MOST: Final = 256
 """Pairs of versions remembered; clients of all makes together use some ten."""
 _WORDS_FOUND: Final = WORDS[Outcome.FOUND]
@@ -47,10 +49,10 @@ class Lane:
         self._now = now
         self._versions: dict[bytes, bytes] = {}
 
-    def answers(self, octets: bytes, peer: str, port: int) -> tuple[int, list[bytes]]:
-        """How many of the `octets`, from the first on, are requests that could be answered, and the answers."""
-        at, said = 0, list[bytes]()
-        while at < len(octets):
+    def answers(self, octets: bytes, at: int, peer: str, port: int) -> tuple[int, list[bytes]]:
+        """Where the requests end that begin `at` and could be answered, of a longer row some, and the answers."""
+        said: list[bytes] = []
+        while at < len(octets) and len(said) < PIECES_MOST:
             end = self._answer(octets, at, peer, port, said)
             if not end:
                 break

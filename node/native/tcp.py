@@ -27,8 +27,10 @@ from proto.proxy_header import NoHeader, read
 
 MESSAGE_OCTETS: Final = 262_144
 """Longest request: what deployed servers take."""
-IN_HAND_MOST: Final = 128
-"""Requests of one connection that wait for their answers; then no more is read from it. Clients pipeline some tens."""
+IN_HAND_MOST: Final = 32
+"""Requests of one connection that wait for their answers; then no more is read from it. Clients have up to 16."""
+WRITTEN_OCTETS: Final = 1024 * 1024
+"""Answers that wait for their client to read; beyond it no request is taken, but what is in hand comes on top."""
 PEER_SHARE: Final = 4
 """One address may hold one part in so many of a worker's connections, as of those of HTTP."""
 MESSAGE_SECONDS: Final = 20.0
@@ -65,6 +67,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begins to wait for the first message."""
         self._transport = cast(asyncio.Transport, transport)  # uvloop's are none by descent
+        self._transport.set_write_buffer_limits(WRITTEN_OCTETS)
         address, self._port = _address(transport)
         self._source = self._crowd.proxies.asker(address, ())
         if self._crowd.proxies.trusts(self._source):
@@ -83,16 +86,21 @@ class Connection(asyncio.Protocol):
         if self._ends or not data:
             return
         self.quiet_since = self._crowd.clock()
-        if not self._stream.kept:
-            used, said = self._crowd.lane.answers(data, self._source, self._port)
-            if used:
-                self._begun = None
+        used = 0 if self._stream.kept else self._answer_ready(data)
+        if used < len(data):
+            self._stream.feed(data[used:] if used else data)
+            self._take()
+
+    def _answer_ready(self, data: bytes) -> int:
+        """How much of it, from the first octet on, was answered by the lane."""
+        used, answered = 0, True
+        while answered and not self._full:
+            end, said = self._crowd.lane.answers(data, used, self._source, self._port)
+            answered = end > used
+            if answered:
+                self._begun, used = None, end
                 self._transport.write(b"".join(said))
-                if used == len(data):
-                    return
-                data = data[used:]
-        self._stream.feed(data)
-        self._take()
+        return used
 
     def _take(self) -> None:
         """Takes what is whole to the desk, as long as it may have more in hand."""

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from node.metrics import NATIVE_REQUESTS, RESOLUTIONS
+from node.native.lane import PIECES_MOST
 from proto.native.envelope import Envelope, Framed
 from proto.native.message import REQUEST_DIGEST, Message
 from proto.native.stream import Stream
@@ -104,7 +105,7 @@ async def test_what_is_not_plain_is_left_to_the_desk(name: str):
     async with world(KEPT) as made:
         assert made.lane.answer(octets(asks(PLAIN)), *PEER)
         made.noted.clear()
-        assert made.lane.answers(OTHERS[name], *PEER) == (0, [])
+        assert made.lane.answers(OTHERS[name], 0, *PEER) == (0, [])
         assert made.noted == []
 
 
@@ -113,18 +114,21 @@ async def test_what_is_not_whole_is_left_to_the_desk(count: int):
     async with world(KEPT) as made:
         sent = octets(asks(PLAIN))
         assert len(sent) == 77
-        assert made.lane.answers(sent[:count], *PEER) == (0, [])
-        assert made.lane.answers(sent + sent[:count], *PEER)[0] == 77
+        assert made.lane.answers(sent[:count], 0, *PEER) == (0, [])
+        assert made.lane.answers(sent + sent[:count], 0, *PEER)[0] == 77
 
 
 async def test_many_are_answered_together_up_to_the_first_that_is_not_plain():
     async with world(KEPT) as made:
         plain = [octets(asks(PLAIN), request) for request in range(3)]
-        used, said = made.lane.answers(b"".join([*plain, OTHERS["an answer"], *plain]), *PEER)
+        used, said = made.lane.answers(b"".join([*plain, OTHERS["an answer"], *plain]), 0, *PEER)
         assert used == 3 * len(plain[0])
         stream = Stream(2**20)
         stream.feed(b"".join(said))
         assert [framed.envelope.request for framed in iter(stream.take, None)] == [0, 1, 2]
+        row = plain[0] * 1000
+        assert made.lane.answers(row, 0, *PEER)[0] == PIECES_MOST // 3 * len(plain[0])
+        assert made.lane.answers(row, 999 * len(plain[0]), *PEER)[0] == len(row)
 
 
 async def test_who_is_not_admitted_and_what_has_ended_is_left_to_the_desk():
