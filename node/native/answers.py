@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 from node.listen import replies
 from node.resolve.answer import Answer, Outcome
+from node.site import SERIAL
 from proto.codes import OpCode, ResponseCode
 from proto.errors import NotUtf8Error, ProtoError
 from proto.native.bodies import Body, Failure, Question, Valued, answer_octets
@@ -26,9 +27,8 @@ from proto.native.message import (
 from proto.native.versions import OWN, agreed, wire_code
 from proto.value import type_matches
 from proto.web_json import values_of
+from registry.access_log import NOWHERE, Source
 
-SITE_SERIAL: Final = 1
-"""The serial number of the site this node tells (site.py): what it says follows from settings and never changed yet."""
 EXPIRES_SECONDS: Final = 12 * 3600
 """How long an answer is good, as deployed servers say it; clients refuse one that has ended."""
 COPIED: Final = RECURSIVE | CACHE_AUTHENTICATION | PUBLIC_ONLY | REQUEST_DIGEST | OVERWRITE | MINT | DO_NOT_REFER
@@ -47,14 +47,20 @@ BUSY: Final = (ResponseCode.SERVER_BUSY, Failure("系统繁忙，请稍后再试
 NOT_SERVED: Final = (ResponseCode.OPERATION_NOT_SUPPORTED, Failure("不支持的操作。 This operation is not served."))
 NO_REQUEST: Final = (ResponseCode.PROTOCOL_ERROR, Failure("这不是请求。 This is no request."))
 NO_SESSION: Final = (ResponseCode.SESSION_FAILED, Failure("没有这个会话。 There is no such session."))
+NO_SITE: Final = (
+    ResponseCode.ERROR,
+    Failure("设置没有给出本节点的地址。 The settings name no address of this node."),
+)
 TOO_LONG: Final = (ResponseCode.ERROR, Failure("回答过长，请用TCP。 The answer is too long for UDP: ask over TCP."))
 
 
 class Asked(NamedTuple):
-    """A request whose header could be read."""
+    """A request whose header could be read, who sent it, and at which address of ours, where that is known."""
 
     envelope: Envelope
     message: Message
+    source: Source = NOWHERE
+    reached: str = ""
 
 
 Said = tuple[ResponseCode, Body]
@@ -101,7 +107,7 @@ def framed(asked: Asked, said: Said, now: int, *, authoritative: bool = True) ->
     """The answer to `asked` at `now` (seconds since 1970 UTC); of what lives elsewhere no site of ours has the last
     word.
     """
-    (code, body), (envelope, message) = said, asked
+    (code, body), envelope, message = said, asked.envelope, asked.message
     version = agreed(envelope.version, envelope.suggested)
     digest = RequestDigest.of(message.covered, version) if message.has(REQUEST_DIGEST) else None
     answer = Message(
@@ -109,7 +115,7 @@ def framed(asked: Asked, said: Said, now: int, *, authoritative: bool = True) ->
         wire_code(code, version),
         message.flags & COPIED | AUTHORITATIVE * authoritative,
         answer_octets(body, digest, version),
-        serial=SITE_SERIAL,
+        serial=SERIAL,
         expiration=now + EXPIRES_SECONDS,
     ).to_octets()
     return Framed(Envelope(version, OWN, envelope.request, len(answer), envelope.session), answer)

@@ -15,8 +15,8 @@ from node.house import House
 from node.metrics import NATIVE_REFUSED, NATIVE_REQUESTS
 from node.native import answers
 from node.native.answers import Asked, Said, framed
-from node.native.site import site_of
 from node.resolve.answer import Answer
+from node.site import site_of
 from proto.codes import OpCode, ResponseCode
 from proto.errors import ProtoError
 from proto.identifier import Identifier
@@ -44,17 +44,16 @@ class Desk:
         self._house = house
         self._clock = clock
         self._now = now
-        self._site = site_of(house.config)
-        self._operations: dict[int, Callable[[Asked, Source, Callable[..., None]], None]] = {
+        self._operations: dict[int, Callable[[Asked, Callable[..., None]], None]] = {
             OpCode.RESOLUTION: self._resolve,
             OpCode.GET_SITE_INFO: self._tell_site,
         }
 
-    def take(self, message: Framed, source: Source, reply: Reply) -> None:
-        """Gives `reply` the answer to a message that came from `source`."""
+    def take(self, message: Framed, source: Source, reply: Reply, reached: str = "") -> None:
+        """Gives `reply` the answer to a message that came from `source` and reached us at that address."""
         envelope = message.envelope
         try:
-            asked = Asked(envelope, Message.from_octets(message.message))
+            asked = Asked(envelope, Message.from_octets(message.message), source, reached)
         except ProtoError as error:
             self._count(ResponseCode.PROTOCOL_ERROR)
             reply(answers.broken(envelope, error, self._now()))
@@ -69,21 +68,21 @@ class Desk:
         elif envelope.encrypted:
             said(answers.NO_SESSION)
         else:
-            self._begin(asked, source, said)
+            self._begin(asked, said)
 
-    def _begin(self, asked: Asked, source: Source, said: Callable[..., None]) -> None:
+    def _begin(self, asked: Asked, said: Callable[..., None]) -> None:
         operation = self._operations.get(asked.message.op)
         try:
             if operation is None:
                 said(answers.NOT_SERVED if asked.message.op else answers.NO_REQUEST)
             else:
-                operation(asked, source, said)
+                operation(asked, said)
         except ProtoError as error:
             said(answers.refused(error, asked.message.op))
         except Exception as error:  # noqa: BLE001 - a mistake of ours: it is answered and stands in the journal
             said(self._failed(error))
 
-    def _resolve(self, asked: Asked, source: Source, said: Callable[..., None]) -> None:
+    def _resolve(self, asked: Asked, said: Callable[..., None]) -> None:
         question = request_body(asked.message)
         assert isinstance(question, Question)
         began = self._clock()
@@ -93,7 +92,7 @@ class Desk:
             said((ResponseCode.HANDLE_NOT_FOUND, Failure(f"{error.zh}。 {error.en}.")))
             return
         self._house.admission.in_hand += 1
-        then = partial(self._resolved, question, source, began, said)
+        then = partial(self._resolved, question, asked.source, began, said)
         self._house.hot.fetch(identifier, then, not asked.message.has(DO_NOT_REFER))
 
     def _resolved(
@@ -116,10 +115,10 @@ class Desk:
             told = self._failed(error)
         said(told, authoritative=not found.elsewhere)
 
-    def _tell_site(self, asked: Asked, source: Source, said: Callable[..., None]) -> None:
+    def _tell_site(self, asked: Asked, said: Callable[..., None]) -> None:
         assert isinstance(request_body(asked.message), Named)
-        no_site = ResponseCode.ERROR, Failure("设置没有给出本节点的地址。 The settings name no address of this node.")
-        said((ResponseCode.SUCCESS, Opaque(self._site)) if self._site else no_site)
+        site = site_of(self._house.config, asked.reached)
+        said((ResponseCode.SUCCESS, Opaque(site.to_octets())) if site else answers.NO_SITE)
 
     def _said(self, asked: Asked, reply: Reply, said: Said, *, authoritative: bool = True) -> None:
         self._count(said[0])

@@ -9,10 +9,11 @@ from typing import Final
 
 from node.house import House
 from node.metrics import NATIVE_REQUESTS
-from node.native.answers import COPIED, EXPIRES_SECONDS, SITE_SERIAL
+from node.native.answers import COPIED, EXPIRES_SECONDS
 from node.resolve.answer import Outcome, Where
 from node.resolve.measured import WORDS
 from node.resolve.shelf import Kept
+from node.site import SERIAL
 from proto.codes import OpCode, ResponseCode
 from proto.native import values
 from proto.native.envelope import ENVELOPE_OCTETS, HEADER_OCTETS
@@ -87,7 +88,7 @@ class Lane:
             return 0  # the desk says why not
         length, flags = name + len(ready), flags & COPIED | AUTHORITATIVE
         expires = self._now() + EXPIRES_SECONDS
-        numbers = (session, request, 0, length + _OVERHEAD, op, ResponseCode.SUCCESS, flags, SITE_SERIAL, 0, expires)
+        numbers = (session, request, 0, length + _OVERHEAD, op, ResponseCode.SUCCESS, flags, SERIAL, 0, expires)
         said += (_HEAD.pack(versions, *numbers, length, name), handle, ready)
         self._told()
         self._hit(kept.terms.prefix, self._clock() - began)

@@ -29,12 +29,13 @@ MESSAGE_OCTETS: Final = 262_144
 """Longest request: what deployed servers take."""
 IN_HAND_MOST: Final = 32
 """Requests of one connection that wait for their answers; then no more is read from it. Clients have up to 16."""
-WRITTEN_OCTETS: Final = 1024 * 1024
+WRITTEN_OCTETS: Final = 256 * 1024
 """Answers that wait for their client to read; beyond it no request is taken, but what is in hand comes on top."""
 PEER_SHARE: Final = 4
 """One address may hold one part in so many of a worker's connections, as of those of HTTP."""
 MESSAGE_SECONDS: Final = 20.0
-"""From its first octet a message may take so long to be whole, and the first one from when the connection was made."""
+"""From its first octet a message may take so long to be whole, the first one from when the connection was made; and so
+long may a client read nothing of what waits for it."""
 IDLE_SECONDS: Final = 3600.0
 """A connection on which nobody asks is closed after this: some clients hold one for hours and never open a second."""
 SPARED_SECONDS: Final = 75.0
@@ -55,7 +56,7 @@ class Connection(asyncio.Protocol):
         self._crowd = crowd
         self.site = site
         self._stream = Stream(MESSAGE_OCTETS)
-        self._source, self._port = "", 0
+        self._source, self._port, self._reached = "", 0, ""
         self._beginning: bytes | None = None  # what came of a PROXY protocol header; None where none is looked for
         self.in_hand = 0
         self._full = False  # the client does not read its answers
@@ -68,7 +69,8 @@ class Connection(asyncio.Protocol):
         """Begins to wait for the first message."""
         self._transport = cast(asyncio.Transport, transport)  # uvloop's are none by descent
         self._transport.set_write_buffer_limits(WRITTEN_OCTETS)
-        address, self._port = _address(transport)
+        address, self._port = _address(transport, "peername")
+        self._reached = _address(transport, "sockname")[0]
         self._source = self._crowd.proxies.asker(address, ())
         if self._crowd.proxies.trusts(self._source):
             self._beginning = b""
@@ -98,7 +100,7 @@ class Connection(asyncio.Protocol):
             end, said = self._crowd.lane.answers(data, used, self._source, self._port)
             answered = end > used
             if answered:
-                self._begun, used = None, end
+                self._begun, used = None, end  # before it is written: who does not read is waited for
                 self._transport.write(b"".join(said))
         return used
 
@@ -115,18 +117,21 @@ class Connection(asyncio.Protocol):
                 break
             taken = True
             self.in_hand += 1
-            self._crowd.desk.take(framed, (self._source, self._port), self._answer)
+            self._crowd.desk.take(framed, (self._source, self._port), self._answer, self._reached)
         self._taking = False
         self._mind(taken)
 
     def _mind(self, taken: bool) -> None:
         """Reads on or not, and notes since when a message is wanting."""
-        if self._full or self.in_hand >= IN_HAND_MOST:
+        if self._transport.is_closing():
+            return
+        if self._full:
+            return  # it is read from no more, and waited for
+        if self.in_hand >= IN_HAND_MOST:
             self._transport.pause_reading()
             self._begun = None  # it is not the client we wait for
             return
-        if not self._transport.is_closing():
-            self._transport.resume_reading()
+        self._transport.resume_reading()
         if not self._stream.kept:
             self._begun = None
         elif taken or self._begun is None:
@@ -161,12 +166,13 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """The client does not read: it is read from no more."""
-        self._full = True
-        self._transport.pause_reading()
+        self._full, self._begun = True, self._crowd.clock()
+        if not self._transport.is_closing():
+            self._transport.pause_reading()
 
     def resume_writing(self) -> None:
         """It does again."""
-        self._full = False
+        self._full, self._begun = False, None
         self._take()
 
     def late(self, now: float) -> str:
@@ -212,7 +218,7 @@ class _Threshold(asyncio.Protocol):
         self._crowd = crowd
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        protocol = self._crowd.place(_address(transport)[0])
+        protocol = self._crowd.place(_address(transport, "peername")[0])
         cast(asyncio.Transport, transport).set_protocol(protocol)
         protocol.connection_made(transport)
 
@@ -316,6 +322,6 @@ class Crowd:
             connection.abort()
 
 
-def _address(transport: asyncio.BaseTransport) -> tuple[str, int]:
-    address = transport.get_extra_info("peername")
+def _address(transport: asyncio.BaseTransport, end: str) -> tuple[str, int]:
+    address = transport.get_extra_info(end)
     return (str(address[0]), int(address[1])) if isinstance(address, tuple) else ("", 0)

@@ -21,6 +21,7 @@ from node.native.tcp import (
 from proto.codes import ResponseCode
 from proto.native.bodies import Failure, Named, Valued
 from proto.native.message import Message
+from proto.values.site import Protocol, Site
 from tests.node.native.world import BOOK, LONGER, VALUES, asks, tcp_door, world
 from tests.waiting import until
 
@@ -55,6 +56,13 @@ async def test_requests_one_after_the_other_on_one_connection():
         assert (await connection.ask(asks("88.999.1001/NONE"))).message.code == ResponseCode.HANDLE_NOT_FOUND
         assert (await connection.ask(Message(2, body=Named("/").to_octets()))).message.code == ResponseCode.SUCCESS
         assert (await connection.ask(Message(100))).message.code == ResponseCode.OPERATION_NOT_SUPPORTED
+
+
+async def test_a_node_on_all_addresses_tells_the_one_it_was_reached_at():
+    async with world(host="0.0.0.0") as made, tcp_door(made) as (_, port), connected(port) as connection:
+        site = Site.from_octets((await connection.ask(Message(2))).body.octets)
+    assert str(site.servers[0].address) == "127.0.0.1"
+    assert [each.protocol for each in site.servers[0].interfaces] == [Protocol.TCP, Protocol.UDP, Protocol.HTTP]
 
 
 async def test_envelope_and_message_come_in_one_piece():
@@ -111,8 +119,22 @@ async def test_who_does_not_read_is_not_read_from(indexes: list[int]):
         await until(lambda: any(each._full for each in crowd._here))
         (here,) = crowd._here
         assert here._transport.get_write_buffer_size() < WRITTEN_OCTETS + IN_HAND_MOST * 5000
+        made.passed += MESSAGE_SECONDS
+        crowd.sweep()
         for _ in range(rows):  # and goes on when it reads again
             assert (await connection.hear()).message.code == ResponseCode.SUCCESS
+        sending.cancel()
+
+
+async def test_who_reads_nothing_for_long_is_given_up():
+    sent = b"".join(framed(asks("88.999.1001/LONG"), request).to_octets() for request in range(5000))
+    async with world(KEPT) as made, tcp_door(made) as (crowd, port), connected(port) as connection:
+        sending = asyncio.create_task(connection.send(sent))
+        await until(lambda: any(each._full for each in crowd._here))
+        made.passed += MESSAGE_SECONDS + 0.1
+        crowd.sweep()
+        await until(lambda: not crowd._here)
+        assert made.counted(NATIVE_REFUSED) == {"slow": 1}
         sending.cancel()
 
 
