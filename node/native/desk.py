@@ -29,6 +29,8 @@ from registry.errors import UnavailableError
 Reply = Callable[[Framed], None]
 """Who waits for an answer; told once. Raises nothing."""
 
+HEARTBEAT: Final = "0"
+"""What clients of teleinfo resolve to see whether anybody is there (handle reference §2.16): no other node is asked."""
 _CODES: Final = {int(code): code.name.lower() for code in ResponseCode}
 _BUSY: Final = (BusyError, UnavailableError)
 _TURNED_AWAY: Final = {429: "rate", 503: "requests"}
@@ -85,6 +87,9 @@ class Desk:
     def _resolve(self, asked: Asked, said: Callable[..., None]) -> None:
         question = request_body(asked.message)
         assert isinstance(question, Question)
+        if question.handle == HEARTBEAT:
+            said((ResponseCode.HANDLE_NOT_FOUND, Failure()))
+            return
         began = self._clock()
         try:
             identifier = Identifier.parse(named(question.handle))

@@ -63,6 +63,13 @@ async def test_every_outcome_is_told():
         assert made.house.admission.in_hand == 0
 
 
+async def test_a_heartbeat_asks_nobody():
+    async with world() as made:
+        made.book.closed = True
+        assert await code_and_body(made, asks("0")) == (ResponseCode.HANDLE_NOT_FOUND, Failure())
+        assert made.noted == []
+
+
 async def test_a_mistake_of_ours_is_answered_and_told_in_the_journal(capsys: pytest.CaptureFixture[str]):
     async with world() as made:
         code, body = await code_and_body(made, asks("88.999.1001/BROKEN"))
