@@ -52,10 +52,10 @@ _VERSIONS: Final = ((2, 0), (2, 3), (2, 11))
 def well_formed() -> list[bytes]:
     """A message of every layout, in every generation of versions where they differ, some of them in packets."""
     made = [Message(op, body=body.to_octets()) for op, body in _REQUESTS.items()]
+    all_values = bodies.Question(_HANDLE).to_octets()
     credential = Credential("HS_MAC", b"\2", bytes(20), index=9).to_octets()
-    framed = [
-        _framed(each, (2, 11)) for each in (*made, Message(1, credential=credential), Message(1, credential=None))
-    ]
+    made += [Message(1, body=all_values, credential=each) for each in (b"", None, credential)]
+    framed = [_framed(each, (2, 11)) for each in made]
     for version in _VERSIONS:
         for (op, code), body in _ANSWERS.items():
             octets = bodies.answer_octets(body, RequestDigest.of(b"", version), version)

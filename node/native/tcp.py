@@ -123,10 +123,8 @@ class Connection(asyncio.Protocol):
 
     def _mind(self, taken: bool) -> None:
         """Reads on or not, and notes since when a message is wanting."""
-        if self._transport.is_closing():
+        if self._full or self._transport.is_closing():
             return
-        if self._full:
-            return  # it is read from no more, and waited for
         if self.in_hand >= IN_HAND_MOST:
             self._transport.pause_reading()
             self._begun = None  # it is not the client we wait for

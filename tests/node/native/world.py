@@ -53,6 +53,7 @@ BOOK: dict[str, Answer | Exception] = {
     "88.999.1001/BAG-1": found(VALUES),
     "88.999.1001/bag-1": found(VALUES[:1]),
     "88.999.1001/皮": found(VALUES[1:]),
+    "88.999.1001/箱包-1": found(VALUES[:1]),
     "88.999.1001/EMPTY": found(()),
     "88.999.1001/LONG": found(LONG),
     "88.999.1001/LONGER": found(LONGER),
