@@ -44,6 +44,7 @@ from node.listen import (
     snms_templates,
     templates_api,
     trace_api,
+    tunnel,
 )
 from node.listen.bodies import BODIES
 from node.listen.connection import bounded
@@ -106,6 +107,7 @@ def _doors(house: House) -> web.Application:
     handle_api.add_routes(app)
     iiidap_api.add_routes(app)
     app.router.add_route("*", "/api/{rest:.*}", handle_api.unknown)
+    tunnel.add_routes(app, house)
     doors.add_routes(app)
     return app
 

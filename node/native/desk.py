@@ -51,8 +51,11 @@ class Desk:
             OpCode.GET_SITE_INFO: self._tell_site,
         }
 
-    def take(self, message: Framed, source: Source, reply: Reply, reached: str = "") -> None:
-        """Gives `reply` the answer to a message that came from `source` and reached us at that address."""
+    def take(self, message: Framed, source: Source, reply: Reply, reached: str = "", *, admitted: bool = False) -> None:
+        """Gives `reply` the answer to a message that came from `source` and reached us at that address.
+
+        `admitted`: its door has asked whether this source may be served.
+        """
         envelope = message.envelope
         try:
             asked = Asked(envelope, Message.from_octets(message.message), source, reached)
@@ -61,7 +64,7 @@ class Desk:
             reply(answers.broken(envelope, error, self._now()))
             return
         said = partial(self._said, asked, reply)
-        status = self._house.admission.admit(source[0])
+        status = 0 if admitted else self._house.admission.admit(source[0])
         if status:
             self._house.meter.count(NATIVE_REFUSED, _TURNED_AWAY[status])
             said(answers.BUSY)

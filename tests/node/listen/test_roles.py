@@ -211,6 +211,7 @@ ENDPOINTS = {f"{key.split()[0]} {base}{key.split()[1]}": row for key, row in of_
     "GET /api/handles/{identifier}": Row(ANYONE, f"/api/handles/{PREFIX}/A"),
     "OPTIONS /api/handles/{identifier}": Row(ANYONE, f"/api/handles/{PREFIX}/A"),
     "GET /": Row(ANYONE),
+    "POST /": Row(ANYONE, body={}),
     "GET /static/{name}": Row(ANYONE, "/static/page.css"),
     "GET /favicon.ico": Row(ANYONE),
     "GET /{identifier}": Row(ANYONE, f"/{PREFIX}/A"),
