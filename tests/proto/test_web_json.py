@@ -358,6 +358,30 @@ SENT = {
         },
         Value(100, "HS_ADMIN", ADMIN),
     ),
+    "admin by an old writer": (
+        {
+            "index": 100,
+            "type": "HS_ADMIN",
+            "data": {
+                "format": "admin",
+                "value": {"handle": "88.100.1/ADMIN", "index": 301, "permissions": "*", "legacyByteLength": True},
+            },
+        },
+        Value(100, "HS_ADMIN", b"\x0f\xff" + ADMIN[2:] + b"\0\0"),
+    ),
+    "all permissions": (
+        {"index": 1, "type": "URL", "data": "x", "permissions": "*"},
+        Value(1, "URL", b"x", permissions=0b1111),
+    ),
+    "key of SM2": (
+        {"index": 300, "type": "HS_PUBKEY", "data": {"format": "key", "value": {"kty": "SM2", "d": "AAEC"}}},
+        Value(
+            300,
+            "HS_PUBKEY",
+            bytes.fromhex("0000000b 534d325f5055425f4b4559 0000 00000039")
+            + b"-----BEGIN PUBLIC KEY-----\nAAEC\n-----END PUBLIC KEY-----\n",
+        ),
+    ),
     "value list": (
         {
             "index": 400,
@@ -418,7 +442,7 @@ WRONG = {
     "data long": ({"data": "x" * (DATA_OCTETS + 1)}, "data", "不能超过65536字节", "at most 65536 octets"),
     "no format": ({"data": {"value": "x"}}, "data.format", "data.format应为字符串", "data.format must be a string"),
     "format unknown": (_data("jwt", {}), "data.format", "vlist、key或site之一", "one of string, base64, hex"),
-    "key unknown": (_data("key", {"kty": "EC"}), "kty", "RSA或DSA", "RSA or DSA"),
+    "key unknown": (_data("key", {"kty": "EC"}), "kty", "RSA、DSA或SM2", "RSA, DSA or SM2"),
     "key incomplete": (_data("key", {"kty": "RSA", "n": "wf8"}), "e", "e应为字符串", "e must be a string"),
     "key spaced": (_data("key", {"kty": "RSA", "e": "A B", "n": "wf8"}), "e", "base64url", "not valid base64url"),
     "key chinese": (_data("key", {"kty": "RSA", "e": "标", "n": "wf8"}), "e", "base64url", "not valid base64url"),
