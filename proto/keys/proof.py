@@ -173,6 +173,8 @@ class KeyAnswer(NamedTuple):
             held = public.load(key)
         except ProtoError:
             return Verdict.UNABLE
+        if isinstance(held, sm2.Public) and not sm2.available():
+            return Verdict.UNABLE
         return _verdict(public.verifies(held, name, self.signature, *_of_user(name, challenge, user)))
 
 

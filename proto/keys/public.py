@@ -15,6 +15,8 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey, RSAPublicNumbers
 from cryptography.hazmat.primitives.hashes import MD5, SHA1, SHA256, HashAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
+from cryptography.x509 import load_der_x509_certificate, load_pem_x509_certificate
+from cryptography.x509.oid import NameOID
 
 from proto.errors import ProtoError
 from proto.keys import sm2
@@ -43,6 +45,7 @@ HASH_NAMES: Final[dict[bytes, str]] = {
 """How messages name them, letter by letter (handle reference §2.8, §7), one octet included."""
 
 _PEM: Final = re.compile(r"\s*-----BEGIN (RSA )?PUBLIC KEY-----\s([A-Za-z0-9+/=\s]+)-----END (RSA )?PUBLIC KEY-----\s*")
+_HOLDER: Final = (NameOID.USER_ID, NameOID.COMMON_NAME)
 _NAMED: Final = {RSAPublicKey: "RSA", DSAPublicKey: "DSA", EllipticCurvePublicKey: "EC", sm2.Public: "SM2"}
 
 
@@ -135,6 +138,21 @@ def of_pem(octets: bytes) -> Key:
     if len(octets) > KEY_OCTETS:
         raise _wrong(f"不能超过{KEY_OCTETS}字节", f"has at most {KEY_OCTETS} octets")
     return _of_pem(octets.decode("latin-1"))
+
+
+def of_certificate(octets: bytes) -> tuple[Key, str]:
+    """The key an X.509 certificate, PEM or DER, is about, and whose it says it is (UID or CN: `301:88.1/ADMIN`; empty
+    if neither): a claim, for certificates of clients sign themselves. Raises ProtoError.
+    """
+    if len(octets) > KEY_OCTETS:
+        raise _wrong(f"不能超过{KEY_OCTETS}字节", f"has at most {KEY_OCTETS} octets")
+    load_ = load_pem_x509_certificate if b"-----BEGIN" in octets else load_der_x509_certificate
+    try:
+        certificate = load_(octets)
+        names = [each for oid in _HOLDER for each in certificate.subject.get_attributes_for_oid(oid)]
+        return _bounded(certificate.public_key()), str(names[0].value) if names else ""
+    except (ValueError, UnsupportedAlgorithm):
+        raise _unusable() from None
 
 
 def fingerprint(key: Key) -> bytes:

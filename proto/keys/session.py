@@ -28,7 +28,7 @@ SHA256_VERSION: Final[Version] = (2, 7)
 
 GROUP_BITS: Final = (1024, 3072)
 """Shortest and longest prime of a group a client proposes: Java takes the second Oakley group, of 1024 bits; 3072 cost
-4 ms."""
+9 ms."""
 EXPONENT_OCTETS: Final = 32
 """Of a private number, drawn by chance."""
 KEY_OCTETS: Final = 32

@@ -42,7 +42,6 @@ class _Claims(msgspec.Struct, omit_defaults=True):
     perms: list[_Permission] | None = None
     publicKey: dict[str, Any] | None = None
     digests: _Digests | None = None
-    chain: list[str] | None = None
     iss: str = ""
     sub: str = ""
     exp: int | None = None
@@ -149,7 +148,6 @@ class Signature:
     subject: str
     algorithm: str
     digests: tuple[tuple[int, bytes], ...]
-    chain: tuple[Reference, ...]
     term: Term
     jws: Jws
 
@@ -166,9 +164,8 @@ class Signature:
             )
         except ValueError:
             raise _wrong("的摘要不是base64", "holds digests that are not base64") from None
-        chain = tuple(map(reference, claims.chain or ()))
         subject = Identifier.parse(claims.sub).key
-        return cls(reference(claims.iss), subject, claims.digests.alg, digests, chain, _term(claims), jws)
+        return cls(reference(claims.iss), subject, claims.digests.alg, digests, _term(claims), jws)
 
 
 def signature(

@@ -39,7 +39,6 @@ def test_signatures_come_back(algorithm: str):
     read = Signature.from_octets(signature(HERE, NAME, (URL,), TERM, RSA, algorithm))
     assert (read.issuer, read.subject, read.algorithm, read.term) == (HERE, NAME.key, algorithm, TERM)
     assert read.digests == ((1, digest(URL, algorithm)),)
-    assert read.chain == ()
 
 
 def test_what_a_certificate_says_is_what_others_read():
@@ -98,7 +97,6 @@ GOOD_SIGNATURE = {"digests": {"alg": "SHA-256", "digests": []}, "iss": "1:88/a",
         GOOD_SIGNATURE | {"iss": "4294967296:88/a"},
         GOOD_SIGNATURE | {"iss": "٣:88/a"},
         GOOD_SIGNATURE | {"exp": "tomorrow"},
-        GOOD_SIGNATURE | {"chain": ["88/a"]},
         GOOD_SIGNATURE | {"digests": {"alg": "MD5", "digests": []}},
         GOOD_SIGNATURE | {"digests": {"alg": "SHA-256", "digests": [{"index": 1, "digest": "?"}]}},
         GOOD_SIGNATURE | {"digests": None},

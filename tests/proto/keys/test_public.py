@@ -1,5 +1,6 @@
 """Proves proto/keys/public.py by keys OpenSSL made (vectors/keys.jsonl); what they verify is in test_proof.py."""
 
+import base64
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from proto.errors import ProtoError
 from proto.keys import public
-from proto.keys.public import KEY_OCTETS, fingerprint, kind, load, of_pem, to_octets, verifies
+from proto.keys.public import KEY_OCTETS, fingerprint, kind, load, of_certificate, of_pem, to_octets, verifies
 from proto.values.public_key import PublicKey
 from tests.proto.keys.made import key, vectors
 
@@ -57,8 +58,21 @@ def test_what_is_no_usable_key_is_a_sentence(octets: bytes):
 
 
 def test_files_have_a_bound():
-    with pytest.raises(ProtoError, match="at most"):
-        of_pem(bytes(KEY_OCTETS + 1))
+    for read in (of_pem, of_certificate):
+        with pytest.raises(ProtoError, match="at most"):
+            read(bytes(KEY_OCTETS + 1))
+
+
+def test_certificates():
+    row = key("rsa")
+    pem = row["certificate"]
+    der = base64.b64decode("".join(pem.splitlines()[1:-1]))
+    for octets in (pem.encode(), der):
+        held, holder = of_certificate(octets)
+        assert (fingerprint(held).hex(), holder) == (row["fingerprint"], row["holder"])
+    for octets in (b"", pem.encode()[:-40], der[:-1], row["publicPem"].encode()):
+        with pytest.raises(ProtoError):
+            of_certificate(octets)
 
 
 def test_a_point_off_the_curve_is_no_key():

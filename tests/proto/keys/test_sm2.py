@@ -4,6 +4,7 @@ import pytest
 
 from proto.errors import ProtoError
 from proto.keys import sm2
+from proto.keys.proof import KeyAnswer, Verdict
 from tests.proto.keys.made import key, private
 
 SM3_ABC = "66c7f0f462eeedd9d1f2d46bdc10e4e24167c4875cf2f7a2297da02b8f4ba8e0"  # GB/T 32905, example 1
@@ -33,4 +34,5 @@ def test_without_the_library_nothing_is_signed_or_believed(monkeypatch):
     assert not sm2.verifies(held.public(), b"\x30\x06\2\1\1\2\1\1", b"octets")
     with pytest.raises(ProtoError, match="not installed"):
         held.sign("SM3", b"octets")
-    assert key("sm2")["fingerprint"], "keys are read all the same"
+    answer = KeyAnswer(b"SM3", b"\x30\x06\2\1\1\2\1\1")
+    assert answer.judge(bytes.fromhex(key("sm2")["data"]), b"challenge", "88.1/a") is Verdict.UNABLE
