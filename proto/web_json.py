@@ -55,7 +55,7 @@ def _admin_to_json(data: bytes) -> dict[str, Any]:
     admin = Admin.from_octets(data)
     shown: dict[str, Any] = {
         "handle": admin.handle,
-        "index": admin.index,
+        "index": _signed(admin.index, 32),
         "permissions": f"{admin.permissions & ADMIN_ALL:012b}",
     }
     if admin.legacy_octets:
@@ -64,8 +64,11 @@ def _admin_to_json(data: bytes) -> dict[str, Any]:
 
 
 def _value_list_to_json(data: bytes) -> dict[str, Any]:
-    entries = [{"handle": e.handle, "index": e.index} for e in value_list.from_octets(data)]
-    return {"format": "vlist", "value": entries}
+    return {"format": "vlist", "value": _references_to_json(value_list.from_octets(data))}
+
+
+def _references_to_json(references: tuple[Reference, ...]) -> list[dict[str, Any]]:
+    return [{"handle": each.handle, "index": _signed(each.index, 32)} for each in references]
 
 
 _LEGACY_TAIL: Final = bytes(2)
@@ -171,7 +174,7 @@ def value_to_json(value: Value) -> dict[str, Any]:
     if value.timestamp:
         shown["timestamp"] = moment(value.timestamp)
     if value.references:
-        shown["references"] = [{"handle": r.handle, "index": r.index} for r in value.references]
+        shown["references"] = _references_to_json(value.references)
     return shown
 
 
@@ -276,7 +279,7 @@ def _bits(given: Any, width: int, field: str) -> int:
 
 def _reference(given: Any, field: str) -> Reference:
     entry = _object(given, field)
-    index = _integer(entry.get("index"), field)
+    index = _unsigned(_integer(entry.get("index"), field), 32)
     if not 0 <= index < 2**32:
         raise _wrong(field, f"{field}的索引超出范围", f"index in {field} is out of range")
     return Reference(_text(entry.get("handle"), field), index)

@@ -119,6 +119,11 @@ SHOWN = {
         '{"index":100,"type":"hs_admin","data":{"format":"admin","value":{"handle":"88.100.1/ADMIN","index":301,'
         '"permissions":"011111110011","legacyByteLength":true}},"ttl":86400}',
     ),
+    "admin with the last index, printed with a sign": (
+        Value(100, "HS_ADMIN", ADMIN[:-4] + b"\xff" * 4),
+        '{"index":100,"type":"HS_ADMIN","data":{"format":"admin","value":'
+        '{"handle":"88.100.1/ADMIN","index":-1,"permissions":"011111110011"}},"ttl":86400}',
+    ),
     "admin with bits that mean nothing": (
         Value(122, "HS_ADMIN", b"\xf7" + ADMIN[1:]),
         '{"index":122,"type":"HS_ADMIN","data":{"format":"admin","value":'
@@ -369,6 +374,14 @@ SENT = {
         },
         Value(100, "HS_ADMIN", b"\x0f\xff" + ADMIN[2:] + b"\0\0"),
     ),
+    "last index": (
+        {
+            "index": 400,
+            "type": "HS_VLIST",
+            "data": {"format": "vlist", "value": [{"handle": "a", "index": -1}, {"handle": "a", "index": 2**32 - 1}]},
+        },
+        Value(400, "HS_VLIST", b"\0\0\0\2" + b"\0\0\0\1a\xff\xff\xff\xff" * 2),
+    ),
     "all permissions": (
         {"index": 1, "type": "URL", "data": "x", "permissions": "*"},
         Value(1, "URL", b"x", permissions=0b1111),
@@ -461,7 +474,7 @@ WRONG = {
         "12 characters, each 0 or 1",
     ),
     "admin index": (
-        _data("admin", {"handle": "a", "index": -1, "permissions": "1" * 12}),
+        _data("admin", {"handle": "a", "index": -(2**31) - 1, "permissions": "1" * 12}),
         "data",
         "data的索引超出范围",
         "index in data is out of range",
