@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 import aiohttp
 
-from node import audit_verbs, clock, doctor, journal, up, users
+from node import audit_verbs, certificate, clock, doctor, journal, up, users
 from node import config as settings
 from node.brake import Brake
 from node.calls import Calls
@@ -26,7 +26,7 @@ from node.doorkeeper import Doorkeeper, DueError
 from node.embedded import EmbeddedError
 from node.importer import forget
 from node.importer import run as importer
-from node.supervisor import PortTakenError, Supervisor, listening_sockets
+from node.supervisor import PortTakenError, Supervisor, listening_sockets, secure_sockets
 from node.toplevel import server as toplevel
 from proto.errors import ProtoError
 from proto.identifier import Identifier, Prefix
@@ -49,15 +49,19 @@ from registry.quota import QUOTA_MOST
 from registry.steward import Steward
 
 DEFAULT_DATA: Final = Path(".idnode")
-NODE_FLAGS: Final = ("http_port", "host", "operator_port", "operator_host", "public_url", "workers")
+NODE_FLAGS: Final = ("http_port", "https_port", "host", "operator_port", "operator_host", "public_url", "workers")
 SETTING_FLAGS: Final = {
     "up": (*NODE_FLAGS, "toplevel_port"),
     "serve": NODE_FLAGS,
     "toplevel": ("host", "toplevel_port"),
 }
 """Settings that may be given on the command line, by verb."""
-LATER_FLAGS: Final = ("https_port", "native_port")
-"""Accepted from the first day; the faces behind them are not built yet, ready.json says null."""
+LATER_FLAGS: Final = ("native_port",)
+"""Accepted from the first day; the face behind it is not built yet, ready.json says null."""
+
+
+FROM_UP: Final = ("log_folder", "audit_octets", "certificate", "certificate_key")
+"""Settings of a running `up` that other commands go by, where it has said them."""
 
 
 class UsageError(Exception):
@@ -68,6 +72,7 @@ SENTENCES: Final = (
     UsageError,
     users.UserError,
     ConfigError,
+    certificate.CertificateError,
     EmbeddedError,
     PortTakenError,
     RegistryError,
@@ -98,7 +103,7 @@ def _with_servers(arguments: argparse.Namespace) -> Config:
         running = json.loads(path.read_text(encoding="utf-8"))
         servers = {name: running[name] for name in ("database_url", "redis_url", "secret_key")}
         servers["toplevel_url"] = config.toplevel_url or running.get("toplevel_url", "")
-        servers |= {name: running.get(name, getattr(config, name)) for name in ("log_folder", "audit_octets")}
+        servers |= {name: running.get(name, getattr(config, name)) for name in FROM_UP}
     except (OSError, ValueError, LookupError, TypeError):
         raise UsageError(
             f"没有IDNODE_DATABASE_URL，{path}也不可读：请先运行idnode up，或设置该变量。 "
@@ -121,8 +126,10 @@ async def _serve(arguments: argparse.Namespace) -> int:
             raise UsageError(f"serve需要设置{variable}。 serve needs {variable}.")
     journal.open_(config.log_level)
     await _check_schema(config)
-    sockets = listening_sockets(config)
-    supervisor = Supervisor(config, sockets)
+    if config.certificate:
+        certificate.read(config)
+    secure = secure_sockets(config) if config.certificate else []
+    supervisor = Supervisor(config, listening_sockets(config), secure)
     async with up.operator_door(config, supervisor):
         await up.until_told(asyncio.create_task(supervisor.run()))
     return 0

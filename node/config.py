@@ -86,6 +86,20 @@ class Config:
     prefix: str = _setting("88.999", "本二级节点的前缀", "the prefix of this secondary node")
     host: str = _setting("127.0.0.1", "对外服务的监听地址", "address the public doors listen on")
     http_port: int = _setting(8000, "HTTP端口", "HTTP port", low=1, high=65535)
+    https_port: int = _setting(
+        8443, "HTTPS端口；有证书时才使用", "HTTPS port; used when there is a certificate", low=1, high=65535
+    )
+    certificate: str = _setting(
+        "",
+        "HTTPS证书文件（PEM，含证书链）；留空则serve不提供HTTPS，up自行制作；文件更换后自动启用",
+        "file of the certificate of HTTPS, PEM with its chain; empty: `serve` has no HTTPS, `up` makes one of its own; "
+        "shown when it was replaced",
+    )
+    certificate_key: str = _setting(
+        "",
+        "证书私钥文件（PEM，无口令）；留空则私钥在证书文件内",
+        "file of the certificate's private key, PEM without a password; empty: it is in the file of the certificate",
+    )
     operator_host: str = _setting("127.0.0.1", "运维端口的监听地址", "address the operator port listens on")
     operator_port: int = _setting(
         9600, "运维端口：/metrics与/health", "operator port: /metrics and /health", low=1, high=65535
@@ -251,6 +265,8 @@ class Config:
                 "应形如http://主机:8100，不含用户名和密码",
                 "must look like http://host:8100, without a user name or password",
             )
+        if self.certificate_key and not self.certificate:
+            raise _wrong("certificate_key", "需与IDNODE_CERTIFICATE一同设置", "needs IDNODE_CERTIFICATE")
         if self.route_address:
             _check_address(self.route_address)
         if self.secret_key:

@@ -9,19 +9,22 @@ import secrets
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final
 
 import structlog
 
-from node import clock, health, meter, stamps
+from node import certificate, clock, health, meter, stamps
+from node.certificate import Certificate, CertificateError
 from node.config import Config
 from node.health import Condition
 from node.meter import Sample, Totals
 from node.metrics import (
     AUDIT_BROKEN,
     AUDIT_FULL,
+    CERTIFICATE_ENDS,
     CONDITION,
     PREFIX_RESOLUTIONS,
     PROCESS_CPU,
@@ -59,6 +62,8 @@ would hang with it."""
 WATCH_SECONDS: Final = 0.25
 ASK_SECONDS: Final = 1.0
 """Pause between two looks at whether PostgreSQL and Redis are there: readiness is no older than this."""
+CERTIFICATE_SECONDS = 60.0
+"""Pause between two looks at the certificate: it is about days."""
 STOP_SECONDS: Final = 15.0
 """Children that have not drained by then are killed."""
 
@@ -91,20 +96,29 @@ def listening_socket(host: str, port: int, setting: str, *, shared: bool) -> soc
 
 def listening_sockets(config: Config) -> list[socket.socket]:
     """One socket a worker, all on the HTTP port; made here so that a dead worker's connections wait for the next."""
+    return _one_a_worker(config, config.http_port, "--http-port")
+
+
+def secure_sockets(config: Config) -> list[socket.socket]:
+    """The same on the HTTPS port."""
+    return _one_a_worker(config, config.https_port, "--https-port")
+
+
+def _one_a_worker(config: Config, port: int, setting: str) -> list[socket.socket]:
     # Bound once without sharing first: another node of ours on this port would share it silently.
-    probe = listening_socket(config.host, config.http_port, "--http-port", shared=False)
+    probe = listening_socket(config.host, port, setting, shared=False)
     try:
         probe.listen(1)
     except OSError as error:
         raise PortTakenError(
-            f"端口{config.http_port}已被占用（{error}），请用--http-port换一个。 "
-            f"Port {config.http_port} is taken ({error}); choose another with --http-port."
+            f"端口{port}已被占用（{error}），请用{setting}换一个。 "
+            f"Port {port} is taken ({error}); choose another with {setting}."
         ) from None
     finally:
         probe.close()
     made = []
     for _ in range(config.workers):
-        sock = listening_socket(config.host, config.http_port, "--http-port", shared=True)
+        sock = listening_socket(config.host, port, setting, shared=True)
         sock.listen(1024)
         made.append(sock)
     return made
@@ -142,11 +156,12 @@ class Child:
 
 
 class Supervisor:
-    """Runs one node. `sockets` come from `listening_sockets`."""
+    """Runs one node. `sockets` come from `listening_sockets`, those of HTTPS from `secure_sockets`: none without it."""
 
-    def __init__(self, config: Config, sockets: list[socket.socket]) -> None:
+    def __init__(self, config: Config, sockets: list[socket.socket], secure: Sequence[socket.socket] = ()) -> None:
         self.config = config
         self._sockets = sockets
+        self._secure = secure
         self._descriptor = stamps.create(config.workers)
         # This view writes no column: it reads, and clears the generation of a follower that is dead.
         self._shared = Shared(self._descriptor, config.workers, 0, 1)
@@ -158,6 +173,7 @@ class Supervisor:
         self._database_error: str | None = "not asked yet"
         self._database_read_only = False
         self._redis_away = False
+        self._certificate: Certificate | CertificateError | None = None
         self._prefixes = PrefixSeries()
         self.children = [Child("node.worker", n) for n in range(config.workers)]
         self.children.append(Child("node.follower", config.workers))
@@ -168,7 +184,7 @@ class Supervisor:
         """Keeps everything alive until cancelled, then lets it drain."""
         tasks = [asyncio.create_task(self._keep(child)) for child in self.children]
         tasks += [asyncio.create_task(self._watch()), asyncio.create_task(self._ask_database())]
-        tasks.append(asyncio.create_task(self._ask_redis()))
+        tasks += [asyncio.create_task(self._ask_redis()), asyncio.create_task(self._look_at_certificate())]
         try:
             await asyncio.gather(*tasks)
         finally:
@@ -202,8 +218,12 @@ class Supervisor:
 
     async def _start(self, child: Child) -> None:
         self._incarnation += 1
-        listening = self._sockets[child.column].fileno() if child.module == "node.worker" else -1
-        place = Place(self._machine, child.column, self._incarnation, self._descriptor, listening, self._counting)
+        worker = child.module == "node.worker"
+        listening = self._sockets[child.column].fileno() if worker else -1
+        https = self._secure[child.column].fileno() if worker and self._secure else -1
+        place = Place(
+            self._machine, child.column, self._incarnation, self._descriptor, listening, self._counting, https
+        )
         child.born = clock.monotonic()
         child.process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -211,7 +231,7 @@ class Supervisor:
             child.module,
             str(os.getpid()),
             stdin=asyncio.subprocess.PIPE,
-            pass_fds=[fd for fd in (self._descriptor, self._counting, listening) if fd >= 0],
+            pass_fds=[fd for fd in (self._descriptor, self._counting, listening, https) if fd >= 0],
             # Ctrl-C at the terminal is for us alone; children are told when it is their turn.
             start_new_session=True,
         )
@@ -271,8 +291,16 @@ class Supervisor:
                 self._redis_away = True
             await asyncio.sleep(ASK_SECONDS)
 
+    async def _look_at_certificate(self) -> None:
+        while self.config.certificate:
+            try:
+                self._certificate = certificate.read(self.config)
+            except CertificateError as error:
+                self._certificate = error
+            await asyncio.sleep(CERTIFICATE_SECONDS)
+
     async def _stop(self) -> None:
-        for sock in self._sockets:
+        for sock in (*self._sockets, *self._secure):
             sock.close()  # first: who connects now is refused at once, not kept waiting for nobody
         # The uplink last: it tells what the workers have counted to their end.
         await _ended([child for child in self.children if child.module != UPLINK])
@@ -281,7 +309,7 @@ class Supervisor:
     def conditions(self) -> list[Condition]:
         """What is amiss now, in the order of the table."""
         now, beats = clock.monotonic(), self._shared.beats()
-        gauge = self.totals.gauge
+        gauge, ends = self.totals.gauge, self._certificate_ends
         so = {
             health.DATABASE_UNREACHABLE: self._database_error is not None,
             health.FOLLOWER_NOT_CAUGHT_UP: not self._shared.generation,
@@ -297,12 +325,18 @@ class Supervisor:
             health.UPLINK_CHAIN_BROKEN: gauge(UPLINK_CHAIN_BROKEN) > 0,
             health.AUDIT_FULL: gauge(AUDIT_FULL) > 0,
             health.AUDIT_BROKEN: gauge(AUDIT_BROKEN) > 0,
+            health.CERTIFICATE_ENDS: ends is not None and ends - certificate.WARNED_BEFORE < clock.utc(),
+            health.CERTIFICATE_UNUSABLE: isinstance(self._certificate, CertificateError),
         }
         return [condition for condition in health.CONDITIONS if so[condition]]
 
     @property
     def _redis_trusted(self) -> bool:
         return not self.config.redis_url or self._shared.redis_trusted
+
+    @property
+    def _certificate_ends(self) -> datetime | None:
+        return self._certificate.ends if isinstance(self._certificate, Certificate) else None
 
     def reasons(self) -> list[str]:
         """Codes of why the node is not ready; empty when it is."""
@@ -314,6 +348,8 @@ class Supervisor:
         yield READY, [Sample((), not any(condition.reason for condition in conditions))]
         yield CONDITION, [Sample((each.code,), each in conditions) for each in health.CONDITIONS]
         yield REDIS_TRUSTED, [Sample((), self._redis_trusted)]
+        ends = self._certificate_ends
+        yield CERTIFICATE_ENDS, [Sample((), ends.timestamp() if ends else 0.0)]
         yield PREFIX_RESOLUTIONS, self._prefixes.samples(self.totals.prefix_counts())
         yield PROCESS_UP, [Sample(child.labels, child.up) for child in self.children]
         modules = dict.fromkeys(child.name for child in self.children)

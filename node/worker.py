@@ -46,7 +46,8 @@ from node.listen import (
     trace_api,
 )
 from node.listen.bodies import BODIES
-from node.listen.connection import bounded
+from node.listen.connection import Crowd
+from node.listen.https import Door
 from node.listen.lane import Lane
 from node.meter import Meter
 from node.metrics import HTTP_BODIES, HTTP_CONNECTIONS, HTTP_IN_HAND, HTTP_REFUSED, REDIS_FAILURES
@@ -183,11 +184,8 @@ async def _serve(house: House, place: process.Place, shared: Shared, pools: tupl
     http_server = runner.server
     assert http_server is not None
     listening = socket.socket(fileno=place.listening)
-    server = await asyncio.get_running_loop().create_server(
-        bounded(http_server, config.connections, config.proxies, lane, partial(meter.count, HTTP_REFUSED)),
-        sock=listening,
-        backlog=BACKLOG,
-    )
+    crowd = Crowd(http_server, config.connections, config.proxies, lane, partial(meter.count, HTTP_REFUSED))
+    server = await asyncio.get_running_loop().create_server(crowd.threshold, sock=listening, backlog=BACKLOG)
     log.info("serving", worker=place.column)
 
     def show() -> None:
@@ -199,10 +197,19 @@ async def _serve(house: House, place: process.Place, shared: Shared, pools: tupl
         meter.set(HTTP_CONNECTIONS, len(http_server.connections))
 
     try:
-        await asyncio.gather(_live(shared, show, house.doorkeeper.calls), *_chores(house, place))
+        serving = _secure(config, place, crowd) + _chores(house, place)
+        await asyncio.gather(_live(shared, show, house.doorkeeper.calls), *serving)
     finally:
         server.close()
         await runner.cleanup()
+
+
+def _secure(config: Config, place: process.Place, crowd: Crowd) -> list[Coroutine[Any, Any, None]]:
+    """What serves HTTPS, for ever, where there is any."""
+    if place.https < 0:
+        return []
+    door = Door(crowd, config.proxies, config.certificate, config.certificate_key)
+    return [door.serve(socket.socket(fileno=place.https))]
 
 
 async def _meet(redis: RedisCache) -> None:

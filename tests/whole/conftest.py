@@ -53,7 +53,7 @@ def start(data: Path, *more: str) -> World:
     """Starts `idnode up` on free ports and returns when it is ready; fails with its log when it ends instead."""
     log = data.with_suffix(".log")
     command = [sys.executable, "-m", "node.cli", "up", "--data", str(data)]
-    for flag in ("--http-port", "--operator-port", "--toplevel-port"):
+    for flag in ("--http-port", "--https-port", "--operator-port", "--toplevel-port"):
         command += [flag, str(free_port())]
     command += more
     environment = {k: v for k, v in os.environ.items() if not k.startswith("IDNODE_")}
