@@ -44,6 +44,7 @@ NOT_HERE: Final = "That prefix doesn't live here"
 """Word for word what deployed Handle servers say with code 301."""
 
 JSON_TYPE: Final = "application/json;charset=utf-8"
+SCRIPT_TYPE: Final = "application/javascript;charset=utf-8"
 
 UNREACHABLE_TEXT: Final = (
     "这个前缀所在的节点没有给出可用的回答。 The node that prefix lives on gave no answer that can be used."

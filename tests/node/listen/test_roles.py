@@ -209,6 +209,8 @@ ENDPOINTS = {f"{key.split()[0]} {base}{key.split()[1]}": row for key, row in of_
     "GET /api/v1/hostings": Row(EXAMINING, of_node=True),
     "PUT /api/v1/hostings/{prefix}": Row(Right.REVIEW, f"/api/v1/hostings/{PREFIX}", {"passed": True}, of_node=True),
     "GET /api/handles/{identifier}": Row(ANYONE, f"/api/handles/{PREFIX}/A"),
+    "POST /api/handles/{identifier}": Row(ANYONE, f"/api/handles/{PREFIX}/A"),
+    "GET /api/site": Row(ANYONE),
     "OPTIONS /api/handles/{identifier}": Row(ANYONE, f"/api/handles/{PREFIX}/A"),
     "GET /": Row(ANYONE),
     "GET /static/{name}": Row(ANYONE, "/static/page.css"),
