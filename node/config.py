@@ -18,6 +18,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from proto.errors import ProtoError
 from proto.forwarded_for import TrustedProxies
 from proto.identifier import Prefix
+from proto.value import Reference
+from registry.editing import keyholder
 
 WORKERS_MOST: Final = 64
 """Columns of the stamp table grow with workers; beyond this, run another machine."""
@@ -119,6 +121,12 @@ class Config:
         unit="s",
         low=10,
         high=86_400,
+    )
+    server_admins: str = _setting(
+        "",
+        "Handle协议的服务器管理员（索引:标识，以逗号分隔），可经该协议修改全部无模板的记录",
+        "server administrators of the Handle protocol (index:identifier, with commas between them), who may change all "
+        "records without template by it",
     )
     second_factor: str = _setting(
         "auto",
@@ -269,6 +277,12 @@ class Config:
             raise _wrong("certificate_key", "需与IDNODE_CERTIFICATE一同设置", "needs IDNODE_CERTIFICATE")
         if self.route_address:
             _check_address(self.route_address)
+        try:
+            self.administrators  # noqa: B018 - read for its errors
+        except ProtoError:
+            raise _wrong(
+                "server_admins", "应形如300:88.999.1001/ADMIN", "must look like 300:88.999.1001/ADMIN"
+            ) from None
         if self.secret_key:
             self.key()
 
@@ -296,6 +310,11 @@ class Config:
     def networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
         """The networks that may be connected to though not public."""
         return tuple(ip_network(text.strip()) for text in self.forward_networks.split(",") if text.strip())
+
+    @property
+    def administrators(self) -> frozenset[Reference]:
+        """The server administrators of the Handle protocol, settled."""
+        return frozenset(keyholder(text.strip()) for text in self.server_admins.split(",") if text.strip())
 
     @property
     def zone(self) -> ZoneInfo:

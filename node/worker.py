@@ -24,6 +24,7 @@ from node.files.intake import Intake
 from node.house import House
 from node.iiidap.names import Names
 from node.iiidap.register import Register
+from node.keyholders import Keyholders
 from node.link import Link
 from node.listen import (
     accounts_api,
@@ -34,6 +35,7 @@ from node.listen import (
     doip_api,
     grants_api,
     handle_api,
+    handle_writes,
     http,
     iiidap_api,
     meta_api,
@@ -102,6 +104,7 @@ def _doors(house: House) -> web.Application:
     trace_api.add_routes(app)
     catalogue_api.add_routes(app)
     handle_api.add_routes(app)
+    handle_writes.add_routes(app)
     iiidap_api.add_routes(app)
     app.router.add_route("*", "/api/{rest:.*}", handle_api.unknown)
     doors.add_routes(app)
@@ -161,6 +164,7 @@ async def run(config: Config, place: process.Place) -> None:
             Calls(steward, partial(clock.local, config.zone)),
             second_factor=config.second_factor != "enrolled",
         ),
+        keyholders=Keyholders(lookup, Brake(clock.monotonic), config.administrators),
         files=Intake.of(config, steward, meter),
         names=Names(lookup, clock.monotonic),
         register=Register(link, config.toplevel_url, clock.monotonic, clock.utc),

@@ -16,17 +16,20 @@ from node import clock
 from node.house import House
 from node.listen import replies
 from node.listen.bodies import BODIES
-from node.listen.http import HOUSE, encoded, json_response, keeping, onward, source
+from node.listen.handle_auth import asker_of, by_basic
+from node.listen.http import HOUSE, encoded, json_response, keeping, noted, onward, source
 from node.listen.snms_api import bearer
 from node.resolve.answer import Answer, Outcome
 from node.site import site_of
 from proto.codes import ResponseCode
 from proto.errors import ProtoError
 from proto.identifier import Identifier
-from proto.web_json import failed, pretty, selected, site_to_json
+from proto.value import Value, type_matches
+from proto.web_json import array, failed, pretty, selected, site_to_json
 from proto.web_json import found as found_body
 from registry.access_log import Source
 from registry.account import Account
+from registry.administration import Read, Refused
 from registry.audit import Actor
 
 PATH = "/api/handles/"
@@ -64,8 +67,9 @@ Parameters = MultiMapping[str]
 """What stands behind the question mark, or in the body of a POST."""
 
 
-def _flag(given: Parameters, name: str) -> bool:
-    return given.get(name, "false").lower() in {"", "true", "1"}
+def flag(given: Parameters, name: str, default: str = "false") -> bool:
+    """Whether a parameter is true; without a value it is."""
+    return given.get(name, default).lower() in {"", "true", "1"}
 
 
 async def get(request: web.Request) -> web.Response:
@@ -75,7 +79,7 @@ async def get(request: web.Request) -> web.Response:
     `cert` change nothing: what lives here never comes from a cache that is behind, who asks does not decide how often
     other nodes are asked, and it is TLS that proves who answers. `pretty` and `callback` are about the form.
     """
-    return _dressed(await _told(request, request.query), request.query)
+    return dressed(await _told(request, request.query), request.query)
 
 
 async def post(request: web.Request) -> web.Response:
@@ -85,7 +89,7 @@ async def post(request: web.Request) -> web.Response:
         given.extend(_parameters(request, await request.app[BODIES].of_stranger(request, PARAMETER_OCTETS)))
     except ProtoError as error:
         return json_response(failed(ResponseCode.PROTOCOL_ERROR, message=error.en), 400)
-    return _dressed(await _told(request, given), given)
+    return dressed(await _told(request, given), given)
 
 
 def _parameters(request: web.Request, body: bytes) -> Iterator[tuple[str, str]]:
@@ -106,7 +110,7 @@ def _parameters(request: web.Request, body: bytes) -> Iterator[tuple[str, str]]:
 
 async def _told(request: web.Request, given: Parameters) -> web.Response:
     try:
-        indexes = frozenset(_index(text) for text in given.getall("index", []))
+        indexes = frozenset(index_of(text) for text in given.getall("index", []))
         identifier = Identifier.parse(asked_for(raw_path(request).removeprefix(PATH)))
     except ProtoError as error:
         code = ResponseCode.PROTOCOL_ERROR if error.field == "index" else ResponseCode.INVALID_HANDLE
@@ -114,10 +118,10 @@ async def _told(request: web.Request, given: Parameters) -> web.Response:
     return await _answer(request, identifier, indexes, given)
 
 
-def _dressed(response: web.Response, given: Parameters) -> web.Response:
-    """In the form that was wished for: laid out for people, or as a call of a page's script (JSONP)."""
+def dressed(response: web.Response, given: Parameters) -> web.Response:
+    """The response in the form that was wished for: laid out for people, or as a call of a page's script (JSONP)."""
     body = cast(bytes, response.body)
-    if body and _flag(given, "pretty"):
+    if body and flag(given, "pretty"):
         body = pretty(body)
     if body and (callback := given.get("callback")):
         # Whatever it is called, it stays one name: the page that asks must not be given another's script.
@@ -173,9 +177,15 @@ async def _answer(
 ) -> web.Response:
     """The response for a well-formed question."""
     house = request.app[HOUSE]
-    further = onward(request) and not _flag(given, "doNotRefer")
+    if (
+        by_basic(request)
+        and not flag(given, "publicOnly")
+        and (told_ := await _to_keyholder(request, identifier, indexes, given))
+    ):
+        return told_
+    further = onward(request) and not flag(given, "doNotRefer")
     try:
-        found, private = await ask(request, identifier, further=further, signed=not _flag(given, "publicOnly"))
+        found, private = await ask(request, identifier, further=further, signed=not flag(given, "publicOnly"))
     except NotSignedInError:
         return not_signed_in()
     kept = request.method != "POST" and not private
@@ -197,6 +207,33 @@ def not_signed_in() -> web.Response:
     return json_response(replies.HANDLE_NOT_SIGNED_IN, 401, replies.CHALLENGE)
 
 
+async def _to_keyholder(
+    request: web.Request, identifier: Identifier, indexes: frozenset[int], given: Parameters
+) -> web.Response | None:
+    """What who proves a key is told: of a record without template all that was asked for, or that they may not read it.
+    None: what everybody is told.
+    """
+    asker = await asker_of(request, str(identifier))
+    if isinstance(asker, web.Response):
+        return asker
+    keyholders, types = request.app[HOUSE].keyholders, tuple(given.getall("type", []))
+    around = await keyholders.around(identifier)
+    if around.record is None or around.template or asker.by is None:
+        return None
+    wanted = tuple(v for v in around.record if not (indexes or types) or asks_for(v, indexes, types))
+    outcome = await keyholders.may(identifier, around, asker.by, Read(wanted))
+    if isinstance(outcome, Refused):
+        return json_response(failed(outcome.code, str(identifier)), replies.CODE_STATUS[outcome.code])
+    asker.witnessed(request, "resolve", [identifier.key])
+    noted(request, 0, str(identifier), "resolve found")
+    return json_response(found_body(str(identifier), array(wanted)))
+
+
+def asks_for(value: Value, indexes: frozenset[int], types: tuple[str, ...]) -> bool:
+    """Whether a question for these names the value."""
+    return value.index in indexes or any(type_matches(each, value.type) for each in types)
+
+
 def told(house: House, spelling: str, found: Answer, *, private: bool = False) -> web.Response:
     """The response to a question without conditions. What is `private`, no cache keeps."""
     headers = _keeping(house, found) if found.outcome is Outcome.FOUND and not private else None
@@ -207,7 +244,8 @@ def _keeping(house: House, found: Answer) -> dict[str, str]:
     return {"ETag": found.tag, "Cache-Control": keeping(house, found), "Vary": "Authorization"}
 
 
-def _index(text: str) -> int:
+def index_of(text: str) -> int:
+    """An index as it is asked for. Raises ProtoError (`index`)."""
     try:
         index = int(text)
     except ValueError:
@@ -233,7 +271,7 @@ async def site(request: web.Request) -> web.Response:
     sock = request.get_extra_info("sockname") or ("",)
     found = site_of(request.app[HOUSE].config, str(sock[0]))
     response = json_response(failed(ResponseCode.ERROR), 500) if found is None else encoded(site_to_json(found))
-    return _dressed(response, request.query)
+    return dressed(response, request.query)
 
 
 async def unknown(request: web.Request) -> web.Response:

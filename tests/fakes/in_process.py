@@ -28,6 +28,7 @@ from node.follower import Follower
 from node.house import House
 from node.iiidap.names import Names
 from node.iiidap.register import Register
+from node.keyholders import Keyholders
 from node.link import Link
 from node.meter import Meter, Totals
 from node.recording import Recording
@@ -167,6 +168,7 @@ async def node(
                 Calls(registry.steward, lambda: datetime.combine(TODAY, time(9), config.zone)),
                 second_factor=config.second_factor == "required",
             ),
+            keyholders=Keyholders(registry.lookup, Brake(clock.monotonic), config.administrators),
             files=Intake.of(config, registry.steward, counter),
             names=Names(registry.lookup, clock.monotonic),
             register=Register(link, config.toplevel_url, clock.monotonic, clock.utc),
