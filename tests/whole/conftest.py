@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.waiting import PATIENCE, wait_until
-from tests.whole.calls import free_port
+from tests.whole.calls import SERVER_ADMIN, free_port
 
 
 @dataclass
@@ -57,6 +57,7 @@ def start(data: Path, *more: str) -> World:
         command += [flag, str(free_port())]
     command += more
     environment = {k: v for k, v in os.environ.items() if not k.startswith("IDNODE_")}
+    environment["IDNODE_SERVER_ADMINS"] = SERVER_ADMIN
     with log.open("ab") as output:
         process = subprocess.Popen(
             command,
