@@ -35,6 +35,7 @@ from node.listen import (
     doip_api,
     grants_api,
     handle_api,
+    handle_sessions,
     handle_writes,
     http,
     iiidap_api,
@@ -71,6 +72,7 @@ from node.stamps import Shared
 from registry.account import Vault
 from registry.blanker import Blanker
 from registry.examiner import Examiner
+from registry.key_session import key_of
 from registry.lookup import Lookup
 from registry.postgres.connection import Pool, backends_gone, open_pool
 from registry.registrar import Registrar
@@ -105,6 +107,7 @@ def _doors(house: House) -> web.Application:
     catalogue_api.add_routes(app)
     handle_api.add_routes(app)
     handle_writes.add_routes(app)
+    handle_sessions.add_routes(app)
     iiidap_api.add_routes(app)
     app.router.add_route("*", "/api/{rest:.*}", handle_api.unknown)
     doors.add_routes(app)
@@ -164,7 +167,14 @@ async def run(config: Config, place: process.Place) -> None:
             Calls(steward, partial(clock.local, config.zone)),
             second_factor=config.second_factor != "enrolled",
         ),
-        keyholders=Keyholders(lookup, Brake(clock.monotonic), config.administrators),
+        keyholders=Keyholders(
+            lookup,
+            steward,
+            Brake(clock.monotonic),
+            config.administrators,
+            key_of(config.key()),
+            clock.seconds,
+        ),
         files=Intake.of(config, steward, meter),
         names=Names(lookup, clock.monotonic),
         register=Register(link, config.toplevel_url, clock.monotonic, clock.utc),

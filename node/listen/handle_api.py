@@ -16,7 +16,7 @@ from node import clock
 from node.house import House
 from node.listen import replies
 from node.listen.bodies import BODIES
-from node.listen.handle_auth import asker_of, by_basic
+from node.listen.handle_auth import asker_of, by_key
 from node.listen.http import HOUSE, encoded, json_response, keeping, noted, onward, source
 from node.listen.snms_api import bearer
 from node.resolve.answer import Answer, Outcome
@@ -178,7 +178,7 @@ async def _answer(
     """The response for a well-formed question."""
     house = request.app[HOUSE]
     if (
-        by_basic(request)
+        by_key(request)
         and not flag(given, "publicOnly")
         and (told_ := await _to_keyholder(request, identifier, indexes, given))
     ):

@@ -1,4 +1,4 @@
-"""The writing half of the Handle HTTP API, as deployed servers answer: PUT and DELETE of identifiers, and their list.
+"""The writing half of the Handle HTTP API, as deployed servers answer: PUT and DELETE of identifiers, lists, prefixes.
 
 Records so written have no template. Who may write what is the registry's to judge.
 """
@@ -25,6 +25,7 @@ from registry import administration
 from registry.administration import Add, Create, Delete, List, Remove
 from registry.editing import Put, Step, overwrites
 from registry.errors import UnavailableError
+from registry.prefix import PrefixState
 from registry.registrar import Job
 from registry.rights import Right
 from registry.rules import Refused, Rule, edited
@@ -153,6 +154,8 @@ async def _write(request: web.Request, asker: Asker, identifier: Identifier, wan
     prefix = await house.lookup.prefix(identifier.prefix_key)
     if prefix is None:
         raise HandleError(ResponseCode.SERVER_NOT_RESPONSIBLE, replies.NOT_HERE, str(identifier))
+    if not prefix.state.open:
+        raise HandleError(ResponseCode.SERVER_NOT_RESPONSIBLE, f"Prefix {prefix.name} is stopped", str(identifier))
     around = await house.keyholders.around(identifier)
     outcome, edit = await house.keyholders.edit(
         identifier, around, asker.under(Right.MOVE, prefix, str(identifier)), wanted
@@ -200,6 +203,18 @@ async def listed(request: web.Request, asker: Asker) -> web.Response:
     return encoded(told | paged | {"handles": handles})
 
 
+async def prefixes(request: web.Request, asker: Asker) -> web.Response:
+    """The prefixes that live here, told to server administrators and who looks after the node."""
+    by = asker.by
+    if not (by.everywhere if by else asker.account.may_in(Right.READ_ENTERPRISES, None)):
+        raise HandleError(ResponseCode.INVALID_ADMIN if by else ResponseCode.INSUFFICIENT_PERMISSIONS)
+    rows = await request.app[HOUSE].steward.filings()
+    names = sorted(f"0.NA/{row['prefix']}" for row in rows if row["prefix"] and PrefixState(row["state"]).open)
+    asker.witnessed(request, "prefixes", ["0.NA/0.NA"])
+    told = {"responseCode": int(ResponseCode.SUCCESS), "totalCount": str(len(names)), "prefixes": names}
+    return encoded(told)
+
+
 def _number(request: web.Request, name: str, default: int) -> int:
     text = request.query.get(name, str(default))
     if not text.isascii() or not text.isdigit() or len(text) > 9 or (name == "pageSize" and int(text) > LISTED_MOST):
@@ -212,3 +227,4 @@ def add_routes(app: web.Application) -> None:
     app.router.add_put(PATH + "{identifier:(?s:.*)}", _signed(put))
     app.router.add_delete(PATH + "{identifier:(?s:.*)}", _signed(delete))
     app.router.add_get(PATH.rstrip("/"), _signed(listed))
+    app.router.add_get("/api/prefixes", _signed(prefixes))

@@ -26,6 +26,7 @@ ELSEWHERE = {
     "node/listen/own_door.py": "tests/node/listen/test_own_api.py",
     "registry/postgres/applications.py": "tests/registry/test_examiner.py",
     "registry/postgres/enterprises.py": "tests/node/listen/test_snms_enterprises.py",
+    "registry/postgres/key_sessions.py": "tests/node/listen/test_handle_sessions.py",
     "registry/postgres/listings.py": "tests/node/listen/test_doip_api.py",
     "registry/postgres/parcels.py": "tests/registry/test_mover.py",
     "registry/postgres/blanked.py": "tests/registry/test_blanker.py",

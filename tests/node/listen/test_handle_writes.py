@@ -162,9 +162,10 @@ async def test_who_proves_nothing_is_told_how_and_over_plain_http_not_at_all(run
     asked = {"data": b"[]", "headers": TLS | {"Content-Type": "application/json"}}
     async with running.client.put(f"{PATH}/X", **asked) as response:
         assert response.headers["WWW-Authenticate"] == 'Basic realm="handle"'
+        assert response.headers.getall("WWW-Authenticate")[1].startswith("Handle sessionId=")
     asked["headers"]["X-Requested-With"] = "XMLHttpRequest"
     async with running.client.put(f"{PATH}/X", **asked) as response:
-        assert "WWW-Authenticate" not in response.headers, "a browser would ask its reader"
+        assert response.headers["WWW-Authenticate"].startswith("Handle "), "a browser would ask its reader"
     async with running.client.put(f"{PATH}/X", data=b"[]", headers={"Authorization": "Bearer x"}) as response:
         assert response.status == 401
     assert (await call(running, "GET", f"{PATH}/X", who={}))[0] == 404
@@ -246,11 +247,25 @@ async def test_a_token_writes_where_its_account_may_move_records_in(running: Nod
     status, answer = await running.call("PUT", f"{PATH}/BAG", URL, who="leather")
     assert (status, answer["responseCode"]) == (400, 202), "a record with a template stays one"
     assert (await running.call("PUT", f"/api/v1/prefixes/{PREFIX}", {"state": "stopped"}, who="admin"))[0] == 200
-    assert (await call(running, "PUT", f"{PATH}/T", URL))[1]["responseCode"] == 301
+    assert (await call(running, "PUT", f"{PATH}/T", URL))[0] == 401, "its keys prove nothing either"
+    for method, path in (("PUT", f"{PATH}/T"), ("DELETE", f"{PATH}/BAG"), ("DELETE", f"{PATH}/NOTHING")):
+        assert (await running.call(method, path, URL))[1]["responseCode"] == 301
     assert (await running.call("PUT", f"/api/v1/prefixes/{PREFIX}", {"state": "enabled"}, who="admin"))[0] == 200
 
 
 # -- lists
+
+
+async def test_prefixes_are_listed_to_server_administrators(running: Node) -> None:
+    names = ["0.NA/88.999.1001", "0.NA/88.999.2001"]
+    told = {"responseCode": 1, "totalCount": "2", "prefixes": names}
+    assert await call(running, "GET", "/api/prefixes") == (200, told)
+    assert await running.call("GET", "/api/prefixes", who="admin") == (200, told)
+    assert await call(running, "GET", "/api/prefixes", who={}) == (403, {"responseCode": 402})
+    assert await running.call("GET", "/api/prefixes") == (403, {"responseCode": 401})
+    await call(running, "PUT", f"{PATH}/ME", [key("mine")])
+    me = basic(f"300:{PREFIX}/ME", "mine")
+    assert await call(running, "GET", "/api/prefixes", who=me) == (403, {"responseCode": 400})
 
 
 async def test_identifiers_are_listed_page_by_page(running: Node, monkeypatch: pytest.MonkeyPatch) -> None:

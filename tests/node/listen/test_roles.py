@@ -210,6 +210,11 @@ ENDPOINTS = {f"{key.split()[0]} {base}{key.split()[1]}": row for key, row in of_
     "GET /api/v1/hostings": Row(EXAMINING, of_node=True),
     "PUT /api/v1/hostings/{prefix}": Row(Right.REVIEW, f"/api/v1/hostings/{PREFIX}", {"passed": True}, of_node=True),
     "GET /api/handles/{identifier}": Row(ANYONE, f"/api/handles/{PREFIX}/A"),
+    "GET /api/prefixes": Row(Right.READ_ENTERPRISES, of_node=True),
+    "POST /api/sessions": Row(ANYONE),
+    "GET /api/sessions/this": Row(ANYONE),
+    "PUT /api/sessions/this": Row(ANYONE),
+    "DELETE /api/sessions/this": Row(ANYONE),
     "PUT /api/handles/{identifier}": Row(Right.MOVE, f"/api/handles/{PREFIX}/PUT", []),
     "DELETE /api/handles/{identifier}": Row(Right.MOVE, f"/api/handles/{PREFIX}/PUT"),
     "GET /api/handles": Row(Right.READ_RECORDS, f"?prefix={PREFIX}"),
@@ -269,6 +274,8 @@ async def outcome(running: Node, key: str, row: Row, sent: str) -> str:
     headers = {"Authorization": f"Bearer {sent}"} if sent else {}
     async with running.client.request(method, where, json=row.body, headers=headers) as response:
         if response.status in {401, 403}:
+            if response.content_length == 0:
+                return "in"  # for anyone, but over TLS alone
             said = await response.json()
             if "responseCode" in said:
                 return "sign in" if said["responseCode"] == ResponseCode.AUTHENTICATION_NEEDED else "no right"
