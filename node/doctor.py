@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from node import audit_verbs
+from node import audit_verbs, certificate, clock
+from node.certificate import CertificateError
 from node.config import Config
 from node.files.folder import Folder, FolderError
 from node.files.scanner import Scanner, ScannerAwayError
@@ -160,6 +161,18 @@ async def _toplevel(config: Config) -> Finding:
     return Finding("toplevel", f"{config.toplevel_url} HTTP {status}")
 
 
+async def _certificate(config: Config) -> Finding:
+    if not config.certificate:
+        return Finding("certificate", "无HTTPS no HTTPS")
+    try:
+        found = certificate.read(config)
+    except CertificateError as error:
+        return Finding("certificate", str(error), "检查IDNODE_CERTIFICATE  check the files")
+    left = found.ends - clock.utc()
+    soon = "更换证书，无须重启  replace it, no restart is needed" if left < certificate.WARNED_BEFORE else ""
+    return Finding("certificate", f"{found.ends:%Y-%m-%d}, {left.days} d: {' '.join(sorted(found.names))}", soon)
+
+
 def _port(setting: str, host: str, port: int) -> Callable[[Config], Awaitable[Finding]]:
     async def check(config: Config) -> Finding:
         try:
@@ -197,8 +210,10 @@ async def examine(config: Config) -> list[Finding]:
         _files,
         _clamd,
         _toplevel,
+        _certificate,
         _port("http_port", config.host, config.http_port),
         _native,
+        *([_port("https_port", config.host, config.https_port)] if config.certificate else []),
         _port("operator_port", config.operator_host, config.operator_port),
         _port("toplevel_port", config.host, config.toplevel_port),
     ]

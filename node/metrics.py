@@ -232,6 +232,7 @@ HTTP_REFUSED: Final = _counter(
         "connections",
         "peer_connections",
         "proxy_header",
+        "handshake",
         "head_slow",
         "malformed",
         "body_slow",
@@ -400,6 +401,11 @@ CONDITION: Final = _gauge(
     "1 while so: the reasons and warnings of /health/ready",
     condition=tuple(condition.code for condition in CONDITIONS),
 )
+CERTIFICATE_ENDS: Final = _gauge(
+    "certificate_not_after_seconds",
+    "HTTPS证书的失效时刻（自1970年起的秒数）；0为没有或不可用",
+    "when the certificate of HTTPS ends, in seconds since 1970; 0: there is none, or it cannot be used",
+)
 PROCESS_UP: Final = _gauge("process_up", "进程存活为1", "1 while the process lives", module=OPEN, column=OPEN)
 PROCESS_RESTARTS: Final = _counter(
     "process_restarts", "进程死亡并被重新启动的次数", "children that died and were started again", module=OPEN
@@ -471,6 +477,7 @@ TOLD: Final = (
     BUILD_INFO,
     READY,
     CONDITION,
+    CERTIFICATE_ENDS,
     PROCESS_UP,
     PROCESS_RESTARTS,
     PROCESS_SILENT,

@@ -45,6 +45,7 @@ class Place:
     descriptor: int
     listening: int = -1
     meter: int = -1
+    https: int = -1
     native_tcp: int = -1
     native_udp: int = -1
 

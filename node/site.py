@@ -31,6 +31,7 @@ def site_of(config: Config, reached: str) -> Site | None:
         (Protocol.TCP, config.native_port),
         (Protocol.UDP, config.native_port),
         (Protocol.HTTP, config.http_port),
+        (Protocol.HTTPS, config.https_port if config.certificate else 0),
     )
     ways = tuple(Interface(protocol, port, query=True, admin=False) for protocol, port in ports if port)
     desc = (("desc", f"idnode {config.prefix}"),)

@@ -12,6 +12,7 @@ from node import doctor
 from node.config import Config
 from node.doctor import Finding, examine
 from node.embedded import Servers
+from tests.fakes.certificate import own_certificate
 from tests.fakes.clamd import clamd
 from tests.fakes.other_node import hangs, other_node, says
 
@@ -26,6 +27,7 @@ NAMES = [
     "files",
     "clamd",
     "toplevel",
+    "certificate",
     "http_port",
     "native_port",
     "operator_port",
@@ -40,7 +42,7 @@ def ports() -> list[int]:
 
 async def found(config: Config) -> dict[str, Finding]:
     findings = await examine(config)
-    assert [each.name for each in findings] == NAMES, "in the order of a start"
+    assert [each.name for each in findings if each.name != "https_port"] == NAMES, "in the order of a start"
     return {each.name: each for each in findings}
 
 
@@ -116,6 +118,20 @@ async def test_a_native_port_in_use_by_either_protocol(ports: list[int]) -> None
     with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as sock:
         sock.bind(("127.0.0.1", ports[3]))
         assert "--native-port" in (await found(Config(native_port=ports[3])))["native_port"].mend
+
+
+async def test_how_long_the_certificate_is_good(tmp_path: Path, ports: list[int]) -> None:
+    assert (await found(Config()))["certificate"].state == "无HTTPS no HTTPS"
+    file = tmp_path / "https.pem"
+    for days, soon in ((20, False), (10, True), (-1, True)):
+        own_certificate(file, days)
+        findings = await found(Config(certificate=str(file), https_port=ports[0]))
+        finding = findings["certificate"]
+        assert f" {days - 1} d: 127.0.0.1" in finding.state
+        assert ("replace" in finding.mend) == soon
+        assert not findings["https_port"].mend
+    file.unlink()
+    assert str(file) in (await found(Config(certificate=str(file))))["certificate"].state
 
 
 async def test_nothing_is_changed(empty_database: str) -> None:

@@ -31,6 +31,7 @@ def test_its_interfaces_are_those_that_are_served_tcp_first() -> None:
     for config, wanted in (
         (Config(http_port=1, native_port=0), [http]),
         (Config(http_port=1, native_port=3), [*native, http]),
+        (Config(http_port=1, https_port=2, native_port=0, certificate="x"), [http, (Protocol.HTTPS, 2)]),
     ):
         found = site_of(config, "")
         assert found is not None

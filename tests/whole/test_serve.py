@@ -100,3 +100,18 @@ def test_a_taken_port_is_a_sentence(folder: Path, database: str, port: str) -> N
     assert done.returncode == 2
     assert f"--{port}-port" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_certificate_that_cannot_be_used_is_a_sentence(folder: Path, database: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "node.cli", "serve"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=environment(database, IDNODE_CERTIFICATE=str(folder / "nowhere.pem")),
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "nowhere.pem" in done.stderr
+    assert "Traceback" not in done.stderr
