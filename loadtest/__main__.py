@@ -40,7 +40,7 @@ TROUBLES: Final = (SettingsError, TargetError, RegisteringError, CrowdError, Yar
 
 WORKERS: Final = 2
 """Of a node of its own: as many as `idnode up` has."""
-COMMANDS: Final = ("compare", "growth", "history", "reading", "soak", "writing")
+COMMANDS: Final = ("compare", "fuzz", "growth", "history", "reading", "soak", "writing")
 """Further commands, each a room of its own: `python -m loadtest reading …`."""
 
 

@@ -30,8 +30,8 @@ GLANCE: Final = 0.1
 """Seconds between two looks at whether something is so."""
 LOG_SHOWN: Final = 2000
 """Characters of a log shown when its process ended."""
-PORTS: Final = ("--http-port", "--operator-port")
-UP_PORTS: Final = (*PORTS, "--https-port", "--native-port", "--toplevel-port")
+PORTS: Final = ("--http-port", "--native-port", "--operator-port")
+UP_PORTS: Final = (*PORTS, "--https-port", "--toplevel-port")
 """The ports a verb is given."""
 
 

@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 import aiohttp
 
-from node import audit_verbs, clock, doctor, journal, up, users
+from node import audit_verbs, certificate, clock, doctor, journal, up, users
 from node import config as settings
 from node.brake import Brake
 from node.calls import Calls
@@ -27,7 +27,7 @@ from node.doorkeeper import Doorkeeper, DueError
 from node.embedded import EmbeddedError
 from node.importer import forget
 from node.importer import run as importer
-from node.supervisor import PortTakenError, Supervisor, listening_sockets
+from node.supervisor import PortTakenError, Supervisor, listening_sockets, native_sockets, secure_sockets
 from node.toplevel import server as toplevel
 from proto.errors import ProtoError
 from proto.identifier import Identifier, Prefix
@@ -50,15 +50,24 @@ from registry.quota import QUOTA_MOST
 from registry.steward import Steward
 
 DEFAULT_DATA: Final = Path(".idnode")
-NODE_FLAGS: Final = ("http_port", "host", "operator_port", "operator_host", "public_url", "workers")
+NODE_FLAGS: Final = (
+    "http_port",
+    "https_port",
+    "native_port",
+    "host",
+    "operator_port",
+    "operator_host",
+    "public_url",
+    "workers",
+)
 SETTING_FLAGS: Final = {
     "up": (*NODE_FLAGS, "toplevel_port"),
     "serve": NODE_FLAGS,
     "toplevel": ("host", "toplevel_port"),
 }
 """Settings that may be given on the command line, by verb."""
-LATER_FLAGS: Final = ("https_port", "native_port")
-"""Accepted from the first day; the faces behind them are not built yet, ready.json says null."""
+FROM_UP: Final = ("log_folder", "audit_octets", "files", "certificate", "certificate_key")
+"""Settings of a running `up` that other commands go by, where it has said them."""
 
 
 class UsageError(Exception):
@@ -69,6 +78,7 @@ SENTENCES: Final = (
     UsageError,
     users.UserError,
     ConfigError,
+    certificate.CertificateError,
     EmbeddedError,
     PortTakenError,
     RegistryError,
@@ -99,7 +109,7 @@ def _with_servers(arguments: argparse.Namespace) -> Config:
         running = json.loads(path.read_text(encoding="utf-8"))
         servers = {name: running[name] for name in ("database_url", "redis_url", "secret_key")}
         servers["toplevel_url"] = config.toplevel_url or running.get("toplevel_url", "")
-        servers |= {name: running.get(name, getattr(config, name)) for name in ("log_folder", "audit_octets", "files")}
+        servers |= {name: running.get(name, getattr(config, name)) for name in FROM_UP}
     except (OSError, ValueError, LookupError, TypeError):
         raise UsageError(
             f"没有IDNODE_DATABASE_URL，{path}也不可读：请先运行idnode up，或设置该变量。 "
@@ -122,8 +132,10 @@ async def _serve(arguments: argparse.Namespace) -> int:
             raise UsageError(f"serve需要设置{variable}。 serve needs {variable}.")
     journal.open_(config.log_level)
     await _check_schema(config)
-    sockets = listening_sockets(config)
-    supervisor = Supervisor(config, sockets)
+    if config.certificate:
+        certificate.read(config)
+    secure = secure_sockets(config) if config.certificate else []
+    supervisor = Supervisor(config, listening_sockets(config), secure, native_sockets(config))
     async with up.operator_door(config, supervisor):
         await up.until_told(asyncio.create_task(supervisor.run()))
     return 0
@@ -534,8 +546,6 @@ def _parser() -> argparse.ArgumentParser:
             made.add_argument(f"--{flag.replace('_', '-')}", type=kind)
         if name == "up":
             with_data(made).add_argument("--no-samples", action="store_true", help="不注册示例 · no sample products")
-            for flag in LATER_FLAGS:
-                made.add_argument(f"--{flag.replace('_', '-')}", type=int, help="尚未提供 · not served yet")
     with_data(verb("migrate", "更新数据库结构 · bring the schema up to date", _migrate))
     with_data(verb("doctor", "检查启动所需 · check what a start needs", _doctor))
     made = with_data(verb("resolve", "解析一个标识 · resolve an identifier", _resolve))

@@ -18,6 +18,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from proto.errors import ProtoError
 from proto.forwarded_for import TrustedProxies
 from proto.identifier import Prefix
+from proto.value import Reference
+from registry.editing import keyholder
 
 WORKERS_MOST: Final = 64
 """Columns of the stamp table grow with workers; beyond this, run another machine."""
@@ -86,6 +88,27 @@ class Config:
     prefix: str = _setting("88.999", "本二级节点的前缀", "the prefix of this secondary node")
     host: str = _setting("127.0.0.1", "对外服务的监听地址", "address the public doors listen on")
     http_port: int = _setting(8000, "HTTP端口", "HTTP port", low=1, high=65535)
+    native_port: int = _setting(
+        2641,
+        "Handle协议端口（TCP与UDP）；0为不提供",
+        "port of the Handle protocol, TCP and UDP; 0: not served",
+        low=0,
+        high=65535,
+    )
+    https_port: int = _setting(
+        8443, "HTTPS端口；有证书时才使用", "HTTPS port; used when there is a certificate", low=1, high=65535
+    )
+    certificate: str = _setting(
+        "",
+        "HTTPS证书文件（PEM，含证书链）；留空则serve不提供HTTPS，up自行制作；文件更换后自动启用",
+        "file of the certificate of HTTPS, PEM with its chain; empty: `serve` has no HTTPS, `up` makes one of its own; "
+        "shown when it was replaced",
+    )
+    certificate_key: str = _setting(
+        "",
+        "证书私钥文件（PEM，无口令）；留空则私钥在证书文件内",
+        "file of the certificate's private key, PEM without a password; empty: it is in the file of the certificate",
+    )
     operator_host: str = _setting("127.0.0.1", "运维端口的监听地址", "address the operator port listens on")
     operator_port: int = _setting(
         9600, "运维端口：/metrics与/health", "operator port: /metrics and /health", low=1, high=65535
@@ -105,6 +128,12 @@ class Config:
         unit="s",
         low=10,
         high=86_400,
+    )
+    server_admins: str = _setting(
+        "",
+        "Handle协议的服务器管理员（索引:标识，以逗号分隔），可经该协议修改全部无模板的记录",
+        "server administrators of the Handle protocol (index:identifier, with commas between them), who may change all "
+        "records without template by it",
     )
     second_factor: str = _setting(
         "auto",
@@ -144,7 +173,13 @@ class Config:
         low=65_536,
         high=1024 * 1024 * 1024,
     )
-    connections: int = _setting(4096, "每个工作进程的连接数上限", "most connections of a worker", low=16, high=100_000)
+    connections: int = _setting(
+        4096,
+        "每个工作进程的连接数上限，HTTP与Handle协议各计",
+        "most connections of a worker, of HTTP and of the Handle protocol each",
+        low=16,
+        high=100_000,
+    )
     requests: int = _setting(
         1024, "每个工作进程同时处理的请求数上限", "most requests a worker has in hand", low=8, high=100_000
     )
@@ -252,8 +287,16 @@ class Config:
                 "应形如http://主机:8100，不含用户名和密码",
                 "must look like http://host:8100, without a user name or password",
             )
+        if self.certificate_key and not self.certificate:
+            raise _wrong("certificate_key", "需与IDNODE_CERTIFICATE一同设置", "needs IDNODE_CERTIFICATE")
         if self.route_address:
             _check_address(self.route_address)
+        try:
+            self.administrators  # noqa: B018 - read for its errors
+        except ProtoError:
+            raise _wrong(
+                "server_admins", "应形如300:88.999.1001/ADMIN", "must look like 300:88.999.1001/ADMIN"
+            ) from None
         if self.secret_key:
             self.key()
 
@@ -281,6 +324,11 @@ class Config:
     def networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
         """The networks that may be connected to though not public."""
         return tuple(ip_network(text.strip()) for text in self.forward_networks.split(",") if text.strip())
+
+    @property
+    def administrators(self) -> frozenset[Reference]:
+        """The server administrators of the Handle protocol, settled."""
+        return frozenset(keyholder(text.strip()) for text in self.server_admins.split(",") if text.strip())
 
     @property
     def zone(self) -> ZoneInfo:

@@ -4,18 +4,19 @@ import asyncio
 import re
 import sys
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from node import audit_verbs
+from node import audit_verbs, certificate, clock
+from node.certificate import CertificateError
 from node.config import Config
 from node.files.folder import Folder, FolderError
 from node.files.scanner import Scanner, ScannerAwayError
 from node.link import Link, LinkError
 from node.redis_wire import BROKEN, RedisWire
-from node.supervisor import PortTakenError, listening_socket
+from node.supervisor import PortTakenError, listening_socket, native_sockets
 from proto import web_reply
 from proto.errors import ProtoError
 from proto.identifier import Identifier
@@ -160,17 +161,42 @@ async def _toplevel(config: Config) -> Finding:
     return Finding("toplevel", f"{config.toplevel_url} HTTP {status}")
 
 
+async def _certificate(config: Config) -> Finding:
+    if not config.certificate:
+        return Finding("certificate", "无HTTPS no HTTPS")
+    try:
+        found = certificate.read(config)
+    except CertificateError as error:
+        return Finding("certificate", str(error), "检查IDNODE_CERTIFICATE  check the files")
+    left = found.ends - clock.utc()
+    soon = "更换证书，无须重启  replace it, no restart is needed" if left < certificate.WARNED_BEFORE else ""
+    return Finding("certificate", f"{found.ends:%Y-%m-%d}, {left.days} d: {' '.join(sorted(found.names))}", soon)
+
+
 def _port(setting: str, host: str, port: int) -> Callable[[Config], Awaitable[Finding]]:
     async def check(config: Config) -> Finding:
         try:
             listening_socket(host, port, f"--{setting.replace('_', '-')}", shared=False).close()
         except PortTakenError as error:
-            return Finding(
-                setting, str(port), f"{error}（正在运行的节点也会占用 a running node of yours takes it too）"
-            )
+            return _taken(setting, port, error)
         return Finding(setting, str(port))
 
     return check
+
+
+async def _native(config: Config) -> Finding:
+    if not config.native_port:
+        return Finding("native_port", "不使用 not used")
+    try:
+        for sock in native_sockets(replace(config, workers=1))[0]:
+            sock.close()
+    except PortTakenError as error:
+        return _taken("native_port", config.native_port, error)
+    return Finding("native_port", str(config.native_port))
+
+
+def _taken(setting: str, port: int, error: PortTakenError) -> Finding:
+    return Finding(setting, str(port), f"{error}（正在运行的节点也会占用 a running node of yours takes it too）")
 
 
 async def examine(config: Config, *, ports: bool = True) -> list[Finding]:
@@ -184,10 +210,13 @@ async def examine(config: Config, *, ports: bool = True) -> list[Finding]:
         _files,
         _clamd,
         _toplevel,
+        _certificate,
     ]
     if ports:
         checks += [
             _port("http_port", config.host, config.http_port),
+            _native,
+            *([_port("https_port", config.host, config.https_port)] if config.certificate else []),
             _port("operator_port", config.operator_host, config.operator_port),
             _port("toplevel_port", config.host, config.toplevel_port),
         ]

@@ -67,6 +67,16 @@ AUDIT_BROKEN: Final = Condition(
     "审计账与本机留存的链头不符",
     "the audit journal is not the one whose head is kept on this machine",
 )
+CERTIFICATE_ENDS: Final = Condition(
+    "certificate_ends",
+    "HTTPS证书不足14天即将失效，或已失效",
+    "the certificate of HTTPS ends within 14 days, or has ended",
+)
+CERTIFICATE_UNUSABLE: Final = Condition(
+    "certificate_unusable",
+    "HTTPS证书或其私钥不可用，继续使用先前的证书",
+    "the certificate of HTTPS or its key cannot be used; the one before is shown on",
+)
 
 CONDITIONS: Final = (
     DATABASE_UNREACHABLE,
@@ -81,6 +91,8 @@ CONDITIONS: Final = (
     UPLINK_CHAIN_BROKEN,
     AUDIT_FULL,
     AUDIT_BROKEN,
+    CERTIFICATE_ENDS,
+    CERTIFICATE_UNUSABLE,
 )
 
 

@@ -9,6 +9,7 @@ from node.doorkeeper import Doorkeeper
 from node.files.intake import Intake
 from node.iiidap.names import Names
 from node.iiidap.register import Register
+from node.keyholders import Keyholders
 from node.meter import Meter
 from node.recording import Recording
 from node.register.measured import MeasuredBatcher
@@ -45,6 +46,7 @@ class House:
     slices: Slices
     announcer: Announcer
     doorkeeper: Doorkeeper
+    keyholders: Keyholders
     files: Intake | None
     names: Names
     register: Register

@@ -13,6 +13,7 @@ from typing import Final, Literal
 
 from node.health import CONDITIONS
 from node.resolve.answer import Outcome, Where
+from proto.codes import ResponseCode
 from registry.industries import load
 from registry.postgres.connection import PURPOSES
 from registry.rules import Rule
@@ -231,6 +232,7 @@ HTTP_REFUSED: Final = _counter(
         "connections",
         "peer_connections",
         "proxy_header",
+        "handshake",
         "head_slow",
         "malformed",
         "body_slow",
@@ -248,6 +250,34 @@ HTTP_BODIES: Final = _gauge(
     "http_arriving_bytes", "正在接收的请求体已到的字节", "octets here of bodies that are still arriving"
 )
 HTTP_CONNECTIONS: Final = _gauge("http_connections", "打开的HTTP连接数", "HTTP connections open")
+
+# -- the native face
+
+NATIVE_REQUESTS: Final = _counter(
+    "native_requests",
+    "Handle协议的请求数，按应答代码",
+    "requests of the Handle protocol by response code",
+    code=tuple(code.name.lower() for code in ResponseCode),
+)
+NATIVE_REFUSED: Final = _counter(
+    "native_refused",
+    "Handle协议未受理的请求、连接或数据报，按原因",
+    "requests, connections or datagrams of the Handle protocol turned away, by reason",
+    reason=(
+        "rate",
+        "requests",
+        "connections",
+        "peer_connections",
+        "proxy_header",
+        "slow",
+        "idle",
+        "malformed",
+        "unsent",
+    ),
+)
+NATIVE_CONNECTIONS: Final = _gauge(
+    "native_connections", "打开的Handle协议连接数", "connections of the Handle protocol open"
+)
 
 UPLOADS: Final = _counter(
     "uploads",
@@ -371,6 +401,11 @@ CONDITION: Final = _gauge(
     "1 while so: the reasons and warnings of /health/ready",
     condition=tuple(condition.code for condition in CONDITIONS),
 )
+CERTIFICATE_ENDS: Final = _gauge(
+    "certificate_not_after_seconds",
+    "HTTPS证书的失效时刻（自1970年起的秒数）；0为没有或不可用",
+    "when the certificate of HTTPS ends, in seconds since 1970; 0: there is none, or it cannot be used",
+)
 PROCESS_UP: Final = _gauge("process_up", "进程存活为1", "1 while the process lives", module=OPEN, column=OPEN)
 PROCESS_RESTARTS: Final = _counter(
     "process_restarts", "进程死亡并被重新启动的次数", "children that died and were started again", module=OPEN
@@ -412,6 +447,9 @@ COUNTED: Final = (
     HTTP_IN_HAND,
     HTTP_BODIES,
     HTTP_CONNECTIONS,
+    NATIVE_REQUESTS,
+    NATIVE_REFUSED,
+    NATIVE_CONNECTIONS,
     UPLOADS,
     UPLINK_OLDEST,
     UPLINK_QUEUE,
@@ -439,6 +477,7 @@ TOLD: Final = (
     BUILD_INFO,
     READY,
     CONDITION,
+    CERTIFICATE_ENDS,
     PROCESS_UP,
     PROCESS_RESTARTS,
     PROCESS_SILENT,

@@ -34,7 +34,7 @@ log = structlog.get_logger("process")
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where a child stands: its column, its number among all children so far, and the descriptors it was handed:
-    of the stamps, of its listening socket, and of the memory it counts in.
+    of the stamps, of its listening sockets (-1: there is none), and of the memory it counts in.
 
     `machine` is drawn anew by each supervisor, so that no two of them are mistaken for one in pg_stat_activity.
     """
@@ -45,6 +45,9 @@ class Place:
     descriptor: int
     listening: int = -1
     meter: int = -1
+    https: int = -1
+    native_tcp: int = -1
+    native_udp: int = -1
 
     @property
     def name(self) -> str:

@@ -9,19 +9,24 @@ import secrets
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from itertools import chain
 from typing import Final
 
 import structlog
 
-from node import clock, health, meter, stamps
+from node import certificate, clock, health, meter, stamps
+from node.certificate import Certificate, CertificateError
 from node.config import Config
 from node.health import Condition
 from node.meter import Sample, Totals
 from node.metrics import (
     AUDIT_BROKEN,
     AUDIT_FULL,
+    CERTIFICATE_ENDS,
     CONDITION,
     PREFIX_RESOLUTIONS,
     PROCESS_CPU,
@@ -59,6 +64,8 @@ would hang with it."""
 WATCH_SECONDS: Final = 0.25
 ASK_SECONDS: Final = 1.0
 """Pause between two looks at whether PostgreSQL and Redis are there: readiness is no older than this."""
+CERTIFICATE_SECONDS = 60.0
+"""Pause between two looks at the certificate: it is about days."""
 STOP_SECONDS: Final = 15.0
 """Children that have not drained by then are killed."""
 
@@ -73,9 +80,13 @@ class PortTakenError(Exception):
 
 def listening_socket(host: str, port: int, setting: str, *, shared: bool) -> socket.socket:
     """A bound socket, `shared` by SO_REUSEPORT with others of ours. Raises PortTakenError."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    return _bound(host, port, setting, shared=shared, kind=socket.SOCK_STREAM)
+
+
+def _bound(host: str, port: int, setting: str, *, shared: bool, kind: socket.SocketKind) -> socket.socket:
+    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, kind)
+    if kind is socket.SOCK_STREAM:  # for UDP it would let strangers share the port
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if shared:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
@@ -91,23 +102,42 @@ def listening_socket(host: str, port: int, setting: str, *, shared: bool) -> soc
 
 def listening_sockets(config: Config) -> list[socket.socket]:
     """One socket a worker, all on the HTTP port; made here so that a dead worker's connections wait for the next."""
+    return _one_a_worker(config, config.http_port, "--http-port")
+
+
+def secure_sockets(config: Config) -> list[socket.socket]:
+    """The same on the HTTPS port."""
+    return _one_a_worker(config, config.https_port, "--https-port")
+
+
+def _one_a_worker(config: Config, port: int, setting: str) -> list[socket.socket]:
     # Bound once without sharing first: another node of ours on this port would share it silently.
-    probe = listening_socket(config.host, config.http_port, "--http-port", shared=False)
+    probe = listening_socket(config.host, port, setting, shared=False)
     try:
         probe.listen(1)
     except OSError as error:
         raise PortTakenError(
-            f"端口{config.http_port}已被占用（{error}），请用--http-port换一个。 "
-            f"Port {config.http_port} is taken ({error}); choose another with --http-port."
+            f"端口{port}已被占用（{error}），请用{setting}换一个。 "
+            f"Port {port} is taken ({error}); choose another with {setting}."
         ) from None
     finally:
         probe.close()
     made = []
     for _ in range(config.workers):
-        sock = listening_socket(config.host, config.http_port, "--http-port", shared=True)
+        sock = listening_socket(config.host, port, setting, shared=True)
         sock.listen(1024)
         made.append(sock)
     return made
+
+
+def native_sockets(config: Config) -> list[tuple[socket.socket, socket.socket]]:
+    """A TCP and a UDP socket a worker, all on the native port; none where that is 0."""
+    port, setting = config.native_port, "--native-port"
+    if not port:
+        return []
+    datagrams = partial(_bound, config.host, port, setting, kind=socket.SOCK_DGRAM)
+    datagrams(shared=False).close()
+    return [(stream, datagrams(shared=True)) for stream in _one_a_worker(config, port, setting)]
 
 
 @dataclass(slots=True)
@@ -142,11 +172,20 @@ class Child:
 
 
 class Supervisor:
-    """Runs one node. `sockets` come from `listening_sockets`."""
+    """Runs one node. `sockets` come from `listening_sockets`, those of HTTPS from `secure_sockets` (none without it),
+    `native` from `native_sockets`."""
 
-    def __init__(self, config: Config, sockets: list[socket.socket]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        sockets: list[socket.socket],
+        secure: Sequence[socket.socket] = (),
+        native: Sequence[tuple[socket.socket, socket.socket]] = (),
+    ) -> None:
         self.config = config
         self._sockets = sockets
+        self._secure = secure
+        self._native = native
         self._descriptor = stamps.create(config.workers)
         # This view writes no column: it reads, and clears the generation of a follower that is dead.
         self._shared = Shared(self._descriptor, config.workers, 0, 1)
@@ -158,6 +197,7 @@ class Supervisor:
         self._database_error: str | None = "not asked yet"
         self._database_read_only = False
         self._redis_away = False
+        self._certificate: Certificate | CertificateError | None = None
         self._prefixes = PrefixSeries()
         self.children = [Child("node.worker", n) for n in range(config.workers)]
         self.children.append(Child("node.follower", config.workers))
@@ -168,7 +208,7 @@ class Supervisor:
         """Keeps everything alive until cancelled, then lets it drain."""
         tasks = [asyncio.create_task(self._keep(child)) for child in self.children]
         tasks += [asyncio.create_task(self._watch()), asyncio.create_task(self._ask_database())]
-        tasks.append(asyncio.create_task(self._ask_redis()))
+        tasks += [asyncio.create_task(self._ask_redis()), asyncio.create_task(self._look_at_certificate())]
         try:
             await asyncio.gather(*tasks)
         finally:
@@ -202,8 +242,12 @@ class Supervisor:
 
     async def _start(self, child: Child) -> None:
         self._incarnation += 1
-        listening = self._sockets[child.column].fileno() if child.module == "node.worker" else -1
-        place = Place(self._machine, child.column, self._incarnation, self._descriptor, listening, self._counting)
+        worker = child.module == "node.worker"
+        listening = self._sockets[child.column].fileno() if worker else -1
+        https = self._secure[child.column].fileno() if worker and self._secure else -1
+        native = [each.fileno() for each in self._native[child.column]] if worker and self._native else [-1, -1]
+        inherited = (self._descriptor, listening, self._counting, https, *native)
+        place = Place(self._machine, child.column, self._incarnation, *inherited)
         child.born = clock.monotonic()
         child.process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -211,7 +255,7 @@ class Supervisor:
             child.module,
             str(os.getpid()),
             stdin=asyncio.subprocess.PIPE,
-            pass_fds=[fd for fd in (self._descriptor, self._counting, listening) if fd >= 0],
+            pass_fds=[fd for fd in inherited if fd >= 0],
             # Ctrl-C at the terminal is for us alone; children are told when it is their turn.
             start_new_session=True,
         )
@@ -271,8 +315,16 @@ class Supervisor:
                 self._redis_away = True
             await asyncio.sleep(ASK_SECONDS)
 
+    async def _look_at_certificate(self) -> None:
+        while self.config.certificate:
+            try:
+                self._certificate = certificate.read(self.config)
+            except CertificateError as error:
+                self._certificate = error
+            await asyncio.sleep(CERTIFICATE_SECONDS)
+
     async def _stop(self) -> None:
-        for sock in self._sockets:
+        for sock in (*self._sockets, *self._secure, *chain.from_iterable(self._native)):
             sock.close()  # first: who connects now is refused at once, not kept waiting for nobody
         # The uplink last: it tells what the workers have counted to their end.
         await _ended([child for child in self.children if child.module != UPLINK])
@@ -281,7 +333,7 @@ class Supervisor:
     def conditions(self) -> list[Condition]:
         """What is amiss now, in the order of the table."""
         now, beats = clock.monotonic(), self._shared.beats()
-        gauge = self.totals.gauge
+        gauge, ends = self.totals.gauge, self._certificate_ends
         so = {
             health.DATABASE_UNREACHABLE: self._database_error is not None,
             health.FOLLOWER_NOT_CAUGHT_UP: not self._shared.generation,
@@ -297,12 +349,18 @@ class Supervisor:
             health.UPLINK_CHAIN_BROKEN: gauge(UPLINK_CHAIN_BROKEN) > 0,
             health.AUDIT_FULL: gauge(AUDIT_FULL) > 0,
             health.AUDIT_BROKEN: gauge(AUDIT_BROKEN) > 0,
+            health.CERTIFICATE_ENDS: ends is not None and ends - certificate.WARNED_BEFORE < clock.utc(),
+            health.CERTIFICATE_UNUSABLE: isinstance(self._certificate, CertificateError),
         }
         return [condition for condition in health.CONDITIONS if so[condition]]
 
     @property
     def _redis_trusted(self) -> bool:
         return not self.config.redis_url or self._shared.redis_trusted
+
+    @property
+    def _certificate_ends(self) -> datetime | None:
+        return self._certificate.ends if isinstance(self._certificate, Certificate) else None
 
     def reasons(self) -> list[str]:
         """Codes of why the node is not ready; empty when it is."""
@@ -314,6 +372,8 @@ class Supervisor:
         yield READY, [Sample((), not any(condition.reason for condition in conditions))]
         yield CONDITION, [Sample((each.code,), each in conditions) for each in health.CONDITIONS]
         yield REDIS_TRUSTED, [Sample((), self._redis_trusted)]
+        ends = self._certificate_ends
+        yield CERTIFICATE_ENDS, [Sample((), ends.timestamp() if ends else 0.0)]
         yield PREFIX_RESOLUTIONS, self._prefixes.samples(self.totals.prefix_counts())
         yield PROCESS_UP, [Sample(child.labels, child.up) for child in self.children]
         modules = dict.fromkeys(child.name for child in self.children)

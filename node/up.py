@@ -20,12 +20,12 @@ from typing import IO, Any, Final
 import aiohttp
 from aiohttp import web
 
-from node import clock, journal, operator_port
+from node import certificate, clock, journal, operator_port
 from node.config import Config
 from node.embedded import Embedded, Servers
 from node.listen import replies
 from node.samples import ENTERPRISES, SECONDARY, SampleRecord, particulars_of, sample_records
-from node.supervisor import Supervisor, listening_socket, listening_sockets
+from node.supervisor import Supervisor, listening_socket, listening_sockets, native_sockets, secure_sockets
 from node.toplevel import server as toplevel
 from node.toplevel.keeper import Keeper
 from node.toplevel.keeper import until_ready as until_toplevel_ready
@@ -231,8 +231,8 @@ def _ready(config: Config, known: dict[str, Any]) -> dict[str, Any]:
     """What ready.json says; faces that are not built yet are null."""
     return {
         "http": _url(config.host, config.http_port),
-        "https": None,
-        "native": None,
+        "https": _url(config.host, config.https_port, "https"),
+        "native": {"host": config.host, "port": config.native_port} if config.native_port else None,
         "operator": _url(config.operator_host, config.operator_port),
         "toplevel": config.toplevel_url,
         "admin": known["admin"],
@@ -246,8 +246,8 @@ def _ready(config: Config, known: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _url(host: str, port: int) -> str:
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+def _url(host: str, port: int, scheme: str = "http") -> str:
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 async def _register_samples(base: str, known: dict[str, Any], missing: dict[str, list[SampleRecord]], say: Say) -> None:
@@ -353,14 +353,18 @@ async def up(config: Config, options: Options, say: Say) -> None:
         lock = _locked(data)
         (data / "ready.json").unlink(missing_ok=True)
         known = _credentials(data)
+        proven = _proven(config, data)
     except (OSError, ValueError) as error:
         raise UpError(f"数据目录{data}不可用：{error}。 The data folder {data} cannot be used: {error}.") from None
     journal.open_(config.log_level)
-    sockets = listening_sockets(config)
+    of_ours, config = not config.certificate, proven
+    sockets, secure, native = listening_sockets(config), secure_sockets(config), native_sockets(config)
     top = None if config.toplevel_url else toplevel.listening(config)
     embedded = Embedded(data, database_url=config.database_url or None, redis_url=config.redis_url or None, say=say)
     servers = await embedded.start()
-    watching = asyncio.create_task(embedded.watch())
+    watching = {asyncio.create_task(embedded.watch())}
+    if of_ours:
+        watching.add(asyncio.create_task(certificate.keep(data.resolve(), certificate.names(config))))
     try:
         config = _complete(config, servers, known, data)
         await _found_world(config, known)
@@ -374,10 +378,12 @@ async def up(config: Config, options: Options, say: Say) -> None:
                 "log_folder": config.log_folder,
                 "audit_octets": config.audit_octets,
                 "files": config.files,
+                "certificate": config.certificate,
+                "certificate_key": config.certificate_key,
                 "pid": os.getpid(),
             },
         )
-        supervisor = Supervisor(config, sockets)
+        supervisor = Supervisor(config, sockets, secure, native)
         async with _beside_toplevel(config, top), operator_door(config, supervisor):
             running = asyncio.create_task(supervisor.run())
 
@@ -392,15 +398,16 @@ async def up(config: Config, options: Options, say: Say) -> None:
                 await asyncio.Event().wait()
 
             try:
-                await beside({running, watching}, open_())
+                await beside({running, *watching}, open_())
             finally:
                 (data / "ready.json").unlink(missing_ok=True)
                 running.cancel()
                 await asyncio.gather(running, return_exceptions=True)
     finally:
         (data / "servers.json").unlink(missing_ok=True)
-        watching.cancel()
-        await asyncio.gather(watching, return_exceptions=True)
+        for task in watching:
+            task.cancel()
+        await asyncio.gather(*watching, return_exceptions=True)
         await embedded.stop()
         lock.close()
 
@@ -416,6 +423,15 @@ async def beside(others: set[asyncio.Task[None]], work: Coroutine[Any, Any, None
     finally:
         mine.cancel()
         await asyncio.gather(mine, return_exceptions=True)
+
+
+def _proven(config: Config, data: Path) -> Config:
+    """With a certificate of its own in the data folder where none is set. Raises OSError or CertificateError."""
+    if config.certificate:
+        certificate.read(config)
+        return config
+    made, key = certificate.own(data.resolve(), certificate.names(config), clock.utc())
+    return replace(config, certificate=str(made), certificate_key=str(key))
 
 
 def _complete(config: Config, servers: Servers, known: dict[str, Any], data: Path) -> Config:
@@ -455,6 +471,8 @@ def _table(config: Config, known: dict[str, Any], data: Path) -> str:
         leather["password"]
     }"}}' | cut -d'"' -f12)
   注册 · register   curl {base}/identityv2/data -H "Authorization: Bearer $TOKEN" -d '{row}'
+  Handle           {config.host}:{config.native_port}  TCP, UDP
+  HTTPS            {_url(config.host, config.https_port, "https")}  (curl --cacert {config.certificate})
   运维 · operator   {_url(config.operator_host, config.operator_port)}/health/ready 和 · and /metrics
   顶级 · top level  {config.toplevel_url}
   账号 · accounts   {data / "ready.json"}

@@ -24,6 +24,7 @@ from node.files.intake import Intake
 from node.house import House
 from node.iiidap.names import Names
 from node.iiidap.register import Register
+from node.keyholders import Keyholders
 from node.link import Link
 from node.listen import (
     accounts_api,
@@ -34,6 +35,8 @@ from node.listen import (
     doip_api,
     grants_api,
     handle_api,
+    handle_sessions,
+    handle_writes,
     http,
     iiidap_api,
     meta_api,
@@ -44,12 +47,17 @@ from node.listen import (
     snms_templates,
     templates_api,
     trace_api,
+    tunnel,
 )
 from node.listen.bodies import BODIES
-from node.listen.connection import bounded
+from node.listen.connection import Crowd
+from node.listen.https import Door
 from node.listen.lane import Lane
 from node.meter import Meter
 from node.metrics import HTTP_BODIES, HTTP_CONNECTIONS, HTTP_IN_HAND, HTTP_REFUSED, REDIS_FAILURES
+from node.native import lane as native_lane
+from node.native import tcp, udp
+from node.native.desk import Desk
 from node.pool_watch import PoolWatch
 from node.recording import Recording
 from node.redis_cache import RedisCache
@@ -68,6 +76,7 @@ from node.stamps import Shared
 from registry.account import Vault
 from registry.blanker import Blanker
 from registry.examiner import Examiner
+from registry.key_session import key_of
 from registry.lookup import Lookup
 from registry.postgres.connection import Pool, backends_gone, open_pool
 from registry.registrar import Registrar
@@ -101,8 +110,11 @@ def _doors(house: House) -> web.Application:
     trace_api.add_routes(app)
     catalogue_api.add_routes(app)
     handle_api.add_routes(app)
+    handle_writes.add_routes(app)
+    handle_sessions.add_routes(app)
     iiidap_api.add_routes(app)
     app.router.add_route("*", "/api/{rest:.*}", handle_api.unknown)
+    tunnel.add_routes(app, house)
     doors.add_routes(app)
     return app
 
@@ -160,6 +172,14 @@ async def run(config: Config, place: process.Place) -> None:
             Calls(steward, partial(clock.local, config.zone)),
             second_factor=config.second_factor != "enrolled",
         ),
+        keyholders=Keyholders(
+            lookup,
+            steward,
+            Brake(clock.monotonic),
+            config.administrators,
+            key_of(config.key()),
+            clock.seconds,
+        ),
         files=Intake.of(config, steward, meter),
         names=Names(lookup, clock.monotonic),
         register=Register(link, config.toplevel_url, clock.monotonic, clock.utc),
@@ -183,11 +203,8 @@ async def _serve(house: House, place: process.Place, shared: Shared, pools: tupl
     http_server = runner.server
     assert http_server is not None
     listening = socket.socket(fileno=place.listening)
-    server = await asyncio.get_running_loop().create_server(
-        bounded(http_server, config.connections, config.proxies, lane, partial(meter.count, HTTP_REFUSED)),
-        sock=listening,
-        backlog=BACKLOG,
-    )
+    crowd = Crowd(http_server, config.connections, config.proxies, lane, partial(meter.count, HTTP_REFUSED))
+    server = await asyncio.get_running_loop().create_server(crowd.threshold, sock=listening, backlog=BACKLOG)
     log.info("serving", worker=place.column)
 
     def show() -> None:
@@ -199,10 +216,33 @@ async def _serve(house: House, place: process.Place, shared: Shared, pools: tupl
         meter.set(HTTP_CONNECTIONS, len(http_server.connections))
 
     try:
-        await asyncio.gather(_live(shared, show, house.doorkeeper.calls), *_chores(house, place))
+        serving = _secure(config, place, crowd) + _native(house, place) + _chores(house, place)
+        await asyncio.gather(_live(shared, show, house.doorkeeper.calls), *serving)
     finally:
         server.close()
         await runner.cleanup()
+
+
+def _native(house: House, place: process.Place) -> list[Coroutine[Any, Any, None]]:
+    """What serves the Handle protocol, for ever, where it is served."""
+    if place.native_tcp < 0:
+        return []
+    config, meter, times = house.config, house.meter, (clock.monotonic, clock.seconds)
+    desk, lane = Desk(house, *times), native_lane.Lane(house, *times)
+    crowd = tcp.Crowd(desk, lane, meter, config.connections, config.proxies, *times)
+    datagrams = udp.Door(desk, lane, meter, *times)
+    return [
+        crowd.serve(socket.socket(fileno=place.native_tcp)),
+        datagrams.serve(socket.socket(fileno=place.native_udp)),
+    ]
+
+
+def _secure(config: Config, place: process.Place, crowd: Crowd) -> list[Coroutine[Any, Any, None]]:
+    """What serves HTTPS, for ever, where there is any."""
+    if place.https < 0:
+        return []
+    door = Door(crowd, config.proxies, config.certificate, config.certificate_key)
+    return [door.serve(socket.socket(fileno=place.https))]
 
 
 async def _meet(redis: RedisCache) -> None:

@@ -1,9 +1,33 @@
-"""The response codes of the Handle system (RFC 3652 §2.2.2.3 as deployed), as far as this node says them.
+"""The numbers of the Handle system (RFC 3652 §2.2.2 as deployed, DO-IRP 3.0): what is asked, and what came of it.
 
-Those from 600 on are of the industrial identifier system's own clients.
+Response codes from 407 on that no standard knows are of the industrial identifier system's own clients.
 """
 
 from enum import IntEnum
+
+
+class OpCode(IntEnum):
+    """What a request asks for, in one number. Servers of one site say more among themselves, from 1000 to 1003."""
+
+    RESOLUTION = 1
+    GET_SITE_INFO = 2
+    CREATE_HANDLE = 100
+    DELETE_HANDLE = 101
+    ADD_VALUE = 102
+    REMOVE_VALUE = 103
+    MODIFY_VALUE = 104
+    LIST_HANDLES = 105
+    LIST_PREFIXES = 106
+    CHALLENGE_RESPONSE = 200
+    VERIFY_CHALLENGE = 201
+    HOME_PREFIX = 300
+    UNHOME_PREFIX = 301
+    LIST_HOMED_PREFIXES = 302
+    SESSION_SETUP = 400
+    SESSION_TERMINATE = 401
+    SESSION_EXCHANGE_KEY = 402
+    LOGIN_BY_PASSWORD = 2000
+    LOGIN_BY_KEY = 2001
 
 
 class ResponseCode(IntEnum):
@@ -14,17 +38,37 @@ class ResponseCode(IntEnum):
     SERVER_BUSY = 3
     PROTOCOL_ERROR = 4
     OPERATION_NOT_SUPPORTED = 5
+    RECURSION_COUNT_TOO_HIGH = 6
+    SERVER_READ_ONLY = 7
     HANDLE_NOT_FOUND = 100
     HANDLE_ALREADY_EXISTS = 101
     INVALID_HANDLE = 102
     VALUES_NOT_FOUND = 200
     VALUE_ALREADY_EXISTS = 201
     INVALID_VALUE = 202
+    EXPIRED_SITE_INFO = 300
     SERVER_NOT_RESPONSIBLE = 301
     SERVICE_REFERRAL = 302
     PREFIX_REFERRAL = 303
+    INVALID_ADMIN = 400
     INSUFFICIENT_PERMISSIONS = 401
     AUTHENTICATION_NEEDED = 402
+    AUTHENTICATION_FAILED = 403
+    INVALID_CREDENTIAL = 404
+    AUTHENTICATION_TIMEOUT = 405
+    UNABLE_TO_AUTHENTICATE = 406
+    LOGIN_EXPIRED = 407
+    LOGIN_NEEDED = 408
+    SESSION_TIMEOUT = 500
+    SESSION_FAILED = 501
+    INVALID_SESSION_KEY = 502
+    NEED_RSA_KEY = 503
+    INVALID_SESSION_SETUP = 504
+    SESSION_MESSAGE_REJECTED = 505
     DAILY_REQUEST_LIMIT = 603
     REGISTRATION_LIMIT = 604
     PREFIX_LIMIT = 605
+    TRYING = 900
+    FORWARDED = 901
+    QUEUED = 902
+    CREDENTIAL_REFUSED = 3001

@@ -15,3 +15,10 @@ class ProtoError(ValueError):
         self.field = field
         self.zh = zh
         self.en = en
+
+
+class NotUtf8Error(ProtoError):
+    """Octets that should be text are not UTF-8: all of them are there, but they say nothing."""
+
+    def __init__(self, field: str) -> None:
+        super().__init__(field, f"{field}不是UTF-8", f"{field} is not UTF-8")

@@ -1,6 +1,6 @@
 """A reader of big-endian octets that never reads past its end (handle reference, conventions)."""
 
-from proto.errors import ProtoError
+from proto.errors import NotUtf8Error, ProtoError
 
 
 class Reader:
@@ -27,7 +27,18 @@ class Reader:
         try:
             return octets.decode()
         except UnicodeDecodeError:
-            raise ProtoError(field, f"{field}不是UTF-8", f"{field} is not UTF-8") from None
+            raise NotUtf8Error(field) from None
+
+    def data(self, field: str) -> bytes:
+        """A u32 length and that many octets."""
+        return self.take(self.unsigned(4, field), field)
+
+    def count(self, least: int, field: str) -> int:
+        """A u32 count of entries of at least so many octets each: more than there is room for are refused unread."""
+        count = self.unsigned(4, field)
+        if count > self.rest // least:
+            raise ProtoError(field, f"{field}不完整", f"{field} is cut short")
+        return count
 
     @property
     def rest(self) -> int:
@@ -37,5 +48,9 @@ class Reader:
 
 def string(text: str) -> bytes:
     """`text` as a u32 length and its UTF-8."""
-    octets = text.encode()
+    return data(text.encode())
+
+
+def data(octets: bytes) -> bytes:
+    """`octets` behind their length, a u32."""
     return len(octets).to_bytes(4) + octets

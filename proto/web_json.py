@@ -1,6 +1,6 @@
 """The JSON of the Handle HTTP API (Handle.Net 8 and 9): values and answers, both ways.
 
-Which HTTP status goes with it is a door's business. Keys other than RSA and DSA are base64.
+Which HTTP status goes with it is a door's business. Keys other than RSA and DSA are base64; SM2 may come in as a JWK.
 """
 
 import base64
@@ -21,7 +21,7 @@ from proto.value import PERMISSIONS_DEFAULT, Reference, Value, type_matches
 from proto.values import value_list
 from proto.values.admin import ADMIN_ALL, Admin
 from proto.values.public_key import FIELDS as KEY_FIELDS
-from proto.values.public_key import PublicKey
+from proto.values.public_key import SM2, PublicKey, TextKey, pem
 from proto.values.site import FORMAT_VERSION, Address, HashOption, Interface, Protocol, Server, Site
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -55,7 +55,7 @@ def _admin_to_json(data: bytes) -> dict[str, Any]:
     admin = Admin.from_octets(data)
     shown: dict[str, Any] = {
         "handle": admin.handle,
-        "index": admin.index,
+        "index": _signed(admin.index, 32),
         "permissions": f"{admin.permissions & ADMIN_ALL:012b}",
     }
     if admin.legacy_octets:
@@ -64,19 +64,30 @@ def _admin_to_json(data: bytes) -> dict[str, Any]:
 
 
 def _value_list_to_json(data: bytes) -> dict[str, Any]:
-    entries = [{"handle": e.handle, "index": e.index} for e in value_list.from_octets(data)]
-    return {"format": "vlist", "value": entries}
+    return {"format": "vlist", "value": _references_to_json(value_list.from_octets(data))}
 
 
+def _references_to_json(references: tuple[Reference, ...]) -> list[dict[str, Any]]:
+    return [{"handle": each.handle, "index": _signed(each.index, 32)} for each in references]
+
+
+_LEGACY_TAIL: Final = bytes(2)
+"""What old writers append to an HS_ADMIN."""
 _KEY_KINDS: Final = {"RSA_PUB_KEY": ("RSA", "n", "e"), "DSA_PUB_KEY": ("DSA", "y", "p", "q", "g")}
 """Kind of a key to its `kty` and the order in which deployed servers show its numbers."""
 
 
 def _key_to_json(data: bytes) -> dict[str, Any]:
-    key = PublicKey.from_octets(data)
+    return {"format": "key", "value": jwk_of_numbers(PublicKey.from_octets(data))}
+
+
+def jwk_of_numbers(key: PublicKey) -> dict[str, str]:
+    """An RSA or DSA key as a JSON Web Key; raises ProtoError for another."""
+    if key.kind not in _KEY_KINDS:
+        raise _wrong("HS_PUBKEY", "HS_PUBKEY不是RSA或DSA公钥", "HS_PUBKEY is no RSA or DSA public key")
     numbers = dict(zip(KEY_FIELDS[key.kind], key.numbers, strict=True))
     kty, *order = _KEY_KINDS[key.kind]
-    return {"format": "key", "value": {"kty": kty} | {name: _base64url(numbers[name]) for name in order}}
+    return {"kty": kty} | {name: _base64url(numbers[name]) for name in order}
 
 
 def _base64url(number: int) -> str:
@@ -163,7 +174,7 @@ def value_to_json(value: Value) -> dict[str, Any]:
     if value.timestamp:
         shown["timestamp"] = moment(value.timestamp)
     if value.references:
-        shown["references"] = [{"handle": r.handle, "index": r.index} for r in value.references]
+        shown["references"] = _references_to_json(value.references)
     return shown
 
 
@@ -208,6 +219,11 @@ def selected(shown: bytes, indexes: frozenset[int], types: tuple[str, ...]) -> b
     """Of the `array` `shown`, the values whose index is listed or whose type matches."""
     values = _decode_values(shown)
     return _encode([v for v in values if v["index"] in indexes or any(type_matches(t, v["type"]) for t in types)])
+
+
+def values_of(shown: bytes) -> tuple[Value, ...]:
+    """The values in the `array` `shown`. Raises ProtoError."""
+    return tuple(map(value_from_json, _decode_values(shown)))
 
 
 def pretty(answer: bytes) -> bytes:
@@ -259,6 +275,8 @@ def _list(given: Any, field: str) -> list[Any]:
 
 def _bits(given: Any, width: int, field: str) -> int:
     text = _text(given, field)
+    if text == "*":
+        return (1 << width) - 1
     if len(text) != width or set(text) - {"0", "1"}:
         raise _wrong(field, f"{field}应为{width}位0或1", f"{field} must be {width} characters, each 0 or 1")
     return int(text, 2)
@@ -266,7 +284,7 @@ def _bits(given: Any, width: int, field: str) -> int:
 
 def _reference(given: Any, field: str) -> Reference:
     entry = _object(given, field)
-    index = _integer(entry.get("index"), field)
+    index = _unsigned(_integer(entry.get("index"), field), 32)
     if not 0 <= index < 2**32:
         raise _wrong(field, f"{field}的索引超出范围", f"index in {field} is out of range")
     return Reference(_text(entry.get("handle"), field), index)
@@ -291,7 +309,8 @@ def _octets_from_hex(given: Any) -> bytes:
 def _octets_from_admin(given: Any) -> bytes:
     entry = _object(given, "data")
     reference = _reference(entry, "data")
-    return Admin(_bits(entry.get("permissions"), 12, "permissions"), reference.handle, reference.index).to_octets()
+    admin = Admin(_bits(entry.get("permissions"), 12, "permissions"), reference.handle, reference.index)
+    return admin.to_octets() + (_LEGACY_TAIL if entry.get("legacyByteLength") is True else b"")
 
 
 def _octets_from_value_list(given: Any) -> bytes:
@@ -304,18 +323,22 @@ def _flag(given: Any, field: str) -> bool:
     return given
 
 
-def _octets_from_key(given: Any) -> bytes:
+def octets_from_jwk(given: Any) -> bytes:
+    """The data of an HS_PUBKEY value for a JSON Web Key of RSA, DSA or SM2, whose SubjectPublicKeyInfo is `d`."""
     entry = _object(given, "key")
+    if entry.get("kty") == "SM2":
+        return TextKey(SM2, pem(_from_base64url(entry.get("d"), "d"))).to_octets()
     kind = next((kind for kind, (kty, *_) in _KEY_KINDS.items() if kty == entry.get("kty")), None)
     if kind is None:
-        raise _wrong("kty", "kty应为RSA或DSA", "kty must be RSA or DSA")
-    return PublicKey(kind, tuple(_number_from_json(entry.get(name), name) for name in KEY_FIELDS[kind])).to_octets()
+        raise _wrong("kty", "kty应为RSA、DSA或SM2", "kty must be RSA, DSA or SM2")
+    numbers = (int.from_bytes(_from_base64url(entry.get(name), name)) for name in KEY_FIELDS[kind])
+    return PublicKey(kind, tuple(numbers)).to_octets()
 
 
-def _number_from_json(given: Any, field: str) -> int:
+def _from_base64url(given: Any, field: str) -> bytes:
     text = _text(given, field)
     try:
-        return int.from_bytes(base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True))
+        return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except ValueError:
         raise _wrong(field, f"{field}不是有效的base64url", f"{field} is not valid base64url") from None
 
@@ -339,7 +362,7 @@ def _interface_from_json(given: Any) -> Interface:
     return Interface(Protocol[name], _integer(entry.get("port"), "port"), query, admin)
 
 
-_SERVER_KEYS: Final = {"key": _octets_from_key, "base64": _octets_from_base64, "hex": _octets_from_hex}
+_SERVER_KEYS: Final = {"key": octets_from_jwk, "base64": _octets_from_base64, "hex": _octets_from_hex}
 
 
 def _server_from_json(given: Any) -> Server:
@@ -406,7 +429,7 @@ _FORMATS: Final = {
     "hex": _octets_from_hex,
     "admin": _octets_from_admin,
     "vlist": _octets_from_value_list,
-    "key": _octets_from_key,
+    "key": octets_from_jwk,
     "site": _octets_from_site,
 }
 

@@ -219,6 +219,11 @@ class Lookup:
             entries.append(HistoryEntry(record, row["username"], known, gone))
         return entries
 
+    async def under(self, prefix: int, skipped: int, size: int) -> tuple[int, list[str]]:
+        """Identifiers of a prefix (registry/postgres/listings.py)."""
+        async with borrowed(self._pool, "history") as connection:
+            return await listings.under(connection, prefix, skipped, size)
+
     async def authors(self, prefix: int, suffixes: Sequence[str]) -> list[Authors | None]:
         """When and by whom identifiers of a prefix, by their suffix keys, were first and last written."""
         async with borrowed(self._pool, "history") as connection:

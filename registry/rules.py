@@ -11,12 +11,15 @@ from operator import attrgetter
 from typing import Final, Literal, NamedTuple
 
 from proto.chain import Kind
+from proto.codes import ResponseCode
 from proto.identifier import Identifier
-from proto.limits import RECORD_OCTETS
+from proto.limits import RECORD_OCTETS, VALUES_PER_RECORD
 from proto.value import Value
-from registry import claim, kinds, reference
+from registry import administration, claim, editing, kinds, reference
 from registry.account import Account
+from registry.administration import Create, Delete, Permitted, Wanted
 from registry.claim import Claim
+from registry.editing import Edit
 from registry.form import Texts
 from registry.prefix import RegisteredPrefix
 from registry.record import Record, pack_plain
@@ -44,6 +47,8 @@ class Rule(Enum):
     VALUE = "value"
     REQUIRED = "required"
     DELETED = "deleted"
+    INDEX_TAKEN = "index_taken"
+    INDEX_ABSENT = "index_absent"
     CONTENDED = "contended"
     QUOTA_IDENTIFIERS = "quota_identifiers"
     QUOTA_ROOM = "quota_room"
@@ -53,6 +58,7 @@ class Request(NamedTuple):
     """One change somebody wants. `template` is the version name it gives; values have index, type and data.
 
     `moved`: a record that moves in from elsewhere is created, without template, and its values have all their fields.
+    `edit`: what the Handle protocol asks of a record without template, by whom: rights of accounts do not matter then.
     """
 
     operation: Operation
@@ -60,6 +66,16 @@ class Request(NamedTuple):
     template: str = ""
     values: Sequence[Value] = ()
     moved: bool = False
+    edit: Edit | None = None
+
+
+def edited(identifier: Identifier, edit: Edit) -> Request:
+    """What the Handle protocol asks, as a request."""
+    operation = _OPERATIONS.get(type(edit.wanted), "update")
+    return Request(operation, identifier, moved=True, edit=edit)
+
+
+_OPERATIONS: Final[dict[type, Operation]] = {Create: "create", Delete: "delete"}
 
 
 class Accepted(NamedTuple):
@@ -130,12 +146,14 @@ def judge(
     refusal = closed(request, who, prefix, granted) or _STATE_RULES[request.operation](record, request, reuse_deleted)
     if refusal:
         return _with_differences(refusal, record, request)
-    if request.operation == "delete":
-        assert record is not None
-        return Accepted(Kind.DELETED, Record(record.version + 1, False, record.template, now, ()))
     if request.moved:
+        if request.edit is not None:
+            return _judge_edit(record, request.identifier, request.edit, now)
         assert prefix is not None
         return _judge_moved(record, request, who.may_in(Right.MOVE, prefix.enterprise), now)
+    if request.operation == "delete":
+        assert record is not None
+        return _gone(record, now)
     if template is None:
         return _refuse(
             Rule.TEMPLATE,
@@ -179,6 +197,54 @@ def _unpublished(record: Record | None, template: Template) -> Refused | None:
         f"模板{template.version}{'尚未发布' if template.state is State.DRAFT else '已撤回，不能再注册新标识'}",
         f"template {template.version} is {'not published yet' if template.state is State.DRAFT else 'withdrawn'}",
     )
+
+
+def _gone(record: Record, now: int) -> Accepted:
+    return Accepted(Kind.DELETED, Record(record.version + 1, False, record.template, now, ()))
+
+
+def _judge_edit(record: Record | None, identifier: Identifier, edit: Edit, now: int) -> Judgement:
+    """By the Handle system's own rules. A record may be left without values."""
+    kept = record if record is not None and record.live else None
+    before = tuple(kept.values) if kept else None
+    outcome = editing.judge(edit, identifier, before)
+    if not isinstance(outcome, Permitted):
+        return _not_permitted(outcome)
+    values = editing.carried_out(edit, before, now)
+    if values is None:
+        assert record is not None
+        return _gone(record, now)
+    if kept and kept.template:
+        return _refuse(
+            Rule.TEMPLATE,
+            "handle",
+            "该标识有数据模板，请按模板修改",
+            "this identifier has a template and is changed by what it says",
+        )
+    if len(values) > VALUES_PER_RECORD or sum(len(v.data) for v in values) > RECORD_OCTETS:
+        return _refuse(
+            Rule.VALUE,
+            "values",
+            f"记录至多{VALUES_PER_RECORD}个值，全部数据不超过{RECORD_OCTETS}字节",
+            f"a record has at most {VALUES_PER_RECORD} values, of {RECORD_OCTETS} octets together at most",
+        )
+    if kept and before == values:
+        return Unchanged(kept.version)
+    return Accepted(_kind(record), Record(record.version + 1 if record else 1, True, 0, now, values))
+
+
+_NOT_PERMITTED: Final = {
+    ResponseCode.HANDLE_ALREADY_EXISTS: Refused(Rule.EXISTS, "handle", EXISTS_ZH, "the identifier exists already"),
+    ResponseCode.VALUE_ALREADY_EXISTS: Refused(Rule.INDEX_TAKEN, "index", "索引已存在", "an index is taken already"),
+    ResponseCode.VALUES_NOT_FOUND: Refused(Rule.INDEX_ABSENT, "index", "索引不存在", "an index is not there"),
+}
+_NO_RIGHT: Final = Refused(Rule.PERMISSION, "handle", "没有操作权限", "the record says nothing that permits it")
+_ANOTHER: Final = Refused(Rule.CONTENDED, "handle", "系统繁忙", "others keep changing this identifier; try again")
+
+
+def _not_permitted(outcome: administration.Refused | Wanted) -> Refused:
+    """Groups that are wanted now were not when it was judged first: the record is another one since."""
+    return _ANOTHER if isinstance(outcome, Wanted) else _NOT_PERMITTED.get(outcome.code, _NO_RIGHT)
 
 
 def _judge_moved(record: Record | None, request: Request, may_move: bool, now: int) -> Judgement:
@@ -228,7 +294,7 @@ def closed(request: Request, who: Account, prefix: RegisteredPrefix | None, gran
         return _refuse(
             Rule.FOREIGN_PREFIX, "handle", f"前缀{name}不属于本节点", f"prefix {name} does not live at this node"
         )
-    if not granted and not who.may_write(prefix.enterprise):
+    if not granted and not who.may_write(prefix.enterprise) and request.edit is None:
         return _refuse(
             Rule.PERMISSION, "handle", f"没有前缀{name}的操作权限", f"this account may not write under prefix {name}"
         )
@@ -254,6 +320,8 @@ def _may_create(record: Record | None, request: Request, reuse_deleted: bool) ->
     if record is None:
         return None
     if record.live:
+        if request.edit is not None:
+            return None
         return _refuse(Rule.EXISTS, "handle", EXISTS_ZH, "the identifier exists already")
     if not reuse_deleted:
         return _refuse(

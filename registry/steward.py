@@ -29,6 +29,7 @@ from registry.postgres import (
     filing,
     grants,
     holdings,
+    key_sessions,
     quota,
     templates,
     uplink,
@@ -353,6 +354,21 @@ class Steward:
         """Uses a challenge up; False when it was, or has ended."""
         async with self._change() as connection:
             return await accounts.take_challenge(connection, account.number, text)
+
+    async def begin_key_session(self, digest: bytes, name: str, key_digest: bytes) -> bool:
+        """Keeps a session of the Handle HTTP API (registry/postgres/key_sessions.py); False when it had begun."""
+        async with self._change() as connection:
+            return await key_sessions.begin(connection, digest, name, key_digest)
+
+    async def key_session(self, digest: bytes) -> tuple[str, bytes] | None:
+        """The key a live session was begun with, by name and digest."""
+        async with borrowed(self.pool, "administer") as connection:
+            return await key_sessions.used(connection, digest)
+
+    async def end_key_session(self, digest: bytes) -> None:
+        """Ends a session."""
+        async with self._change() as connection:
+            await key_sessions.end(connection, digest)
 
     async def offer_totp(self, account: Account, sealed: bytes) -> None:
         """Keeps a key of one-time codes until it is confirmed."""

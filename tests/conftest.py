@@ -18,6 +18,7 @@ from typing import Any
 
 import asyncpg
 import pytest
+import pytest_asyncio
 import structlog
 
 from node.embedded import Embedded, Servers
@@ -172,6 +173,13 @@ async def _dropped(connection: asyncpg.Connection, name: str) -> bool:
 @pytest.fixture
 async def database(servers: Servers) -> AsyncIterator[str]:
     """The URL of a fresh database at the newest schema."""
+    async with _made(servers, TEMPLATE) as url:
+        yield url
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def module_database(servers: Servers) -> AsyncIterator[str]:
+    """The same for all tests of a module, which run in one loop then (`pytest.mark.asyncio(loop_scope="module")`)."""
     async with _made(servers, TEMPLATE) as url:
         yield url
 

@@ -21,6 +21,7 @@ from node.listen.plain import ASKED, LEFT, MORE, OTHER, Sign
 from proto.errors import ProtoError
 from proto.forwarded_for import TrustedProxies, end_site
 from proto.proxy_header import NoHeader, read
+from registry.access_log import Source
 
 PEER_SHARE: Final = 4
 """One address may hold one part in so many of a worker's connections, by default 1024: many times what a firm behind
@@ -68,7 +69,7 @@ class Connection(web.RequestHandler):
 
     __slots__ = (
         *("_asked", "_beginning", "_begun", "_deadline", "_held", "_lane", "_last", "_left"),
-        *("_port", "_proxies", "_refused", "_source", "_wanting"),
+        *("_port", "_proxies", "_refused", "_source", "_wanting", "named"),
     )
 
     def __init__(
@@ -91,6 +92,7 @@ class Connection(web.RequestHandler):
         self._lane = lane
         self._refused = refused
         self._left = left
+        self.named: Source | None = None  # whom a proxy named before the handshake, where there is one
         self._source, self._port = "", 0
         self._beginning: bytes | None = None  # what came of a header; None where none is looked for (any more)
         self._deadline: asyncio.TimerHandle | None = None
@@ -113,10 +115,10 @@ class Connection(web.RequestHandler):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begins to wait for the first head."""
         super().connection_made(transport)
-        address, self._port = _address(transport)
+        address, self._port = self.named or _address(transport)
         # In one spelling, once for all its requests.
         self._source = self._proxies.asker(address, ())
-        if self._proxies.trusts(self._source):
+        if self.named is None and self._proxies.trusts(self._source):
             self._beginning = b""
         self._await_head()
         if self._task_handler is not None:
@@ -126,8 +128,13 @@ class Connection(web.RequestHandler):
         """Waits for nothing any more."""
         self._head_came()
         self._taken_back()
-        self._left()
+        self.leave()
         super().connection_lost(exc)
+
+    def leave(self) -> None:
+        """Gives its place to others, once; to be called for one whose handshake failed, which never began."""
+        left, self._left = self._left, _nothing
+        left()
 
     def data_received(self, data: bytes) -> None:
         """Keeps back what belongs to a PROXY protocol header; all else is HTTP."""
@@ -363,8 +370,12 @@ class _Abrupt(asyncio.Protocol):
         cast(asyncio.Transport, transport).abort()
 
 
-class _Crowd:
-    """The connections a worker serves, and whose they are; decides what becomes of one more."""
+class Crowd:
+    """The connections a worker serves, and whose they are; decides what becomes of one more.
+
+    At most `most` at once, a share of them of one address. `refused` is told why one was turned away or given up: a
+    value of metrics.HTTP_REFUSED. `arriving` are those that are served once their handshake is done.
+    """
 
     def __init__(
         self,
@@ -380,24 +391,33 @@ class _Crowd:
         self._most_of_peer = max(1, most // PEER_SHARE)
         self._of_peer: Counter[str] = Counter()
         self._proxies = proxies
-        self._refused = refused
+        self.refused = refused
+        self.arriving = 0
         self._refusals: set[_Refusal] = set()
+
+    def threshold(self) -> asyncio.Protocol:
+        """The protocol of a connection that is only just there: a factory for servers."""
+        return _Threshold(self)
 
     def place(self, address: str) -> asyncio.Protocol:
         """The protocol of a connection that has just come from there."""
-        if len(self._server.connections) >= self._most:
-            return self._refusal("connections")
+        if found := self.connection(address):
+            return found
+        return _Refusal(self._refusals) if len(self._refusals) < REFUSALS_MOST else _Abrupt()
+
+    def connection(self, address: str) -> Connection | None:
+        """That of one which is served; None: it is one too many."""
+        if len(self._server.connections) + self.arriving >= self._most:
+            self.refused("connections")
+            return None
         if self._proxies.trusts(address):
-            return Connection(self._server, self._proxies, self._lane, self._refused, lambda: None)
+            return Connection(self._server, self._proxies, self._lane, self.refused, _nothing)
         site = end_site(address)
         if self._of_peer[site] >= self._most_of_peer:
-            return self._refusal("peer_connections")
+            self.refused("peer_connections")
+            return None
         self._of_peer[site] += 1
-        return Connection(self._server, self._proxies, self._lane, self._refused, partial(self._left, site))
-
-    def _refusal(self, reason: str) -> asyncio.Protocol:
-        self._refused(reason)
-        return _Refusal(self._refusals) if len(self._refusals) < REFUSALS_MOST else _Abrupt()
+        return Connection(self._server, self._proxies, self._lane, self.refused, partial(self._left, site))
 
     def _left(self, site: str) -> None:
         self._of_peer[site] -= 1
@@ -415,7 +435,7 @@ def _ended(transport: asyncio.BaseTransport, serving: "asyncio.Task[None]") -> N
 class _Threshold(asyncio.Protocol):
     """Stands in for a connection until it is known where it comes from."""
 
-    def __init__(self, crowd: _Crowd) -> None:
+    def __init__(self, crowd: Crowd) -> None:
         self._crowd = crowd
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -429,11 +449,5 @@ def _address(transport: asyncio.BaseTransport) -> tuple[str, int]:
     return (str(address[0]), int(address[1])) if isinstance(address, tuple) else ("", 0)
 
 
-def bounded(
-    server: web.Server, most: int, proxies: TrustedProxies, lane: Lane | None, refused: Callable[[str], None]
-) -> Callable[[], asyncio.Protocol]:
-    """A protocol factory that serves at most `most` connections at once, a share of them of one address.
-
-    `refused` is told why a connection was turned away or given up: a value of metrics.HTTP_REFUSED.
-    """
-    return partial(_Threshold, _Crowd(server, most, proxies, lane, refused))
+def _nothing() -> None:
+    """What is done when one leaves that nobody counts."""

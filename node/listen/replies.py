@@ -34,16 +34,50 @@ REFUSED_CODE: Final[dict[Rule, ResponseCode]] = {
     Rule.VALUE: ResponseCode.INVALID_VALUE,
     Rule.REQUIRED: ResponseCode.INVALID_VALUE,
     Rule.DELETED: ResponseCode.INVALID_HANDLE,
+    Rule.INDEX_TAKEN: ResponseCode.VALUE_ALREADY_EXISTS,
+    Rule.INDEX_ABSENT: ResponseCode.VALUES_NOT_FOUND,
     Rule.CONTENDED: ResponseCode.SERVER_BUSY,
     Rule.QUOTA_IDENTIFIERS: ResponseCode.REGISTRATION_LIMIT,
     Rule.QUOTA_ROOM: ResponseCode.PREFIX_LIMIT,
 }
 """The response code of a write that is refused, by the rule it comes from."""
 
+CODE_STATUS: Final = (
+    {
+        ResponseCode.SUCCESS: 200,
+        ResponseCode.SERVER_BUSY: 503,
+        ResponseCode.OPERATION_NOT_SUPPORTED: 501,
+        ResponseCode.HANDLE_NOT_FOUND: 404,
+        ResponseCode.AUTHENTICATION_NEEDED: 401,
+    }
+    | dict.fromkeys((ResponseCode.HANDLE_ALREADY_EXISTS, ResponseCode.VALUE_ALREADY_EXISTS), 409)
+    | dict.fromkeys(
+        (
+            ResponseCode.PROTOCOL_ERROR,
+            ResponseCode.INVALID_HANDLE,
+            ResponseCode.INVALID_VALUE,
+            ResponseCode.VALUES_NOT_FOUND,
+            ResponseCode.SERVER_NOT_RESPONSIBLE,
+        ),
+        400,
+    )
+    | dict.fromkeys(
+        (
+            ResponseCode.INVALID_ADMIN,
+            ResponseCode.INSUFFICIENT_PERMISSIONS,
+            ResponseCode.REGISTRATION_LIMIT,
+            ResponseCode.PREFIX_LIMIT,
+        ),
+        403,
+    )
+)
+"""HTTP status of what came of a request, by its code, as deployed servers have it; a quota is as no right."""
+
 NOT_HERE: Final = "That prefix doesn't live here"
 """Word for word what deployed Handle servers say with code 301."""
 
 JSON_TYPE: Final = "application/json;charset=utf-8"
+SCRIPT_TYPE: Final = "application/javascript;charset=utf-8"
 
 UNREACHABLE_TEXT: Final = (
     "这个前缀所在的节点没有给出可用的回答。 The node that prefix lives on gave no answer that can be used."
@@ -149,6 +183,8 @@ IDHUB_REFUSED: Final[dict[Rule, Idhub]] = {
     Rule.VALUE: Idhub.META_INPUT,
     Rule.REQUIRED: Idhub.META_INPUT,
     Rule.DELETED: Idhub.NOT_ALLOWED,
+    Rule.INDEX_TAKEN: Idhub.EXISTS,
+    Rule.INDEX_ABSENT: Idhub.ABSENT,
     Rule.QUOTA_IDENTIFIERS: Idhub.DECLINED,
     Rule.QUOTA_ROOM: Idhub.DECLINED,
 }

@@ -25,7 +25,7 @@ class Kept:
     """An answer kept here until `expires`, read under `stamp`, last found to hold when news were `heard` (0: never).
 
     What it says stands here apart, `terms` being one object for all that share them: there are 100,000 of these.
-    `head` belongs to the lane: what it made of the answer, once for all to whom it is given.
+    `head` belongs to the lane, `ready` to the native one: what they made of it, once for all to whom it is given.
     """
 
     outcome: Outcome
@@ -37,6 +37,7 @@ class Kept:
     expires: float
     heard: int = 0
     head: bytes = b""
+    ready: bytes = b""
     asked: bool = False
 
     @property

@@ -1,9 +1,28 @@
 """HS_ADMIN: who may administer a record, and what they may do (RFC 3651 §3.2.1)."""
 
 from dataclasses import dataclass
+from enum import IntFlag
 from typing import Final, Self
 
 from proto.octets import Reader, string
+
+
+class Permission(IntFlag):
+    """What an administrator may do. Those about handles and prefixes count in the HS_ADMIN of a prefix, `0.NA/…`."""
+
+    ADD_HANDLE = 0x0001
+    DELETE_HANDLE = 0x0002
+    ADD_DERIVED_PREFIX = 0x0004
+    DELETE_DERIVED_PREFIX = 0x0008
+    MODIFY_VALUE = 0x0010
+    REMOVE_VALUE = 0x0020
+    ADD_VALUE = 0x0040
+    MODIFY_ADMIN = 0x0080
+    REMOVE_ADMIN = 0x0100
+    ADD_ADMIN = 0x0200
+    READ_VALUE = 0x0400
+    LIST_HANDLES = 0x0800
+
 
 ADMIN_ALL: Final = 0x0FFF
 """Every permission there is; old writers leave bits above them set, which mean nothing."""

@@ -10,15 +10,16 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 
-def own_certificate(file: Path) -> ssl.SSLContext:
-    """A certificate for 127.0.0.1 that nobody but its owner has signed, left with its key in `file`."""
+def own_certificate(file: Path, days: int = 8) -> ssl.SSLContext:
+    """A certificate for 127.0.0.1 that nobody but its owner has signed, good for so many days, left with its key in
+    `file`."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
-    begins = datetime.now(UTC) - timedelta(days=1)
+    begins = datetime.now(UTC) - timedelta(days=99)
     made = (
         x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
         .not_valid_before(begins)
-        .not_valid_after(begins + timedelta(days=9))
+        .not_valid_after(begins + timedelta(days=99 + days))
         .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
         .sign(key, hashes.SHA256())
     )

@@ -7,7 +7,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from node import clock
-from node.listen.connection import bounded
+from node.listen.connection import Crowd
 from node.listen.http import HOUSE, PROXIES
 from node.listen.lane import Lane
 from node.metrics import HTTP_REFUSED
@@ -23,7 +23,7 @@ class _Runner(web.AppRunner):
         refused = partial(self.app[HOUSE].meter.count, HTTP_REFUSED)
         house = self.app[HOUSE]
         lane = Lane(house, clock.monotonic, clock.seconds) if hasattr(house, "hot") else None
-        return server and bounded(server, CONNECTIONS, self.app[PROXIES], lane, refused)
+        return server and Crowd(server, CONNECTIONS, self.app[PROXIES], lane, refused).threshold
 
     @property
     def begun(self) -> int:

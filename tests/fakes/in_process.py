@@ -28,6 +28,7 @@ from node.follower import Follower
 from node.house import House
 from node.iiidap.names import Names
 from node.iiidap.register import Register
+from node.keyholders import Keyholders
 from node.link import Link
 from node.meter import Meter, Totals
 from node.recording import Recording
@@ -46,6 +47,7 @@ from node.stamps import Shared
 from registry.account import Account, Vault, hash_password
 from registry.blanker import Blanker
 from registry.examiner import Examiner
+from registry.key_session import key_of
 from registry.postgres.connection import backends_gone
 from registry.registrar import Registrar
 from registry.rights import Role
@@ -166,6 +168,14 @@ async def node(
                 lambda: NOW,
                 Calls(registry.steward, lambda: datetime.combine(TODAY, time(9), config.zone)),
                 second_factor=config.second_factor == "required",
+            ),
+            keyholders=Keyholders(
+                registry.lookup,
+                registry.steward,
+                Brake(clock.monotonic),
+                config.administrators,
+                key_of(config.key()),
+                clock.seconds,
             ),
             files=Intake.of(config, registry.steward, counter),
             names=Names(registry.lookup, clock.monotonic),

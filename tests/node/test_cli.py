@@ -97,7 +97,7 @@ CHIEF = ("chief", "--person", "周 1001")
 CONTRACT = [
     "up --data d --http-port 1 --https-port 2 --native-port 3 --operator-port 4 --toplevel-port 5 --host 0.0.0.0 "
     "--operator-host 127.0.0.1 --public-url https://x --workers 3 --no-samples",
-    "serve --http-port 1 --config c.toml",
+    "serve --http-port 1 --native-port 0 --config c.toml",
     "toplevel --toplevel-port 5 --host 0.0.0.0 --config c.toml",
     "migrate",
     "doctor --data d",
@@ -312,11 +312,12 @@ def test_doctor_tells_by_its_exit_code(
 ) -> None:
     monkeypatch.setenv("IDNODE_REDIS_URL", servers.redis_url)
     monkeypatch.setenv("IDNODE_HTTP_PORT", "18971")
+    monkeypatch.setenv("IDNODE_NATIVE_PORT", "0")
     monkeypatch.setenv("IDNODE_OPERATOR_PORT", "18972")
     monkeypatch.setenv("IDNODE_TOPLEVEL_PORT", "18973")
     code, out, _ = idnode("doctor")
     assert code == 0, out
-    assert [line[0] for line in out.splitlines()] == ["✔"] * 11
+    assert [line[0] for line in out.splitlines()] == ["✔"] * 12
     monkeypatch.delenv("IDNODE_SECRET_KEY")
     code, out, _ = idnode("doctor")
     assert code == 1

@@ -67,6 +67,7 @@ def test_variables_that_are_no_settings_are_passed_over(name: str) -> None:
         ("IDNODE_TOPLEVEL_URL", "http://toplevel:port"),
         ("IDNODE_TOPLEVEL_URL", "https://node:s3cr3t@toplevel:8100"),
         ("IDNODE_TOPLEVEL_URL", "https://node@toplevel"),
+        ("IDNODE_CERTIFICATE_KEY", "/etc/idnode/privkey.pem"),
         ("IDNODE_AUDIT_SECONDS", "soon"),
         ("IDNODE_AUDIT_SECONDS", "nan"),
         ("IDNODE_AUDIT_SECONDS", "-0.5"),

@@ -12,6 +12,7 @@ from node import doctor
 from node.config import Config
 from node.doctor import Finding, examine
 from node.embedded import Servers
+from tests.fakes.certificate import own_certificate
 from tests.fakes.clamd import clamd
 from tests.fakes.other_node import hangs, other_node, says
 
@@ -26,7 +27,9 @@ NAMES = [
     "files",
     "clamd",
     "toplevel",
+    "certificate",
     "http_port",
+    "native_port",
     "operator_port",
     "toplevel_port",
 ]
@@ -34,12 +37,12 @@ NAMES = [
 
 @pytest.fixture
 def ports() -> list[int]:
-    return free_ports(3)
+    return free_ports(4)
 
 
 async def found(config: Config) -> dict[str, Finding]:
     findings = await examine(config)
-    assert [each.name for each in findings] == NAMES, "in the order of a start"
+    assert [each.name for each in findings if each.name != "https_port"] == NAMES, "in the order of a start"
     return {each.name: each for each in findings}
 
 
@@ -51,6 +54,7 @@ async def test_all_is_well(servers: Servers, database: str, ports: list[int], tm
         http_port=ports[0],
         operator_port=ports[1],
         toplevel_port=ports[2],
+        native_port=ports[3],
         log_folder=str(tmp_path),
     )
     findings = await found(config)
@@ -60,7 +64,7 @@ async def test_all_is_well(servers: Servers, database: str, ports: list[int], tm
 
 
 async def test_nothing_is_set(ports: list[int]) -> None:
-    findings = await found(Config(http_port=ports[0], operator_port=ports[1], toplevel_port=ports[2]))
+    findings = await found(Config(http_port=ports[0], native_port=0, operator_port=ports[1], toplevel_port=ports[2]))
     assert [each.name for each in findings.values() if each.mend] == ["secret_key", "postgresql", "audit"]
     assert "IDNODE_SECRET_KEY=" in findings["secret_key"].mend
     assert "IDNODE_DATABASE_URL" in findings["postgresql"].mend
@@ -100,9 +104,34 @@ async def test_servers_that_are_away() -> None:
 
 async def test_a_port_in_use(ports: list[int]) -> None:
     with closing(socket.create_server(("127.0.0.1", ports[0]))):
-        findings = await found(Config(http_port=ports[0], operator_port=ports[1], toplevel_port=ports[2]))
+        findings = await found(
+            Config(http_port=ports[0], native_port=0, operator_port=ports[1], toplevel_port=ports[2])
+        )
     assert "--http-port" in findings["http_port"].mend
     assert not findings["operator_port"].mend
+    assert findings["native_port"].state == "不使用 not used"
+
+
+async def test_a_native_port_in_use_by_either_protocol(ports: list[int]) -> None:
+    with closing(socket.create_server(("127.0.0.1", ports[3]))):
+        assert "--native-port" in (await found(Config(native_port=ports[3])))["native_port"].mend
+    with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as sock:
+        sock.bind(("127.0.0.1", ports[3]))
+        assert "--native-port" in (await found(Config(native_port=ports[3])))["native_port"].mend
+
+
+async def test_how_long_the_certificate_is_good(tmp_path: Path, ports: list[int]) -> None:
+    assert (await found(Config()))["certificate"].state == "无HTTPS no HTTPS"
+    file = tmp_path / "https.pem"
+    for days, soon in ((20, False), (10, True), (-1, True)):
+        own_certificate(file, days)
+        findings = await found(Config(certificate=str(file), https_port=ports[0]))
+        finding = findings["certificate"]
+        assert f" {days - 1} d: 127.0.0.1" in finding.state
+        assert ("replace" in finding.mend) == soon
+        assert not findings["https_port"].mend
+    file.unlink()
+    assert str(file) in (await found(Config(certificate=str(file))))["certificate"].state
 
 
 async def test_nothing_is_changed(empty_database: str) -> None:

@@ -5,20 +5,22 @@ import base64
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, closing
+from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
 
 from loadtest.ports import free_ports
-from node import health
+from node import clock, health
 from node import supervisor as supervising
 from node.config import Config
 from node.edition import EDITION
 from node.meter import Meter
 from node.metrics import (
+    CERTIFICATE_ENDS,
     CONDITION,
     HOT_ENTRIES,
     HOT_EVICTIONS,
@@ -36,7 +38,15 @@ from node.metrics import (
     Metric,
 )
 from node.resolve.answer import Answer, Outcome
-from node.supervisor import PortTakenError, Supervisor, listening_socket, listening_sockets
+from node.supervisor import (
+    PortTakenError,
+    Supervisor,
+    listening_socket,
+    listening_sockets,
+    native_sockets,
+    secure_sockets,
+)
+from tests.fakes.certificate import own_certificate
 from tests.fakes.small_registry import PREFIX, small_registry
 from tests.fakes.valkey import own_valkey
 from tests.waiting import PATIENCE, until
@@ -63,8 +73,8 @@ def port() -> int:
 
 
 @asynccontextmanager
-async def running(config: Config) -> AsyncIterator[Supervisor]:
-    made = Supervisor(config, listening_sockets(config))
+async def running(config: Config, secure: Sequence[socket.socket] = ()) -> AsyncIterator[Supervisor]:
+    made = Supervisor(config, listening_sockets(config), secure)
     task = asyncio.create_task(made.run())
     try:
         yield made
@@ -124,8 +134,10 @@ def test_another_node_on_the_port_is_found_though_it_would_share_it(port: int) -
         sock.close()
 
 
-def test_all_workers_listen_on_the_one_port(port: int) -> None:
-    held = listening_sockets(Config(http_port=port, workers=3))
+@pytest.mark.parametrize("face", ["http", "https"])
+def test_all_workers_listen_on_the_one_port(port: int, face: str) -> None:
+    config = Config(workers=3, **{f"{face}_port": port})
+    held = listening_sockets(config) if face == "http" else secure_sockets(config)
     assert len(held) == 3
     with closing(socket.create_connection(("127.0.0.1", port), PATIENCE)):
         assert all(sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) for sock in held)
@@ -133,11 +145,27 @@ def test_all_workers_listen_on_the_one_port(port: int) -> None:
         sock.close()
 
 
+def test_the_native_port_is_one_of_tcp_and_of_udp(port: int) -> None:
+    held = [sock for pair in native_sockets(Config(native_port=port, workers=2)) for sock in pair]
+    assert [sock.type for sock in held] == [socket.SOCK_STREAM, socket.SOCK_DGRAM] * 2
+    assert {sock.getsockname()[1] for sock in held} == {port}
+    with closing(socket.create_connection(("127.0.0.1", port), PATIENCE)):
+        for taken in ((0, 2), (1, 3)):  # by the other protocol alone, too
+            with pytest.raises(PortTakenError, match="--native-port"):
+                native_sockets(Config(native_port=port, workers=1))
+            for number in taken:
+                held[number].close()
+    for sock in native_sockets(Config(native_port=port, workers=1))[0]:
+        sock.close()
+    assert native_sockets(Config(native_port=0)) == []
+
+
 # -- children
 
 
 async def test_each_has_a_place_of_its_own_and_all_end_with_it(port: int) -> None:
-    async with running(Config(http_port=port, workers=2, database_url=NOWHERE)) as supervisor:
+    secure = secure_sockets(Config(https_port=free_ports(1)[0], workers=2))
+    async with running(Config(http_port=port, workers=2, database_url=NOWHERE), secure) as supervisor:
         assert [(child.module, child.column) for child in supervisor.children] == [
             ("node.worker", 0),
             ("node.worker", 1),
@@ -147,6 +175,7 @@ async def test_each_has_a_place_of_its_own_and_all_end_with_it(port: int) -> Non
         started = pids(supervisor)
         assert len(set(started)) == 3
     assert all(gone(pid) for pid in started)
+    assert {sock.fileno() for sock in secure} == {-1}
     for sock in listening_sockets(Config(http_port=port, workers=1)):
         sock.close()
 
@@ -335,6 +364,24 @@ async def test_a_database_that_takes_no_changes_is_a_warning(port: int, database
         await connection.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
         await until(lambda: health.DATABASE_READ_ONLY not in supervisor.conditions())
     await connection.close()
+
+
+async def test_a_certificate_that_ends_or_cannot_be_used_is_a_warning(
+    port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervising, "CERTIFICATE_SECONDS", 0.01)
+    file = tmp_path / "https.pem"
+    own_certificate(file, 15)
+    config = Config(http_port=port, workers=1, database_url=NOWHERE, certificate=str(file))
+    async with running(config) as supervisor:
+        await until(lambda: told(supervisor, CERTIFICATE_ENDS)[()] > clock.seconds() + 14 * 86_400)
+        assert not {health.CERTIFICATE_ENDS, health.CERTIFICATE_UNUSABLE} & set(supervisor.conditions())
+        own_certificate(file, 13)
+        await until(lambda: health.CERTIFICATE_ENDS in supervisor.conditions())
+        file.write_bytes(b"")
+        await until(lambda: health.CERTIFICATE_UNUSABLE in supervisor.conditions())
+        assert told(supervisor, CERTIFICATE_ENDS) == {(): 0}
+        assert not {"certificate_ends", "certificate_unusable"} & set(supervisor.reasons())
 
 
 def test_what_the_uplink_says_is_a_warning() -> None:

@@ -21,6 +21,7 @@ from node.process import Place
 from node.stamps import Shared
 from registry.account import Account, hash_password
 from registry.rights import Role
+from tests.fakes.certificate import own_certificate
 from tests.fakes.small_registry import PREFIX, small_registry
 from tests.waiting import until
 
@@ -28,12 +29,12 @@ KEY = base64.b64encode(bytes(32)).decode()
 
 
 @asynccontextmanager
-async def running(config: Config, descriptor: int) -> AsyncIterator[tuple["asyncio.Task[None]", str]]:
+async def running(config: Config, descriptor: int, https: int = -1) -> AsyncIterator[tuple["asyncio.Task[None]", str]]:
     """A worker at work, and where it listens; it drains in the end."""
     with socket.create_server(("127.0.0.1", 0)) as sock, tempfile.TemporaryDirectory() as folder:
         config = replace(config, log_folder=folder)
         counting = meter.create(1)
-        place = Place("test", 0, 3, descriptor, os.dup(sock.fileno()), counting)
+        place = Place("test", 0, 3, descriptor, os.dup(sock.fileno()), counting, https)
         task = asyncio.create_task(worker.run(config, place))
         try:
             yield task, f"http://127.0.0.1:{sock.getsockname()[1]}"
@@ -56,6 +57,20 @@ async def test_it_opens_its_doors_and_says_that_it_is_alive(database: str, descr
         await until(lambda: reader.beats()[0] > 0)
         async with session.get("/metrics") as response:
             assert b"idnode_ready" not in await response.read()
+
+
+async def test_https_is_the_same_door(database: str, descriptor: int, tmp_path: Path) -> None:
+    own_certificate(tmp_path / "https.pem")
+    config = Config(database_url=database, secret_key=KEY, workers=1, certificate=str(tmp_path / "https.pem"))
+    async with small_registry(database) as registry:
+        await registry.write("create", "A")
+    with socket.create_server(("127.0.0.1", 0)) as secure:
+        async with running(config, descriptor, os.dup(secure.fileno())) as (_, url), aiohttp.ClientSession() as session:
+            at = f"https://127.0.0.1:{secure.getsockname()[1]}"
+            for path in (f"/api/handles/{PREFIX}/A", f"/api/handles/{PREFIX}/A", "/"):  # the door, the lane, a page
+                async with session.get(at + path, ssl=False) as ours, session.get(url + path) as other:
+                    assert ours.status == other.status == 200
+                    assert await ours.read() == await other.read()
 
 
 async def test_redis_is_met_before_the_doors_open(database: str, descriptor: int, servers: Servers) -> None:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proto.errors import ProtoError
-from proto.values.admin import ADMIN_ALL, Admin
+from proto.values.admin import ADMIN_ALL, Admin, Permission
 
 OCTETS = bytes.fromhex("07f3 0000000e 38382e3130302e312f41444d494e 0000012d")
 ADMINS = st.builds(Admin, st.integers(0, 2**16 - 1), st.text(max_size=60), st.integers(0, 2**32 - 1))
@@ -15,7 +15,12 @@ def test_the_recorded_octets():
     admin = Admin(0x07F3, "88.100.1/ADMIN", 301)
     assert Admin.from_octets(OCTETS) == admin
     assert admin.to_octets() == OCTETS
-    assert ADMIN_ALL == 0b1111_1111_1111
+    assert ADMIN_ALL == 0b1111_1111_1111 == sum(Permission)
+    # As text, the first of twelve characters to the last.
+    assert " ".join(str(each.name) for each in reversed(Permission)) == (
+        "LIST_HANDLES READ_VALUE ADD_ADMIN REMOVE_ADMIN MODIFY_ADMIN ADD_VALUE REMOVE_VALUE MODIFY_VALUE "
+        "DELETE_DERIVED_PREFIX ADD_DERIVED_PREFIX DELETE_HANDLE ADD_HANDLE"
+    )
 
 
 @given(ADMINS)

@@ -119,6 +119,11 @@ SHOWN = {
         '{"index":100,"type":"hs_admin","data":{"format":"admin","value":{"handle":"88.100.1/ADMIN","index":301,'
         '"permissions":"011111110011","legacyByteLength":true}},"ttl":86400}',
     ),
+    "admin with the last index, printed with a sign": (
+        Value(100, "HS_ADMIN", ADMIN[:-4] + b"\xff" * 4),
+        '{"index":100,"type":"HS_ADMIN","data":{"format":"admin","value":'
+        '{"handle":"88.100.1/ADMIN","index":-1,"permissions":"011111110011"}},"ttl":86400}',
+    ),
     "admin with bits that mean nothing": (
         Value(122, "HS_ADMIN", b"\xf7" + ADMIN[1:]),
         '{"index":122,"type":"HS_ADMIN","data":{"format":"admin","value":'
@@ -358,6 +363,38 @@ SENT = {
         },
         Value(100, "HS_ADMIN", ADMIN),
     ),
+    "admin by an old writer": (
+        {
+            "index": 100,
+            "type": "HS_ADMIN",
+            "data": {
+                "format": "admin",
+                "value": {"handle": "88.100.1/ADMIN", "index": 301, "permissions": "*", "legacyByteLength": True},
+            },
+        },
+        Value(100, "HS_ADMIN", b"\x0f\xff" + ADMIN[2:] + b"\0\0"),
+    ),
+    "last index": (
+        {
+            "index": 400,
+            "type": "HS_VLIST",
+            "data": {"format": "vlist", "value": [{"handle": "a", "index": -1}, {"handle": "a", "index": 2**32 - 1}]},
+        },
+        Value(400, "HS_VLIST", b"\0\0\0\2" + b"\0\0\0\1a\xff\xff\xff\xff" * 2),
+    ),
+    "all permissions": (
+        {"index": 1, "type": "URL", "data": "x", "permissions": "*"},
+        Value(1, "URL", b"x", permissions=0b1111),
+    ),
+    "key of SM2": (
+        {"index": 300, "type": "HS_PUBKEY", "data": {"format": "key", "value": {"kty": "SM2", "d": "AAEC"}}},
+        Value(
+            300,
+            "HS_PUBKEY",
+            bytes.fromhex("0000000b 534d325f5055425f4b4559 0000 00000039")
+            + b"-----BEGIN PUBLIC KEY-----\nAAEC\n-----END PUBLIC KEY-----\n",
+        ),
+    ),
     "value list": (
         {
             "index": 400,
@@ -418,7 +455,7 @@ WRONG = {
     "data long": ({"data": "x" * (DATA_OCTETS + 1)}, "data", "不能超过65536字节", "at most 65536 octets"),
     "no format": ({"data": {"value": "x"}}, "data.format", "data.format应为字符串", "data.format must be a string"),
     "format unknown": (_data("jwt", {}), "data.format", "vlist、key或site之一", "one of string, base64, hex"),
-    "key unknown": (_data("key", {"kty": "EC"}), "kty", "RSA或DSA", "RSA or DSA"),
+    "key unknown": (_data("key", {"kty": "EC"}), "kty", "RSA、DSA或SM2", "RSA, DSA or SM2"),
     "key incomplete": (_data("key", {"kty": "RSA", "n": "wf8"}), "e", "e应为字符串", "e must be a string"),
     "key spaced": (_data("key", {"kty": "RSA", "e": "A B", "n": "wf8"}), "e", "base64url", "not valid base64url"),
     "key chinese": (_data("key", {"kty": "RSA", "e": "标", "n": "wf8"}), "e", "base64url", "not valid base64url"),
@@ -437,7 +474,7 @@ WRONG = {
         "12 characters, each 0 or 1",
     ),
     "admin index": (
-        _data("admin", {"handle": "a", "index": -1, "permissions": "1" * 12}),
+        _data("admin", {"handle": "a", "index": -(2**31) - 1, "permissions": "1" * 12}),
         "data",
         "data的索引超出范围",
         "index in data is out of range",

@@ -4,6 +4,7 @@ Nothing here touches a database; Rule.CONTENDED, which needs a race, is reached 
 """
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,10 @@ from hypothesis import strategies as st
 from proto.chain import Kind
 from proto.identifier import Identifier
 from proto.value import Reference, Value
+from proto.values.admin import ADMIN_ALL, Admin
 from registry.account import Account
+from registry.administration import Add, Administrator, Create, Delete, Remove
+from registry.editing import Edit, Put, Step
 from registry.kinds import as_number
 from registry.prefix import PrefixState, RegisteredPrefix
 from registry.record import Record
@@ -25,6 +29,7 @@ from registry.rules import (
     Rule,
     Unchanged,
     differences,
+    edited,
     judge,
 )
 from registry.suffix import Segment, SuffixRule
@@ -390,7 +395,13 @@ def test_a_refusal_names_rule_and_field_in_both_languages(rule, field, request_,
 
 
 def test_every_rule_is_reached():
-    assert {row[0] for row in REFUSALS} == set(Rule) - {Rule.CONTENDED, Rule.QUOTA_IDENTIFIERS, Rule.QUOTA_ROOM}
+    assert {row[0] for row in REFUSALS} == set(Rule) - {
+        Rule.CONTENDED,
+        Rule.QUOTA_IDENTIFIERS,
+        Rule.QUOTA_ROOM,
+        Rule.INDEX_TAKEN,  # these two below, among edits
+        Rule.INDEX_ABSENT,
+    }
 
 
 # --- What is accepted --------------------------------------------------------------------------------------
@@ -662,3 +673,67 @@ def test_what_exists_differs_from_what_moves_in_by_any_field_but_the_time():
         refused = judged(moving(changed, RAW[1]), kept, who=MOVER)
         assert isinstance(refused, Refused)
         assert (refused.rule, refused.differs) == (Rule.EXISTS, differs)
+
+
+# --- Edits of the Handle protocol --------------------------------------------------------------------------
+
+URL = Value(1, "URL", b"http://x/")
+ANYTHING = Administrator("", 0, everywhere=True)
+
+
+def asking(wanted: Step | Put, by: Administrator = ANYTHING, suffix: str = "any 形式") -> Request:
+    return edited(create(suffix=suffix).identifier, Edit(wanted, by))
+
+
+def bare(*values: Value) -> Record:
+    return Record(3, True, 0, BEFORE, values)
+
+
+def test_an_edit_is_judged_by_the_handle_system_s_rules_and_not_by_rights_of_accounts():
+    new = replace(URL, timestamp=NOW)
+    for who in (NOBODY, STRANGER):
+        assert judged(asking(Create((URL,))), who=who) == Accepted(Kind.CREATED, Record(1, True, 0, NOW, (new,)))
+    assert judged(asking(Create((URL,))), GONE, who=NOBODY) == Accepted(Kind.REVIVED, Record(6, True, 0, NOW, (new,)))
+    over = judged(asking(Create((URL,), overwrite=True)), bare(replace(URL, data=b"y")), who=NOBODY)
+    assert over == Accepted(Kind.UPDATED, Record(4, True, 0, NOW, (new,)))
+    assert judged(asking(Put((URL,))), bare(new), who=NOBODY) == Unchanged(3)
+    assert judged(asking(Remove((1,))), bare(new), who=NOBODY) == Accepted(Kind.UPDATED, Record(4, True, 0, NOW, ()))
+    assert judged(asking(Delete()), bare(new), who=NOBODY) == Accepted(Kind.DELETED, Record(4, False, 0, NOW, ()))
+    gone = judged(asking(Delete()), LIVE, who=NOBODY)
+    assert isinstance(gone, Accepted)
+    assert gone.kind is Kind.DELETED, "with a template, too"
+
+
+@pytest.mark.parametrize(
+    ("request_", "record", "more", "rule"),
+    [
+        (asking(Create((URL,))), bare(URL), {}, Rule.EXISTS),
+        (asking(Create((URL,))), GONE, {"reuse_deleted": False}, Rule.DELETED),
+        (asking(Create((URL,)), suffix="META_bag"), None, {}, Rule.SUFFIX),
+        (asking(Create((URL,), overwrite=True)), LIVE, {}, Rule.TEMPLATE),
+        (asking(Put((URL,))), None, {}, Rule.ABSENT),
+        (asking(Put((URL,))), GONE, {}, Rule.ABSENT),
+        (asking(Put((URL,))), LIVE, {}, Rule.TEMPLATE),
+        (asking(Delete()), GONE, {}, Rule.ABSENT),
+        (asking(Add((URL,))), bare(URL), {}, Rule.INDEX_TAKEN),
+        (asking(Remove((2,))), bare(URL), {}, Rule.INDEX_ABSENT),
+        (asking(Delete(), Administrator("88.999.1001/ME", 300)), bare(URL), {}, Rule.PERMISSION),
+        (asking(Delete()), bare(URL), {"prefix": None}, Rule.FOREIGN_PREFIX),
+        (asking(Delete()), bare(URL), {"prefix": replace(PREFIX, state=PrefixState.STOPPED)}, Rule.PREFIX_CLOSED),
+        (asking(Put(tuple(Value(n, "", bytes(65_536)) for n in range(2, 20)))), bare(URL), {}, Rule.VALUE),
+        (asking(Put(tuple(Value(n, "", b"") for n in range(2, 2050)))), bare(URL), {}, Rule.VALUE),
+    ],
+)
+def test_why_an_edit_is_refused(request_: Request, record: Record | None, more: dict[str, Any], rule: Rule):
+    refused = judged(request_, record, **{"who": NOBODY} | more)
+    assert isinstance(refused, Refused)
+    assert refused.rule is rule
+    assert refused.zh
+    assert refused.en
+
+
+def test_an_edit_whose_record_names_a_group_since_is_to_be_asked_again():
+    group = Value(100, "HS_ADMIN", Admin(ADMIN_ALL, "88.999.1001/GROUP", 200).to_octets())
+    refused = judged(asking(Delete(), Administrator("88.999.1001/ME", 300)), bare(group), who=NOBODY)
+    assert isinstance(refused, Refused)
+    assert refused.rule is Rule.CONTENDED

@@ -20,6 +20,8 @@ from loadtest.ports import free_ports
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
+SERVER_ADMIN = "300:88.999.1001/ADMIN"
+"""The key that may write as the Handle protocol has it at the world of these tests, once somebody has put it there."""
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,8 @@ def command(database: str, *words: str, typed: str = "", **settings: str) -> str
 def serving(log: Path, database: str, **settings: str) -> Iterator[tuple["subprocess.Popen[bytes]", Caller, Caller]]:
     """A node, who calls at its door, and who at its operator port."""
     http, operator = free_port(), free_port()
-    settings = {"IDNODE_LOG_FOLDER": str(log.with_suffix(f".{http}")), **settings}
+    own = {"IDNODE_LOG_FOLDER": str(log.with_suffix(f".{http}")), "IDNODE_NATIVE_PORT": "0"}
+    settings = own | settings
     words = [sys.executable, "-m", "node.cli", "serve", "--http-port", str(http), "--operator-port", str(operator)]
     with log.open("wb") as output:
         process = subprocess.Popen(

@@ -82,14 +82,12 @@ def test_without_a_database_it_waits_and_says_so(folder: Path) -> None:
     assert "Traceback" not in (folder / "alone.log").read_text()
 
 
-@pytest.mark.parametrize("port", ["http", "operator"])
+@pytest.mark.parametrize("port", ["http", "native", "operator"])
 def test_a_taken_port_is_a_sentence(folder: Path, database: str, port: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         number = str(taken.getsockname()[1])
-        other = str(free_port())
-        words = ["--http-port", number, "--operator-port", other]
-        if port == "operator":
-            words = ["--http-port", other, "--operator-port", number]
+        ports = {name: str(free_port()) for name in ("http", "native", "operator")} | {port: number}
+        words = [word for name, given in ports.items() for word in (f"--{name}-port", given)]
         done = subprocess.run(
             [sys.executable, "-m", "node.cli", "serve", *words],
             capture_output=True,
@@ -101,4 +99,19 @@ def test_a_taken_port_is_a_sentence(folder: Path, database: str, port: str) -> N
         )
     assert done.returncode == 2
     assert f"--{port}-port" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_certificate_that_cannot_be_used_is_a_sentence(folder: Path, database: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "node.cli", "serve"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=environment(database, IDNODE_CERTIFICATE=str(folder / "nowhere.pem")),
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "nowhere.pem" in done.stderr
     assert "Traceback" not in done.stderr

@@ -1,16 +1,18 @@
 """`up` as a stranger lives with it: what it prints, what it writes, what it survives, what it says when it cannot."""
 
+import http.client
 import json
 import os
 import re
 import socket
+import ssl
 import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from http.client import HTTPException
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -41,7 +43,7 @@ def test_ready_json_is_the_contract(mine: Any) -> None:
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     ready = mine.ready
     assert {"http", "https", "native", "operator", "toplevel", "admin", "enterprises"} <= ready.keys()
-    assert ready["https"] is ready["native"] is None
+    assert ready["native"]["host"] == "127.0.0.1"
     assert Caller(ready["toplevel"]).status("/health/ready") == 200
     assert ready["pid"] == mine.process.pid
     assert [(e["industry"], e["prefix"]) for e in ready["enterprises"]] == [
@@ -52,6 +54,18 @@ def test_ready_json_is_the_contract(mine: Any) -> None:
     ]
     wanted = {"name", "industry", "prefix", "username", "password", "access_key", "secret_key"}
     assert all(each.keys() == wanted for each in ready["enterprises"])
+
+
+def test_https_is_served_with_a_certificate_of_its_own(mine: Any) -> None:
+    at = urlsplit(mine.ready["https"])
+    own = mine.data / "https.crt"
+    assert stat.S_IMODE(own.stat().st_mode) == stat.S_IMODE(own.with_suffix(".key").stat().st_mode) == 0o600
+    trusting = ssl.create_default_context(cafile=str(own))
+    for host in (at.hostname, "localhost"):
+        connection = http.client.HTTPSConnection(host or "", at.port, context=trusting, timeout=PATIENCE)
+        connection.request("GET", f"/api/handles/{SAMPLE}")
+        assert json.loads(connection.getresponse().read())["responseCode"] == 1
+        connection.close()
 
 
 def test_the_printed_commands_work_as_they_stand(mine: Any) -> None:
@@ -114,7 +128,7 @@ def said(caller: Caller, path: str, body: Any) -> str:
     """The message a POST is answered with; why there is none, when nobody answers."""
     try:
         return str(caller.call("POST", path, body).json["message"])
-    except (OSError, HTTPException) as error:
+    except (OSError, http.client.HTTPException) as error:
         return str(error)
 
 
@@ -142,7 +156,7 @@ def refused(*arguments: str) -> str:
     """What `up` says when it cannot: one sentence, exit code 2, no trace."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("IDNODE_")}
     done = subprocess.run(
-        [sys.executable, "-m", "node.cli", "up", *arguments],
+        [sys.executable, "-m", "node.cli", "up", "--https-port", str(free_port()), *arguments],
         capture_output=True,
         text=True,
         timeout=60,
@@ -169,9 +183,17 @@ def test_a_taken_port_gets_a_sentence(folder: Path, mine: Any) -> None:
 
 def test_a_taken_port_of_the_toplevel_node_gets_a_sentence(folder: Path, mine: Any) -> None:
     port = mine.ready["toplevel"].rpartition(":")[2]
-    said = refused("--data", str(folder / "port"), "--http-port", str(free_port()), "--toplevel-port", port)
+    mine_alone = ("--http-port", str(free_port()), "--native-port", "0")
+    said = refused("--data", str(folder / "port"), *mine_alone, "--toplevel-port", port)
     assert port in said
     assert "--toplevel-port" in said
+
+
+def test_a_taken_port_of_https_gets_a_sentence(folder: Path, mine: Any) -> None:
+    port = mine.ready["https"].rpartition(":")[2]
+    said = refused("--data", str(folder / "port"), "--http-port", str(free_port()), "--https-port", port)
+    assert port in said
+    assert "--https-port" in said
 
 
 def test_a_folder_in_use_gets_a_sentence_and_loses_nothing(mine: Any) -> None:

@@ -76,7 +76,8 @@ class Machine:
 
     def start(self) -> None:
         ports = ("--http-port", str(self.http), "--operator-port", str(self.operator), "--workers", "1")
-        settings = {"IDNODE_LOG_FOLDER": str(self.log.with_suffix(f".{self.http}")), **self.settings}
+        own = {"IDNODE_LOG_FOLDER": str(self.log.with_suffix(f".{self.http}")), "IDNODE_NATIVE_PORT": "0"}
+        settings = own | self.settings
         self.process = _started(self.log, settings, "serve", *ports)
         wait_until(lambda: self.status("/health/ready") == 200, "the node is ready")
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import uvloop
 
-ON_UVLOOP = {"test_connection.py", "test_bodies.py", "test_http.py"}
+ON_UVLOOP = {"test_connection.py", "test_bodies.py", "test_http.py", "test_https.py"}
 
 
 def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> Mapping[str, Callable[[], Any]]:

@@ -10,7 +10,7 @@ import uvloop
 from aiohttp import web
 
 from node.listen import connection
-from node.listen.connection import PEER_SHARE, Connection, bounded
+from node.listen.connection import PEER_SHARE, Connection, Crowd
 from proto.forwarded_for import TrustedProxies
 from tests.waiting import PATIENCE, until
 
@@ -51,8 +51,8 @@ async def door(handler: Handler = who, most: int = 100, proxies: str = "127.0.0.
     await runner.setup()
     assert runner.server is not None
     refused: list[str] = []
-    factory = bounded(runner.server, most, TrustedProxies.parse(proxies), None, refused.append)
-    server = await asyncio.get_running_loop().create_server(factory, "127.0.0.1", 0)
+    crowd = Crowd(runner.server, most, TrustedProxies.parse(proxies), None, refused.append)
+    server = await asyncio.get_running_loop().create_server(crowd.threshold, "127.0.0.1", 0)
     try:
         yield Door(runner.server, server.sockets[0].getsockname()[1], refused)
     finally:
@@ -252,11 +252,11 @@ async def test_a_trusted_proxy_may_hold_them_all() -> None:
 
 
 async def test_who_has_left_is_not_remembered() -> None:
-    crowd = connection._Crowd(web.Server(who), 8, TrustedProxies(), None, [].append)
+    crowd = connection.Crowd(web.Server(who), 8, TrustedProxies(), None, [].append)
     for n in range(1, 100):
         left = crowd.place(f"192.0.2.{n}")
         assert isinstance(left, connection.Connection)
-        left._left()
+        left.leave()
     assert not crowd._of_peer
 
 

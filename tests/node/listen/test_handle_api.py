@@ -1,6 +1,7 @@
 """The reading half of the Handle HTTP API on a node in this process; how paths are routed is proven in tests/whole/."""
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -61,6 +62,86 @@ async def test_an_entity_tag_saves_the_answer_however_it_comes_back(database: st
         async with running.client.get(f"{PATH}/A", headers={"If-None-Match": tag}) as response:
             assert response.status == 200
             assert response.headers["ETag"] != tag
+
+
+def given(answer: dict[str, Any]) -> list[int]:
+    """The indexes of the attributes an answer shows."""
+    return [value["index"] for value in answer.get("values", []) if value["index"] >= 2000]
+
+
+FORM, JSON = "application/x-www-form-urlencoded", "application/json"
+
+
+async def test_a_question_may_be_a_post(database: str) -> None:
+    async with node(database) as running:
+        await running.create("A", styleNo="S1", colour="red", costPrice="9")
+
+        async def told(body: bytes, kind: str, query: str = "", **headers: str) -> tuple[int, list[int]]:
+            sent = {"Content-Type": kind} | headers
+            async with running.client.post(f"{PATH}/A{query}", data=body, headers=sent) as response:
+                assert "ETag" not in response.headers
+                assert response.headers["Cache-Control"] == "private, no-store"
+                answer = await response.json(content_type=None)
+                return response.status, given(answer)
+
+        both = (200, [2000, 2001])
+        for body, kind in (
+            (b"index=2000&type=colour", FORM),
+            (b"index=2000&index=2001", FORM),
+            (b'{"index": [2000], "type": "colour"}', JSON),
+            (b'{"index": ["2000", 2001], "pretty": true}', JSON),
+            (b"", "text/plain"),
+            (b"", JSON),
+        ):
+            assert await told(body, kind) == both, body
+            assert await told(body, kind, **{"If-None-Match": "*"}) == both, "it is no GET"
+        assert await told(b"index=2000", FORM, "?index=2001") == both
+        for body, kind in (
+            (b"index=2000", "text/plain"),
+            (b"[2000]", JSON),
+            (b'{"index": null}', JSON),
+            (b'{"index": [[2000]]}', JSON),
+            (b'{"index": 2000', JSON),
+            (b"index=%ff&\xff", FORM),
+            (b"&".join([b"index=2000"] * 2000), FORM),
+        ):
+            assert await told(body, kind) == (400, []), body
+        assert await told(b"index=2000&x=" + b"x" * handle_api.PARAMETER_OCTETS, FORM) == (413, [])
+
+
+@pytest.mark.parametrize(
+    ("asked", "name"), [("cb", "cb"), ("a.b[0];alert(1)", "a_b_0__alert_1_"), ("函数" * 90, "_" * 128)]
+)
+async def test_a_script_of_a_page_is_called_by_one_name(database: str, asked: str, name: str) -> None:
+    async with node(database) as running:
+        await running.create("A", styleNo="a\u2028b\u2029")
+        for path in (f"{PATH}/A", f"{PATH}/nothing", "/api/handles/", "/api/site"):
+            plain = (await running.client.get(path)).read()
+            async with running.client.get(path, params={"callback": asked}) as response:
+                assert response.headers["Content-Type"] == "application/javascript;charset=utf-8"
+                body = (await response.read()).decode()
+            assert not {"\u2028", "\u2029"} & set(body)
+            assert body.startswith(f"{name}(")
+            assert body.endswith(");")
+            assert json.loads(body[len(name) + 1 : -2]) == json.loads(await plain)
+        async with running.client.head(f"{PATH}/A", params={"callback": asked}) as response:
+            assert await response.read() == b""
+
+
+async def test_who_is_signed_in_may_ask_what_everybody_is_told(database: str) -> None:
+    async with node(database) as running:
+        await running.create("A", styleNo="S1", costPrice="9")
+        for query, indexes in (("", [2000, 2002]), ("?publicOnly", [2000]), ("?publicOnly=false", [2000, 2002])):
+            _, answer = await running.call("GET", f"{PATH}/A{query}")
+            assert given(answer) == indexes, query
+
+
+async def test_what_nobody_does_is_said_so(database: str) -> None:
+    async with node(database) as running:
+        status, answer = await running.call("PATCH", f"{PATH}/A", {})
+        assert (status, answer["responseCode"]) == (501, 4)
+        status, answer = await running.call("GET", "/api/site")
+        assert (status, answer["servers"][0]["address"], answer["protocolVersion"]) == (200, "127.0.0.1", "2.11")
 
 
 async def test_when_postgresql_is_away_what_is_kept_is_answered_and_the_rest_is_503(database: str) -> None:

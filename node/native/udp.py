@@ -1,0 +1,123 @@
+"""The native face over UDP: a request is a datagram or some, and so is its answer. What is asked is not known here.
+
+A source address proves nothing: nobody is sent much more than a record takes, and no answer is answered.
+"""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final
+
+from node.meter import Meter
+from node.metrics import NATIVE_REFUSED
+from node.native import answers
+from node.native.answers import Asked
+from node.native.desk import Desk
+from node.native.lane import Lane
+from proto.errors import ProtoError
+from proto.forwarded_for import TrustedProxies
+from proto.native.envelope import ENVELOPE_OCTETS, Envelope, Framed
+from proto.native.message import Message
+from proto.native.packets import PACKET_OCTETS, Bounds, Reassembler, split
+
+MESSAGE_OCTETS: Final = 65_536
+"""Longest request in packets, of 134 of them: longer ones go by TCP, where one lost packet does not lose all."""
+ANSWER_OCTETS: Final = 32_768
+"""Longest answer, of 67 packets: who forges a source has no more than that sent to it; longer ones go by TCP."""
+BOUNDS: Final = Bounds(message=MESSAGE_OCTETS, octets=8 * 1024 * 1024, of_peer=16, seconds=5.0)
+"""Of requests that are not whole yet: 16 of one address and port, 8 MB in all, for as long as deployed servers wait."""
+DATAGRAM_OCTETS: Final = 4096
+"""What is read of one datagram: those of the protocol have 512."""
+BURST: Final = 64
+"""Datagrams taken before others of this process have their turn."""
+BUFFER_OCTETS: Final = 4 * 1024 * 1024
+"""What the kernel may keep of datagrams that come in a burst, if it is allowed so much (net.core.rmem_max)."""
+
+_NOBODY: Final = TrustedProxies()
+"""Whose word about others is taken here; what it tells is the one spelling of an address."""
+
+Address = tuple[Any, ...]
+"""As the socket gives and takes it; host and port come first."""
+
+
+class Door:
+    """Serves the datagrams of one worker. `clock` gives monotonic seconds, `now` those since 1970 UTC."""
+
+    def __init__(
+        self, desk: Desk, lane: Lane, meter: Meter, clock: Callable[[], float], now: Callable[[], int]
+    ) -> None:
+        self._desk = desk
+        self._lane = lane
+        self._refused = partial(meter.count, NATIVE_REFUSED)
+        self._clock = clock
+        self._now = now
+        self._reassembler = Reassembler(BOUNDS)
+
+    async def serve(self, sock: socket.socket) -> None:
+        """Serves until it is cancelled. What is in hand then gets no answer: UDP promises none, and clients repeat."""
+        loop = asyncio.get_running_loop()
+        sock.setblocking(False)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_OCTETS)
+        self._sock = sock
+        loop.add_reader(sock, self._readable)
+        try:
+            await loop.create_future()
+        finally:
+            loop.remove_reader(sock)
+            sock.close()
+
+    def _readable(self) -> None:
+        for _ in range(BURST):
+            try:
+                datagram, address = self._sock.recvfrom(DATAGRAM_OCTETS)
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError:  # what the kernel heard of an earlier answer: nobody is there
+                continue
+            self._came(datagram, address)
+
+    def _came(self, datagram: bytes, address: Address) -> None:
+        host: str = address[0]
+        peer, port = _NOBODY.asker(host, ()) if ":" in host else host, address[1]
+        if said := self._lane.answer(datagram, peer, port):
+            self._send(said, address)
+            return
+        try:
+            framed = self._reassembler.feed((peer, port), datagram, self._clock())
+        except ProtoError as error:
+            self._broken(datagram, address, error)
+            return
+        if framed is not None and not _is_answer(framed.message):
+            self._desk.take(framed, (peer, port), partial(self._answer, address))
+
+    def _broken(self, datagram: bytes, address: Address, error: ProtoError) -> None:
+        """Says so to who sent at least an envelope, unless what follows it calls itself an answer."""
+        self._refused("malformed")
+        if len(datagram) >= ENVELOPE_OCTETS and not _is_answer(datagram[ENVELOPE_OCTETS:]):
+            self._send(answers.broken(Envelope.from_octets(datagram), error, self._now()).to_octets(), address)
+
+    def _answer(self, address: Address, framed: Framed) -> None:
+        if len(framed.message) > ANSWER_OCTETS:
+            spoken = framed.envelope._replace(suggested=framed.envelope.version)
+            asked = Asked(spoken, Message(Message.from_octets(framed.message).op))
+            framed = answers.framed(asked, answers.TOO_LONG, self._now())
+        for datagram in split(framed):
+            self._send_one(datagram, address)
+
+    def _send(self, octets: bytes, address: Address) -> None:
+        if len(octets) <= PACKET_OCTETS:
+            self._send_one(octets, address)
+        else:
+            self._answer(address, Framed(Envelope.from_octets(octets), octets[ENVELOPE_OCTETS:]))
+
+    def _send_one(self, datagram: bytes, address: Address) -> None:
+        try:
+            self._sock.sendto(datagram, address)
+        except OSError:  # the kernel has no room for it now, or knows no way there: who asks, asks again
+            self._refused("unsent")
+
+
+def _is_answer(message: bytes) -> bool:
+    """Whether it has a response code: two servers must not go on answering each other for ever."""
+    return message[4:8] not in {b"\0\0\0\0", b""}

@@ -1,0 +1,14 @@
+"""Doors are tried on the loop that workers run on: its transports are not asyncio's."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+import uvloop
+
+ON_UVLOOP = {"test_tcp.py", "test_udp.py"}
+
+
+def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> Mapping[str, Callable[[], Any]]:
+    return {"uvloop": uvloop.new_event_loop} if item.path.name in ON_UVLOOP else {"asyncio": asyncio.new_event_loop}
