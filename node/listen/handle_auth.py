@@ -119,6 +119,8 @@ async def _by_session(request: web.Request) -> Administrator | None:
     by = await request.app[HOUSE].keyholders.by_session(session)
     if by is None and "signature" in said:
         return await begun(request, session, said)
+    if by is not None:
+        _noted(request, f"{by.index}:{by.handle}", by)
     return by
 
 

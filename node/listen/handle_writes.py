@@ -145,6 +145,8 @@ async def put(request: web.Request, asker: Asker) -> web.Response:
 async def delete(request: web.Request, asker: Asker) -> web.Response:
     """The identifier, or, with `index`, these values of it."""
     identifier, asked = _identifier(_spelled(request)), _indexes(request)
+    if asked == []:
+        raise ProtoError("index", "请指明索引", "index must say which ones")
     return await _write(request, asker, identifier, Delete() if asked is None else Remove(tuple(asked)))
 
 

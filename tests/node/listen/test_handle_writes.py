@@ -84,6 +84,7 @@ async def test_records_are_written_and_read_as_deployed_servers_do(running: Node
         (2, "a@example.com", 86400),
         (6, "AAEC/w==", "2030-01-01T00:00:00Z"),
     ]
+    assert (await call(running, "DELETE", f"{one}?index=various"))[1]["responseCode"] == 4
     assert await call(running, "DELETE", f"{one}?index=77") == (400, {"responseCode": 200, "handle": handle})
     assert await call(running, "DELETE", f"{one}?index=1&index=6") == (200, done)
     assert [v["index"] for v in (await call(running, "GET", one, who={}))[1]["values"]] == [2]

@@ -28,6 +28,7 @@ def test_every_outcome_has_a_status() -> None:
 
 def test_every_rule_has_a_response_code() -> None:
     assert set(replies.REFUSED_CODE) == set(Rule)
+    assert set(replies.REFUSED_CODE.values()) <= set(replies.CODE_STATUS), "and each of them its status"
     assert (replies.REFUSED_CODE[Rule.QUOTA_IDENTIFIERS], replies.REFUSED_CODE[Rule.QUOTA_ROOM]) == (604, 605)
 
 
