@@ -471,7 +471,7 @@ def _table(config: Config, known: dict[str, Any], data: Path) -> str:
         leather["password"]
     }"}}' | cut -d'"' -f12)
   注册 · register   curl {base}/identityv2/data -H "Authorization: Bearer $TOKEN" -d '{row}'
-  Handle           {config.host}:{config.native_port}  TCP, UDP
+  Handle           {f"{config.host}:{config.native_port}  TCP, UDP" if config.native_port else "–"}
   HTTPS            {_url(config.host, config.https_port, "https")}  (curl --cacert {config.certificate})
   运维 · operator   {_url(config.operator_host, config.operator_port)}/health/ready 和 · and /metrics
   顶级 · top level  {config.toplevel_url}
