@@ -21,7 +21,8 @@ from node.hypertext import LANGUAGES, environment, weighed
 from node.resolve.answer import Outcome
 from proto.errors import ProtoError
 from proto.identifier import Identifier
-from proto.value import TEMPLATE_ID_INDEX, TEMPLATE_INDEX
+from proto.limits import TTL_DEFAULT
+from proto.value import PERMISSIONS_DEFAULT, TEMPLATE_ID_INDEX, TEMPLATE_INDEX
 from registry import industries
 from registry.template import Item, Template
 
@@ -154,6 +155,14 @@ NOBODY_S: Final = Notice(
     ),
 )
 """FOREIGN, where the top-level node was asked."""
+CIRCLE: Final = Notice(
+    404,
+    ("别名循环", "Aliases without an end"),
+    (
+        "这个标识是另一个标识的别名，沿着别名找不到尽头，请联系登记方更正。",
+        "This identifier is an alias of another, and the aliases have no end; its owner would have to correct that.",
+    ),
+)
 STRANGER: Final = Notice(
     401,
     ("登录已过期", "Signed out"),
@@ -178,21 +187,32 @@ def wants_page(accept: str) -> bool:
     Browsers name text/html and are shown one; `*/*` alone, an equal liking or an empty header get JSON.
     """
     weights = dict(weighed(accept))
+    return _liking(weights, "text/html") > _liking(weights, "application/json")
 
-    def liking(kind: str) -> float:
-        ranges = (kind, kind.partition("/")[0] + "/*", "*/*")
-        return next((weights[each] for each in ranges if each in weights), 0.0)
 
-    return liking("text/html") > liking("application/json")
+def _liking(weights: dict[str, float], kind: str) -> float:
+    ranges = (kind, kind.partition("/")[0] + "/*", "*/*")
+    return next((weights[each] for each in ranges if each in weights), 0.0)
+
+
+def other_types(accept: str) -> tuple[str, ...]:
+    """The media types who sends this Accept header names and likes better than a page and than JSON, best first."""
+    weights = dict(weighed(accept))
+    usual = max(_liking(weights, "text/html"), _liking(weights, "application/json"))
+    liked = (kind for kind, weight in weights.items() if weight > usual and "*" not in kind)
+    return tuple(sorted(liked, key=lambda kind: -weights[kind]))
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """How pages are shown: `lang` of LANGUAGES, `named` when the address asked for it, `node` this node's prefix."""
+    """How pages are shown: `lang` of LANGUAGES, `named` when the address asked for it, `node` this node's prefix, and
+    `rest`, what else the address asked for.
+    """
 
     lang: str
     named: bool
     node: str
+    rest: str = ""
 
     @property
     def query(self) -> str:
@@ -239,11 +259,13 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A line of the table."""
+    """A line of the table; `index` and `note` where the value is shown as such."""
 
     label: str
     parts: tuple[Part, ...]
     unit: str
+    index: int = 0
+    note: str = ""
 
     @property
     def han(self) -> bool:
@@ -261,6 +283,8 @@ class _Shown(msgspec.Struct):
     type: str
     data: _Data
     timestamp: str = ""
+    ttl: int | str = TTL_DEFAULT
+    permissions: str = f"{PERMISSIONS_DEFAULT:04b}"
 
 
 _values: Final = msgspec.json.Decoder(list[_Shown]).decode
@@ -297,6 +321,13 @@ def _row(value: _Shown, item: Item | None, look: Look) -> Row:
         return Row(value.type, parts, "")
     unit = look.say(UNITS.get(item.unit, (item.unit, item.unit)))
     return Row(look.say((item.zh, item.en or item.name)), parts, unit)
+
+
+def _value(value: _Shown, look: Look, zone: ZoneInfo) -> Row:
+    """A value as the Handle system knows it."""
+    latest = _moment([value], zone)
+    told = f"TTL {value.ttl} · {value.permissions}" + (f" · {latest:%Y-%m-%d %H:%M}" if latest else "")
+    return Row(value.type, _parts(_text(value.data, look), None, look), "", value.index, told)
 
 
 def _moment(values: Iterable[_Shown], zone: ZoneInfo) -> datetime | None:
@@ -346,23 +377,27 @@ def found_page(
     zone: ZoneInfo,
     *,
     elsewhere: bool = False,
+    bare: bool = False,
 ) -> str:
     """The page of a record whose public values are `shown` (the JSON array of an answer), times in `zone`.
 
-    `elsewhere`: another node has answered.
+    `elsewhere`: another node has answered. `bare`: as values, with their indexes and all that belongs to them.
     """
     values = _values(shown)
     names = {value.type: _text(value.data, look) for value in values}
     kind = look.say((template.zh, template.en or template.version)) if template else ""
     items = template.by_index if template else {}
-    own = (value for value in values if value.index not in {TEMPLATE_ID_INDEX, TEMPLATE_INDEX})
+    own = [value for value in values if value.index not in {TEMPLATE_ID_INDEX, TEMPLATE_INDEX}]
+    rows = [_row(value, items.get(value.index), look) for value in own]
+    if bare:
+        rows = [_value(value, look, zone) for value in values]
     return _render(
         "found.html",
         look,
         identifier=identifier,
         kind=kind,
         name=next((names[each] for each in NAMES if names.get(each)), kind),
-        rows=[_row(value, items.get(value.index), look) for value in own],
+        rows=rows,
         updated=_moment(values, zone),
         elsewhere=elsewhere,
         listed_most=LISTED_MOST,

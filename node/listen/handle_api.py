@@ -7,6 +7,7 @@ from typing import cast
 from urllib.parse import unquote_to_bytes
 
 from aiohttp import web
+from multidict import MultiMapping
 
 from node import clock
 from node.house import House
@@ -41,8 +42,13 @@ def raw_path(request: web.Request) -> str:
     return request.rel_url.raw_path  # the absolute form, as sent to proxies
 
 
-def _flag(request: web.Request, name: str) -> bool:
-    return request.query.get(name, "false").lower() in {"", "true", "1"}
+Parameters = MultiMapping[str]
+"""What stands behind the question mark."""
+
+
+def flag(given: Parameters, name: str, default: str = "false") -> bool:
+    """Whether a parameter is true; without a value it is."""
+    return given.get(name, default).lower() in {"", "true", "1"}
 
 
 async def get(request: web.Request) -> web.Response:
@@ -52,7 +58,7 @@ async def get(request: web.Request) -> web.Response:
     behind, and who asks does not decide how often other nodes are asked.
     """
     try:
-        indexes = frozenset(_index(text) for text in request.query.getall("index", []))
+        indexes = frozenset(index_of(text) for text in request.query.getall("index", []))
         identifier = Identifier.parse(asked_for(raw_path(request).removeprefix(PATH)))
     except ProtoError as error:
         code = ResponseCode.PROTOCOL_ERROR if error.field == "index" else ResponseCode.INVALID_HANDLE
@@ -104,7 +110,7 @@ async def answer(
     """The response for a well-formed question."""
     house = request.app[HOUSE]
     try:
-        further = onward(request) and not _flag(request, "doNotRefer")
+        further = onward(request) and not flag(request.query, "doNotRefer")
         found, private = await ask(request, identifier, further=further)
     except NotSignedInError:
         return not_signed_in()
@@ -117,7 +123,7 @@ async def answer(
     response = told(house, str(identifier), found, private=private)
     if found.outcome is Outcome.FOUND and (indexes or types):
         response.body = found_body(str(identifier), selected(found.shown, indexes, types))
-    if _flag(request, "pretty"):
+    if flag(request.query, "pretty"):
         response.body = pretty(cast(bytes, response.body))
     return response
 
@@ -137,7 +143,8 @@ def _keeping(house: House, found: Answer) -> dict[str, str]:
     return {"ETag": found.tag, "Cache-Control": keeping(house, found), "Vary": "Authorization"}
 
 
-def _index(text: str) -> int:
+def index_of(text: str) -> int:
+    """An index as it is asked for. Raises ProtoError (`index`)."""
     try:
         index = int(text)
     except ValueError:
