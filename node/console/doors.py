@@ -60,6 +60,10 @@ from registry.template import Template
 STATIC_SECONDS: Final = 365 * 24 * 3600
 """How long files are kept whose address names their edition; one year is the usual most (RFC 9111 sets none)."""
 
+_POLICY: Final = "Content-Security-Policy"
+_SAFE: Final = SAFE | {_POLICY: SAFE[_POLICY].replace("form-action 'self'", "form-action *")}
+"""Browsers hold a form to where its page lets forms go, redirects included; ours ends where the record says."""
+
 log = structlog.get_logger("pages")
 
 
@@ -75,7 +79,7 @@ def _joined(request: web.Request, name: str) -> str:
 
 
 def _page(look: Look, body: str, status: int, keeping: dict[str, str]) -> web.Response:
-    headers = SAFE | VARY | {"Content-Language": look.lang} | keeping
+    headers = _SAFE | VARY | {"Content-Language": look.lang} | keeping
     return web.Response(text=body, status=status, headers=headers, content_type="text/html")
 
 

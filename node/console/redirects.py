@@ -114,7 +114,8 @@ def _alias(answer: Answer) -> Identifier | None:
 
 def is_templated(answer: Answer) -> bool:
     """Whether the record has a template, here or where it lives, or is one."""
-    return bool(answer.template) or any(each["index"] == TEMPLATE_INDEX for each in _array(answer.shown))
+    named = (TEMPLATE_INDEX, "TEMPLATE")
+    return bool(answer.template) or any((each["index"], each["type"]) == named for each in _array(answer.shown))
 
 
 def values(shown: bytes) -> list[Value]:

@@ -192,6 +192,14 @@ async def test_nobody_is_sent_round_in_a_circle(ask: Ask, rooms: Rooms) -> None:
     assert (await ask(f"/{HERE}?noredirect", Host="node.example:8000")).status == 200
 
 
+async def test_the_form_may_end_where_the_record_says(ask: Ask, moved: Rooms) -> None:
+    # Chromium blocks what a form leads to by redirects, too, unless the policy of the form's page lets it.
+    page = await ask("/")
+    assert "form-action *" in page.headers["Content-Security-Policy"].split("; ")
+    found = await ask((await ask(f"/?identifier={HERE}")).headers["Location"])
+    assert found.headers["Location"].startswith("https://example.com/")
+
+
 @pytest.mark.parametrize("url", ["javascript:alert(1)", "//evil.example", "http://", "http://a b/", "ftp://a/"])
 async def test_what_is_no_address_of_the_web_is_shown_and_not_followed(ask: Ask, rooms: Rooms, url: str) -> None:
     rooms.answers[HERE] = record((1, "URL", url))
