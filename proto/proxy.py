@@ -5,7 +5,7 @@ Pure: time and chance are given in. Pages and headers are a door's.
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import chain
 from typing import Final, NamedTuple
@@ -117,18 +117,20 @@ def appended(given: str, more: str) -> str | None:
     return found if len(found) <= ADDRESS_OCTETS else None
 
 
-def halted(given: str, host: str) -> str:
-    """`given`, with `noredirect` where it is an identifier's page on the very `host` asked: nobody is sent round
-    in a circle.
+def halted(given: str, hosts: Iterable[str]) -> str:
+    """`given`, with `noredirect` where it is an identifier's page on one of our own `hosts` (with or without port):
+    nobody is sent round in a circle.
     """
     parts = urlsplit(given)
-    try:
-        same = parts.hostname == urlsplit(f"//{host}").hostname
-    except ValueError:
-        same = True
-    if not same or not _PAGE.match(parts.path):
+    if not _PAGE.match(parts.path) or parts.hostname not in map(_hostname, hosts):
         return given
     return parts._replace(query="&".join(filter(None, (parts.query, "noredirect")))).geturl()
+
+
+def _hostname(host: str) -> str | None:
+    with suppress(ValueError):
+        return urlsplit(f"//{host}").hostname
+    return None
 
 
 def listed(values: Sequence[Value], attribute: int) -> bytes:

@@ -31,6 +31,8 @@ Pair = tuple[str, str]
 
 REFLECTED_MOST: Final = 300
 """Characters shown of what is no identifier: more than the longest identifier, far less than the longest path."""
+MEDIA_TYPES_MOST: Final = 16
+"""Media types that are looked for among a thousand locations; who asks for data names two or three."""
 LISTED_MOST: Final = 6
 """A reference to more identifiers than this is folded up, so that a phone still shows what comes after it."""
 
@@ -196,11 +198,13 @@ def _liking(weights: dict[str, float], kind: str) -> float:
 
 
 def other_types(accept: str) -> tuple[str, ...]:
-    """The media types who sends this Accept header names and likes better than a page and than JSON, best first."""
+    """The media types who sends this Accept header names and likes better than a page and than JSON, best first,
+    MEDIA_TYPES_MOST at most.
+    """
     weights = dict(weighed(accept))
     usual = max(_liking(weights, "text/html"), _liking(weights, "application/json"))
-    liked = (kind for kind, weight in weights.items() if weight > usual and "*" not in kind)
-    return tuple(sorted(liked, key=lambda kind: -weights[kind]))
+    liked = (kind for kind, weight in weights.items() if weight > usual and "/" in kind and "*" not in kind)
+    return tuple(sorted(liked, key=lambda kind: -weights[kind])[:MEDIA_TYPES_MOST])
 
 
 @dataclass(frozen=True, slots=True)

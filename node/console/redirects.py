@@ -9,6 +9,7 @@ from email.utils import formatdate
 from html import escape
 from random import SystemRandom
 from typing import Any, Final, NamedTuple, Self
+from urllib.parse import urlsplit
 
 import msgspec
 from aiohttp import web
@@ -28,6 +29,9 @@ from proto.web_json import selected, value_from_json
 
 NOT_KEPT: Final = {"Cache-Control": "no-store"}
 VARY: Final = {"Vary": "Accept, Accept-Language, Authorization"}
+
+WISHES_MOST: Final = 8
+"""Attributes of a location that are looked at: each is compared with those of a thousand locations."""
 
 _array: Final = msgspec.json.Decoder(list[dict[str, Any]]).decode
 _chance: Final = SystemRandom().random
@@ -51,7 +55,7 @@ class Wish(NamedTuple):
     def of(cls, request: web.Request, media_types: Sequence[str]) -> Self:
         """Raises ProtoError naming the parameter that is wrong."""
         query = request.query
-        attributes = (each.partition(":") for each in query.getall("locatt", ()))
+        attributes = (each.partition(":") for each in query.getall("locatt", ())[:WISHES_MOST])
         wishes = [(name, value) for name, _, value in attributes]
         return cls(
             redirect=not handle_api.flag(query, "noredirect"),
@@ -91,16 +95,16 @@ class Trail(NamedTuple):
 
 
 async def follow(request: web.Request, wanted: Identifier, *, aliases: bool) -> Trail:
-    """Asks for `wanted`, and for what it is an alias of. Each question is one: admitted, counted and written down, and
+    """Asks for `wanted`, and for what it is an alias of. Each is a question of its own: counted, written down, and
     answered with what who asks may see. Raises as `handle_api.ask` does.
     """
-    further, before = onward(request), {wanted.key: wanted}
+    further, before = onward(request), {wanted.key}
     answer, private = await handle_api.ask(request, wanted, further=further)
     trail = Trail(wanted, answer, private)
     while aliases and (other := _alias(trail.answer)):
         if other.key in before or len(before) > proxy.ALIASES_MOST:
             return trail._replace(circle=True)
-        before[other.key] = other
+        before.add(other.key)
         answer, private = await handle_api.ask(request, other, further=further)
         trail = Trail(other, answer, trail.private or private, (*trail.aliases, trail.answer))
     return trail
@@ -159,8 +163,9 @@ def target(trail: Trail, wish: Wish, attribute: int) -> Target | None:
 
 def redirect(request: web.Request, trail: Trail, to: Target) -> web.Response:
     """The response that sends a browser there: 302, 301 behind an alias, or what its owner asks for."""
-    address = proxy.halted(to.address, request.host)
-    seconds = min(to.seconds, trail.seconds(request.app[HOUSE].config.cache_seconds))
+    config = request.app[HOUSE].config
+    address = proxy.halted(to.address, (request.host, urlsplit(config.public_url).netloc))
+    seconds = min(to.seconds, trail.seconds(config.cache_seconds))
     kept = {
         "Cache-Control": f"public, max-age={seconds}",
         "Expires": formatdate(clock.seconds() + seconds, usegmt=True),

@@ -139,12 +139,13 @@ def test_whatever_is_appended_the_host_stays(given_: str, more: str):
         ("http://node.cn/88.1/a", "node.cn", "http://node.cn/88.1/a?noredirect"),
         ("https://NODE.cn:8443/88.1%2Fa?b=1#c", "node.cn:80", "https://NODE.cn:8443/88.1%2Fa?b=1&noredirect#c"),
         ("http://node.cn/88.1/a", "other.cn", "http://node.cn/88.1/a"),
+        ("https://public.cn/88.1/a#b", "127.0.0.1:8000", "https://public.cn/88.1/a?noredirect#b"),
         ("http://node.cn/api/v1/files/1", "node.cn", "http://node.cn/api/v1/files/1"),
-        ("http://node.cn/88.1/a", "[", "http://node.cn/88.1/a?noredirect"),
+        ("http://node.cn/88.1/a", "[", "http://node.cn/88.1/a"),
     ],
 )
 def test_a_redirect_to_an_identifier_on_the_same_host_is_the_last(given_: str, host: str, found: str):
-    assert halted(given_, host) == found
+    assert halted(given_, (host, "", "public.cn")) == found
 
 
 def test_an_alias_is_the_first_that_names_an_identifier():

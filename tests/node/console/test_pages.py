@@ -58,6 +58,22 @@ def test_its_head_says_what_it_is() -> None:
     assert "Handbag" in Page(found_page(EN, BAG, WHOLE, TEMPLATE, ZONE)).all("p")
 
 
+@pytest.mark.parametrize(
+    ("accept", "types"),
+    [
+        ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", ()),
+        ("*/*", ()),
+        ("", ()),
+        ("application/json, text/turtle", ()),
+        ("text/turtle;q=0.5, Application/RDF+xml, text/*;q=0.1", ("application/rdf+xml", "text/turtle")),
+        ("text/turtle;q=0", ()),
+        (",".join(f"a/{n}" for n in range(99)), tuple(f"a/{n}" for n in range(pages.MEDIA_TYPES_MOST))),
+    ],
+)
+def test_other_media_types_are_those_liked_better_than_a_page_and_json(accept: str, types: tuple[str, ...]) -> None:
+    assert pages.other_types(accept) == types
+
+
 def test_the_last_change_is_told_in_the_nodes_time_zone() -> None:
     assert Page(found_page(ZH, BAG, WHOLE, TEMPLATE, ZONE)).all("time") == ["2026-11-23 06:55 UTC+08:00"]
     page = Page(found_page(EN, BAG, WHOLE, TEMPLATE, ZoneInfo("America/St_Johns")))
