@@ -22,7 +22,7 @@ from node.kept_head import KeptHead
 from proto.errors import ProtoError
 from proto.identifier import Identifier
 from registry.access_log import Access, Sealer
-from registry.audit import EMPTY, SHOWN, Action, Actor, Broken, Entry, Head, Row
+from registry.audit import SHOWN, Action, Actor, Broken, Entry, Head, Kept, Row
 from registry.auditor import Auditor
 from registry.postgres.audit import Wanted
 from registry.postgres.connection import open_pool
@@ -70,10 +70,15 @@ def moment(text: str) -> int:
 
 async def verified(config: Config, auditor: Auditor) -> Head | Broken:
     """Whether the journal holds, measured by the head kept on this machine, too."""
-    kept = KeptHead(Path(config.log_folder), config.key()).read() if config.secret_key else EMPTY
-    if kept is None:
-        return Broken(0, "留存的链头不是用本节点的密钥写成", "the kept head was not written with this node's key")
-    return await auditor.verify(kept)
+    kept = KeptHead(Path(config.log_folder), config.key()).read() if config.secret_key else Kept()
+    if kept is None or (kept.first and kept.first != await auditor.first()):
+        return Broken(
+            0,
+            f"IDNODE_LOG_FOLDER（{config.log_folder}）中留存的链头属于另一数据库或密钥，每个数据库应有自己的目录",
+            f"the head kept in IDNODE_LOG_FOLDER ({config.log_folder}) is of another database or key: each database "
+            "needs a folder of its own",
+        )
+    return await auditor.verify(kept.head)
 
 
 async def run(config: Config, arguments: argparse.Namespace, say: Say) -> int:
@@ -90,7 +95,7 @@ async def run(config: Config, arguments: argparse.Namespace, say: Say) -> int:
 async def _verify(config: Config, auditor: Auditor, arguments: argparse.Namespace, say: Say) -> int:
     found = await verified(config, auditor)
     if isinstance(found, Broken):
-        say(f"✘ 第{found.number}条：{found.zh} · entry {found.number}: {found.en}")
+        say(f"✘ {found.told}")
         return 1
     say(f"✔ {found.number}  {found.digest.hex()}")
     return 0

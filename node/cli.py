@@ -9,6 +9,7 @@ import os
 import secrets
 import sys
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -98,7 +99,7 @@ def _with_servers(arguments: argparse.Namespace) -> Config:
         running = json.loads(path.read_text(encoding="utf-8"))
         servers = {name: running[name] for name in ("database_url", "redis_url", "secret_key")}
         servers["toplevel_url"] = config.toplevel_url or running.get("toplevel_url", "")
-        servers |= {name: running.get(name, getattr(config, name)) for name in ("log_folder", "audit_octets")}
+        servers |= {name: running.get(name, getattr(config, name)) for name in ("log_folder", "audit_octets", "files")}
     except (OSError, ValueError, LookupError, TypeError):
         raise UsageError(
             f"没有IDNODE_DATABASE_URL，{path}也不可读：请先运行idnode up，或设置该变量。 "
@@ -170,11 +171,10 @@ async def _migrate(arguments: argparse.Namespace) -> int:
 
 
 async def _doctor(arguments: argparse.Namespace) -> int:
-    try:
+    given = config = _config(arguments)
+    with suppress(UsageError):
         config = _with_servers(arguments)
-    except UsageError:
-        config = _config(arguments)
-    findings = await doctor.examine(config)
+    findings = await doctor.examine(config, ports=config == given)
     for each in findings:
         say(f"{'✘' if each.mend else '✔'} {each.name:<14} {each.state}{'  → ' + each.mend if each.mend else ''}")
     return int(any(each.mend for each in findings))
@@ -223,8 +223,9 @@ def _administration(task: Task) -> Callable[[argparse.Namespace], Awaitable[int]
 
 
 async def _enterprise_add(config: Config, steward: Steward, arguments: argparse.Namespace) -> int:
-    prefix = Prefix(arguments.prefix)
-    if prefix.parent != config.prefix:
+    prefix, lookup = Prefix(arguments.prefix), Lookup(steward.pool)
+    ours = prefix.parent == config.prefix
+    if not ours and await lookup.prefix(prefix.name) is None:
         raise UsageError(
             f"前缀{prefix.name}不在本节点的{config.prefix}之下。 Prefix {prefix.name} is not under {config.prefix}."
         )
@@ -236,8 +237,8 @@ async def _enterprise_add(config: Config, steward: Steward, arguments: argparse.
         _particulars(arguments),
         filed=bool(config.toplevel_url),
     )
-    lookup = Lookup(steward.pool)
-    for template in templates_for(arguments.industry, prefix.name):
+    # What has moved in brought its own.
+    for template in templates_for(arguments.industry, prefix.name) if ours else ():
         if await lookup.named_template(prefix.name, template.version) is None:
             await steward.add_template(template)
     return 0
@@ -409,6 +410,7 @@ async def _template_refer(config: Config, steward: Steward, arguments: argparse.
 async def _export(arguments: argparse.Namespace) -> int:
     """Packs a prefix into a file only its owner may read; what is there when it is interrupted is no parcel."""
     config, prefix, who = _with_servers(arguments), Prefix(arguments.prefix).name, audit_verbs.shell()
+    way = parcel.Way(config.prefix, Prefix(arguments.to).name, clock.milliseconds())
     part = arguments.file.with_name(f"{arguments.file.name}.part")
     async with connected(config.database_url, "idnode-export", None) as connection:
         fresh = secrets.token_bytes(KEY_OCTETS)
@@ -418,8 +420,9 @@ async def _export(arguments: argparse.Namespace) -> int:
                 "节点的签名密钥由另一个IDNODE_SECRET_KEY封存。 "
                 "The node's signing key was sealed with another IDNODE_SECRET_KEY."
             )
-        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:  # noqa: ASYNC230
-            async for octets in mover.pack(connection, prefix, key, who, config.audit_octets):
+        part.unlink(missing_ok=True)  # it may be somebody else's, who would read what is written
+        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:  # noqa: ASYNC230
+            async for octets in mover.pack(connection, prefix, way, key, who, config.audit_octets):
                 file.write(octets)
     part.replace(arguments.file)
     say(f"{arguments.file}  签名 signed by {public_key(key).hex()}")
@@ -439,8 +442,18 @@ async def _import(arguments: argparse.Namespace) -> int:
                 f"Prefix {head.prefix} is signed by {key.hex()}: ask whom it comes from, then add --signed-by with it."
             )
         async with connected(config.database_url, "idnode-import", None) as connection:
-            await mover.unpack(connection, _lines(file), audit_verbs.shell(), config.audit_octets)
-    say(f"{head.prefix}  {head.enterprise}  第 number {head.number}  停用 stopped")
+            who, filed = audit_verbs.shell(), bool(config.toplevel_url)
+            await mover.unpack(connection, _lines(file), config.prefix, who, config.audit_octets, filed=filed)
+    state = "待报送 to be filed" if filed else "停用 stopped"
+    say(f"{head.prefix}  {head.enterprise}  第 number {head.number}  {state}")
+    return 0
+
+
+async def _erase(config: Config, steward: Steward, arguments: argparse.Namespace) -> int:
+    prefix = Prefix(arguments.prefix).name
+    async with connected(config.database_url, "idnode-erase", None) as connection:
+        await mover.erase(connection, prefix, audit_verbs.shell(), config.audit_octets)
+    say(f"{prefix}  已清除 erased")
     return 0
 
 
@@ -474,20 +487,40 @@ def _filing_text(row: Any) -> str:
     return f"{text}：{reason}" if reason else text
 
 
+_CONFIG: Final = "设置文件 · settings file (TOML)"
+_DATA: Final = "数据目录 · data folder (.idnode)"
+
+
+class _Action(argparse.ArgumentParser):
+    """What a verb does: its --config and --data may stand behind it, too, where people put them."""
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        for flag, text in (("--config", _CONFIG), ("--data", _DATA)):
+            self.add_argument(flag, type=Path, default=argparse.SUPPRESS, help=text)
+
+
+class _Verb(argparse.ArgumentParser):
+    """A verb, which may have actions."""
+
+    def add_subparsers(self, **given: Any) -> Any:
+        return super().add_subparsers(parser_class=_Action, **given)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="idnode", description="工业互联网标识解析二级节点 · a secondary node of the industrial identifier system"
     )
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=_Verb)
 
     def verb(name: str, text: str, run: Callable[[argparse.Namespace], Awaitable[int]]) -> argparse.ArgumentParser:
         made = verbs.add_parser(name, help=text, description=text)
         made.set_defaults(run=run)
-        made.add_argument("--config", type=Path, help="设置文件 · settings file (TOML)")
+        made.add_argument("--config", type=Path, help=_CONFIG)
         return made
 
     def with_data(made: argparse.ArgumentParser) -> argparse.ArgumentParser:
-        made.add_argument("--data", type=Path, default=DEFAULT_DATA, help="数据目录 · data folder (.idnode)")
+        made.add_argument("--data", type=Path, default=DEFAULT_DATA, help=_DATA)
         return made
 
     for name, text, run in (
@@ -514,6 +547,7 @@ def _parser() -> argparse.ArgumentParser:
     made = with_data(verb("export", "把停用的前缀连同历史迁出到文件 · pack a stopped prefix with its history", _export))
     made.add_argument("prefix")
     made.add_argument("file", type=Path)
+    made.add_argument("--to", metavar="NODE", required=True, help="迁往的节点的前缀 · prefix of the node it moves to")
     importer.add_arguments(
         verb("reconcile", "对账 · compare a file with the registry", importer.run_reconcile), "reconcile"
     )
@@ -559,6 +593,10 @@ def _add_administration(with_data: Any, verb: Any) -> None:
     made.add_argument("enterprise", help="名称或前缀 · name or prefix")
     for field, text in QUOTAS.items():
         made.add_argument(f"--{field}", type=_most, metavar="N", help=f"{text}；none为不限")
+    text = "清除已迁出或迁入未获通过的前缀的全部内容 · erase all of a prefix that moved away, or came and was refused"
+    made = firm.add_parser("erase", help=text, description=text)
+    made.set_defaults(task=_erase)
+    made.add_argument("prefix")
     upwards = with_data(verb("uplink", "上报 · the uplink", choose)).add_subparsers(required=True, metavar="ACTION")
     text = "忘记已登记的顶级节点，全部重新上报 · forget the top-level node enrolled with: all of it is told anew"
     upwards.add_parser("forget", help=text).set_defaults(task=_uplink_forget)

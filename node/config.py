@@ -208,8 +208,9 @@ class Config:
     )
     log_folder: str = _setting(
         ".idnode/log",
-        "访问日志与审计链头所在的文件夹；up默认用数据目录下的log",
-        "folder of the access log and of the kept head of the audit journal; `up`: log in the data folder by default",
+        "访问日志与审计链头所在的文件夹，每个数据库各用一个；up默认用数据目录下的log",
+        "folder of the access log and of the kept head of the audit journal, one for each database; `up`: log in the "
+        "data folder by default",
     )
     forward_networks: str = _setting(
         "",

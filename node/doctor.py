@@ -97,7 +97,7 @@ async def _audit(config: Config) -> Finding:
         await pool.close()
     state = f"{found.number}, {octets} B / {config.audit_octets} B"
     if isinstance(found, Broken):
-        return Finding("audit", f"第{found.number}条 entry {found.number}", f"{found.zh}  {found.en}：docs/audit.md")
+        return Finding("audit", found.told, "docs/audit.md")
     full = octets * AUDIT_SHARE > config.audit_octets * (AUDIT_SHARE - 1)
     return Finding(
         "audit", state, "将满，调大IDNODE_AUDIT_OCTETS  nearly full: raise IDNODE_AUDIT_OCTETS" if full else ""
@@ -173,9 +173,9 @@ def _port(setting: str, host: str, port: int) -> Callable[[Config], Awaitable[Fi
     return check
 
 
-async def examine(config: Config) -> list[Finding]:
-    """All findings, in the order of a start."""
-    checks = [
+async def examine(config: Config, *, ports: bool = True) -> list[Finding]:
+    """All findings, in the order of a start; without those of `ports` for a node that runs, since it has its own."""
+    checks: list[Callable[[Config], Awaitable[Finding]]] = [
         _python,
         _key,
         _postgres,
@@ -184,8 +184,11 @@ async def examine(config: Config) -> list[Finding]:
         _files,
         _clamd,
         _toplevel,
-        _port("http_port", config.host, config.http_port),
-        _port("operator_port", config.operator_host, config.operator_port),
-        _port("toplevel_port", config.host, config.toplevel_port),
     ]
+    if ports:
+        checks += [
+            _port("http_port", config.host, config.http_port),
+            _port("operator_port", config.operator_host, config.operator_port),
+            _port("toplevel_port", config.host, config.toplevel_port),
+        ]
     return list(await asyncio.gather(*(check(config) for check in checks)))

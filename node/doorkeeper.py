@@ -251,7 +251,7 @@ class Doorkeeper:
 
         People have to sign in: more than a password may be asked of them then.
         """
-        async with self._brake.trying(username, peer) as proven:
+        async with self._trying(username, peer) as proven:
             known = await self._proven(username, secret)
             if known is None or known.secret is None:
                 return None

@@ -34,6 +34,13 @@ class Looked(NamedTuple):
     far: Reach
 
 
+class Told(NamedTuple):
+    """What somebody is told of an identifier, and whether that goes `beyond` what everybody is told."""
+
+    answer: Answer
+    beyond: bool = False
+
+
 class Sight:
     """Looks for who is signed in. `now` gives seconds since 1970 UTC. Tells or raises UnavailableError or BusyError."""
 
@@ -43,13 +50,13 @@ class Sight:
         self._gather: Gatherer[Question, Looked] = Gatherer(self._many, size=QUERY_MOST, lanes=2, most=WAITING_MOST)
         self._faces = {whole: Faces(whole=whole) for whole in (False, True)}
 
-    def ask(self, who: Account, identifier: Identifier, then: Callable[[Answer | Exception | None], None]) -> None:
+    def ask(self, who: Account, identifier: Identifier, then: Callable[[Told | Exception | None], None]) -> None:
         """Tells `then` what `who` is told of an identifier. None: what everybody is told, for it does not live here, or
         is that of a template.
         """
 
         def told(_: Question, looked: Looked | Exception) -> None:
-            said: Answer | Exception | None
+            said: Told | Exception | None
             try:
                 said = looked if isinstance(looked, Exception) else self._said(identifier, *looked)
             except Exception as error:  # noqa: BLE001 - told to who asked
@@ -58,7 +65,7 @@ class Sight:
 
         self._gather.ask([(who, identifier)], told)
 
-    async def answer(self, who: Account, identifier: Identifier) -> Answer | None:
+    async def answer(self, who: Account, identifier: Identifier) -> Told | None:
         """The same, when it is known."""
         return await answered(partial(self.ask, who, identifier))
 
@@ -85,16 +92,16 @@ class Sight:
         except Exception as error:  # noqa: BLE001 - handed to who asked
             return error
 
-    def _said(self, identifier: Identifier, stored: Stored, template: Template | None, far: Reach) -> Answer | None:
+    def _said(self, identifier: Identifier, stored: Stored, template: Template | None, far: Reach) -> Told | None:
         if not stored.prefix or (not stored.version and identifier.suffix.startswith(RESERVED_SUFFIX)):
             return None
         if not PrefixState(stored.state).open:
-            return Answer(Outcome.STOPPED, stored.version, stored.prefix, stored.epoch)
+            return Told(Answer(Outcome.STOPPED, stored.version, stored.prefix, stored.epoch))
         if not stored.live:
             outcome = Outcome.GONE if stored.version else Outcome.ABSENT
-            return Answer(outcome, stored.version, stored.prefix, stored.epoch)
-        epoch, shown = template.epoch if template else 0, self._shown(stored, template, far)
-        return Answer(Outcome.FOUND, stored.version, stored.prefix, stored.epoch, stored.template, epoch, shown)
+            return Told(Answer(outcome, stored.version, stored.prefix, stored.epoch))
+        terms = stored.prefix, stored.epoch, stored.template, template.epoch if template else 0
+        return Told(Answer(Outcome.FOUND, stored.version, *terms, self._shown(stored, template, far)), far.beyond)
 
     def _shown(self, stored: Stored, template: Template | None, far: Reach) -> bytes:
         """Who was granted something is shown it value by value: there are as many faces as there are grants."""
@@ -112,7 +119,7 @@ class Sight:
         kinds = list({entry.record.template for entry in entries} or {0})
         asked = [(prefix.number, identifier.suffix_key, kind) for kind in kinds]
         reaches = dict(zip(kinds, await self._lookup.reaches(who, asked, self.now()), strict=True))
-        if not any(far.whole or far.grants for far in reaches.values()):
+        if not any(far.beyond for far in reaches.values()):
             return None
         return [_within(entry, reaches[entry.record.template]) for entry in entries]
 

@@ -373,6 +373,7 @@ async def up(config: Config, options: Options, say: Say) -> None:
                 "toplevel_url": config.toplevel_url,
                 "log_folder": config.log_folder,
                 "audit_octets": config.audit_octets,
+                "files": config.files,
                 "pid": os.getpid(),
             },
         )

@@ -55,11 +55,12 @@ async def _add(config: Config, steward: Steward, arguments: argparse.Namespace) 
     enterprise = known.enterprise if known else await _enterprise_number(steward, firm)
     if known is None and arguments.enterprise and enterprise != await _enterprise_number(steward, arguments.enterprise):
         raise UserError(f"应用标识属于前缀{firm}的企业。 That identity belongs to the firm of prefix {firm}.")
-    person = _person(arguments)
+    role = _role(arguments, known, enterprise)
+    person = _person(arguments, role, new=known is None)
     secret = _chosen_secret(arguments)
     drawn = secret is None
     secret = secret or secrets.token_hex(20)
-    account = Account(0, name, kind, _role(arguments, known, enterprise), enterprise)
+    account = Account(0, name, kind, role, enterprise)
     if arguments.program:
         await steward.put_account(account, secret=Vault(config.key()).seal(name, secret), person=person)
     else:
@@ -85,15 +86,16 @@ def _role(arguments: argparse.Namespace, known: Account | None, enterprise: int 
     return role
 
 
-def _person(arguments: argparse.Namespace) -> str | None:
+def _person(arguments: argparse.Namespace, role: Role, *, new: bool) -> str | None:
     """Who stands behind the account, written in one way. Raises UserError where that must be said."""
     person = " ".join(unicodedata.normalize("NFKC", arguments.person or "").split())
     if len(person) > PERSON_CHARACTERS:
         raise UserError(f"--person最长{PERSON_CHARACTERS}个字符。 --person has at most {PERSON_CHARACTERS} characters.")
-    if not person and arguments.role in ADMINISTRATORS:
+    said = arguments.role is not None or (new and not arguments.program)
+    if not person and said and role in ADMINISTRATORS:
         raise UserError(
-            f"角色{arguments.role}须用--person写明本人（姓名与工号）：三类管理员不得由一人兼任。 "
-            f"Role {arguments.role} needs --person, who stands behind it (name and staff number): "
+            f"角色{role}须用--person写明本人（姓名与工号）：三类管理员不得由一人兼任。 "
+            f"Role {role} needs --person, who stands behind it (name and staff number): "
             "nobody holds two of the three."
         )
     return person or None
@@ -136,9 +138,19 @@ async def _known(steward: Steward, arguments: argparse.Namespace) -> Account:
     return known
 
 
+async def _named(steward: Steward, name: str) -> bool:
+    """Whether it is known who stands behind an account; of programs nobody asks."""
+    return any(row[0] == name and (row[1] == "program" or row[-1]) for row in await steward.accounts())
+
+
 async def _set_role(config: Config, steward: Steward, arguments: argparse.Namespace) -> int:
     known = await _known(steward, arguments)
     role = _role(arguments, known, known.enterprise)
+    if role in ADMINISTRATORS and not await _named(steward, known.username):
+        raise UserError(
+            f"角色{role}须写明本人：user add {known.username} --role {role} --person。 "
+            f"Role {role} needs somebody to stand behind it: user add {known.username} --role {role} --person."
+        )
     await steward.change_account(known, role, None)
     _say(f"{known.username}  {known.kind}  {role}")
     return 0
@@ -182,7 +194,9 @@ async def _forget(config: Config, steward: Steward, arguments: argparse.Namespac
 
 async def _tokens(config: Config, steward: Steward, arguments: argparse.Namespace) -> int:
     for each in await steward.tokens(await _known(steward, arguments)):
-        _say(f"{each['id']}  {each['issued']:%Y-%m-%d %H:%M:%S%z}  {each['expires']:%H:%M:%S%z}  {each['peer']}")
+        _say(
+            f"{each['id']}  {each['issued']:%Y-%m-%d %H:%M:%S%z}  {each['expires']:%Y-%m-%d %H:%M:%S%z}  {each['peer']}"
+        )
     return 0
 
 
@@ -209,7 +223,7 @@ def add_arguments(actions: Any) -> None:
     made.add_argument("--enterprise", help="所属企业（名称或前缀）；省略为节点账号 · its firm; none: of the node")
     text = "角色；省略为系统管理员或企业管理员 · its role; none: system_admin, of a firm enterprise_admin"
     made.add_argument("--role", choices=[str(role) for role in Role], help=text)
-    text = "本人（姓名与工号），三类管理员必填 · who stands behind it (name and staff number)"
+    text = "本人（姓名与工号），三类管理员必填，核验员、审核员宜填 · who stands behind it (name and staff number)"
     made.add_argument("--person", help=text)
     made.add_argument("--ask-password", action="store_true", help="自定密码，从终端或标准输入读 · choose the password")
     actions.add_parser("list", help="列出 · list").set_defaults(task=_list)

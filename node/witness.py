@@ -13,7 +13,7 @@ import structlog
 from node.kept_head import KeptHead
 from node.meter import Meter
 from node.metrics import AUDIT_BROKEN, AUDIT_BYTES, AUDIT_FULL, AUDIT_ROOM_BYTES, AUDIT_WAITING
-from registry.audit import OBJECTS_MOST, Action, Actor, Entry
+from registry.audit import OBJECTS_MOST, Action, Actor, Entry, Kept
 from registry.auditor import Auditor
 from registry.errors import AuditFullError, UnavailableError
 
@@ -124,13 +124,19 @@ class Witness:
 
     async def _keep(self, kept: KeptHead) -> None:
         """Keeps the head, unless the journal is not the one it was kept of: that is evidence, and stays."""
-        before, (head, _) = kept.read(), await self._auditor.head()
-        broken = before is None or head.number < before.number or not await self._auditor.goes_through(before)
-        self._meter.set(AUDIT_BROKEN, broken)
+        before, (head, _), first = kept.read(), await self._auditor.head(), await self._auditor.first()
+        broken = (
+            before is None
+            or (before.first and before.first != first)
+            or head.number < before.head.number
+            or not await self._auditor.goes_through(before.head)
+        )
+        self._meter.set(AUDIT_BROKEN, bool(broken))
         if broken:
-            log.error("audit_broken", kept=before and before.number, head=head.number, mend="idnode audit verify")
-        elif head != before:
-            kept.write(head)
+            number = before and before.head.number
+            log.error("audit_broken", kept=number, head=head.number, mend="idnode audit verify")
+        elif Kept(head, first) != before:
+            kept.write(Kept(head, first))
             log.info("audit_head", number=head.number, digest=head.digest.hex())
 
 

@@ -58,11 +58,12 @@ class _Told(msgspec.Struct):
 
 
 def _best(urls: list[str]) -> str:
-    usable = [url for url in urls if _is_base(url)]
+    usable = [url for url in urls if is_base(url)]
     return min(usable, key=lambda url: not url.startswith("https:"), default="")
 
 
-def _is_base(url: str) -> bool:
+def is_base(url: str) -> bool:
+    """Whether a URL can be one below which prefixes are asked for."""
     if len(url) > URL_CHARACTERS or not url.isascii() or not url.isprintable() or " " in url:
         return False
     try:

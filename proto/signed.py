@@ -132,6 +132,21 @@ def introduced(octets: bytes, nonce: bytes) -> bytes:
     return key
 
 
+def let_go(prefix: str, to: str, release: pb.Release, private: bytes) -> bytes:
+    """The signature of a node that lets `prefix` go to the node `to`, over all that `release` says."""
+    return _sign(_letting_go(prefix, to, release), private)
+
+
+def lets_go(prefix: str, to: str, release: pb.Release, public: bytes) -> None:
+    """Returns when `release` is signed so. Raises ProtoError naming the signature."""
+    _verify(_letting_go(prefix, to, release), release.signature, public)
+
+
+def _letting_go(prefix: str, to: str, release: pb.Release) -> bytes:
+    words = ("idnode release", prefix, to, release.node, release.number, release.head.hex(), release.made)
+    return " ".join(map(str, words)).encode()
+
+
 def sentence(text: str) -> str:
     """What somebody else has said, fit to be kept, logged and shown: SENTENCE_MOST characters of it, in one line."""
     return "".join(each if each.isprintable() else " " for each in text[:SENTENCE_MOST])

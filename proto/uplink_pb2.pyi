@@ -21,6 +21,7 @@ class OrderKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ORDER_KIND_SUSPEND_PREFIX: _ClassVar[OrderKind]
     ORDER_KIND_RESUME_PREFIX: _ClassVar[OrderKind]
     ORDER_KIND_VERIFY_ENTERPRISE: _ClassVar[OrderKind]
+    ORDER_KIND_RELEASE_PREFIX: _ClassVar[OrderKind]
 
 class Verdict(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -46,6 +47,7 @@ ORDER_KIND_UNSPECIFIED: OrderKind
 ORDER_KIND_SUSPEND_PREFIX: OrderKind
 ORDER_KIND_RESUME_PREFIX: OrderKind
 ORDER_KIND_VERIFY_ENTERPRISE: OrderKind
+ORDER_KIND_RELEASE_PREFIX: OrderKind
 VERDICT_UNSPECIFIED: Verdict
 VERDICT_ACCEPTED: Verdict
 VERDICT_GAP: Verdict
@@ -232,12 +234,28 @@ class CheckPrefixResponse(_message.Message):
     def __init__(self, available: _Optional[bool] = ..., yours: _Optional[bool] = ..., state: _Optional[_Union[PrefixState, str]] = ...) -> None: ...
 
 class CreatePrefixRequest(_message.Message):
-    __slots__ = ("ent_id", "prefix")
+    __slots__ = ("ent_id", "prefix", "release")
     ENT_ID_FIELD_NUMBER: _ClassVar[int]
     PREFIX_FIELD_NUMBER: _ClassVar[int]
+    RELEASE_FIELD_NUMBER: _ClassVar[int]
     ent_id: str
     prefix: str
-    def __init__(self, ent_id: _Optional[str] = ..., prefix: _Optional[str] = ...) -> None: ...
+    release: Release
+    def __init__(self, ent_id: _Optional[str] = ..., prefix: _Optional[str] = ..., release: _Optional[_Union[Release, _Mapping]] = ...) -> None: ...
+
+class Release(_message.Message):
+    __slots__ = ("node", "number", "head", "made", "signature")
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    HEAD_FIELD_NUMBER: _ClassVar[int]
+    MADE_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    node: str
+    number: int
+    head: bytes
+    made: int
+    signature: bytes
+    def __init__(self, node: _Optional[str] = ..., number: _Optional[int] = ..., head: _Optional[bytes] = ..., made: _Optional[int] = ..., signature: _Optional[bytes] = ...) -> None: ...
 
 class CreatePrefixResponse(_message.Message):
     __slots__ = ()
@@ -538,18 +556,20 @@ class RefusedWindow(_message.Message):
     def __init__(self, place: _Optional[int] = ..., zh: _Optional[str] = ..., en: _Optional[str] = ...) -> None: ...
 
 class HeartbeatRequest(_message.Message):
-    __slots__ = ("version", "machine", "started", "oldest_unreceipted", "unreceipted")
+    __slots__ = ("version", "machine", "started", "oldest_unreceipted", "unreceipted", "iiidap")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     MACHINE_FIELD_NUMBER: _ClassVar[int]
     STARTED_FIELD_NUMBER: _ClassVar[int]
     OLDEST_UNRECEIPTED_FIELD_NUMBER: _ClassVar[int]
     UNRECEIPTED_FIELD_NUMBER: _ClassVar[int]
+    IIIDAP_FIELD_NUMBER: _ClassVar[int]
     version: str
     machine: str
     started: int
     oldest_unreceipted: int
     unreceipted: int
-    def __init__(self, version: _Optional[str] = ..., machine: _Optional[str] = ..., started: _Optional[int] = ..., oldest_unreceipted: _Optional[int] = ..., unreceipted: _Optional[int] = ...) -> None: ...
+    iiidap: str
+    def __init__(self, version: _Optional[str] = ..., machine: _Optional[str] = ..., started: _Optional[int] = ..., oldest_unreceipted: _Optional[int] = ..., unreceipted: _Optional[int] = ..., iiidap: _Optional[str] = ...) -> None: ...
 
 class HeartbeatResponse(_message.Message):
     __slots__ = ("messages",)

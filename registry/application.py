@@ -229,7 +229,7 @@ _SERVICE: Final = (
     _Field("dataHostingContractFileRid", _FILE),
     _Field("servHostingOrg", _text(255)),
     _Field("servHostingContractFileRid", _FILE),
-    _Field("entInfoSerIndustries", _list(tuple(_Field(name, _text(8), True) for name in INDUSTRY))),
+    _Field("entInfoSerIndustries", _list(tuple(_Field(name, _text(8), name in INDUSTRY[:2]) for name in INDUSTRY))),
     _Field(
         "entInfoLicenses", _list((_Field("licenceNo", _text(255), True), _Field("licenceType", _whole(1, 4), True)))
     ),
@@ -345,7 +345,10 @@ def _industries(kept: Mapping[str, Given]) -> Iterator[tuple[list[str], list[str
     yield [kept[BASIC_INFO][name] for name in INDUSTRY[:2]], [f"{BASIC_INFO}.{name}" for name in INDUSTRY[:2]]
     for n, each in enumerate(served):
         path = f"entHostingAndIdentifyServeInfo.entInfoSerIndustries[{n}]"
-        yield [each[name] for name in INDUSTRY], [f"{path}.{name}" for name in INDUSTRY]
+        if INDUSTRY[3] in each:
+            _need(each, path, INDUSTRY[2])
+        given = [name for name in INDUSTRY if name in each]
+        yield [each[name] for name in given], [f"{path}.{name}" for name in given]
 
 
 def remarks(kept: Mapping[str, Given]) -> list[tuple[str, str]]:
@@ -373,6 +376,12 @@ def remarks(kept: Mapping[str, Given]) -> list[tuple[str, str]]:
 def whole(kept: Mapping[str, Given]) -> dict[str, dict[str, Any]]:
     """The form with every field there is, None where nothing was given."""
     return {name: {field.name: kept.get(name, {}).get(field.name) for field in fields} for name, fields, _ in _GROUPS}
+
+
+def ordered(kept: Mapping[str, Given]) -> dict[str, dict[str, Any]]:
+    """What was given, in the order of the form, as people read it: the database keeps none."""
+    told = {name: group for name, group in whole(kept).items() if name in kept}
+    return {name: {field: value for field, value in group.items() if value is not None} for name, group in told.items()}
 
 
 def files(kept: Mapping[str, Given]) -> dict[str, int]:

@@ -39,6 +39,7 @@ class Action(StrEnum):
     """What can be done that is written down. The words are stored: never change one."""
 
     ENTERPRISE_ENROLLED = "enterprise_enrolled"
+    ENTERPRISE_RENAMED = "enterprise_renamed"
     ENTERPRISE_FILED = "enterprise_filed"
     ENTERPRISE_REFUSED = "enterprise_refused"
     ENTERPRISE_VERIFY_AGAIN = "enterprise_verify_again"
@@ -46,6 +47,7 @@ class Action(StrEnum):
     PREFIX_CHANGED = "prefix_changed"
     PREFIX_MOVED_OUT = "prefix_moved_out"
     PREFIX_MOVED_IN = "prefix_moved_in"
+    PREFIX_ERASED = "prefix_erased"
     HOSTING_CHANGED = "hosting_changed"
     APPLICATION_MADE = "application_made"
     APPLICATION_DECIDED = "application_decided"
@@ -94,14 +96,16 @@ _GRANT: Final = frozenset({"number", "to", "attributes", "edit", "until"})
 _ACCOUNT: Final = frozenset({"kind", "role", "enterprise", "enabled"})
 _READING: Final = frozenset({"since", "until", "actor", "action", "object", "identifier", "account", "format"})
 SHOWN: Final[dict[Action, frozenset[str]]] = {
-    Action.ENTERPRISE_ENROLLED: frozenset({"number", "industry", "ent_crt_code", "particulars", "renamed"}),
+    Action.ENTERPRISE_ENROLLED: frozenset({"number", "industry", "ent_crt_code", "particulars"}),
+    Action.ENTERPRISE_RENAMED: frozenset({"number", "name"}),
     Action.ENTERPRISE_FILED: frozenset({"ent_id", "revision"}),
     Action.ENTERPRISE_REFUSED: frozenset({"revision", "reason"}),
     Action.ENTERPRISE_VERIFY_AGAIN: frozenset({"message"}),
     Action.PREFIX_ADDED: frozenset({"enterprise", "state"}),
-    Action.PREFIX_CHANGED: frozenset({"state", "filing", "suspended", "stopped_here", "reason"}),
-    Action.PREFIX_MOVED_OUT: frozenset({"number"}),
-    Action.PREFIX_MOVED_IN: frozenset({"enterprise", "number"}),
+    Action.PREFIX_CHANGED: frozenset({"state", "filing", "suspended", "stopped_here", "elsewhere", "reason"}),
+    Action.PREFIX_MOVED_OUT: frozenset({"number", "to"}),
+    Action.PREFIX_MOVED_IN: frozenset({"enterprise", "number", "node"}),
+    Action.PREFIX_ERASED: _NONE,
     Action.HOSTING_CHANGED: frozenset({"proxy", "site", "reason", "by"}),
     Action.APPLICATION_MADE: frozenset({"enterprise", "occasion", "prefix"}),
     Action.APPLICATION_DECIDED: frozenset({"state", "step", "passed", "reason", "by"}),
@@ -307,6 +311,13 @@ class Head(NamedTuple):
 EMPTY: Final = Head(0, FIRST)
 
 
+class Kept(NamedTuple):
+    """A head as it is kept elsewhere, and the digest of the journal's first entry, by which the journal is known."""
+
+    head: Head = EMPTY
+    first: bytes = b""
+
+
 class Row(NamedTuple):
     """An entry as it is kept. `at` is in milliseconds since 1970 UTC; `before` and `after` are canonical JSON."""
 
@@ -337,11 +348,18 @@ def next_digest(before: bytes, row: Row) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """The journal is not what was written, from the entry `number` on."""
+    """The journal is not what was written, from the entry `number` on; 0: it is not the one it should be."""
 
     number: int
     zh: str
     en: str
+
+    @property
+    def told(self) -> str:
+        """What is wrong, and where."""
+        if not self.number:
+            return f"{self.zh} · {self.en}"
+        return f"第{self.number}条：{self.zh} · entry {self.number}: {self.en}"
 
 
 def prove(head: Head, rows: Iterable[Row], kept: Head = EMPTY) -> Head | Broken:
@@ -372,18 +390,20 @@ class Seal:
     def __init__(self, key: bytes) -> None:
         self._key = hmac.digest(key, b"idnode audit head", "sha256")
 
-    def written(self, head: Head) -> str:
+    def written(self, kept: Kept) -> str:
         """The head as a line of text."""
-        said = f"{head.number} {head.digest.hex()}"
+        said = f"{kept.head.number} {kept.head.digest.hex()} {kept.first.hex()}".rstrip()
         return f"{said} {self._mark(said)}"
 
-    def read(self, line: str) -> Head | None:
-        """The head a line holds; None if it is none, or was written with another key."""
+    def read(self, line: str) -> Kept | None:
+        """The head a line holds; None if it is none, or was written with another key. Lines of earlier editions do not
+        say which journal it is of.
+        """
         said, _, mark = line.strip().rpartition(" ")
         if not hmac.compare_digest(self._mark(said).encode(), mark.encode()):
             return None
-        number, _, digest = said.partition(" ")
-        return Head(int(number), bytes.fromhex(digest))
+        number, digest, *first = said.split()
+        return Kept(Head(int(number), bytes.fromhex(digest)), bytes.fromhex("".join(first)))
 
     def _mark(self, said: str) -> str:
         return hmac.new(self._key, said.encode(), sha256).hexdigest()

@@ -48,6 +48,11 @@ class Auditor:
         async with borrowed(self._pool, "administer") as connection:
             return await audit.head(connection)
 
+    async def first(self) -> bytes:
+        """The digest of its first entry, by which it is known; empty before there is one."""
+        async with borrowed(self._pool, "administer") as connection:
+            return await audit.digest(connection, 1) or b""
+
     async def goes_through(self, kept: Head) -> bool:
         """Whether the journal still holds the entry that was its head once."""
         async with borrowed(self._pool, "administer") as connection:

@@ -13,7 +13,7 @@ from registry.account import Vault
 from registry.audit import NODE, OCTETS_MOST, TOPLEVEL, Action, Actor, Minutes, of_standings
 from registry.errors import NotInOfficeError, UnavailableError
 from registry.filing import Told, after, in_review
-from registry.postgres import audit, catalogue, filing, templates, uplink
+from registry.postgres import audit, catalogue, filing, hosting, templates, uplink
 from registry.postgres.connection import BROKEN, Connection, Pool, borrowed, cut
 from registry.postgres.filing import EnterpriseToFile, Route
 from registry.postgres.uplink import Standing
@@ -230,6 +230,14 @@ class Clerk:
         """The top-level node knows that route."""
         async with self._office() as connection:
             await filing.route_told(connection, route)
+
+    async def settle_hosting(self) -> list[str]:
+        """Lets prefixes live at their enterprises' own nodes, once the top-level node refers to those; which."""
+        async with self._audited(NODE) as (connection, note):
+            gone = await hosting.settle(connection)
+            for prefix in gone:
+                note(Action.PREFIX_CHANGED, prefix, {"elsewhere": False}, {"elsewhere": True})
+            return gone
 
     async def windows(self, before: int, most: int) -> list[Any]:
         """Windows over at `before` (milliseconds) that are to be told (registry/postgres/uplink.py)."""

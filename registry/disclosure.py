@@ -11,6 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from proto.errors import ProtoError
+from registry.industries import load
 from registry.prefix import PrefixState
 
 
@@ -33,6 +34,8 @@ DEFAULTS: Final[Mapping[str, Choice]] = {
     "contact": Choice.PRIVATE,
 }
 """The fields there is a choice about, and what holds until one is made: persons are nobody's business."""
+PHOTO: Final = "idPhoto"
+"""The picture of the certificate: private, and no choice. Whoever has it can pass for the enterprise elsewhere."""
 
 NATURES: Final = ("国有控股", "民营控股", "外商控股", "事业单位", "民营非盈利组织")
 """`ent_type` from 1 (SNMS OpenAPI, `orgNature`)."""
@@ -68,7 +71,7 @@ class Disclosure:
 
     def of(self, name: str) -> Choice:
         """What is done with a field."""
-        return Choice(self.chosen.get(name, DEFAULTS[name]))
+        return Choice.PRIVATE if name == PHOTO else Choice(self.chosen.get(name, DEFAULTS[name]))
 
 
 class Filed(msgspec.Struct, frozen=True):
@@ -90,7 +93,9 @@ class Filed(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A prefix and the enterprise it is allocated to. `registered` is RFC 3339; `filed` None: nothing is known."""
+    """A prefix and the enterprise it is allocated to. `registered` is RFC 3339; `filed` None: nothing is known; `photo`
+    is the number of the file that shows its certificate, None where it never sent one.
+    """
 
     prefix: str
     state: PrefixState
@@ -101,18 +106,22 @@ class Entry:
     industry: str
     filed: Filed | None
     disclosure: Disclosure
+    photo: int | None = None
 
 
-def shown(entry: Entry, *, full: bool) -> dict[str, Any]:
-    """The IIIDAP object of an entry: all of it if `full`, else what its enterprise lets everybody see."""
+def shown(entry: Entry, *, full: bool, photo: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """The IIIDAP object of an entry: all of it if `full`, else what its enterprise lets everybody see.
+
+    `photo` is what is in the file `entry.photo`, as `idPhoto` shows it; None: it is not told this time.
+    """
     introduction = entry.filed.ent_desc if entry.filed else ""
     node: dict[str, Any] = {"name": entry.name, "type": "enterprise", "introduce": introduction}
     marks: dict[Choice, list[str]] = {}
-    for name, value in _optional(entry).items():
+    for name, value in (_optional(entry) | ({PHOTO: photo} if entry.photo else {})).items():
         choice = Choice.PUBLIC if full else entry.disclosure.of(name)
         if choice is not Choice.PUBLIC:
             marks.setdefault(choice, []).append(name)
-        if choice is Choice.PUBLIC:
+        if choice is Choice.PUBLIC and value is not None:
             node[name] = value
         elif choice is Choice.OBSCURED:
             node[name] = _obscured(value)
@@ -130,16 +139,21 @@ def _optional(entry: Entry) -> dict[str, Any]:
     """The fields there is a choice about, as far as they are known."""
     known = entry.filed
     if known is None:
-        return {"subType": entry.industry}
+        return {"subType": _industry(entry.industry)}
     return {
         "nature": NATURES[known.ent_type - 1],
-        "subType": entry.industry,
+        "subType": _industry(entry.industry),
         "address": known.ent_addr_cn,
         "idType": "统一社会信用代码" if known.ent_crt_type == 1 else "其他",
         "idNumber": known.ent_crt_code,
         "legalPerson": [{"name": known.legal_name, "idType": PERSON_IDS[known.legal_id_type - 1]}],
         "contact": [{"name": known.contact_name, "email": known.contact_email, "phone": known.contact_phone}],
     }
+
+
+def _industry(key: str) -> str:
+    """What an industry is called, if it is one of ours."""
+    return next((each.zh for each in load() if each.key == key), key)
 
 
 def _obscured(value: Any) -> Any:

@@ -25,6 +25,8 @@ ITEMS_OCTETS: Final = 1024 * 1024
 """All attributes of a template as JSON: three times what 500 attributes with the longest names take, and small enough
 to travel to the top-level node."""
 CARRIERS: Final = (1, 2)
+ITEM_TYPE: Final = "ITEM"
+"""Type of a value that tells an attribute, among those of a template's own identifier."""
 WORD: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-]*", re.ASCII)
 CODES: Final = (
     ("category", re.compile("[A-T]"), "应为A到T的一个字母", "must be one letter from A to T"),
@@ -94,7 +96,7 @@ def _flaws(template: Template) -> Iterator[Flaw]:
         for n, item in enumerate(template.items):
             said = getattr(item, field)
             if said in seen:
-                yield f"items[{n}].{field}", f"{said}重复", f"{said} is given twice"
+                yield f"items[{n}].{field}", f"的{said}重复", f"{said} is given twice"
             seen.add(said)
     for n, item in enumerate(template.items):
         if item.redirect and item.enabled and item is not template.redirect:
@@ -282,7 +284,7 @@ def told(template: Template) -> tuple[Value, ...]:
     )
     head = [(index, type_, text) for index, (type_, text) in enumerate(texts, 1) if text]
     items = [
-        (item.index, "ITEM", msgspec.json.encode(said(item)).decode())
+        (item.index, ITEM_TYPE, msgspec.json.encode(said(item)).decode())
         for item in outward(template).items
         if item.enabled
     ]

@@ -20,6 +20,7 @@ from registry.application import (
     decided,
     files,
     may_decide,
+    ordered,
     particulars,
 )
 from registry.audit import NODE, OCTETS_MOST, Action, Actor, Minutes, of_account, of_state, of_templates
@@ -145,7 +146,7 @@ class Examiner:
     async def _enterprise(self, connection: Connection, note: Minutes, form: Form, known: int | None) -> int:
         """The number of the enterprise of a form, registered if it is new; nothing of it is another's."""
         basic = form[BASIC_INFO]
-        await _all_free(connection, basic, known or 0)
+        await _all_free(connection, note, basic, known or 0)
         if known is not None:
             return known
         name, industry = basic["orgName"], of_division(basic["industrySpecific"])
@@ -191,7 +192,8 @@ class Examiner:
                 now = await applications.found(connection, number, self._vault)
                 if now is None:
                     return None
-                then = decided(now.state, now.involved, by, step, passed, reason)
+                involved = await accounts.of_same_people(connection, now.involved)
+                then = decided(now.state, involved, by, step, passed, reason)
                 if isinstance(then, Refusal):
                     return then
                 await applications.decide(connection, now, step, by.number, passed, reason, then)
@@ -205,33 +207,40 @@ class Examiner:
 
     async def _hand_on(self, connection: Connection, note: Minutes, passed: Application, *, filed: bool) -> None:
         basic = passed.form[BASIC_INFO]
-        await _all_free(connection, basic, passed.enterprise)
+        await _all_free(connection, note, basic, passed.enterprise)
         if not basic.keys() >= set(SEALED):
             raise _RefusedError(_SEALED_OTHERWISE)
-        renamed = await catalogue.rename(connection, passed.enterprise, basic["orgName"])
+        named = await catalogue.rename(connection, passed.enterprise, basic["orgName"])
+        if named is not None:
+            _renamed(note, passed.enterprise, named, basic["orgName"])
         before = await applications.image_before(connection, passed.enterprise, passed.number)
-        wholly = renamed or passed.round > 1 or before not in {None, basic["orgCrtImgRid"]}
+        wholly = named is not None or passed.round > 1 or before not in {None, basic["orgCrtImgRid"]}
         given = particulars(passed.form)
         revision = await filing.put_particulars(
             connection, passed.enterprise, given, self._vault, again=True, wholly=wholly
         )
         shown = {"number": passed.enterprise, "ent_crt_code": given.ent_crt_code, "particulars": revision}
-        note(Action.ENTERPRISE_ENROLLED, basic["orgName"], after=shown | {"renamed": renamed})
+        note(Action.ENTERPRISE_ENROLLED, basic["orgName"], after=shown)
         fresh = await catalogue.prefix(connection, passed.prefix) is None
         await take_up(connection, note, passed.prefix, passed.enterprise, filed=filed)
         if fresh:
             await _draft(connection, note, passed.prefix, of_division(basic["industrySpecific"]))
 
-    async def listed(self, state: PrefixState | None, below: int, most: int) -> list[Any]:
+    async def listed(
+        self, state: PrefixState | None, below: int, most: int, enterprise: int | None = None
+    ) -> list[Any]:
         """Rows of applications, newest first (registry/postgres/applications.py)."""
         async with borrowed(self._pool, "administer") as connection:
-            return await applications.listed(connection, state, below, most)
+            return await applications.listed(connection, state, below, most, enterprise)
 
     async def shown(self, number: int) -> Shown | None:
         """One application with all that was given, for who decides on it; None when there is none."""
         async with borrowed(self._pool, "administer") as connection:
             found = await applications.shown(connection, number, self._vault)
-            return Shown(*found, await applications.decisions(connection, number)) if found else None
+            if found is None:
+                return None
+            row, form = found
+            return Shown(row, ordered(form), await applications.decisions(connection, number))
 
     # -- what is known of enterprises
 
@@ -292,18 +301,21 @@ class Examiner:
             found = await hosting.found(connection, known.number) if known else None
             if known is None or found is None or found.state is not ProxyState.APPLIED:
                 return None
-            if refusal := may_decide(frozenset({found.applicant}), by, Right.REVIEW, passed, reason):
+            involved = await accounts.of_same_people(connection, [found.applicant])
+            if refusal := may_decide(involved, by, Right.REVIEW, passed, reason):
                 return refusal
             then = ProxyState.HOSTED if passed else ProxyState.REFUSED
             await hosting.decide(connection, known.number, then, reason)
+            if passed:
+                await catalogue.set_elsewhere(connection, known, False)
             shown = _proxy(then) | {"reason": reason, "by": by.username}
             note(Action.HOSTING_CHANGED, prefix, _proxy(found.state), shown)
             return then
 
-    async def hostings(self) -> list[Any]:
-        """What waits to be decided on (registry/postgres/hosting.py)."""
+    async def hostings(self, enterprise: int | None = None) -> list[Any]:
+        """What waits to be decided on, or how it stands for an enterprise (registry/postgres/hosting.py)."""
         async with borrowed(self._pool, "administer") as connection:
-            return await hosting.waiting(connection)
+            return await hosting.listed(connection, enterprise)
 
 
 def _form(row: Any, vault: Vault | None) -> Form:
@@ -336,11 +348,17 @@ async def _user(
     return Refusal(made, f"参数{made}已被使用：{given[made]}", f"{made} is used already: {given[made]}")
 
 
-async def _all_free(connection: Connection, basic: Mapping[str, Any], enterprise: int) -> None:
+async def _all_free(connection: Connection, note: Minutes, basic: Mapping[str, Any], enterprise: int) -> None:
     """Returns when name, certificate and prefix are no other enterprise's."""
-    await applications.free_name(connection, basic["orgName"], enterprise)
+    name = basic["orgName"]
+    if freed := await applications.free_name(connection, name, enterprise):
+        _renamed(note, freed[0], name, freed[1])
     if refusal := await applications.taken(connection, basic, enterprise):
         raise _RefusedError(refusal)
+
+
+def _renamed(note: Minutes, number: int, before: str, after: str) -> None:
+    note(Action.ENTERPRISE_RENAMED, before, {"name": before, "number": number}, {"name": after, "number": number})
 
 
 async def _draft(connection: Connection, note: Minutes, prefix: str, industry: str) -> None:

@@ -42,16 +42,17 @@ class Filing(IntEnum):
     IN_REVIEW = 1
     APPROVED = 2
     REFUSED = 3
+    MOVED = 4
 
     @property
     def zh(self) -> str:
         """The name people know it by."""
-        return ("待报送", "审核中", "已通过", "被驳回")[self]
+        return ("待报送", "审核中", "已通过", "被驳回", "已迁出")[self]
 
     @property
     def en(self) -> str:
         """The same in English."""
-        return ("to be filed", "in review", "approved", "refused")[self]
+        return ("to be filed", "in review", "approved", "refused", "moved away")[self]
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +169,7 @@ class Standing:
 
     def __post_init__(self) -> None:
         assert self.suspended or not self.stopped_here
+        assert self.filing is not Filing.MOVED or not self.state.open
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +220,11 @@ def _resumed(now: Standing) -> Standing:
     return Standing(_becomes(now, Event.RESUMED) if opens else now.state, now.filing)
 
 
+def _moved(now: Standing) -> Standing:
+    """Another node answers for it from now on; here it is closed for good."""
+    return Standing(_becomes(now, Event.STOPPED), Filing.MOVED)
+
+
 def in_review(now: Standing) -> Standing:
     """How a prefix that was to be filed stands once the top-level node has taken its filing."""
     if now.filing is not Filing.WAITING:
@@ -230,6 +237,7 @@ WORDS: Final[dict[str, Callable[[Standing], Standing]]] = {
     "refused": _refused,
     "suspended": _suspended,
     "resumed": _resumed,
+    "moved": _moved,
 }
 """What each word of the top-level node does to a prefix. Said twice, it does no more than said once."""
 
@@ -237,13 +245,13 @@ WORDS: Final[dict[str, Callable[[Standing], Standing]]] = {
 def after(now: Standing, told: Told, nonce: bytes) -> Standing:
     """How a prefix stands after the top-level node has `told` something; `nonce` is that of the filing that stands.
 
-    What answers an earlier filing changes nothing.
+    What answers an earlier filing, or is about what has moved away, changes nothing.
     """
-    if told.nonce and nonce and told.nonce != nonce:
+    if now.filing is Filing.MOVED or (told.nonce and nonce and told.nonce != nonce):
         return now
     return WORDS[told.word](now)
 
 
 def may_open(now: Standing) -> bool:
     """Whether an administrator may enable the prefix: not against what the top-level node has decided, or will."""
-    return not now.suspended and now.filing is not Filing.REFUSED and now.state not in _UNDECIDED
+    return not now.suspended and now.filing not in {Filing.REFUSED, Filing.MOVED} and now.state not in _UNDECIDED

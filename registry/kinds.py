@@ -174,7 +174,15 @@ _RULES: Final[dict[Kind, _Rule]] = {
     "picture": _Rule(_file, _file_said),
     "reference": _Rule(_reference, _reference_said),
 }
-KINDS: Final = tuple(_RULES)
+KIND_WORDS: Final[dict[Kind, tuple[str, str]]] = {
+    "text": ("文本", "text"),
+    "number": ("数值", "number"),
+    "date": ("日期", "date"),
+    "file": ("文件", "file"),
+    "picture": ("图片", "picture"),
+    "reference": ("引用", "reference"),
+}
+"""What each is called, Chinese and English."""
 
 
 def _each(item: "Item", takes: "Callable[[Item, str], bool]", text: str) -> bool:

@@ -43,6 +43,8 @@ TEMPLATES_MOST: Final = 4096
 """Templates one process keeps: three for each of the 1200 enterprises of an average node."""
 VERSIONS_MOST: Final = 1000
 """Versions of one identifier a history shows."""
+HISTORY_OCTETS: Final = 16 * 1024 * 1024
+"""Octets of them, beyond which no older ones are shown: a thousand of the largest would fill a worker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,10 +192,11 @@ class Lookup:
         async with borrowed(self._pool, "template") as connection:
             return await templates.catalogued(connection, wanted, after, most)
 
-    async def prefix(self, name: str) -> RegisteredPrefix | None:
-        """The prefix called `name`."""
+    async def prefix(self, name: str, *, anywhere: bool = False) -> RegisteredPrefix | None:
+        """The prefix called `name`, if it lives here, or `anywhere`."""
         async with borrowed(self._pool, "prefix") as connection:
-            return await catalogue.prefix(connection, name)
+            found = await catalogue.prefix(connection, name)
+        return found if found is None or anywhere or not found.elsewhere else None
 
     async def industry(self, prefix: str) -> str | None:
         """The industry of the enterprise a prefix belongs to; None when there is no such prefix or no enterprise."""
@@ -201,9 +204,12 @@ class Lookup:
             return await catalogue.industry(connection, prefix)
 
     async def history(self, identifier: Identifier) -> list[HistoryEntry]:
-        """The newest VERSIONS_MOST versions of an identifier, newest first; empty when never registered."""
+        """The newest VERSIONS_MOST versions of an identifier, or as many as have HISTORY_OCTETS, newest first; empty
+        when never registered.
+        """
+        key = identifier.prefix_key, identifier.suffix_key
         async with borrowed(self._pool, "history") as connection:
-            rows = await records.versions(connection, identifier.prefix_key, identifier.suffix_key, VERSIONS_MOST)
+            rows = await records.versions(connection, *key, VERSIONS_MOST, HISTORY_OCTETS)
         entries = []
         for row in rows:
             template = (row["template_no"], row["template_epoch"])

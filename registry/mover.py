@@ -20,11 +20,14 @@ from registry.parcel import (
     Chain,
     ChangeLine,
     Head,
+    Line,
     ParcelError,
     Seal,
     TemplateLine,
     VersionLine,
+    Way,
     read,
+    release,
     seal,
     unreadable,
 )
@@ -39,20 +42,20 @@ LINES_AT_ONCE: Final = 1000
 
 
 async def pack(
-    connection: Connection, prefix: str, private: bytes, actor: Actor = NODE, audit_octets: int = OCTETS_MOST
+    connection: Connection, prefix: str, way: Way, private: bytes, actor: Actor = NODE, audit_octets: int = OCTETS_MOST
 ) -> AsyncIterator[bytes]:
     """The octets of a parcel, line by line, sealed with the node's private key. It is written down before the first
-    line is told that `actor` takes them.
+    line is told that `actor` takes them, and to whom.
 
     Raises AuditFullError, or ParcelError for a prefix that is none of an enterprise here, or open: what is written
     meanwhile would stay.
     """
     async with connection.transaction():
-        _, head = await _closed(connection, prefix)
-        entry = Entry(actor, Action.PREFIX_MOVED_OUT, (prefix,), {}, {"number": head.number})
+        _, head = await _closed(connection, prefix, way)
+        entry = Entry(actor, Action.PREFIX_MOVED_OUT, (prefix,), {}, {"number": head.number, "to": way.to})
         await audit.append(connection, [entry], audit_octets)
     async with connection.transaction(isolation="repeatable_read", readonly=True):
-        number, head = await _closed(connection, prefix)
+        number, head = await _closed(connection, prefix, way)
         digest, octets = sha256(), msgspec.json.encode(head) + b"\n"
         digest.update(octets)
         yield octets
@@ -61,17 +64,36 @@ async def pack(
                 octets = msgspec.json.encode(line) + b"\n"
                 digest.update(octets)
                 yield octets
-        yield seal(digest.digest(), private)
+        yield seal(digest.digest(), head, private)
 
 
-async def _closed(connection: Connection, prefix: str) -> tuple[int, Head]:
-    found = await parcels.head(connection, prefix)
+async def _closed(connection: Connection, prefix: str, way: Way) -> tuple[int, Head]:
+    found = await parcels.head(connection, prefix, way)
     if found is None:
         raise ParcelError(f"前缀{prefix}不属于本节点的企业", f"no enterprise here has prefix {prefix}")
     number, open_, head = found
     if open_:
         raise ParcelError(f"请先停用前缀{prefix}", f"stop prefix {prefix} first")
     return number, head
+
+
+async def erase(connection: Connection, prefix: str, actor: Actor = NODE, audit_octets: int = OCTETS_MOST) -> None:
+    """Lets go of all that is kept of a prefix that has moved away, or has come and was never approved.
+
+    Raises AuditFullError, or ParcelError for any other prefix.
+    """
+    async with connection.transaction():
+        known = await catalogue.prefix(connection, prefix, held=True)
+        if known is None or not await parcels.is_left_over(connection, known.number):
+            raise ParcelError(
+                f"前缀{prefix}没有迁出，也不是迁入后未获通过的",
+                f"prefix {prefix} has not moved away, nor come and been refused",
+            )
+        await catalogue.set_state(connection, prefix, PrefixState.STOPPED)
+        await catalogue.set_elsewhere(connection, known, True)
+        await parcels.erase(connection, known.number)
+        entry = Entry(actor, Action.PREFIX_ERASED, (prefix,), {}, {})
+        await audit.append(connection, [entry], audit_octets)
 
 
 async def signing_key(
@@ -86,17 +108,24 @@ async def signing_key(
 
 
 async def unpack(
-    connection: Connection, lines: Iterable[bytes], actor: Actor = NODE, audit_octets: int = OCTETS_MOST
+    connection: Connection,
+    lines: Iterable[bytes],
+    node: str,
+    actor: Actor = NODE,
+    audit_octets: int = OCTETS_MOST,
+    *,
+    filed: bool = False,
 ) -> Head:
-    """Takes in a parcel whose signature is known to hold; its prefix is stopped, and its stream goes on where it stood.
+    """Takes in a parcel for `node`, which is this one, and whose signature is known to hold; its stream goes on where
+    it stood. Its prefix is stopped, or to be `filed`: then it opens when the top-level node has approved that it moves.
 
-    Takes in nothing and raises AuditFullError, or ParcelError when the prefix lives here, when the chain is broken, or
-    when versions and chain do not agree.
+    Takes in nothing and raises AuditFullError, or ParcelError when it is for another node, the prefix is here already,
+    the chain is broken, or versions and chain do not agree.
     """
     try:
         async with connection.transaction():
             note = Minutes(actor)
-            head = await _unpacked(connection, iter(lines), note)
+            head = await _unpacked(connection, iter(lines), node, note, filed)
             await audit.append(connection, note.entries, audit_octets)
             return head
     except (asyncpg.PostgresError, ValueError) as error:  # ValueError: a date, a number that is none for the database
@@ -105,20 +134,28 @@ async def unpack(
         raise ParcelError("文件中有数据库不接受的内容", f"the database takes not all of the file: {error}") from None
 
 
-async def _unpacked(connection: Connection, incoming: Iterator[bytes], note: Minutes) -> Head:
+async def _unpacked(connection: Connection, incoming: Iterator[bytes], node: str, note: Minutes, filed: bool) -> Head:
     head = read(next(incoming))
     assert isinstance(head, Head)
+    if head.to != node:
+        raise ParcelError(f"文件是给节点{head.to}的，本节点是{node}", f"the file is for node {head.to}, not for {node}")
     enterprise, new = await catalogue.add_enterprise(connection, head.enterprise, head.enterprise_en, head.industry)
     if new:
         shown = {"number": enterprise, "industry": head.industry}
         note(Action.ENTERPRISE_ENROLLED, head.enterprise, after=shown)
-    if not await catalogue.add_prefix(connection, head.prefix, enterprise, PrefixState.STOPPED):
+    state = PrefixState.PENDING if filed else PrefixState.STOPPED
+    if not (
+        await catalogue.add_prefix(connection, head.prefix, enterprise, state)
+        or await parcels.take_again(connection, head.prefix, enterprise, state)
+    ):
         raise ParcelError(f"前缀{head.prefix}已在本节点", f"prefix {head.prefix} lives at this node already")
-    note(Action.PREFIX_MOVED_IN, head.prefix, after={"enterprise": enterprise, "number": head.number})
+    note(
+        Action.PREFIX_MOVED_IN, head.prefix, after={"enterprise": enterprise, "number": head.number, "node": head.node}
+    )
     prefix = await catalogue.prefix(connection, head.prefix)
     assert prefix is not None
     chain = Chain(head.prefix)
-    await _Unpacking(connection, prefix.number, chain).run(incoming)
+    sealed = await _Unpacking(connection, prefix.number, chain).run(incoming)
     chain.end(head)
     if (suffix := await parcels.astray(connection, prefix.number)) is not None:
         raise ParcelError(
@@ -126,6 +163,7 @@ async def _unpacked(connection: Connection, incoming: Iterator[bytes], note: Min
             f"the versions of {head.prefix}/{suffix} are not those of the chain",
         )
     await parcels.begin_at(connection, prefix.number, head)
+    await parcels.keep_release(connection, prefix.number, release(head, sealed.release))
     return head
 
 
@@ -142,7 +180,9 @@ class _Unpacking:
         self._waiting: list[Any] = []
         self._octets = 0
 
-    async def run(self, incoming: Iterable[bytes]) -> None:
+    async def run(self, incoming: Iterable[bytes]) -> Seal:
+        """Writes all of them; the last one, which seals them."""
+        line: Line | Seal | None = None
         for octets in incoming:
             line = read(octets)
             if isinstance(line, ChangeLine):
@@ -155,6 +195,8 @@ class _Unpacking:
             if not isinstance(line, Seal):
                 self._waiting.append(line)
         await self._write()
+        assert isinstance(line, Seal)
+        return line
 
     async def _write(self) -> None:
         lines, self._waiting, self._octets = self._waiting, [], 0
@@ -181,6 +223,9 @@ class _Unpacking:
         self._holding = {each.version: each for each in made if each.holds}
 
     async def _versions(self, lines: list[VersionLine]) -> None:
+        if missing := {line.template for line in lines} - self._numbers.keys() - {""}:
+            version = min(missing)
+            raise ParcelError(f"文件缺少模板{version}", f"the file lacks template {version}")
         await parcels.add_versions(self._connection, self._prefix, lines, self._numbers)
         await holdings.keep(self._connection, [held for line in lines if line.newest for held in self._held(line)])
 

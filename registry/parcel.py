@@ -12,7 +12,10 @@ import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from proto import signed
+from proto import uplink_pb2 as pb
 from proto.chain import HEAD_FIRST, Kind, entry_digest, next_head
+from proto.errors import ProtoError
 
 FORMAT: Final = 1
 LINE_OCTETS: Final = 8 * 1024 * 1024
@@ -26,11 +29,22 @@ class ParcelError(Exception):
         super().__init__(f"{zh}。 {en}.")
 
 
+class Way(NamedTuple):
+    """From which node to which a prefix goes, and when it was let go (milliseconds since 1970 UTC)."""
+
+    node: str
+    to: str
+    made: int
+
+
 class Head(msgspec.Struct, tag_field="line", tag="parcel"):
-    """Whose prefix it is, and where its stream stands."""
+    """Whose prefix it is, its way (`Way`), and where its stream stands."""
 
     format: int
     prefix: str
+    node: str
+    to: str
+    made: int
     enterprise: str
     enterprise_en: str
     industry: str
@@ -80,10 +94,13 @@ class BlankedLine(msgspec.Struct, tag_field="line", tag="blanked"):
 
 
 class Seal(msgspec.Struct, tag_field="line", tag="seal"):
-    """Who signed it: an Ed25519 key, 32 octets, and the signature over the sha256 of all lines before."""
+    """Who signed it: an Ed25519 key, 32 octets, and the signature over the sha256 of all lines before; and over what
+    the national top-level node is shown (`release`).
+    """
 
     key: bytes
     signature: bytes
+    release: bytes
 
 
 Line = Head | TemplateLine | ChangeLine | VersionLine | BlankedLine
@@ -98,10 +115,16 @@ class Sealed(NamedTuple):
     key: bytes
 
 
-def seal(digest: bytes, private: bytes) -> bytes:
-    """The last line of a parcel whose other lines have this sha256."""
+def release(head: Head, signature: bytes = b"") -> pb.Release:
+    """What lets the prefix go, as the national top-level node is shown it."""
+    return pb.Release(node=head.node, number=head.number, head=head.head, made=head.made, signature=signature)
+
+
+def seal(digest: bytes, head: Head, private: bytes) -> bytes:
+    """The last line of a parcel whose other lines have this sha256, and begin with `head`."""
     key = Ed25519PrivateKey.from_private_bytes(private)
-    return _encode(Seal(key.public_key().public_bytes_raw(), key.sign(digest))) + b"\n"
+    let_go = signed.let_go(head.prefix, head.to, release(head), private)
+    return _encode(Seal(key.public_key().public_bytes_raw(), key.sign(digest), let_go)) + b"\n"
 
 
 def unreadable() -> ParcelError:
@@ -135,7 +158,8 @@ def sealed(lines: Iterable[bytes]) -> Sealed:
         raise ParcelError("文件不完整", "the file is not whole")
     try:
         Ed25519PublicKey.from_public_bytes(last.key).verify(last.signature, digest.digest())
-    except (InvalidSignature, ValueError):
+        signed.lets_go(head.prefix, head.to, release(head, last.release), last.key)
+    except (InvalidSignature, ValueError, ProtoError):
         raise ParcelError("文件的签名无效", "the signature of the file is not valid") from None
     return Sealed(head, last.key)
 

@@ -88,10 +88,14 @@ ASKED: Final[Mapping[PrefixState, Event]] = {
 
 @dataclass(frozen=True, slots=True)
 class RegisteredPrefix:
-    """A prefix as the registry has it; `epoch` grows with every change of its state or owner."""
+    """A prefix as the registry has it; `epoch` grows with every change of it.
+
+    `elsewhere`: it lives at its enterprise's own node or has moved; here nothing under it is answered or written.
+    """
 
     number: int
     name: str
     state: PrefixState
     epoch: int
     enterprise: int | None
+    elsewhere: bool = False

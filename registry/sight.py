@@ -33,6 +33,11 @@ class Reach(NamedTuple):
     whole: bool
     grants: tuple[Grant, ...] = ()
 
+    @property
+    def beyond(self) -> bool:
+        """Whether it may go further than everybody sees."""
+        return self.whole or bool(self.grants)
+
     def sees(self, item: Item) -> bool:
         """Whether it sees values of this attribute. What is internal, no grant gives away."""
         return self.whole or item.access == "public" or (item.access == "partners" and self._granted(item.name, False))

@@ -17,7 +17,7 @@ from registry.auditor import audited
 from registry.disclosure import Disclosure
 from registry.errors import NotApprovedError, TakenError, UnknownOutcomeError
 from registry.file import StoredFile
-from registry.filing import Particulars, check_names, may_open
+from registry.filing import Filing, Particulars, check_names, may_open
 from registry.granting import Grantee, Kind, Names, Object, Wishes, gains, plan
 from registry.postgres import (
     accounts,
@@ -41,7 +41,7 @@ from registry.prefix import ASKED, LIFE, PrefixState, RegisteredPrefix
 from registry.quota import Quota, Usage
 from registry.record import unpack
 from registry.reference import Link, links
-from registry.rights import Role
+from registry.rights import OF_ENTERPRISES, Role
 from registry.sight import NO_NAMES
 from registry.template import Template
 
@@ -214,6 +214,8 @@ class Steward:
             if now.state is not state and LIFE[now.state].get(ASKED[state]) is not state:
                 zh = f"前缀{prefix}的状态为{now.state.zh}，不能变为{state.zh}"
                 raise NotApprovedError(zh, f"Prefix {prefix} is {now.state.zh}, which cannot become {state.zh}")
+            if known is not None and known.standing.filing is Filing.MOVED:
+                raise NotApprovedError(f"前缀{prefix}已迁出", f"Prefix {prefix} has moved to another node")
             if known is not None and state.open and not may_open(known.standing):
                 raise NotApprovedError(
                     f"前缀{prefix}未获国家顶级节点批准或已被其停用",
@@ -310,16 +312,20 @@ class Steward:
                 note(Action.ACCOUNT_PUT, account.username, after=of_account((account, True)))
             return added
 
-    async def change_account(self, account: Account, role: Role | None, enabled: bool | None) -> None:
-        """Gives an account another role, shuts it or opens it again; its tokens are revoked. Raises TakenError as
-        `put_account` does.
+    async def change_account(self, account: Account, role: Role | None, enabled: bool | None) -> bool:
+        """Gives an account another role, shuts it or opens it again; its tokens are revoked. False, and nothing is
+        done, when an enterprise would open what the node has shut. Raises TakenError as `put_account` does.
         """
+        by_node = self._actor.role not in OF_ENTERPRISES
         async with self._audited() as (connection, note), _one_power(account.username):
             before = await accounts.standing(connection, account.username)
-            if not await accounts.change(connection, account.number, role, enabled):
+            if enabled and not by_node and await accounts.shut_by_node(connection, account.number):
+                return False
+            if not await accounts.change(connection, account.number, role, enabled, by_node=by_node):
                 raise _another_administrator(account.username, role or account.role)
             after = await accounts.standing(connection, account.username)
             note(Action.ACCOUNT_CHANGED, account.username, *differing(of_account(before), of_account(after)))
+            return True
 
     async def set_password(self, account: Account, password: str, *, due: bool, keep: bytes | None = None) -> None:
         """Gives a person another password; its tokens are revoked, but for the one with the digest `keep`."""
@@ -328,7 +334,7 @@ class Steward:
             note(Action.PASSWORD_SET, account.username, after={"due": due})
 
     async def set_key(self, account: Account, key: bytes | None) -> None:
-        """Gives a program another public key, or none."""
+        """Gives a program another public key, or none; its tokens are revoked."""
         async with self._audited() as (connection, note):
             await accounts.set_key(connection, account.number, key)
             note(Action.KEY_SET, account.username, after={"given": key is not None})

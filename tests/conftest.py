@@ -177,6 +177,13 @@ async def database(servers: Servers) -> AsyncIterator[str]:
 
 
 @pytest.fixture
+async def other_database(servers: Servers) -> AsyncIterator[str]:
+    """A second one: of another node."""
+    async with _made(servers, TEMPLATE) as url:
+        yield url
+
+
+@pytest.fixture
 async def empty_database(servers: Servers) -> AsyncIterator[str]:
     """The URL of a fresh database without any schema."""
     async with _made(servers, "template1") as url:

@@ -7,6 +7,7 @@ nothing from elsewhere.
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
@@ -23,8 +24,11 @@ from proto.errors import ProtoError
 from proto.identifier import Identifier
 from proto.limits import TTL_DEFAULT
 from proto.value import PERMISSIONS_DEFAULT, TEMPLATE_ID_INDEX, TEMPLATE_INDEX
-from registry import industries
-from registry.template import Item, Template
+from registry import industries, kinds
+from registry.drafting import ITEM_TYPE
+from registry.kinds import KIND_WORDS
+from registry.template import Item, State, Template
+from registry.upkeep import ACCESS_WORDS
 
 Pair = tuple[str, str]
 """The same said in Chinese and in English."""
@@ -77,6 +81,21 @@ UNITS: Final[dict[str, Pair]] = {
     "month": ("个月", "months"),
 }
 """Units that are words; all others are written the same in every language."""
+
+REQUIRED: Final = ("必填", "required")
+UNIQUE: Final = ("不重复", "unique")
+REDIRECT: Final = ("浏览器转到此网址", "browsers are sent there")
+TEMPLATE_WORDS: Final[dict[str, Pair]] = {
+    "TEMPLATE_NAME": ("模板名称", "Name"),
+    "TEMPLATE_NAME_EN": ("英文名称", "Name in English"),
+    "DESCRIPTION": ("说明", "Description"),
+    "INDUSTRY": ("行业（GB/T 4754）", "Industry (GB/T 4754)"),
+    "STATE": ("状态", "State"),
+    "REVISION": ("第几版", "Revision"),
+    "ORIGIN": ("复制自", "Copied from"),
+    "SUFFIX": ("后缀写法", "Suffix"),
+}
+"""What a template's own identifier says of it, by type."""
 
 NAMES: Final = ("productName", "equipName", "partName")
 """Attributes that hold what a thing is called, by the names the industries share."""
@@ -312,7 +331,7 @@ def _reference(text: str, look: Look) -> Part:
 
 
 def _parts(text: str, item: Item | None, look: Look) -> tuple[Part, ...]:
-    if item is not None and item.reference:
+    if item is not None and item.kind == "reference":
         return tuple(_reference(each.strip(), look) for each in text.split(";") if each.strip())
     if _URL.fullmatch(text):
         return (Part(text, text, outside=True),)
@@ -332,6 +351,32 @@ def _value(value: _Shown, look: Look, zone: ZoneInfo) -> Row:
     latest = _moment([value], zone)
     told = f"TTL {value.ttl} · {value.permissions}" + (f" · {latest:%Y-%m-%d %H:%M}" if latest else "")
     return Row(value.type, _parts(_text(value.data, look), None, look), "", value.index, told)
+
+
+def _line_of_template(value: _Shown, look: Look) -> Row:
+    """A line of what a template's own identifier stands for (drafting.py)."""
+    text = _text(value.data, look)
+    label, told = TEMPLATE_WORDS.get(value.type, (value.type, value.type)), (text, text)
+    if value.type == "ORIGIN":
+        return Row(look.say(label), (_reference(text, look),), "")
+    if value.type == "STATE":
+        told = next(((each.zh, each.en) for each in State if each.en == text), told)
+    if value.type == ITEM_TYPE:
+        with suppress(msgspec.DecodeError, UnicodeError):
+            item = msgspec.json.decode(text, type=Item)
+            label, told = (item.zh, item.en or item.name), _rules(item)
+    return Row(look.say(label), (Part(look.say(told)),), "")
+
+
+def _rules(item: Item) -> Pair:
+    """What an attribute is, in words."""
+    kind, rule = KIND_WORDS[item.kind], kinds.said(item)
+    pairs = [kind, *([rule] if rule != kind else []), (item.unit, item.unit)]
+    flags = ((REQUIRED, item.required), (UNIQUE, item.unique), (REDIRECT, item.redirect))
+    pairs += [pair for pair, holds in flags if holds]
+    pairs += [ACCESS_WORDS[item.access]] if item.access != "public" else []
+    zh, en = ([words for words in each if words] for each in zip(*pairs, strict=True))
+    return "；".join(zh), "; ".join(en)
 
 
 def _moment(values: Iterable[_Shown], zone: ZoneInfo) -> datetime | None:
@@ -392,9 +437,12 @@ def found_page(
     kind = look.say((template.zh, template.en or template.version)) if template else ""
     items = template.by_index if template else {}
     own = [value for value in values if value.index not in {TEMPLATE_ID_INDEX, TEMPLATE_INDEX}]
-    rows = [_row(value, items.get(value.index), look) for value in own]
     if bare:
         rows = [_value(value, look, zone) for value in values]
+    elif any(value.type == ITEM_TYPE for value in own):
+        rows = [_line_of_template(value, look) for value in own]
+    else:
+        rows = [_row(value, items.get(value.index), look) for value in own]
     return _render(
         "found.html",
         look,

@@ -46,12 +46,11 @@ class Access(NamedTuple):
     prefix: str
 
 
-def from_ready(ready: Path, enterprise: str) -> Access:
-    """Access to the node that wrote `ready` (DIR/ready.json), for the enterprise named by name, industry, prefix
-    or username. Raises Problem."""
+def _world(ready: Path) -> tuple[str, list[dict[str, str]]]:
+    """The address of the node that wrote `ready` (DIR/ready.json), and the enterprises it has accounts of."""
     try:
         world = msgspec.json.decode(ready.read_bytes())
-        url, enterprises = world["http"], world["enterprises"]
+        return str(world["http"]).rstrip("/"), list(world["enterprises"])
     except OSError:
         raise Problem(
             f"找不到{ready}：节点还没有就绪；请先运行idnode up，或用--data、--url指明节点",
@@ -59,32 +58,45 @@ def from_ready(ready: Path, enterprise: str) -> Access:
         ) from None
     except (msgspec.DecodeError, KeyError, TypeError):
         raise Problem(f"{ready}的内容读不懂", f"{ready} cannot be understood") from None
+
+
+def from_ready(ready: Path, enterprise: str) -> Access:
+    """Access to the node that wrote `ready`, for the enterprise named by name, industry, prefix or username.
+
+    Raises Problem.
+    """
+    url, enterprises = _world(ready)
     names = ("name", "industry", "prefix", "username")
     found = [e for e in enterprises if fold(enterprise) in {fold(str(e.get(name, ""))) for name in names}]
     if len(found) != 1:
         listed = "、".join(f"{e['prefix']}（{e['name']}）" for e in enterprises)
         raise Problem(
-            f"{'没有' if not found else '不止一个'}企业“{enterprise}”；节点上有：{listed}",
-            f"{'no' if not found else 'more than one'} enterprise “{enterprise}”; the node has: {listed}",
+            f"{ready}中{'没有' if not found else '不止一个'}企业“{enterprise}”的账号；其中有：{listed}。"
+            "其他企业请加--username和口令",
+            f"{ready} has {'no' if not found else 'more than one'} account of “{enterprise}”; it has: {listed}; "
+            "for others add --username and a password",
         )
-    return Access(url.rstrip("/"), found[0]["username"], found[0]["password"], found[0]["prefix"])
+    return Access(url, found[0]["username"], found[0]["password"], found[0]["prefix"])
 
 
-def from_options(url: str, username: str | None, password: str | None, enterprise: str) -> Access:
-    """Access as given on the command line; then the enterprise must be named by its prefix. Raises Problem."""
+def from_options(url: str | None, username: str | None, password: str | None, enterprise: str, ready: Path) -> Access:
+    """Access as given on the command line; then the enterprise must be named by its prefix.
+
+    Without `url` it is the node that wrote `ready`. Raises Problem.
+    """
     try:
         prefix = Prefix(enterprise).name
     except ProtoError:
         raise Problem(
-            "用--url时，--enterprise要写企业前缀，例如88.999.1001",
-            "with --url, --enterprise must be the prefix, such as 88.999.1001",
+            "用--url或--username时，--enterprise要写企业前缀，例如88.999.1001",
+            "with --url or --username, --enterprise must be the prefix, such as 88.999.1001",
         ) from None
     if not username or not password:
         raise Problem(
             "用--url时要有--username，以及--password或环境变量IDNODE_PASSWORD",
             "with --url give --username, and --password or the environment's IDNODE_PASSWORD",
         )
-    return Access(url.rstrip("/"), username, password, prefix)
+    return Access(url.rstrip("/") if url else _world(ready)[0], username, password, prefix)
 
 
 class Done(NamedTuple):

@@ -149,8 +149,8 @@ def _batch(file: IO[bytes]) -> Iterator[_Record]:
     passing = False
     for number, line in _lines(file):
         word, _, rest = (line or "").strip().partition(" ")
-        if line is not None and not word:
-            passing = False
+        if (line is not None and not word) or (word == "CREATE" and "/" in rest):
+            passing = False  # no line of what is passed over reads so: people leave the empty one out
         elif passing:
             continue
         elif word in _PASSED_OVER:

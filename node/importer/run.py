@@ -212,10 +212,11 @@ def access_of(arguments: argparse.Namespace) -> client.Access:
     """Access as those options say. Raises Problem."""
     if not arguments.enterprise:
         raise Problem("请用--enterprise指明企业", "name the enterprise by --enterprise")
-    if arguments.url:
+    ready = arguments.data / "ready.json"
+    if arguments.url or arguments.username:
         password = arguments.password or os.environ.get(FROM_ENVIRONMENT)
-        return client.from_options(arguments.url, arguments.username, password, arguments.enterprise)
-    return client.from_ready(arguments.data / "ready.json", arguments.enterprise)
+        return client.from_options(arguments.url, arguments.username, password, arguments.enterprise, ready)
+    return client.from_ready(ready, arguments.enterprise)
 
 
 async def _attributes(node: client.Node, prefix: str, template: str) -> tuple[Item, ...]:

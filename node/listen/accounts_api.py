@@ -62,7 +62,8 @@ async def _meant(request: web.Request, asker: Account) -> Account | None:
 
 def managed(work: Work, right: Right | None = None, *, oneself: bool = False) -> Any:
     """Hands who asks, and whom it is about, to `work`, if the one manages the other, or has that `right` over its
-    enterprise. Nobody manages itself; what anybody may do for itself says `oneself`.
+    enterprise: over accounts of the node, who manages all of them. Nobody manages itself; what anybody may do for
+    itself says `oneself`.
     """
 
     @explained
@@ -75,7 +76,8 @@ def managed(work: Work, right: Right | None = None, *, oneself: bool = False) ->
             return await work(request, asker, asker)
         enterprise = found.enterprise if found else None
         role = found.role if found else Role.ENTERPRISE_USER
-        if not asker.may_manage(role, enterprise) and not (right and asker.may_in(right, enterprise)):
+        reaches = role in OF_ENTERPRISES or asker.may(Right.ACCOUNTS)
+        if not asker.may_manage(role, enterprise) and not (right and reaches and asker.may_in(right, enterprise)):
             raise _forbidden(role)
         if found is None:
             raise OwnError(404, "username", "没有这个账号", "there is no such account")
@@ -116,7 +118,7 @@ async def _enterprise(request: web.Request, asker: Account, given: _New) -> int 
         return asker.enterprise
     if given.prefix not in {None, named}:
         raise OwnError(400, "prefix", f"应用标识以{named}开头", f"that application identity bears {named}")
-    prefix = await request.app[HOUSE].lookup.prefix(named) if "\0" not in named else None
+    prefix = await request.app[HOUSE].lookup.prefix(named, anywhere=True) if "\0" not in named else None
     if prefix is None or prefix.enterprise is None or not asker.may_manage(given.role, prefix.enterprise):
         raise OwnError(400, "prefix", f"前缀{named}不属于可管理的企业", f"prefix {named} is no enterprise's you manage")
     return prefix.enterprise
@@ -177,6 +179,8 @@ async def _put(request: web.Request, asker: Account, found: Account) -> web.Resp
     """PUT /api/v1/accounts/{username} {"role"?, "enabled"?}: another role, shut, open; its tokens are revoked."""
     given: _Change = decoded(await read_body(request), _Change)
     if given.role is not None:
+        if found.role in ADMINISTRATORS:
+            raise _forbidden(found.role)
         if (given.role in OF_ENTERPRISES) != (found.role in OF_ENTERPRISES):
             raise OwnError(
                 400, "role", "节点账号与企业账号不能互换", "accounts of the node and of enterprises do not change sides"
@@ -185,7 +189,12 @@ async def _put(request: web.Request, asker: Account, found: Account) -> web.Resp
             raise _forbidden(given.role, "role")
     if given.role is None and given.enabled is None:
         raise OwnError(400, None, "请求应含role或enabled", "name a role, or whether it is enabled")
-    await in_name_of(request).change_account(found, given.role, given.enabled)
+    if not await in_name_of(request).change_account(found, given.role, given.enabled):
+        zh, en = (
+            "该账号由节点管理员停用，只能由节点管理员恢复",
+            "the node has shut that account: it opens it again",
+        )
+        raise OwnError(403, "enabled", zh, en)
     log.info("account_changed", by=asker.username, username=found.username, role=given.role, enabled=given.enabled)
     return web.Response(status=204)
 

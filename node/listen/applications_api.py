@@ -35,13 +35,19 @@ class _DecisionIn(msgspec.Struct, forbid_unknown_fields=True):
     reason: str = ""
 
 
-async def _examining(request: web.Request) -> Account:
+async def _examining(request: web.Request) -> int | None:
+    """Whose applications may be seen: None: everybody's, else those of that enterprise, which is the asker's (0: none
+    yet).
+    """
     account = await signed_in(request)
-    if not (account.may(Right.VERIFY) or account.may(Right.REVIEW) or account.may_in(Right.APPLY, None)):
+    if account.may(Right.VERIFY) or account.may(Right.REVIEW) or account.may_in(Right.APPLY, None):
+        return None
+    if not account.may(Right.APPLY):
+        zh = "只有核验员、审核员、系统管理员和申请的企业可以查看"
         raise OwnError(
-            403, None, "只有核验员、审核员和系统管理员可以查看", "only verifiers, reviewers and system administrators"
+            403, None, zh, "only verifiers, reviewers, system administrators and the enterprise that applies"
         )
-    return account
+    return account.enterprise or 0
 
 
 def _row(row: Any) -> dict[str, Any]:
@@ -66,23 +72,27 @@ def _row(row: Any) -> dict[str, Any]:
 
 @explained
 async def listed(request: web.Request) -> web.Response:
-    """GET /api/v1/applications?state=&below=&size=: applications, newest first."""
-    await _examining(request)
+    """GET /api/v1/applications?state=&below=&size=: applications, newest first; an enterprise sees its own."""
+    mine = await _examining(request)
     state = request.query.get("state", "")
     if state and state not in _STATES:
         names = "、".join(_STATES)
         raise OwnError(400, "state", f"state应为{names}之一", f"state must be one of {', '.join(_STATES)}")
     below = min(whole_number(request, "below", 2**31 - 1), 2**31 - 1)
-    rows = await request.app[HOUSE].examiner.listed(_STATES.get(state), below, whole_number(request, "size", PAGE_SIZE))
+    size = whole_number(request, "size", PAGE_SIZE)
+    rows = await request.app[HOUSE].examiner.listed(_STATES.get(state), below, size, mine)
+    witnessed(request, "application", [f"application {row['number']}" for row in rows])
     return encoded({"applications": [_row(row) for row in rows]})
 
 
 @explained
 async def shown(request: web.Request) -> web.Response:
-    """GET /api/v1/applications/{number}: all that was given, what to look at, and the decisions so far."""
-    await _examining(request)
+    """GET /api/v1/applications/{number}: all that was given, what to look at, and the decisions so far; whose they
+    are, an enterprise is not told.
+    """
+    mine = await _examining(request)
     found = await request.app[HOUSE].examiner.shown(_asked(request))
-    if found is None:
+    if found is None or mine not in {None, found.row["enterprise_no"]}:
         raise _missing(request)
     witnessed(request, "application", [f"application {found.row['number']}"])
     return encoded(
@@ -94,7 +104,7 @@ async def shown(request: web.Request) -> web.Response:
                 {
                     "round": each["round"],
                     "step": each["step"],
-                    "by": each["username"],
+                    "by": each["username"] if mine is None else None,
                     "passed": each["passed"],
                     "reason": each["reason"],
                     "made": each["made"].isoformat(timespec="seconds"),
@@ -148,12 +158,13 @@ async def decide(request: web.Request) -> web.Response:
 
 @explained
 async def hostings(request: web.Request) -> web.Response:
-    """GET /api/v1/hostings: prefixes that are to be hosted here, the oldest wish first."""
-    await _examining(request)
-    rows = await request.app[HOUSE].examiner.hostings()
+    """GET /api/v1/hostings: prefixes that are to be hosted here, the oldest wish first; an enterprise sees how its own
+    stand, and why one was refused.
+    """
+    rows = await request.app[HOUSE].examiner.hostings(await _examining(request))
     told = [
-        {name: row[name] for name in ("prefix", "enterprise", "applicant")}
-        | {"applied": row["updated"].isoformat(timespec="seconds")}
+        {name: row[name] for name in ("prefix", "enterprise", "applicant", "reason")}
+        | {"state": ProxyState(row["state"]).zh, "applied": row["updated"].isoformat(timespec="seconds")}
         for row in rows
     ]
     return encoded({"hostings": told})
@@ -164,7 +175,9 @@ async def decide_hosting(request: web.Request) -> web.Response:
     """PUT /api/v1/hostings/{prefix} {"passed", "reason"}: whether it is hosted here."""
     account = await _allowed(request, Right.REVIEW)
     given, prefix = decoded(await read_body(request), _DecisionIn), request.match_info["prefix"]
-    then = await examiner(request).decide_hosting(prefix, given.passed, given.reason, account)
+    house = request.app[HOUSE]
+    async with house.announcer.catalogue_change(house.steward.catalogue_number):
+        then = await examiner(request).decide_hosting(prefix, given.passed, given.reason, account)
     if then is None:
         raise OwnError(404, "prefix", f"前缀{prefix}没有托管申请", f"nobody applied for hosting {prefix}")
     if isinstance(then, Refusal):

@@ -19,7 +19,7 @@ from node.gather import BusyError
 from node.listen.bodies import BODY_SECONDS
 from node.listen.http import ACCOUNT, HOUSE, encoded, peer
 from node.listen.own_api import NDJSON
-from node.listen.own_door import OwnError, explained, holder_of, whole_number
+from node.listen.own_door import OwnError, explained, holder_of, still_signed_in, whole_number
 from proto.errors import ProtoError
 from proto.identifier import Identifier
 from registry.access_log import Access, Sealer
@@ -165,10 +165,12 @@ async def _stream(request: web.Request, kind: str, pieces: AsyncGenerator[bytes]
         await response.prepare(request)
         try:
             async for piece in chunks:
+                if not await still_signed_in(request, request[ACCOUNT]):
+                    raise PermissionError  # they were when it began
                 with house.admission.aside():
                     async with asyncio.timeout(BODY_SECONDS):
                         await response.write(piece)
-        except (TimeoutError, OSError, UnavailableError) as error:  # who does not read is not waited for
+        except (TimeoutError, OSError, UnavailableError, BusyError) as error:  # who does not read is not waited for
             log.info("stream_broken_off", kind=type(error).__name__)
             if request.transport is not None:
                 request.transport.abort()

@@ -90,6 +90,7 @@ def _row(listed: Listed, item: Item, changed: date, today: date) -> dict[str, An
         "template": template.version,
         "templateZh": template.zh,
         "templateEn": template.en,
+        "category": template.category.category + template.category.subclass,
         "handle": template.handle,
         "index": item.index,
         "name": item.name,

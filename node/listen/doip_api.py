@@ -128,8 +128,7 @@ async def known_template(house: House, account: Account, prefix: str, version: s
     kept = None if "\0" in prefix + version else await house.lookup.named_template(prefix, version)
     if kept is None or (kept.state is State.DRAFT and not await _may(house, account, prefix)):
         return None
-    shown = (await _outward(house, account, [kept]))[0]
-    return shown if shown is kept else words.outward(shown)
+    return (await _outward(house, account, [kept]))[0]
 
 
 async def _hello(request: web.Request, account: Account, target: str, given: InstanceIn) -> Any:
@@ -159,7 +158,8 @@ async def _retrieve(request: web.Request, account: Account, target: str, given: 
     shown = seen(record, template, far)
     if record.values and not shown:
         raise IdhubError(Idhub.NO_VIEW)
-    witnessed(request, "detail", [named.key])
+    if far.beyond:
+        witnessed(request, "detail", [named.key])
     type_ = template.handle if template else ""
     more = {"id": str(named), "type": type_, "elements": words.elements(template, shown)}
     return _object(str(named), type_, more | {"metaData": await _meta_data(house, named, stored, far)})
@@ -255,7 +255,8 @@ async def _update(request: web.Request, account: Account, target: str, given: In
     """`whole`: what is left out of what this account may edit loses its value; attributes are never removed."""
     named, house = words.identifier(target, "targetId"), request.app[HOUSE]
     stored, record, kept, far = await house.sight.look(account, named)
-    if not any(each.edit for each in far.grants):
+    granted = kept is not None and given.type in {None, "", kept.handle} and any(each.edit for each in far.grants)
+    if not granted:  # nor told anything of other templates
         await _check_may(house, account, Request("update", named))
     _check_there(named, stored)
     template = await _template(house, named, given.type) if given.type or kept is None else kept

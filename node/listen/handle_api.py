@@ -15,6 +15,7 @@ from node.listen import replies
 from node.listen.http import HOUSE, encoded, json_response, keeping, onward, source
 from node.listen.snms_api import bearer
 from node.resolve.answer import Answer, Outcome
+from node.sight import Told
 from proto.codes import ResponseCode
 from proto.errors import ProtoError
 from proto.identifier import Identifier
@@ -91,17 +92,19 @@ async def seen(house: House, who: Account, identifier: Identifier, whence: Sourc
     Raises AuditFullError or UnavailableError when it cannot be written down.
     """
     began = clock.monotonic()
-    found = await house.sight.answer(who, identifier)
-    if found is not None:
-        told_alone(house, who, identifier, whence, found, began)
-    return found
+    told = await house.sight.answer(who, identifier)
+    return None if told is None else told_alone(house, who, identifier, whence, told, began)
 
 
-def told_alone(house: House, who: Account, identifier: Identifier, whence: Source, found: Answer, began: float) -> None:
-    """Counts and writes down that `who` is told this, asked for at `began` from `whence`. Raises as `seen` does."""
-    house.recording.witness.saw(Actor.of(who, whence[0]), "resolve", [identifier.key])
-    house.road.count(found, began)
-    house.road.note(began, whence, str(identifier), found, who.number)
+def told_alone(house: House, who: Account, identifier: Identifier, whence: Source, told: Told, began: float) -> Answer:
+    """What `who` is told, asked for at `began` from `whence`: counted, and written down if not all are told so. Raises
+    as `seen` does.
+    """
+    if told.beyond:
+        house.recording.witness.saw(Actor.of(who, whence[0]), "resolve", [identifier.key])
+    house.road.count(told.answer, began)
+    house.road.note(began, whence, str(identifier), told.answer, who.number)
+    return told.answer
 
 
 async def answer(

@@ -212,6 +212,8 @@ def _said(template: Template) -> dict[str, Any]:
 
 def outward(template: Template) -> Template:
     """What is left for strangers of what is kept for this face: as drafting.outward, of public attributes alone."""
+    if not template.meta:
+        return template
     said = _said(template)
     public = {str(item.index) for item in template.items if item.access == "public"}
     said["items"] = {index: of_item for index, of_item in said.get("items", {}).items() if index in public}

@@ -4,14 +4,16 @@ What may be seen of an enterprise is registry/disclosure.py's. Every answer is a
 """
 
 import binascii
-from base64 import b64decode
-from collections.abc import Awaitable, Callable, Iterable
+from base64 import b64decode, b64encode
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, Final
 from unicodedata import normalize
 
+import structlog
 from aiohttp import web
 
+from node.files.folder import FolderError
 from node.listen.handle_api import asked_for, options, raw_path
 from node.listen.http import ACCOUNT, HOUSE, is_secure, json_response, peer, witnessed
 from node.listen.snms_api import token_of
@@ -34,6 +36,8 @@ _QUERIES: Final = {
     "name/{name}": "一个企业，按名称 one enterprise, by its name",
     "names?name={beginning}*": f"名称以此开头的企业，至多{RESULTS_MOST}条 enterprises whose names begin so",
 }
+
+log = structlog.get_logger("iiidap")
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 
@@ -101,14 +105,32 @@ def _basic(request: web.Request, given: str) -> tuple[str, str]:
     return name, secret
 
 
-def _object(request: web.Request, entry: Entry, reader: Account | None) -> dict[str, Any]:
-    full = reader is not None and reader.may_in(Right.READ_ENTERPRISES, entry.enterprise)
+def _object(
+    request: web.Request, entry: Entry, reader: Account | None, photo: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    full = _sees_all(reader, entry)
     if full:
         witnessed(request, "iiidap", [entry.prefix])
-    found = shown(entry, full=full)
+    found = shown(entry, full=full, photo=photo)
     if found["status"] in _REMARKS:
         found["remarks"] = [_REMARKS[found["status"]], *found["remarks"]]
     return found
+
+
+def _sees_all(reader: Account | None, entry: Entry) -> bool:
+    return reader is not None and reader.may_in(Right.READ_ENTERPRISES, entry.enterprise)
+
+
+async def _with_photo(request: web.Request, entry: Entry, reader: Account | None) -> dict[str, Any]:
+    """The object of one entry, with the picture of its certificate for who may see all, if that can be had."""
+    house, photo = request.app[HOUSE], None
+    if entry.photo and house.files and _sees_all(reader, entry) and (file := await house.lookup.file(entry.photo)):
+        try:
+            data = b64encode(await house.files.content(entry.photo)).decode()
+            photo = {"mime": file.kind.media_type, "data": data}
+        except FolderError as error:
+            log.warning("photo_missing", file=entry.photo, error=str(error))
+    return _object(request, entry, reader, photo)
 
 
 def _href(request: web.Request, path: str) -> str:
@@ -127,8 +149,9 @@ async def identifier(request: web.Request) -> web.Response:
     prefix = Prefix(normalize("NFC", asked_for(raw_path(request).removeprefix(IDENTIFIER)))).name
     entry = await house.lookup.entry(prefix)
     if entry is not None:
-        return _said(answer(_object(request, entry, reader), _help_notice(request)))
-    if prefix == house.config.prefix or Prefix(prefix).parent == house.config.prefix:
+        return _said(answer(await _with_photo(request, entry, reader), _help_notice(request)))
+    ours = house.config.prefix in {prefix, Prefix(prefix).parent}
+    if ours and await house.lookup.prefix(prefix, anywhere=True) is None:
         raise _NOT_FOUND(f"前缀{prefix}未分配", f"prefix {prefix} is not allocated")
     base = await house.register.base(prefix)
     if base is None or base == await house.register.base(house.config.prefix):
@@ -165,7 +188,7 @@ async def name(request: web.Request) -> web.Response:
     if not entries:
         raise _NOT_FOUND("没有这个名称的企业", "there is no enterprise of that name")
     first, *others = entries
-    found = _object(request, first, reader)
+    found = await _with_photo(request, first, reader)
     if others:
         links = [link(_href(request, f"identifier/{each.prefix}"), "related") for each in others]
         found["remarks"] += [remark("其他前缀 other prefixes", *(each.prefix for each in others), links=links)]

@@ -22,6 +22,7 @@ from node.metrics import HTTP_REQUESTS
 from node.resolve.answer import Answer, Outcome, Where
 from node.resolve.measured import WORDS
 from node.resolve.shelf import Kept
+from node.sight import Told
 from proto.identifier import Identifier
 from registry.access_log import Source
 from registry.account import Account
@@ -187,15 +188,15 @@ class Lane:
         else:
             self._say(asked, handle_api.not_signed_in() if who is None else self._troubled(asked, who))
 
-    def _seen(self, asked: _Asked, who: Account, found: Answer | Exception | None) -> None:
-        if found is None:
+    def _seen(self, asked: _Asked, who: Account, told: Told | Exception | None) -> None:
+        if told is None:
             handle, began, source, then = asked.handle, asked.began, asked.source, asked.then
             self._fetch(asked.identifier, self._holding(handle), partial(self._fetched, handle, began, source, then))
             return
         try:
-            if isinstance(found, Exception):
-                raise found
-            handle_api.told_alone(self._house, who, asked.identifier, asked.source, found, asked.began)
+            if isinstance(told, Exception):
+                raise told
+            found = handle_api.told_alone(self._house, who, asked.identifier, asked.source, told, asked.began)
         except Exception as error:  # noqa: BLE001 - told to the client
             self._say(asked, self._troubled(asked, error))
         else:

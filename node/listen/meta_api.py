@@ -14,7 +14,7 @@ from node.house import House
 from node.listen import idhub_words as words
 from node.listen.bodies import body as read_body
 from node.listen.doip_api import known_template, moment, signed, user_handle
-from node.listen.http import HOUSE, in_name_of
+from node.listen.http import HOUSE, in_name_of, witnessed
 from node.listen.idhub_words import IdhubError, MetaIn
 from node.listen.replies import Idhub
 from registry import drafting
@@ -327,6 +327,7 @@ async def _handles(request: web.Request, account: Account) -> Any:
         int(since.timestamp()) if since else 0,
         int(until.timestamp()) if until else 2**32 - 1,
     )
+    witnessed(request, "identifiers", [kept.handle])
     count, suffixes = await house.lookup.identifiers_of(asked, page.skipped, page.size, ROWS_MOST)
     written = await house.lookup.authors(prefix.number, suffixes)
     return page.told(

@@ -3,13 +3,14 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NamedTuple
 
 import msgspec
 import structlog
 from aiohttp import web
 
 from node import clock
+from node.admission import Admission
 from node.gather import BusyError
 from node.house import House
 from node.listen import replies, snms_api, snms_words
@@ -37,10 +38,12 @@ from node.listen.own_door import (
     no_right,
     prefers_chinese,
     signed_in,
+    still_signed_in,
     whole_number,
 )
 from node.listen.snms_api import bearer
 from node.listen.snms_words import SnmsError
+from node.resolve.answer import Answer
 from proto.codes import ResponseCode
 from proto.errors import ProtoError
 from proto.identifier import Identifier
@@ -64,7 +67,15 @@ RESOLVE_OCTETS: Final = 4 * 1024 * 1024
 LINE_OCTETS: Final = 4096
 """Longest line of NDJSON: the longest identifier, every character escaped, fits twice."""
 STREAM_CHUNK: Final = 500
-"""Lines of NDJSON answered at once; also what is kept in memory of an endless stream."""
+"""Identifiers answered at once, and lines of NDJSON read: what is kept in memory of an endless stream."""
+SEEN_AT_ONCE: Final = 50
+"""And answered to who is signed in: none shares its octets with others that are alike."""
+ANSWER_OCTETS: Final = 16 * 1024 * 1024
+"""Largest answer of a JSON call: sixteen of the largest records. A thousand times the same one would fill a worker."""
+COMPARED_AT_ONCE: Final = 100
+"""Rows whose records are fetched at once to be reconciled: 100 MB of the largest."""
+PIECE_OCTETS: Final = 256 * 1024
+"""Octets of NDJSON that are put into words before the client must have read some."""
 NDJSON: Final = "application/x-ndjson"
 HISTORY: Final = "/api/v1/history/"
 HANDLES: Final = "/api/v1/handles"
@@ -83,22 +94,47 @@ log = structlog.get_logger("own_api")
 # -- resolving many
 
 
-async def answer_line(house: House, asked: Any, source: Source, who: Account | None = None, *, onward: bool) -> bytes:
-    """What GET /api/handles/… says of one identifier to `who`; trouble becomes an answer of its own."""
+class _Line(NamedTuple):
+    """What is told of one identifier of many: an answer not yet put into words, or why there is none."""
+
+    asked: str
+    found: Answer | bytes
+
+    @property
+    def octets(self) -> int:
+        """How long it is, near enough."""
+        return len(self.found if isinstance(self.found, bytes) else self.found.shown)
+
+    def said(self) -> bytes:
+        """What GET /api/handles/… says."""
+        return self.found if isinstance(self.found, bytes) else replies.handle_body(self.asked, self.found)
+
+
+async def _line_of(house: House, asked: Any, source: Source, who: Account | None, *, onward: bool) -> _Line:
+    """What `who` is told of one identifier; trouble becomes an answer of its own."""
     if not isinstance(asked, str):
-        return failed(ResponseCode.INVALID_HANDLE, message="identifiers must be strings")
+        return _Line("", failed(ResponseCode.INVALID_HANDLE, message="identifiers must be strings"))
     try:
         identifier = Identifier.parse(asked)
         if who is not None and (found := await seen(house, who, identifier, source)):
-            return replies.handle_body(asked, found)
-        return replies.handle_body(asked, await house.road.ask(identifier, onward=onward, source=source))
+            return _Line(asked, found)
+        return _Line(asked, await house.road.ask(identifier, onward=onward, source=source))
     except ProtoError as error:
-        return failed(ResponseCode.INVALID_HANDLE, asked, error.en)
+        return _Line(asked, failed(ResponseCode.INVALID_HANDLE, asked, error.en))
     except (UnavailableError, BusyError):
-        return failed(ResponseCode.SERVER_BUSY, asked)
+        return _Line(asked, failed(ResponseCode.SERVER_BUSY, asked))
     except Exception:  # one of many: its neighbours are answered, and a stream is not broken off
         log.exception("internal_error", identifier=asked)
-        return failed(ResponseCode.ERROR, asked)
+        return _Line(asked, failed(ResponseCode.ERROR, asked))
+
+
+async def _told(request: web.Request, wanted: Sequence[Any], who: Account | None) -> AsyncGenerator[list[_Line], None]:
+    """What `who` is told of each, in order, some at a time."""
+    house, further, whence = request.app[HOUSE], onward(request), source(request)
+    step = STREAM_CHUNK if who is None else SEEN_AT_ONCE
+    for at in range(0, len(wanted), step):
+        some = wanted[at : at + step]
+        yield await asyncio.gather(*(_line_of(house, each, whence, who, onward=further) for each in some))
 
 
 class _Wanted(msgspec.Struct):
@@ -108,10 +144,9 @@ class _Wanted(msgspec.Struct):
 @explained
 async def resolve(request: web.Request) -> web.StreamResponse:
     """POST /api/v1/resolve: up to 1000 identifiers as JSON, or any number as NDJSON; order kept, one answer each."""
-    house = request.app[HOUSE]
     who = await signed_in(request) if bearer(request) else None
     if request.content_type == NDJSON:
-        return await _resolve_stream(request, house, who)
+        return await _resolve_stream(request, who)
     wanted = decoded(await request.app[BODIES].of_stranger(request, RESOLVE_OCTETS), _Wanted).identifiers
     if len(wanted) > RESOLVE_MOST:
         raise OwnError(
@@ -120,9 +155,19 @@ async def resolve(request: web.Request) -> web.StreamResponse:
             f"一次最多{RESOLVE_MOST}个标识，更多请用{NDJSON}",
             f"at most {RESOLVE_MOST} identifiers a call; send more as {NDJSON}",
         )
-    further, whence = onward(request), source(request)
-    answers = await asyncio.gather(*(answer_line(house, each, whence, who, onward=further) for each in wanted))
-    return json_response(b'{"results":[' + b",".join(answers) + b"]}")
+    lines, octets = list[_Line](), 0
+    async with aclosing(_told(request, wanted, who)) as told:
+        async for some in told:
+            lines += some
+            octets += sum(line.octets for line in some)
+            if octets > ANSWER_OCTETS:
+                raise OwnError(
+                    400,
+                    "identifiers",
+                    f"回答超过{ANSWER_OCTETS}字节，请减少标识，或使用{NDJSON}",
+                    f"the answers take more than {ANSWER_OCTETS} octets: ask for fewer, or as {NDJSON}",
+                )
+    return json_response(b'{"results":[' + b",".join([line.said() for line in lines]) + b"]}")
 
 
 async def _lines(pieces: AsyncIterator[bytes]) -> AsyncGenerator[list[Any], None]:
@@ -156,26 +201,38 @@ def _line(line: bytes) -> Any:
         return None
 
 
-async def _resolve_stream(request: web.Request, house: House, who: Account | None) -> web.StreamResponse:
-    further, whence = onward(request), source(request)
+async def _resolve_stream(request: web.Request, who: Account | None) -> web.StreamResponse:
     lines = _lines(request.app[BODIES].pieces(request))
     response = web.StreamResponse(headers={"Content-Type": NDJSON})
     await response.prepare(request)
     try:
         async with aclosing(lines) as chunks:
             async for chunk in chunks:
-                told = (answer_line(house, each, whence, who, onward=further) for each in chunk)
-                answers = await asyncio.gather(*told)
-                with house.admission.aside():
-                    async with asyncio.timeout(BODY_SECONDS):
-                        await response.write(b"\n".join(answers) + b"\n")
-    except (TimeoutError, BodyError, OSError) as error:  # who does not send or read is not waited for
+                if who is not None and not await still_signed_in(request, who):
+                    raise PermissionError  # they were when it began
+                async with aclosing(_told(request, chunk, who)) as told:
+                    async for some in told:
+                        await _write(response, request.app[HOUSE].admission, some)
+    except (TimeoutError, BodyError, OSError, UnavailableError, BusyError) as error:
+        # Who does not send or read is not waited for.
         log.info("stream_broken_off", kind=type(error).__name__)
         if request.transport is not None:
             request.transport.abort()
         return response
     await response.write_eof()
     return response
+
+
+async def _write(response: web.StreamResponse, admission: Admission, lines: Sequence[_Line]) -> None:
+    """Puts answers into words no faster than they are read."""
+    piece = bytearray()
+    for n, line in enumerate(lines, 1):
+        piece += line.said() + b"\n"
+        if len(piece) >= PIECE_OCTETS or n == len(lines):
+            with admission.aside():
+                async with asyncio.timeout(BODY_SECONDS):
+                    await response.write(bytes(piece))
+            piece.clear()
 
 
 # -- reconciling
@@ -198,23 +255,29 @@ async def _reconciled(request: web.Request, readable: Callable[[msgspec.Raw], Re
     house = request.app[HOUSE]
     raw = snms_words.rows(await read_body(request))
     rows = await house.slices.each(readable, raw)
-    wanted = [row for row in rows if isinstance(row, Request)]
-    found = iter(await house.lookup.look([row.identifier for row in wanted]))
-    prefixes = {key: await house.lookup.prefix(key) for key in {row.identifier.prefix_key for row in wanted}}
+    named = [row.identifier for row in rows if isinstance(row, Request)]
+    prefixes = {key: await house.lookup.prefix(key) for key in {each.prefix_key for each in named}}
     mine = {key for key, prefix in prefixes.items() if prefix and account.may_in(Right.READ_RECORDS, prefix.enterprise)}
-    witnessed(request, "reconcile", [row.identifier.key for row in wanted if row.identifier.prefix_key in mine])
+    wanted = [each for each in named if each.prefix_key in mine]
+    witnessed(request, "reconcile", [each.key for each in wanted])
+    found = _stored(house, wanted)
     results = []
     for row, octets in zip(rows, raw, strict=True):
         if isinstance(row, str):
             results.append(_compared_row(snms_words.spelled(octets), "invalid", message=row))
-            continue
-        stored = next(found)
-        if row.identifier.prefix_key not in mine:
+        elif row.identifier.prefix_key not in mine:
             reason = f"没有前缀{row.identifier.prefix}的操作权限"
             results.append(_compared_row(str(row.identifier), "invalid", message=reason))
         else:
-            results.append(await _compared(house, row, stored))
+            results.append(await _compared(house, row, await anext(found)))
     return encoded({"results": results})
+
+
+async def _stored(house: House, identifiers: Sequence[Identifier]) -> AsyncGenerator[Stored, None]:
+    """What stands behind each, in order."""
+    for at in range(0, len(identifiers), COMPARED_AT_ONCE):
+        for stored in await house.lookup.look(identifiers[at : at + COMPARED_AT_ONCE]):
+            yield stored
 
 
 def _compared_row(handle: str, result: str, differs: Sequence[str] = (), **more: str) -> dict[str, Any]:
@@ -503,7 +566,7 @@ async def _quota(request: web.Request, enterprise: int) -> web.Response:
 async def _enterprise(request: web.Request) -> int:
     """The enterprise of the prefix that is asked about."""
     prefix = request.match_info["prefix"]
-    known = await request.app[HOUSE].lookup.prefix(prefix)
+    known = await request.app[HOUSE].lookup.prefix(prefix, anywhere=True)
     if known is None or known.enterprise is None:
         raise OwnError(404, "prefix", f"前缀{prefix}不属于本节点的企业", f"no enterprise here has prefix {prefix}")
     return known.enterprise

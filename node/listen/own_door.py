@@ -2,12 +2,14 @@
 told. Nothing of any one call.
 """
 
-from collections.abc import Awaitable, Callable
-from typing import Any
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final
 
 import msgspec
 from aiohttp import web
 
+from node.doorkeeper import DueError
 from node.listen import snms_words
 from node.listen.http import ACCOUNT, HOUSE, encoded
 from node.listen.snms_api import bearer
@@ -64,6 +66,14 @@ async def signed_in(request: web.Request, *, counted: bool = True) -> Account:
     return account
 
 
+async def still_signed_in(request: web.Request, who: Account) -> bool:
+    """Whether what `who` signed a request with that goes on for long is still good, and they are who they were."""
+    try:
+        return await request.app[HOUSE].doorkeeper.account(bearer(request), counted=False) == who
+    except DueError:
+        return False
+
+
 async def known_prefix(request: web.Request, name: str) -> RegisteredPrefix:
     """The prefix of that name. Raises OwnError 404."""
     prefix = await request.app[HOUSE].lookup.prefix(name)
@@ -95,12 +105,58 @@ async def holder_of(request: web.Request, right: Right) -> Account:
     return account
 
 
+_TYPES: Final = {
+    "int": ("整数", "a whole number"),
+    "float": ("数字", "a number"),
+    "str": ("文本", "text"),
+    "bool": ("true或false", "true or false"),
+    "array": ("数组", "an array"),
+    "object": ("对象", "an object"),
+}
+"""What msgspec expects, in words; what may also be null is not told so."""
+_BOUNDS: Final = {">=": ("不小于", "at least"), "<=": ("不大于", "at most")}
+_BOUND: Final = re.compile(r"Expected `\w+`( of length)? ([<>]=) (-?[0-9]+)", re.ASCII)
+_EXPECTED: Final = re.compile(r"Expected `([\w |]+)`, got ")
+
+
 def decoded(body: bytes, kind: Any) -> Any:
     """A body of JSON as a `kind` of msgspec. Raises OwnError 400."""
     try:
         return msgspec.json.decode(body, type=kind)
     except snms_words.UNREADABLE as error:
-        raise OwnError(400, None, snms_words.sentence(error), str(error)) from None
+        place = snms_words.place(error)
+        if rule := _rule(str(error), kind, place):
+            zh, en = f"{place or '请求体'}{rule[0]}", f"{place or 'the body'} must be {rule[1]}"
+            raise OwnError(400, place or None, zh, en) from None
+        raise OwnError(400, place or None, snms_words.sentence(error), str(error)) from None
+
+
+def _rule(text: str, kind: Any, place: str) -> tuple[str, str] | None:
+    """What a field must be, Chinese and English, when msgspec says so by `text`; None when it says something else."""
+    enum = text.startswith("Invalid enum value")
+    if enum and (words := _words(msgspec.inspect.type_info(kind), re.findall(r"\w+", place))):
+        return f"应为{'、'.join(words)}之一", f"one of {', '.join(words)}"
+    if text.startswith("Invalid RFC3339"):
+        return "应为带时区的时间，例如2027-12-31T16:00:00Z", "a time with its zone, such as 2027-12-31T16:00:00Z"
+    if bound := _BOUND.match(text):
+        (zh, en), number = _BOUNDS[bound[2]], bound[3]
+        return (
+            (f"的长度应{zh}{number}", f"{en} {number} in length") if bound[1] else (f"应{zh}{number}", f"{en} {number}")
+        )
+    expected = _EXPECTED.match(text)
+    types = [_TYPES[each] for each in expected[1].split(" | ") if each in _TYPES] if expected else []
+    return ("应为" + "或".join(zh for zh, _ in types), " or ".join(en for _, en in types)) if types else None
+
+
+def _words(info: Any, parts: Sequence[str]) -> list[str]:
+    """The words a field may hold, going from `info` (msgspec.inspect) down by names of fields and places of arrays."""
+    if isinstance(info, msgspec.inspect.UnionType):
+        return [word for each in info.types for word in _words(each, parts)]
+    if parts:
+        below = [each.type for each in getattr(info, "fields", ()) if each.encode_name == parts[0]]
+        below += [info.item_type] if parts[0].isdigit() and hasattr(info, "item_type") else []
+        return [word for each in below for word in _words(each, parts[1:])]
+    return [str(word) for word in getattr(info, "values", getattr(info, "cls", ()))]
 
 
 def whole_number(request: web.Request, name: str, default: int) -> int:

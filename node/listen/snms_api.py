@@ -142,7 +142,7 @@ async def detail(request: web.Request, account: Account) -> Answer:
     if own := await house.lookup.template_behind(identifier):
         return _detailed(identifier, None, drafting.told(own))
     stored, record, template, far = await house.sight.look(account, identifier)
-    if stored.prefix and not far.whole and not far.grants:
+    if stored.prefix and not far.beyond:
         noted(request, account.number, str(identifier), "detail refused")
         return no_permission()
     noted(request, account.number, str(identifier), "detail found" if stored.live else "detail absent")

@@ -5,7 +5,7 @@ Chinese messages whatever is asked for, as on the whole face.
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, time
 from typing import Any, Final
 
 import msgspec
@@ -121,12 +121,15 @@ def _number(request: web.Request, name: str, default: int, last: int) -> int:
     return int(text)
 
 
-def _moment(request: web.Request, name: str) -> datetime | None:
+def _moment(request: web.Request, name: str, *, last: bool = False) -> datetime | None:
+    """A moment of the query; of a day alone its first one, or its `last`."""
     text = _text(request, name)
     try:
         made = datetime.fromisoformat(text) if text else None
     except ValueError:
         raise SnmsError(f"参数{name}应为yyyy-MM-dd HH:mm:ss") from None
+    if made and last and len(text) <= len("yyyy-MM-dd"):
+        made = datetime.combine(made, time.max)
     return made.replace(tzinfo=made.tzinfo or request.app[HOUSE].config.zone) if made else None
 
 
@@ -135,7 +138,7 @@ def _wanted(request: web.Request, account: Account, name: str) -> Wanted:
         enterprise=account.enterprise if account.role in OF_ENTERPRISES else None,
         name=_text(request, name),
         first=_moment(request, "startDate"),
-        last=_moment(request, "endDate"),
+        last=_moment(request, "endDate", last=True),
         number=_number(request, "currentPage", 1, PAGES_MOST),
         size=_number(request, "pageSize", PAGE_SIZE, PAGE_MOST),
         prefix=_text(request, "entPrefix"),
@@ -176,6 +179,7 @@ async def _enterprises(request: web.Request, account: Account) -> Answer:
     if _nobody(account):
         return _page(wanted, 0, ())
     total, found = await request.app[HOUSE].examiner.enterprises(wanted)
+    witnessed(request, "enterprise", [f"enterprise {each.row['number']}" for each in found])
     return _page(wanted, total, [_row(request, each) for each in found])
 
 
@@ -230,6 +234,7 @@ async def _prefix(request: web.Request, account: Account) -> Answer:
         return envelope(*_DENIED)
     if shown is None:
         return refused(f"没有前缀{name[:PREFIX_CHARACTERS]}")
+    witnessed(request, "enterprise", [name])
     row, basic = shown.row, shown.form[BASIC_INFO]
     return success(
         {
@@ -279,7 +284,7 @@ async def _configure(request: web.Request, account: Account) -> Answer:
         return refused(replies.SNMS_MISSING_TEXT.format("entPrefixConfig.entPrefix"))
     if server is not None and str(server) != str(SERVER):
         return refused(f"没有托管服务器{str(server)[:20]}：本节点的编号为{SERVER}")
-    known = await request.app[HOUSE].lookup.prefix(name)
+    known = await request.app[HOUSE].lookup.prefix(name, anywhere=True)
     if not account.may_in(Right.ROUTES, known.enterprise if known else account.enterprise):
         return envelope(*_DENIED)
     try:

@@ -92,6 +92,9 @@ _rows_or_table: Final = msgspec.json.Decoder(HandlesIn | list[msgspec.Raw]).deco
 _text: Final = msgspec.json.Decoder(str).decode
 
 _PLACE: Final = re.compile(r"`\$\.?([^`]*)`")
+_FIELD: Final = re.compile(r"Object (missing required|contains unknown) field `([^`]+)`")
+"""How msgspec says that a field is missing, or is none of those there are."""
+_FIELD_ZH: Final = {"missing required": SNMS_MISSING_TEXT, "contains unknown": "没有参数{}"}
 _INDEX_SHOWN: Final = 40
 """Characters of an index shown that is no number: it may be as long as a body."""
 
@@ -107,8 +110,16 @@ def sentence(error: Exception) -> str:
         return "请求体嵌套过深"
     if not isinstance(error, msgspec.ValidationError):
         return "请求体不是有效的JSON"
-    place = _PLACE.search(str(error))
-    return f"参数{place[1]}格式不正确" if place and place[1] else "请求体格式不正确"
+    if field := _FIELD.match(str(error)):
+        return _FIELD_ZH[field[1]].format(place(error))
+    where = place(error)
+    return f"参数{where}格式不正确" if where else "请求体格式不正确"
+
+
+def place(error: Exception) -> str:
+    """Where in the JSON something is wrong, a field that is missing included; empty when it is all of it."""
+    found, field = _PLACE.search(str(error)), _FIELD.match(str(error))
+    return ".".join(filter(None, (found[1] if found else "", field[2] if field else "")))
 
 
 def _decoded(decode: Any, body: bytes | msgspec.Raw) -> Any:

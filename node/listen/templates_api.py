@@ -12,6 +12,7 @@ from aiohttp import web
 
 from node import clock
 from node.house import House
+from node.listen import idhub_words
 from node.listen.bodies import body as read_body
 from node.listen.http import HOUSE, encoded, in_name_of
 from node.listen.own_door import OwnError, decoded, explained, owner_of, signed_in, whole_number
@@ -112,7 +113,10 @@ async def _outward(house: House, account: Account, templates: Sequence[Template]
         if (prefix := found[each.prefix]) and each.prefix not in whole
     ]
     granted = await house.lookup.shown_whole(account, others, house.sight.now())
-    return [each if each.prefix in whole or each.number in granted else drafting.outward(each) for each in templates]
+    return [
+        each if each.prefix in whole or each.number in granted else idhub_words.outward(drafting.outward(each))
+        for each in templates
+    ]
 
 
 async def _seen(request: web.Request, account: Account) -> Template:

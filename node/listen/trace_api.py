@@ -52,6 +52,7 @@ class _Seen:
     template: Template | None = None
     values: tuple[Value, ...] = ()
     links: Links = reference.NONE
+    beyond: bool = False
 
     def shown(self) -> dict[str, Any]:
         told: dict[str, Any] = {"handle": str(self.identifier), "state": self.state}
@@ -103,7 +104,7 @@ class _Walk:
             return _Seen(identifier, "deleted" if stored.version else "absent")
         record, template = await self.house.lookup.record(stored)
         values = visible_values(record, template, far)
-        return _Seen(identifier, "live", template, values, reference.links(template, values))
+        return _Seen(identifier, "live", template, values, reference.links(template, values), far.beyond)
 
     async def forwards(self, seen: Sequence[_Seen]) -> list[_Seen]:
         """What these point to."""
@@ -177,7 +178,7 @@ async def trace(request: web.Request) -> web.Response:
             for _ in range(depth):
                 front = await turn(front)
     if who is not None:
-        witnessed(request, "trace", [key for key, node in walk.met.items() if node.template is not None])
+        witnessed(request, "trace", [key for key, node in walk.met.items() if node.beyond])
     return encoded({"handle": str(identifier), "direction": direction, "depth": depth} | await walk.shown())
 
 

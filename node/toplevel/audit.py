@@ -10,7 +10,7 @@ from typing import Final
 import asyncpg
 import structlog
 
-from node.toplevel import books
+from node.toplevel import books, rules
 from node.toplevel.books import Due
 from node.toplevel.faults import Switches
 from node.toplevel.office import Office
@@ -59,7 +59,27 @@ async def audit(pool: asyncpg.Pool, switches: Switches, now: int) -> int:
     return len(found)
 
 
+async def _outdated(connection: Connection, due: Due, release: pb.Release) -> tuple[str, str] | None:
+    """Why a prefix that is on its way stays where it is after all."""
+    known = await books.prefix(connection, due.name)
+    assert known is not None
+    at = [standing for _, standing, _ in await books.streams_of(connection, due.name)]
+    refusal = rules.moves(due.name, known, release, at)
+    return (refusal.zh, refusal.en) if refusal else None
+
+
+def _let_go(due: Due) -> pb.Order:
+    return pb.Order(
+        kind=pb.ORDER_KIND_RELEASE_PREFIX,
+        prefix=due.name,
+        reason_zh="前缀已迁至另一节点",
+        reason_en="the prefix has moved to another node",
+    )
+
+
 async def _decide(connection: Connection, due: Due, refusal: tuple[str, str] | None, now: int) -> None:
+    if due.release is not None and refusal is None:
+        refusal = await _outdated(connection, due, due.release)
     state = pb.PREFIX_STATE_REFUSED if refusal else pb.PREFIX_STATE_NORMAL
     zh, en = refusal or ("", "")
     result = pb.AuditResult(
@@ -67,5 +87,10 @@ async def _decide(connection: Connection, due: Due, refusal: tuple[str, str] | N
     )
     if not await books.tell(connection, due.node, pb.Message(audit=result), now):
         return  # its queue has filled up just now: it stays pending until there is room to tell of it
-    await books.set_state(connection, due.number, state, zh, en, now)
+    if due.release is None:
+        await books.set_state(connection, due.number, state, zh, en, now)
+    else:
+        await books.end_move(connection, due.number, None if refusal else due.release.made, now)
+        if not refusal:
+            await books.tell(connection, due.leaver, pb.Message(order=_let_go(due)), now, always=True)
     log.info("audited", prefix=due.name, refused=bool(refusal), reason=en)

@@ -114,11 +114,14 @@ async def beat(connection: Connection, number: int, given: pb.HeartbeatRequest, 
     """Keeps what a node last told of itself."""
     await connection.execute(
         """
-        INSERT INTO toplevel.heartbeat (node_no, heard, version, machine, started, oldest_unreceipted, unreceipted)
-        VALUES ($1, $2, $3, $4, $5, $6, $7)
+        INSERT INTO toplevel.heartbeat AS known
+            (node_no, heard, version, machine, started, oldest_unreceipted, unreceipted, iiidap, iiidap_since)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $2)
         ON CONFLICT (node_no) DO UPDATE SET heard = excluded.heard, version = excluded.version,
             machine = excluded.machine, started = excluded.started,
-            oldest_unreceipted = excluded.oldest_unreceipted, unreceipted = excluded.unreceipted
+            oldest_unreceipted = excluded.oldest_unreceipted, unreceipted = excluded.unreceipted,
+            iiidap = excluded.iiidap,
+            iiidap_since = CASE known.iiidap WHEN excluded.iiidap THEN known.iiidap_since ELSE excluded.heard END
         """,
         number,
         now,
@@ -127,6 +130,7 @@ async def beat(connection: Connection, number: int, given: pb.HeartbeatRequest, 
         given.started,
         given.oldest_unreceipted,
         given.unreceipted,
+        given.iiidap,
     )
 
 
@@ -214,16 +218,20 @@ async def update_enterprise(connection: Connection, given: str, particulars: pb.
 
 async def prefix(connection: Connection, name: str) -> Filed | None:
     """A filed prefix, held until the transaction ends."""
-    row = await connection.fetchrow(
-        "SELECT number, node_no, state FROM toplevel.prefix WHERE name = $1 FOR UPDATE", name
-    )
+    row = await connection.fetchrow(f"{_FILED} WHERE p.name = $1 FOR UPDATE OF p", name)
     return Filed(*row) if row else None
 
 
+_FILED: Final = """
+    SELECT p.number, p.node_no, p.state, p.heir_no, p.released, e.ent_crt_code
+    FROM toplevel.prefix p JOIN toplevel.enterprise e ON e.number = p.enterprise_no
+"""
+
+
 async def prefixes(connection: Connection, names: list[str]) -> dict[str, Filed]:
-    """Those of `names` that are filed."""
+    """Those of `names` that are filed. None of them goes to another node before the transaction ends."""
     rows = await connection.fetch(
-        "SELECT name, number, node_no, state FROM toplevel.prefix WHERE name = ANY ($1)", names
+        "SELECT name, number, node_no, state FROM toplevel.prefix WHERE name = ANY ($1) FOR KEY SHARE", names
     )
     return {name: Filed(*rest) for name, *rest in rows}
 
@@ -253,9 +261,63 @@ async def file_prefix(
     return bool(made)
 
 
+async def begin_move(
+    connection: Connection, number: int, heir: int, given: pb.CreatePrefixRequest, nonce: bytes, due: int
+) -> None:
+    """Keeps that a prefix is on its way to the node `heir`, which waits for an audit until `due`."""
+    await connection.execute(
+        "UPDATE toplevel.prefix SET heir_no = $2, heir_enterprise_no = $3, release = $4, nonce = $5, due = $6 "
+        "WHERE number = $1",
+        number,
+        heir,
+        _enterprise_number(given.ent_id),
+        given.release.SerializeToString(),
+        nonce,
+        due,
+    )
+
+
+async def end_move(connection: Connection, number: int, released: int | None, now: int) -> None:
+    """Ends that: the prefix is its heir's from now on, let go at `released`, or (None) stays whose it is.
+
+    The heir's templates replace those known, whatever their epochs; until it tells a route it is found where it is.
+    """
+    if released is not None:
+        await connection.execute("UPDATE toplevel.template SET epoch = 0 WHERE prefix_no = $1", number)
+        await connection.execute(
+            "DELETE FROM toplevel.route r USING toplevel.prefix p WHERE p.number = $1 AND r.prefix = p.name", number
+        )
+        await connection.execute(
+            """
+            INSERT INTO toplevel.route (prefix, node_no, serial, address, tcp_port, udp_port, http_port, changed)
+            SELECT p.name, n.number, 0, r.address, r.tcp_port, r.udp_port, r.http_port, $2
+            FROM toplevel.prefix p JOIN toplevel.node n ON n.number = p.heir_no
+            JOIN toplevel.route r ON r.prefix = n.prefix WHERE p.number = $1
+            """,
+            number,
+            now,
+        )
+        await connection.execute(
+            "UPDATE toplevel.prefix SET node_no = heir_no, enterprise_no = heir_enterprise_no, released = $2 "
+            "WHERE number = $1",
+            number,
+            released,
+        )
+    await connection.execute(
+        "UPDATE toplevel.prefix SET heir_no = NULL, heir_enterprise_no = NULL, release = NULL, due = NULL "
+        "WHERE number = $1",
+        number,
+    )
+
+
 async def set_state(connection: Connection, number: int, state: int, zh: str, en: str, now: int) -> None:
-    """Brings a prefix into `state`, with the reason."""
-    await connection.execute("UPDATE toplevel.prefix SET state = $2, due = NULL WHERE number = $1", number, state)
+    """Brings a prefix into `state`, with the reason; one that is on its way to another node is audited all the same."""
+    await connection.execute(
+        "UPDATE toplevel.prefix SET state = $2, due = CASE WHEN heir_no IS NULL THEN NULL ELSE due END "
+        "WHERE number = $1",
+        number,
+        state,
+    )
     await _remember(connection, number, state, zh, en, now)
 
 
@@ -272,29 +334,36 @@ async def _remember(connection: Connection, number: int, state: int, zh: str, en
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A pending filing whose audit is due."""
+    """A pending filing whose audit is due; `release` lets go a prefix that is to come from the node `leaver`."""
 
     number: int
     name: str
     node: int
     ent_id: str
     nonce: bytes
+    release: pb.Release | None = None
+    leaver: int = 0
 
 
 async def due(connection: Connection, now: int, most: int) -> list[Due]:
     """Pending filings due at `now`, held; none of nodes for which too much waits already."""
     rows = await connection.fetch(
         """
-        SELECT p.number, p.name, p.node_no, p.enterprise_no, p.nonce FROM toplevel.prefix p
+        SELECT p.number, p.name, coalesce(p.heir_no, p.node_no), coalesce(p.heir_enterprise_no, p.enterprise_no),
+            p.nonce, p.release, p.node_no
+        FROM toplevel.prefix p
         WHERE p.due <= $1 AND (SELECT count(*) FROM toplevel.message m
-            WHERE m.node_no = p.node_no AND m.acknowledged IS NULL) < $3
+            WHERE m.node_no = coalesce(p.heir_no, p.node_no) AND m.acknowledged IS NULL) < $3
         ORDER BY p.due LIMIT $2 FOR UPDATE SKIP LOCKED
         """,
         now,
         most,
         MESSAGES_MOST,
     )
-    return [Due(number, name, owner, ent_id(enterprise), nonce) for number, name, owner, enterprise, nonce in rows]
+    return [
+        Due(number, name, owner, ent_id(enterprise), nonce, pb.Release.FromString(release) if release else None, leaver)
+        for number, name, owner, enterprise, nonce, release, leaver in rows
+    ]
 
 
 async def next_due(connection: Connection) -> int | None:
@@ -311,8 +380,8 @@ async def enterprise_behind(connection: Connection, number: int) -> str:
 # -- messages
 
 
-async def tell(connection: Connection, number: int, body: pb.Message, now: int) -> bool:
-    """Puts a message into the queue of a node; False when it is full."""
+async def tell(connection: Connection, number: int, body: pb.Message, now: int, *, always: bool = False) -> bool:
+    """Puts a message into the queue of a node; False when it is full, unless it is to be told `always`."""
     made = await connection.fetchval(
         """
         WITH gone AS (
@@ -320,7 +389,8 @@ async def tell(connection: Connection, number: int, body: pb.Message, now: int) 
                 ORDER BY acknowledged LIMIT $6 FOR UPDATE SKIP LOCKED)
         )
         INSERT INTO toplevel.message (node_no, made, body) SELECT $1, $2, $3
-        WHERE (SELECT count(*) FROM toplevel.message WHERE node_no = $1 AND acknowledged IS NULL) < $4 RETURNING true
+        WHERE (SELECT count(*) FROM toplevel.message WHERE node_no = $1 AND acknowledged IS NULL) < $4 OR $7
+        RETURNING true
         """,
         number,
         now,
@@ -328,6 +398,7 @@ async def tell(connection: Connection, number: int, body: pb.Message, now: int) 
         MESSAGES_MOST,
         now - MESSAGE_DAYS * _DAY,
         _SWEPT,
+        always,
     )
     return bool(made)
 
@@ -389,13 +460,25 @@ async def route(connection: Connection, name: str) -> pb.Route | None:
     return _route(await connection.fetchrow(_ROUTE + "$1 FOR UPDATE", name))
 
 
-async def doors(connection: Connection) -> tuple[list[tuple[str, str, int]], int]:
-    """(prefix, address, HTTP port) of every node that has told where its HTTP is, and when that last changed."""
+async def doors(connection: Connection) -> tuple[list[tuple[str, str, int, str]], int]:
+    """(prefix, address, HTTP port, HTTPS URL of its IIIDAP or nothing) of every node that has told where it is found,
+    and of every prefix that has moved there; and when that last changed.
+    """
     rows = await connection.fetch(
-        "SELECT r.prefix, r.address, r.http_port, r.changed FROM toplevel.node n "
-        "JOIN toplevel.route r ON r.prefix = n.prefix AND r.node_no = n.number WHERE r.http_port > 0 ORDER BY r.prefix"
+        """
+        SELECT w.prefix, r.address, r.http_port, coalesce(h.iiidap, ''),
+            greatest(r.changed, h.iiidap_since, w.changed)
+        FROM toplevel.node n JOIN toplevel.route r ON r.prefix = n.prefix AND r.node_no = n.number
+        LEFT JOIN toplevel.heartbeat h ON h.node_no = n.number
+        CROSS JOIN LATERAL (
+            SELECT n.prefix, 0::bigint AS changed UNION ALL
+            SELECT p.name, p.released FROM toplevel.prefix p
+            WHERE p.node_no = n.number AND NOT starts_with(p.name, n.prefix || '.')
+        ) w
+        WHERE r.http_port > 0 OR h.iiidap <> '' ORDER BY w.prefix
+        """
     )
-    return [tuple(row[:3]) for row in rows], max((row[3] for row in rows), default=0)
+    return [tuple(row[:4]) for row in rows], max((row[4] for row in rows), default=0)
 
 
 async def put_route(connection: Connection, number: int, given: pb.Route, now: int) -> None:
@@ -421,11 +504,15 @@ async def put_route(connection: Connection, number: int, given: pb.Route, now: i
 
 
 async def referral(connection: Connection, name: str) -> tuple[int | None, pb.Route | None]:
-    """The state of a prefix (None: not filed), and its route or else that of the node it is under."""
-    state = await connection.fetchval("SELECT state FROM toplevel.prefix WHERE name = $1", name)
+    """The state of a prefix (None: not filed), and its route or else that of its node."""
+    state, node_prefix = await connection.fetchrow(
+        "SELECT p.state, n.prefix FROM toplevel.prefix p JOIN toplevel.node n ON n.number = p.node_no "
+        "WHERE p.name = $1",
+        name,
+    ) or (None, None)
     found = _route(await connection.fetchrow(_ROUTE + "$1", name))
-    if found is None and name.count(".") > 1:
-        found = _route(await connection.fetchrow(_ROUTE + "$1", name.rpartition(".")[0]))
+    if found is None and node_prefix is not None:
+        found = _route(await connection.fetchrow(_ROUTE + "$1", node_prefix))
     return state, found
 
 

@@ -33,7 +33,9 @@ async def get(request: web.Request) -> web.StreamResponse:
     except UnavailableError as error:
         log.warning("books_unreachable", error=str(error))
         return web.Response(status=503)
-    register = Bootstrap({prefix: f"http://{_host(address)}:{port}/iiidap/" for prefix, address, port in doors})
+    register = Bootstrap(
+        {prefix: base or f"http://{_host(address)}:{port}/iiidap/" for prefix, address, port, base in doors}
+    )
     body = register.to_octets(_moment(changed).isoformat(timespec="seconds").replace("+00:00", "Z"), _DESCRIPTION)
     expires = _moment(office.now() + KEPT_SECONDS * 1000)
     headers = {

@@ -92,6 +92,7 @@ ORDERS: Final = {
     pb.ORDER_KIND_SUSPEND_PREFIX: ("停用", "suspend"),
     pb.ORDER_KIND_RESUME_PREFIX: ("恢复", "resume"),
     pb.ORDER_KIND_VERIFY_ENTERPRISE: ("重新核验", "verify again"),
+    pb.ORDER_KIND_RELEASE_PREFIX: ("已迁出", "moved away"),
 }
 
 log = structlog.get_logger("page")

@@ -10,7 +10,9 @@ from enum import IntEnum
 from ipaddress import ip_address
 from typing import Any, Final
 
+from proto import signed
 from proto import uplink_pb2 as pb
+from proto.bootstrap import is_base
 from proto.chain import HEAD_FIRST, Kind, entry_digest, next_head
 from proto.credit_code import check_credit_code
 from proto.errors import ProtoError
@@ -233,11 +235,16 @@ def allocated(field: str, name: str, labels: int) -> Refusal | None:
 
 @dataclass(frozen=True, slots=True)
 class Filed:
-    """A prefix in the books: whose it is, and its state."""
+    """A prefix in the books: whose it is, its state, to whom it is on its way, when it last came from another node, and
+    the code of its enterprise.
+    """
 
     number: int
     node: int
     state: int
+    heir: int | None = None
+    released: int = 0
+    ent_crt_code: str = ""
 
 
 def filing(shr_prefix: str, node: int, prefix: str, owner: int | None, known: Filed | None) -> Refusal | None:
@@ -247,18 +254,24 @@ def filing(shr_prefix: str, node: int, prefix: str, owner: int | None, known: Fi
     """
     if refusal := allocated("prefix", prefix, labels=3):
         return refusal
-    if Prefix(prefix).parent != shr_prefix:
+    if Prefix(prefix).parent != shr_prefix and (known is None or known.node != node):
         return Refusal(
             Code.NOT_AUTHORISED,
             f"prefix应在{shr_prefix}之下，{prefix}不是",
             f"prefix must be under {shr_prefix}; {prefix} is not",
         )
+    if refusal := _of_enterprise(node, owner):
+        return refusal
+    if known is not None and known.state != pb.PREFIX_STATE_REFUSED:
+        return Refusal(Code.EXISTS, f"前缀{prefix}已报送", f"prefix {prefix} has been filed already")
+    return None
+
+
+def _of_enterprise(node: int, owner: int | None) -> Refusal | None:
     if owner is None:
         return Refusal(Code.UNKNOWN, "没有这个ent_id", "there is no such ent_id")
     if owner != node:
         return Refusal(Code.NOT_AUTHORISED, "这个ent_id由另一节点报送", "that ent_id was filed by another node")
-    if known is not None and known.state != pb.PREFIX_STATE_REFUSED:
-        return Refusal(Code.EXISTS, f"前缀{prefix}已报送", f"prefix {prefix} has been filed already")
     return None
 
 
@@ -329,6 +342,8 @@ def heartbeat(given: pb.HeartbeatRequest) -> Refusal | None:
     for field in ("version", "machine"):
         if refusal := _text(_Text(field, 64), getattr(given, field)):
             return refusal
+    if given.iiidap and not (given.iiidap.startswith("https://") and is_base(given.iiidap)):
+        return Refusal(Code.SYNTAX, "iiidap应为以/结尾的HTTPS地址", "iiidap must be an HTTPS URL that ends with /")
     for field in ("started", "oldest_unreceipted"):
         if refusal := _within(field, getattr(given, field), MOMENT_LAST):
             return refusal
@@ -605,6 +620,66 @@ def _digests(prefix: str, change: Change) -> list[bytes]:
 def counted(changes: Sequence[Change], kind: Kind) -> int:
     """Entries of that kind."""
     return sum(change.kinds.count(kind) for change in changes)
+
+
+# -- moving
+
+
+@dataclass(frozen=True, slots=True)
+class Mover:
+    """The node that takes a prefix over, and for whom: who filed that enterprise (None: nobody), and its code."""
+
+    shr_prefix: str
+    number: int
+    owner: int | None
+    ent_crt_code: str
+
+
+def moving(
+    mover: Mover,
+    given: pb.CreatePrefixRequest,
+    known: Filed | None,
+    leaver: tuple[int, bytes] | None,
+    at: Sequence[Standing],
+) -> Refusal | None:
+    """Whether the prefix `known`, whose streams stand at `at`, may go to another node. `leaver`: number and public key
+    of the node that lets it go. These books may be younger than the move: then it is filed anew.
+    """
+    prefix, release = given.prefix, given.release
+    if refusal := allocated("prefix", prefix, labels=3) or _of_enterprise(mover.number, mover.owner):
+        return refusal
+    theirs = known.node == leaver[0] if known and leaver else Prefix(prefix).parent == release.node
+    if leaver is None or not theirs:
+        zh, en = f"前缀{prefix}不是节点{release.node[:64]}的", f"prefix {prefix} is not one of node {release.node[:64]}"
+        return Refusal(Code.NOT_AUTHORISED, zh, en)
+    try:
+        signed.lets_go(prefix, mover.shr_prefix, release, leaver[1])
+    except ProtoError as error:
+        return Refusal(Code.NOT_AUTHENTICATED, f"release的{error.zh}", f"of the release, {error.en}")
+    if known is None:
+        return None
+    if mover.ent_crt_code != known.ent_crt_code:
+        return Refusal(Code.NOT_AUTHORISED, f"前缀{prefix}属于另一企业", f"prefix {prefix} is another enterprise's")
+    if known.heir is not None:
+        return Refusal(Code.EXISTS, f"前缀{prefix}正在迁移", f"prefix {prefix} is on its way already")
+    return moves(prefix, known, release, at)
+
+
+def moves(prefix: str, known: Filed, release: pb.Release, at: Sequence[Standing]) -> Refusal | None:
+    """Whether a release takes effect: the prefix is in force, no stream goes beyond it, no later one took effect."""
+    if known.state != pb.PREFIX_STATE_NORMAL:
+        zh, en = STATE_NAMES[known.state]
+        return Refusal(Code.PROHIBITED, f"前缀的状态为{zh}，不能迁移", f"the prefix is {en} and cannot move")
+    ends = all(
+        (each.number, each.head) == (release.number, release.head) or each.number < release.number for each in at
+    )
+    if ends and release.made > known.released:
+        return None
+    return Refusal(
+        Code.PROHIBITED,
+        f"前缀{prefix}的变更不止于release所述，应重新迁出",
+        f"the stream of {prefix} does not end where the release says: it must be packed anew",
+    )
 
 
 # -- proof

@@ -119,22 +119,41 @@ async def _check_prefix(visit: Visit, given: pb.CheckPrefixRequest) -> Outcome:
     known = await books.prefix(visit.connection, given.prefix)
     if known is None:
         return Done(pb.CheckPrefixResponse(available=True))
-    yours = known.node == visit.node.number
-    available = yours and known.state == pb.PREFIX_STATE_REFUSED
-    return Done(pb.CheckPrefixResponse(available=available, yours=yours, state=known.state))  # type: ignore[arg-type]
+    coming = known.heir == visit.node.number
+    yours, state = coming or known.node == visit.node.number, pb.PREFIX_STATE_PENDING if coming else known.state
+    available = yours and state == pb.PREFIX_STATE_REFUSED
+    return Done(pb.CheckPrefixResponse(available=available, yours=yours, state=state))  # type: ignore[arg-type]
 
 
 async def _create_prefix(visit: Visit, given: pb.CreatePrefixRequest) -> Outcome:
     owner = await books.enterprise_owner(visit.connection, given.ent_id)
     known = await books.prefix(visit.connection, given.prefix) if "\0" not in given.prefix else None
-    if refusal := rules.filing(visit.node.prefix, visit.node.number, given.prefix, owner, known):
-        return refusal
     due = visit.now + visit.office.audit_milliseconds
-    if not await books.file_prefix(
+    comes = given.HasField("release") and (known is None or known.node != visit.node.number)
+    refusal = (
+        await _moving(visit, given, owner, known)
+        if comes
+        else rules.filing(visit.node.prefix, visit.node.number, given.prefix, owner, known)
+    )
+    if refusal:
+        return refusal
+    if comes and known is not None:
+        await books.begin_move(visit.connection, known.number, visit.node.number, given, visit.asked.nonce, due)
+    elif not await books.file_prefix(
         visit.connection, visit.node.number, given.prefix, given.ent_id, visit.asked.nonce, visit.now, due
     ):
         return Refusal(Code.EXISTS, f"前缀{given.prefix}已报送", f"prefix {given.prefix} has been filed already")
     return Done(pb.CreatePrefixResponse(), Code.PENDING)
+
+
+async def _moving(
+    visit: Visit, given: pb.CreatePrefixRequest, owner: int | None, known: Filed | None
+) -> Refusal | None:
+    leaver = await books.node(visit.connection, given.release.node.replace("\0", ""))
+    code = (await books.particulars(visit.connection, given.ent_id)).ent_crt_code if owner is not None else ""
+    mover = rules.Mover(visit.node.prefix, visit.node.number, owner, code)
+    at = [standing for _, standing, _ in await books.streams_of(visit.connection, given.prefix)] if known else []
+    return rules.moving(mover, given, known, (leaver.number, leaver.public_key) if leaver else None, at)
 
 
 async def _poll(visit: Visit, given: pb.PollRequest) -> Outcome:

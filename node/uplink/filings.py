@@ -52,7 +52,7 @@ class Filings:
         for enterprise in enterprises:
             await self._file_enterprise(enterprise)
         for row in prefixes:
-            await self._file_prefix(row["prefix_no"], row["prefix"], row["ent_id"], bytes(row["nonce"]))
+            await self._file_prefix(row)
         return 0.0 if enterprises or prefixes else LOOK_SECONDS
 
     async def _file_enterprise(self, given: EnterpriseToFile) -> None:
@@ -88,12 +88,15 @@ class Filings:
         update = pb.UpdateEnterpriseRequest(ent_id=ent_id, enterprise=message, partial=partial)
         return await self._node.ask_about("UpdateEnterprise", update, pb.UpdateEnterpriseResponse)
 
-    async def _file_prefix(self, prefix_no: int, prefix: str, ent_id: str, nonce: bytes) -> None:
-        if nonce and await self._filed_before(prefix):
+    async def _file_prefix(self, row: Any) -> None:
+        prefix = row["prefix"]
+        if row["nonce"] and await self._filed_before(prefix):
             return
         nonce = self._node.nonce()
-        await self._clerk.keep_nonce(prefix_no, nonce)
-        request = pb.CreatePrefixRequest(ent_id=ent_id, prefix=prefix)
+        await self._clerk.keep_nonce(row["prefix_no"], nonce)
+        request = pb.CreatePrefixRequest(ent_id=row["ent_id"], prefix=prefix)
+        if row["node"] is not None:
+            request.release.CopyFrom(pb.Release(**{name: row[name] for name in _RELEASE}))
         reply = await self._node.ask_about("CreatePrefix", request, pb.CreatePrefixResponse, nonce)
         if reply.ok:
             await self._reviewing(prefix)
@@ -133,6 +136,7 @@ class Filings:
             return
         if new:
             log.info("prefix_told", prefix=told.prefix, word=told.word, why=told.en)
+            self._streams.look_at_all()
         self.in_review.discard(told.prefix)
         self._around.ring.ring()
         target = await self._clerk.catalogue_number()
@@ -156,5 +160,6 @@ def enterprise(given: EnterpriseToFile) -> pb.Enterprise:
     )
 
 
+_RELEASE: Final = ("node", "number", "head", "made", "signature")
 _PLAIN: Final = pb.Enterprise.DESCRIPTOR.fields_by_name.keys() & Particulars.__dataclass_fields__.keys()
 """Particulars that stand in the message as they are named here."""

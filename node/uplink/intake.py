@@ -68,7 +68,11 @@ _STATES: Final = {
     pb.PREFIX_STATE_REFUSED: "refused",
     pb.PREFIX_STATE_SUSPENDED: "suspended",
 }
-_ORDERS: Final = {pb.ORDER_KIND_SUSPEND_PREFIX: "suspended", pb.ORDER_KIND_RESUME_PREFIX: "resumed"}
+_ORDERS: Final = {
+    pb.ORDER_KIND_SUSPEND_PREFIX: "suspended",
+    pb.ORDER_KIND_RESUME_PREFIX: "resumed",
+    pb.ORDER_KIND_RELEASE_PREFIX: "moved",
+}
 
 
 def message(given: pb.Message) -> Told | VerifyAgain | None:

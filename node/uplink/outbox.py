@@ -4,7 +4,7 @@ A stream is sent in order, from where the top-level node stands. One it does not
 at growing intervals while the others go on.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -73,6 +73,10 @@ class Outbox:
         """The stream goes as far as `number` here."""
         line = self.lines.setdefault(prefix_no, Line(prefix, number))
         line.ours = max(line.ours, number)
+
+    def only(self, prefix_nos: Set[int]) -> None:
+        """There are no other streams to be told any more."""
+        self.lines = {n: line for n, line in self.lines.items() if n in prefix_nos}
 
     @property
     def unknown(self) -> list[int]:

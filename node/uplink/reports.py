@@ -14,6 +14,7 @@ from node.metrics import UPLINK_OLDEST, UPLINK_QUEUE
 from node.uplink import tally
 from node.uplink.tenure import Tenure
 from proto import uplink_pb2 as pb
+from proto.bootstrap import is_base
 from proto.signed import sentence
 from registry.postgres.filing import Route
 
@@ -30,6 +31,12 @@ WINDOWS_MOST: Final = 2000
 """Windows of one request (uplink.proto)."""
 
 log = structlog.get_logger("uplink")
+
+
+def _iiidap(public_url: str) -> str:
+    """Where IIIDAP is answered over HTTPS; empty when the settings name no such address."""
+    url = f"{public_url.rstrip('/')}/iiidap/"
+    return url if url.startswith("https://") and is_base(url) else ""
 
 
 class Reports:
@@ -50,6 +57,9 @@ class Reports:
         config = around.config
         for route in await self._clerk.routes(config.prefix, around.address, config.http_port, list(self._refused)):
             await self._tell_route(route)
+        for prefix in await self._clerk.settle_hosting():
+            log.info("prefix_lives_elsewhere", prefix=prefix)
+            around.ring.ring()
         return ROUTE_SECONDS
 
     async def _tell_route(self, route: Route) -> None:
@@ -88,6 +98,7 @@ class Reports:
             started=self._around.started,
             oldest_unreceipted=oldest,
             unreceipted=waiting,
+            iiidap=_iiidap(self._around.config.public_url),
         )
         reply = await self._node.ask("Heartbeat", beat, pb.HeartbeatResponse)
         if reply.ok and reply.message.messages:

@@ -62,9 +62,12 @@ class Streams:
         now, box = clock.monotonic(), self._box
         box.wake(now)
         full, self._full_look = self._full_look, False
-        for each in await self._clerk.standings(behind=not full):
+        standings = await self._clerk.standings(behind=not full)
+        for each in standings:
             box.saw(each.prefix_no, each.prefix, each.number)
             self._receipted[each.prefix_no] = each.receipted
+        if full:
+            box.only({each.prefix_no for each in standings})
         if box.unknown:
             await self._compare()
         turn = box.turn()

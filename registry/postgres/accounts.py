@@ -1,6 +1,6 @@
 """Accounts and tokens in the database."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -76,7 +76,7 @@ async def put(
             ON CONFLICT (username) DO UPDATE SET kind = excluded.kind, role = excluded.role,
                 enterprise_no = excluded.enterprise_no, password = excluded.password, secret = excluded.secret,
                 password_due = excluded.password_due, older_secret = NULL, older_until = NULL, enabled = true,
-                person = coalesce(excluded.person, account.person),
+                shut_by_node = false, person = coalesce(excluded.person, account.person),
                 totp = CASE WHEN excluded.kind = 'person' THEN account.totp END, totp_offered = NULL,
                 public_key = CASE WHEN excluded.kind = 'program' THEN account.public_key END
             WHERE account.role = excluded.role OR NOT ARRAY[account.role, excluded.role] <@ $7::text[]
@@ -135,10 +135,10 @@ async def join(connection: Connection, account: int, enterprise: int) -> None:
 
 
 async def disable(connection: Connection, username: str) -> bool:
-    """Shuts an account and revokes its tokens; False when there is none."""
+    """Shuts an account, for the node, and revokes its tokens; False when there is none."""
     async with connection.transaction():
         number = await connection.fetchval(
-            "UPDATE account SET enabled = false WHERE username = $1 RETURNING number", username
+            "UPDATE account SET enabled = false, shut_by_node = true WHERE username = $1 RETURNING number", username
         )
         await connection.execute("DELETE FROM token WHERE account_no = $1", number)
     return number is not None
@@ -159,6 +159,16 @@ async def known(connection: Connection, username: str) -> Account | None:
         "SELECT number, username, kind, role, enterprise_no FROM account WHERE username = $1", username
     )
     return _account(*row) if row else None
+
+
+async def of_same_people(connection: Connection, numbers: Iterable[int]) -> frozenset[int]:
+    """Those accounts, and all others behind which, as far as is known, the same people stand."""
+    rows = await connection.fetch(
+        "SELECT number FROM account WHERE number = ANY ($1) "
+        "OR person IN (SELECT person FROM account WHERE number = ANY ($1))",
+        list(numbers),
+    )
+    return frozenset(row[0] for row in rows)
 
 
 async def listed(connection: Connection) -> list[tuple[str, str, str, str | None, bool, str | None]]:
@@ -192,20 +202,30 @@ async def add(
     return number is not None
 
 
-async def change(connection: Connection, number: int, role: Role | None, enabled: bool | None) -> bool:
+async def shut_by_node(connection: Connection, number: int) -> bool:
+    """Whether it was the node that shut an account."""
+    return bool(await connection.fetchval("SELECT shut_by_node FROM account WHERE number = $1", number))
+
+
+async def change(
+    connection: Connection, number: int, role: Role | None, enabled: bool | None, *, by_node: bool
+) -> bool:
     """Gives an account another role, shuts it or opens it again, and revokes its tokens; None leaves a thing as it is.
+    What the node has shut stays its to open, whoever shuts it once more.
 
     False, and nothing is done, when an administrator of one kind would become one of another. Raises as `put` does.
     """
     async with connection.transaction():
         changed = await connection.fetchval(
-            "UPDATE account SET role = coalesce($2, role), enabled = coalesce($3, enabled) "
+            "UPDATE account SET role = coalesce($2, role), enabled = coalesce($3, enabled), "
+            "shut_by_node = CASE $3 WHEN true THEN false WHEN false THEN shut_by_node OR $5 ELSE shut_by_node END "
             "WHERE number = $1 AND ($2::text IS NULL OR role = $2 OR NOT ARRAY[role, $2] <@ $4::text[]) "
             "RETURNING number",
             number,
             role,
             enabled,
             list(ADMINISTRATORS),
+            by_node,
         )
         await connection.execute("DELETE FROM token WHERE account_no = $1", changed)
     return changed is not None
@@ -223,8 +243,9 @@ async def set_password(
 
 
 async def set_key(connection: Connection, number: int, key: bytes | None) -> None:
-    """Gives a program another public key, or none."""
+    """Gives a program another public key, or none; its tokens are revoked: who holds the old one is out."""
     await connection.execute("UPDATE account SET public_key = $2 WHERE number = $1", number, key)
+    await connection.execute("DELETE FROM token WHERE account_no = $1", number)
 
 
 async def challenge(connection: Connection, number: int, text: str) -> str:

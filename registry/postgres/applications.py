@@ -39,18 +39,22 @@ _TAKEN: Final = """
 """
 
 
-async def free_name(connection: Connection, name: str, enterprise: int) -> None:
-    """Another enterprise of which nothing is left but refused applications gives that name up."""
-    await connection.execute(
+async def free_name(connection: Connection, name: str, enterprise: int) -> tuple[int, str] | None:
+    """Another enterprise of which nothing is left but refused applications gives that name up: which one, and what it
+    is called now.
+    """
+    row = await connection.fetchrow(
         """
         UPDATE enterprise e SET name = name || '#' || number WHERE name = $1 AND number <> $2
             AND EXISTS (SELECT 1 FROM application WHERE enterprise_no = e.number)
             AND NOT EXISTS (SELECT 1 FROM application WHERE enterprise_no = e.number AND state <> 3)
             AND NOT EXISTS (SELECT 1 FROM prefix WHERE enterprise_no = e.number)
+        RETURNING number, name
         """,
         name,
         enterprise,
     )
+    return (row[0], row[1]) if row else None
 
 
 async def taken(connection: Connection, basic: Mapping[str, Any], enterprise: int) -> Refusal | None:
@@ -190,9 +194,10 @@ _LISTED: Final = """
     SELECT a.number, a.kind, a.state, a.round, a.prefix, a.enterprise_no, a.org_crt_type, a.org_crt_code, a.applied,
         a.updated, a.form -> 'entBasicInfo' ->> 'orgName' AS org_name, u.username AS applicant, p.state AS prefix_state,
         coalesce(d.refused = d.revision AND d.filed < d.revision, false) AS not_filed,
-        coalesce(nullif(f.reason_zh, ''), d.reason_zh, '') AS reason_zh,
-        coalesce(nullif(f.reason_en, ''), d.reason_en, '') AS reason_en
+        CASE a.state WHEN 3 THEN n.reason ELSE coalesce(nullif(f.reason_zh, ''), d.reason_zh, '') END AS reason_zh,
+        CASE a.state WHEN 3 THEN n.reason ELSE coalesce(nullif(f.reason_en, ''), d.reason_en, '') END AS reason_en
     FROM application a
+    LEFT JOIN decision n ON n.application_no = a.number AND n.round = a.round AND NOT n.passed
     JOIN account u ON u.number = a.applicant_no
     LEFT JOIN prefix p ON p.name = a.prefix AND p.enterprise_no = a.enterprise_no
     LEFT JOIN filing f ON f.prefix_no = p.number
@@ -200,14 +205,20 @@ _LISTED: Final = """
 """
 
 
-async def listed(connection: Connection, state: PrefixState | None, below: int, most: int) -> list[Any]:
-    """Rows of applications in that state (None: any) numbered below `below`, newest first, at most PAGE_MOST."""
+async def listed(
+    connection: Connection, state: PrefixState | None, below: int, most: int, enterprise: int | None = None
+) -> list[Any]:
+    """Rows of applications in that state, of that enterprise (None: any), numbered below `below`, newest first, at most
+    PAGE_MOST.
+    """
     return list(
         await connection.fetch(
-            f"{_LISTED} WHERE ($1::smallint IS NULL OR a.state = $1) AND a.number < $2 ORDER BY a.number DESC LIMIT $3",
+            f"{_LISTED} WHERE ($1::smallint IS NULL OR a.state = $1) AND a.number < $2 "
+            "AND ($4::integer IS NULL OR a.enterprise_no = $4) ORDER BY a.number DESC LIMIT $3",
             state,
             below,
             min(most, PAGE_MOST),
+            enterprise,
         )
     )
 

@@ -33,15 +33,15 @@ async def add_enterprise(connection: Connection, name: str, name_en: str, indust
     return int(await connection.fetchval("SELECT number FROM enterprise WHERE name = $1", name)), done == "INSERT 0 1"
 
 
-async def rename(connection: Connection, enterprise: int, name: str) -> bool:
-    """Gives an enterprise another name; False when it bears it already."""
-    done = await connection.fetchval(
-        "UPDATE enterprise SET name = $2, name_en = CASE WHEN name_en = name THEN $2 ELSE name_en END "
-        "WHERE number = $1 AND name <> $2 RETURNING true",
+async def rename(connection: Connection, enterprise: int, name: str) -> str | None:
+    """Gives an enterprise another name; the one before, None when it bears it already."""
+    before = await connection.fetchval(
+        "UPDATE enterprise e SET name = $2, name_en = CASE WHEN e.name_en = e.name THEN $2 ELSE e.name_en END "
+        "FROM enterprise b WHERE e.number = $1 AND b.number = $1 AND b.name <> $2 RETURNING b.name",
         enterprise,
         name,
     )
-    return bool(done)
+    return str(before) if before is not None else None
 
 
 async def has_prefix(connection: Connection, enterprise: int) -> bool:
@@ -61,7 +61,7 @@ async def enterprises(connection: Connection) -> list[Any]:
     )
 
 
-_PREFIX: Final = "SELECT number, name, state, epoch, enterprise_no FROM prefix WHERE name = $1"
+_PREFIX: Final = "SELECT number, name, state, epoch, enterprise_no, elsewhere FROM prefix WHERE name = $1"
 _NAMES: Final = "SELECT number, name FROM prefix WHERE number = ANY ($1)"
 _PREFIX_HELD: Final = f"{_PREFIX} FOR NO KEY UPDATE"
 
@@ -74,7 +74,7 @@ async def prefix(connection: Connection, name: str, *, held: bool = False) -> Re
     if "\0" in name:  # PostgreSQL refuses such text
         return None
     row = await connection.fetchrow(_PREFIX_HELD if held else _PREFIX, name)
-    return RegisteredPrefix(row[0], row[1], PrefixState(row[2]), row[3], row[4]) if row else None
+    return RegisteredPrefix(row[0], row[1], PrefixState(row[2]), *row[3:]) if row else None
 
 
 async def industry(connection: Connection, name: str) -> str | None:
@@ -119,18 +119,47 @@ async def add_prefix(
     return True
 
 
+AT_ITS_OWN_NODE: Final = """EXISTS (
+    SELECT FROM hosting h JOIN route r ON r.prefix = p.name WHERE h.prefix_no = p.number AND r.told = r.serial
+        AND (r.address, r.tcp_port, r.udp_port, r.http_port) = (h.address, h.tcp_port, h.udp_port, h.http_port)
+)"""
+"""Of a prefix p: the top-level node refers to its enterprise's own node."""
+
+
 async def set_state(connection: Connection, name: str, state: PrefixState) -> int | None:
-    """Brings a prefix into `state`; the new epoch (or the present one if it was so already), None if unknown."""
+    """Brings a prefix into `state`; the new epoch (or the present one if it was so already), None if unknown.
+
+    One that is closed says so, wherever it lives while it is open.
+    """
     async with connection.transaction():
         before = await prefix(connection, name, held=True)
         if before is None or before.state is state:
             return before.epoch if before else None
-        epoch = await connection.fetchval("SELECT next_epoch()")
-        await connection.execute("UPDATE prefix SET state = $2, epoch = $3 WHERE name = $1", name, state, epoch)
-        await connection.execute("UPDATE stream SET prefix_epoch = $2 WHERE prefix_no = $1", before.number, epoch)
+        epoch = await _next_epoch(connection, before.number)
+        await connection.execute(
+            f"UPDATE prefix p SET state = $2, elsewhere = $3 AND {AT_ITS_OWN_NODE} WHERE number = $1",  # noqa: S608
+            before.number,
+            state,
+            state.open,
+        )
         if state.open is not before.state.open:
             await _announce(connection, before.number, name, epoch, state)
-    return int(epoch)
+    return epoch
+
+
+async def set_elsewhere(connection: Connection, prefix: RegisteredPrefix, elsewhere: bool) -> None:
+    """Lets a prefix, which is held, live elsewhere from now on, or here again."""
+    if prefix.elsewhere is not elsewhere:
+        await _next_epoch(connection, prefix.number)
+        await connection.execute("UPDATE prefix SET elsewhere = $2 WHERE number = $1", prefix.number, elsewhere)
+
+
+async def _next_epoch(connection: Connection, prefix_no: int) -> int:
+    epoch: int = await connection.fetchval(
+        "UPDATE prefix SET epoch = next_epoch() WHERE number = $1 RETURNING epoch", prefix_no
+    )
+    await connection.execute("UPDATE stream SET prefix_epoch = $2 WHERE prefix_no = $1", prefix_no, epoch)
+    return epoch
 
 
 async def _announce(connection: Connection, prefix_no: int, name: str, epoch: int, state: PrefixState) -> None:

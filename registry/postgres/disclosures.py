@@ -1,4 +1,7 @@
-"""What IIIDAP tells of prefixes and their enterprises, and what those let everybody see, in the database."""
+"""What IIIDAP tells of prefixes and their enterprises, and what those let everybody see, in the database.
+
+Nothing is told of what has moved to another node (registry/filing.py, Filing.MOVED): that one tells it.
+"""
 
 from collections.abc import Sequence
 from datetime import UTC
@@ -12,14 +15,20 @@ from registry.prefix import PrefixState
 
 _ENTRY: Final = """
     SELECT p.name AS prefix, p.state, p.created, e.number, e.name, e.name_en, e.industry, d.given::text AS given,
-        c.chosen::text AS chosen
+        c.chosen::text AS chosen, a.photo
     FROM prefix p JOIN enterprise e ON e.number = p.enterprise_no
     LEFT JOIN particulars d ON d.enterprise_no = e.number
     LEFT JOIN disclosure c ON c.enterprise_no = e.number
-    WHERE p.state = ANY ($1) AND {} ORDER BY p.number
+    LEFT JOIN LATERAL (
+        SELECT (form -> 'entBasicInfo' ->> 'orgCrtImgRid')::bigint AS photo FROM application
+        WHERE enterprise_no = e.number AND state = {passed} ORDER BY number DESC LIMIT 1
+    ) a ON true
+    WHERE p.state = ANY ($1) AND NOT EXISTS (SELECT FROM filing f WHERE f.prefix_no = p.number AND f.state = 4) AND {}
+    ORDER BY p.number
 """
-_BY_PREFIX: Final = _ENTRY.format("p.name = $2")
-_BY_ENTERPRISE: Final = _ENTRY.format("p.enterprise_no = ANY ($2)") + " LIMIT $3"
+_PASSED: Final = int(PrefixState.IN_REVIEW)
+_BY_PREFIX: Final = _ENTRY.format("p.name = $2", passed=_PASSED)
+_BY_ENTERPRISE: Final = _ENTRY.format("p.enterprise_no = ANY ($2)", passed=_PASSED) + " LIMIT $3"
 
 
 def _entry(row: Any) -> Entry:
@@ -34,6 +43,7 @@ def _entry(row: Any) -> Entry:
         industry=row["industry"],
         filed=msgspec.json.decode(given, type=Filed) if given else None,
         disclosure=from_json(chosen.encode()) if chosen else Disclosure(),
+        photo=row["photo"],
     )
 
 

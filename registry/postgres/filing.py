@@ -199,14 +199,17 @@ async def filings(connection: Connection) -> list[Any]:
 
 
 async def prefixes_to_file(connection: Connection) -> list[Any]:
-    """At most MOST rows of (prefix_no, prefix, ent_id, nonce), of enterprises that are filed."""
+    """At most MOST rows of (prefix_no, prefix, ent_id, nonce), of enterprises that are filed, and the release each came
+    with from another node: (node, number, head, made, signature), None for one that began here.
+    """
     return list(
         await connection.fetch(
             """
-            SELECT f.prefix_no, p.name AS prefix, e.ent_id, f.nonce
+            SELECT f.prefix_no, p.name AS prefix, e.ent_id, f.nonce, r.node, r.number, r.head, r.made, r.signature
             FROM filing f
             JOIN prefix p ON p.number = f.prefix_no
             JOIN particulars e ON e.enterprise_no = p.enterprise_no
+            LEFT JOIN release r ON r.prefix_no = f.prefix_no
             WHERE f.state = $1 AND e.ent_id <> '' ORDER BY f.prefix_no LIMIT $2
             """,
             Filing.WAITING,
@@ -263,6 +266,11 @@ async def bring(connection: Connection, known: Filed, then: Standing, zh: str = 
         Filing.WAITING,
     )
     await catalogue.set_state(connection, known.prefix, then.state)
+    if then.filing is Filing.MOVED:
+        here = await catalogue.prefix(connection, known.prefix, held=True)
+        assert here is not None
+        await catalogue.set_elsewhere(connection, here, True)
+        await connection.execute("DELETE FROM route WHERE prefix = $1", known.prefix)
 
 
 async def stop_here(connection: Connection, prefix_no: int) -> None:

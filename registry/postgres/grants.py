@@ -26,7 +26,7 @@ _GRANTED: Final = """
             UNION ALL
             SELECT * FROM access_grant WHERE template_no = {template}
         ) g
-        WHERE (g.until IS NULL OR g.until > $1) AND (
+        WHERE p.state = 1 AND (g.until IS NULL OR g.until > $1) AND (
             g.account_no = w.account_no AND p.enterprise_no = w.enterprise_no OR EXISTS (
                 SELECT 1 FROM identity_group_member m JOIN identity_group i ON i.number = m.group_no
                 WHERE m.account_no = w.account_no AND i.enterprise_no = w.enterprise_no
@@ -38,7 +38,8 @@ _GRANTED: Final = """
         )
     )
 """
-"""The columns of `Granted`: what account `w` was granted on identifier `q`, under prefix `p`, that holds at $1."""
+"""The columns of `Granted`: what account `w` was granted on identifier `q`, under prefix `p`, that holds at $1: nothing
+while the prefix is closed."""
 _REACHES: Final = f"""
     SELECT {_GRANTED.format(template="q.template_no")}
     FROM (SELECT $2::integer, $3::integer) w(account_no, enterprise_no)
@@ -297,6 +298,8 @@ async def add(connection: Connection, given: Given, most: int) -> int | None:
     )
     if there >= most:
         return None
+    if given.suffix is not None:
+        await _edits_end(connection, classes=given.prefix)
     number = await connection.fetchval(
         """
         INSERT INTO access_grant
@@ -438,15 +441,22 @@ async def notices(connection: Connection, account: int, skipped: int, size: int)
     return count, [Notice(*row) for row in rows]
 
 
-async def _edits_end(connection: Connection, *, group: int | None = None, grant: int | None = None) -> None:
-    """Where a grant to edit ends, the prefix takes a new epoch: no write that was judged on it lands behind its end."""
+async def _edits_end(
+    connection: Connection, *, group: int | None = None, grant: int | None = None, classes: int | None = None
+) -> None:
+    """Where a grant to edit ends, or the group through which it reached an account, or where an identifier goes by its
+    own instead of one of those to `classes`, templates of that prefix, the prefix takes a new epoch: no write that was
+    judged on it lands behind its end.
+    """
     held = await connection.fetch(
         """
         SELECT number FROM prefix WHERE number IN (
-            SELECT prefix_no FROM access_grant WHERE edit AND (group_no = $1 OR number = $2))
+            SELECT prefix_no FROM access_grant WHERE edit AND (group_no = $1 OR number = $2 OR account_no IN (
+                SELECT account_no FROM identity_group_member WHERE group_no = $1)
+                OR (prefix_no = $3 AND template_no IS NOT NULL)))
         ORDER BY number FOR NO KEY UPDATE
         """,
-        *(group, grant),
+        *(group, grant, classes),
     )
     if prefixes := [row[0] for row in held]:
         epoch = await connection.fetchval("SELECT next_epoch()")

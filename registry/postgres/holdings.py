@@ -64,7 +64,7 @@ async def referrers(connection: Connection, targets: Sequence[str], most: int, r
             SELECT prefix_no, suffix, item FROM reference WHERE target = q.target
             ORDER BY prefix_no, suffix, item LIMIT $2
         ) r
-        JOIN prefix p ON p.number = r.prefix_no ORDER BY q.n, r.prefix_no, r.suffix, r.item LIMIT $3
+        JOIN prefix p ON p.number = r.prefix_no AND NOT p.elsewhere ORDER BY q.n, r.prefix_no, r.suffix, r.item LIMIT $3
         """,
         list(targets),
         most,

@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from registry.hosting import ProxyState, Site
+from registry.postgres import catalogue
 from registry.postgres.connection import Connection
+from registry.prefix import PrefixState
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +73,32 @@ async def decide(connection: Connection, prefix_no: int, state: ProxyState, reas
     )
 
 
-async def waiting(connection: Connection) -> list[Any]:
-    """Rows of (prefix, enterprise, applicant, updated) that wait for a decision, the oldest first, at most 100."""
+async def settle(connection: Connection) -> list[str]:
+    """Lets prefixes live at their enterprises' own nodes, once the top-level node refers to those; which."""
+    rows = await connection.fetch(
+        f"SELECT name FROM prefix p WHERE state = $1 AND NOT elsewhere AND {catalogue.AT_ITS_OWN_NODE}",  # noqa: S608
+        PrefixState.ENABLED,
+    )
+    for (name,) in rows:
+        known = await catalogue.prefix(connection, name, held=True)
+        assert known is not None
+        await catalogue.set_elsewhere(connection, known, True)
+    return [name for (name,) in rows]
+
+
+async def listed(connection: Connection, enterprise: int | None) -> list[Any]:
+    """Rows of (prefix, enterprise, applicant, updated, state, reason), the oldest first, at most 100: what waits for a
+    decision, or (an enterprise) whatever it has said of its prefixes.
+    """
     return list(
         await connection.fetch(
-            "SELECT p.name AS prefix, e.name AS enterprise, u.username AS applicant, h.updated FROM hosting h "
+            "SELECT p.name AS prefix, e.name AS enterprise, u.username AS applicant, h.updated, h.state, h.reason "
+            "FROM hosting h "
             "JOIN prefix p ON p.number = h.prefix_no LEFT JOIN enterprise e ON e.number = p.enterprise_no "
-            "JOIN account u ON u.number = h.applicant_no WHERE h.state = $1 ORDER BY h.updated LIMIT 100",
+            "JOIN account u ON u.number = h.applicant_no "
+            "WHERE CASE WHEN $2::integer IS NULL THEN h.state = $1 ELSE p.enterprise_no = $2 END "
+            "ORDER BY h.updated LIMIT 100",
             ProxyState.APPLIED,
+            enterprise,
         )
     )

@@ -6,8 +6,13 @@ from typing import Final
 
 import msgspec
 
-from registry.parcel import FORMAT, BlankedLine, ChangeLine, Head, TemplateLine, VersionLine
+from proto import uplink_pb2 as pb
+from proto.chain import HEAD_FIRST
+from registry.filing import Filing
+from registry.parcel import FORMAT, BlankedLine, ChangeLine, Head, TemplateLine, VersionLine, Way
+from registry.postgres import catalogue
 from registry.postgres.connection import Connection
+from registry.prefix import PrefixState
 
 CHANGES_AT_ONCE: Final = 200
 """Change rows read at a time: of full batches some 200,000 entries."""
@@ -15,7 +20,7 @@ _EPOCH: Final = 2**31
 """Times are kept less this (migrations/0004_room.sql)."""
 
 
-async def head(connection: Connection, prefix: str) -> tuple[int, bool, Head] | None:
+async def head(connection: Connection, prefix: str, way: Way) -> tuple[int, bool, Head] | None:
     """The number of a prefix, whether it is open, and the first line of its parcel; None for one without enterprise."""
     row = await connection.fetchrow(
         """
@@ -25,7 +30,7 @@ async def head(connection: Connection, prefix: str) -> tuple[int, bool, Head] | 
         """,
         prefix,
     )
-    return (row[0], row[1], Head(FORMAT, prefix, *row[2:])) if row else None
+    return (row[0], row[1], Head(FORMAT, prefix, *way, *row[2:])) if row else None
 
 
 async def templates(connection: Connection, prefix: int) -> AsyncIterator[TemplateLine]:
@@ -76,7 +81,59 @@ async def blanked(connection: Connection, prefix: int) -> AsyncIterator[BlankedL
         yield BlankedLine(suffix, version, index, type_, made.isoformat(), reason)
 
 
+_ERASED: Final = (
+    *("record", "history", "change", "change_volume", "reference", "claim", "blanked", "access_grant", "grant_notice"),
+    *("template", "receipt", "statistics", "hosting", "release"),
+)
+"""What is kept under a prefix, in an order in which it can go."""
+
+
+async def is_left_over(connection: Connection, prefix: int) -> bool:
+    """Whether a prefix has moved away, or has come, was never opened, and waits for nothing: refused, or not filed."""
+    return bool(
+        await connection.fetchval(
+            """
+            SELECT coalesce(f.state, $3) = $2 OR coalesce(r.number = s.number, false)
+                AND (coalesce(f.state, $3) = $4 OR coalesce(f.state, $3) = $3 AND coalesce(f.nonce, '') = '')
+            FROM stream s LEFT JOIN filing f USING (prefix_no) LEFT JOIN release r USING (prefix_no)
+            WHERE s.prefix_no = $1 AND s.sub = 0
+            """,
+            prefix,
+            Filing.MOVED,
+            Filing.WAITING,
+            Filing.REFUSED,
+        )
+    )
+
+
+async def erase(connection: Connection, prefix: int) -> None:
+    """Lets go of all that is kept under a prefix; itself and its empty stream stay, as one that has moved."""
+    for table in _ERASED:
+        await connection.execute(f"DELETE FROM {table} WHERE prefix_no = $1", prefix)  # noqa: S608 - our own names
+    await connection.execute(
+        "UPDATE stream SET number = 0, head = $2, live = 0, octets = 0 WHERE prefix_no = $1", prefix, HEAD_FIRST
+    )
+    await connection.execute(
+        "INSERT INTO filing (prefix_no, state) VALUES ($1, $2) ON CONFLICT (prefix_no) DO UPDATE SET state = $2",
+        prefix,
+        Filing.MOVED,
+    )
+
+
 # -- the other way
+
+
+async def take_again(connection: Connection, prefix: str, enterprise: int, state: PrefixState) -> bool:
+    """Makes a prefix that was erased the enterprise's once more, in `state`; False when it was not."""
+    known = await catalogue.prefix(connection, prefix, held=True)
+    erased = "SELECT number = 0 FROM stream WHERE prefix_no = $1 AND sub = 0"
+    if known is None or not known.elsewhere or not await connection.fetchval(erased, known.number):
+        return False
+    await catalogue.set_elsewhere(connection, known, False)
+    await catalogue.set_state(connection, prefix, state)
+    await connection.execute("UPDATE prefix SET enterprise_no = $2 WHERE number = $1", known.number, enterprise)
+    await connection.execute("DELETE FROM filing WHERE prefix_no = $1", known.number)
+    return True
 
 
 async def add_template(connection: Connection, prefix: int, line: TemplateLine, lineage: int) -> int:
@@ -142,28 +199,29 @@ async def add_blanked(connection: Connection, prefix: int, lines: Sequence[Blank
 
 
 async def astray(connection: Connection, prefix: int) -> str | None:
-    """The suffix of an identifier whose versions and changes do not agree: one without the other, another digest than
-    that of a body nobody blanked, or a newest version that is not.
+    """The suffix of an identifier whose versions and changes do not agree: one without the other, another template, by
+    which other values would be public, another digest than that of a body nobody blanked, or a newest version that is
+    not.
     """
     found = await connection.fetchval(
         """
         WITH told AS (
-            SELECT e.suffix, e.version, substr(c.digests, (32 * e.n - 31)::integer, 32) AS digest
-            FROM change c CROSS JOIN LATERAL unnest(c.suffixes, c.versions, c.kinds)
-                WITH ORDINALITY e(suffix, version, kind, n)
+            SELECT e.suffix, e.version, e.template, substr(c.digests, (32 * e.n - 31)::integer, 32) AS digest
+            FROM change c CROSS JOIN LATERAL unnest(c.suffixes, c.versions, c.kinds, c.templates)
+                WITH ORDINALITY e(suffix, version, kind, template, n)
             WHERE c.prefix_no = $1 AND e.kind < 10
         ), kept AS (
-            SELECT suffix, version, sha256(coalesce(body, '')) AS digest, true AS newest
+            SELECT suffix, version, template_no, sha256(coalesce(body, '')) AS digest, true AS newest
             FROM record WHERE prefix_no = $1
             UNION ALL
-            SELECT suffix, version, sha256(coalesce(body, '')), false FROM history WHERE prefix_no = $1
+            SELECT suffix, version, template_no, sha256(coalesce(body, '')), false FROM history WHERE prefix_no = $1
         ), last AS (
             SELECT suffix, max(version) AS version FROM kept GROUP BY suffix
         )
         SELECT coalesce(told.suffix, kept.suffix)
         FROM told FULL JOIN kept ON kept.suffix = told.suffix AND kept.version = told.version
         LEFT JOIN last ON last.suffix = kept.suffix
-        WHERE kept.suffix IS NULL OR kept.newest <> (kept.version = last.version)
+        WHERE kept.suffix IS NULL OR kept.newest <> (kept.version = last.version) OR told.template <> kept.template_no
             OR told.digest IS DISTINCT FROM kept.digest AND NOT (told.suffix IS NOT NULL AND EXISTS (
                 SELECT FROM blanked b WHERE b.prefix_no = $1 AND b.suffix = kept.suffix AND b.version = kept.version))
         LIMIT 1
@@ -174,7 +232,9 @@ async def astray(connection: Connection, prefix: int) -> str | None:
 
 
 async def begin_at(connection: Connection, prefix: int, line: Head) -> None:
-    """Lets the stream go on from where it stood, and counts what is there."""
+    """Lets the stream go on from where it stood, and counts what is there. All of it counts as told: that was for the
+    node it comes from to do, and if not all was, the top-level node says so.
+    """
     await connection.execute(
         """
         UPDATE stream SET number = $2, head = $3,
@@ -187,4 +247,22 @@ async def begin_at(connection: Connection, prefix: int, line: Head) -> None:
         prefix,
         line.number,
         line.head,
+    )
+    await connection.execute(
+        "INSERT INTO receipt (prefix_no, number, head, live) SELECT prefix_no, number, head, live FROM stream "
+        "WHERE prefix_no = $1",
+        prefix,
+    )
+
+
+async def keep_release(connection: Connection, prefix: int, given: pb.Release) -> None:
+    """Keeps what lets the prefix go from the node it comes from."""
+    await connection.execute(
+        "INSERT INTO release (prefix_no, node, number, head, made, signature) VALUES ($1, $2, $3, $4, $5, $6)",
+        prefix,
+        given.node,
+        given.number,
+        given.head,
+        given.made,
+        given.signature,
     )

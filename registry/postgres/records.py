@@ -43,7 +43,7 @@ STORED: Final = """
 """
 """The columns of `Stored`."""
 STORED_FROM: Final = """
-    LEFT JOIN prefix p ON p.name = q.prefix
+    LEFT JOIN prefix p ON p.name = q.prefix AND NOT p.elsewhere
     LEFT JOIN LATERAL (SELECT * FROM record WHERE prefix_no = p.number AND suffix = q.suffix LIMIT 1) r ON true
     LEFT JOIN template t ON t.number = r.template_no
 """
@@ -89,7 +89,7 @@ _GROUNDS: Final = """
         ),
         CASE WHEN (SELECT limited FROM stream WHERE prefix_no = p.number AND sub = 0 LIMIT 1)
             THEN quota_of(p.enterprise_no) END
-    FROM unnest($1::text[]) WITH ORDINALITY q(name, n) JOIN prefix p ON p.name = q.name
+    FROM unnest($1::text[]) WITH ORDINALITY q(name, n) JOIN prefix p ON p.name = q.name AND NOT p.elsewhere
 """
 
 
@@ -183,9 +183,9 @@ def _positions(won: list[int] | None, changes: Sequence[Change]) -> Sequence[int
     return range(len(changes)) if won is None else [n - 1 for n in won]
 
 
-async def versions(connection: Connection, prefix: str, suffix: str, most: int) -> list[Row]:
-    """The newest `most` versions of an identifier, newest first, each with who wrote it, its template, and what of it
-    was blanked: (index, type, seconds since 1970 UTC, reason).
+async def versions(connection: Connection, prefix: str, suffix: str, most: int, octets: int) -> list[Row]:
+    """The newest `most` versions of an identifier, or as many as have `octets` together and the next one, newest first,
+    each with who wrote it, its template, and what of it was blanked: (index, type, seconds since 1970 UTC, reason).
     """
     return list(
         await connection.fetch(
@@ -197,19 +197,25 @@ async def versions(connection: Connection, prefix: str, suffix: str, most: int) 
                     WHERE b.prefix_no = v.prefix_no AND b.suffix = $2 AND b.version = v.version ORDER BY b.index
                 ) AS blanked
             FROM (
-                SELECT prefix_no, version, template_no, updated, body, actor_no FROM record
-                WHERE prefix_no = (SELECT number FROM prefix WHERE name = $1) AND suffix = $2
-                UNION ALL
-                SELECT prefix_no, version, template_no, updated, body, actor_no FROM history
-                WHERE prefix_no = (SELECT number FROM prefix WHERE name = $1) AND suffix = $2
+                SELECT *, coalesce(sum(octet_length(body)) OVER (
+                    ORDER BY version DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS newer
+                FROM (
+                    SELECT prefix_no, version, template_no, updated, body, actor_no FROM record
+                    WHERE prefix_no = (SELECT number FROM prefix WHERE name = $1) AND suffix = $2
+                    UNION ALL
+                    SELECT prefix_no, version, template_no, updated, body, actor_no FROM history
+                    WHERE prefix_no = (SELECT number FROM prefix WHERE name = $1) AND suffix = $2
+                    ORDER BY version DESC LIMIT $3
+                ) newest
             ) v
             LEFT JOIN account a ON a.number = v.actor_no
             LEFT JOIN template t ON t.number = v.template_no
-            ORDER BY v.version DESC LIMIT $3
+            WHERE v.newer < $4 ORDER BY v.version DESC
             """,
             prefix,
             suffix,
             most,
+            octets,
         )
     )
 

@@ -1,4 +1,7 @@
-"""Templates in the database: rows to `Template` and back, and their changes under the catalogue's number."""
+"""Templates in the database: rows to `Template` and back, and their changes under the catalogue's number.
+
+Those of a prefix that lives elsewhere are found by number only.
+"""
 
 from dataclasses import astuple
 from datetime import datetime
@@ -66,7 +69,7 @@ async def with_references(connection: Connection) -> list[Template]:
 async def named(connection: Connection, prefix: str, version: str) -> Template | None:
     """The template `version` of `prefix`."""
     row = await connection.fetchrow(
-        f"SELECT {_COLUMNS} WHERE p.name = $1 AND t.version = $2",
+        f"SELECT {_COLUMNS} WHERE p.name = $1 AND t.version = $2 AND NOT p.elsewhere",
         prefix,
         version,
     )
@@ -82,7 +85,7 @@ async def page(
     rows = await connection.fetch(
         f"""
         SELECT {_COLUMNS} WHERE ($1::text IS NULL OR p.name = $1) AND (p.name, t.version) > ($4, $5)
-            AND (t.state <> 0 OR $3 OR p.enterprise_no = $2)
+            AND (t.state <> 0 OR $3 OR p.enterprise_no = $2) AND NOT p.elsewhere
         ORDER BY p.name, t.version LIMIT $6
         """,
         prefix,
@@ -118,7 +121,7 @@ async def catalogued(connection: Connection, wanted: Filter, after: tuple[str, s
     rows = await connection.fetch(
         f"""
         SELECT e.name AS enterprise, e.name_en, e.industry, {_COLUMNS} JOIN enterprise e ON e.number = p.enterprise_no
-        WHERE t.state = 1 AND (p.name, t.version) > ($1, $2)
+        WHERE t.state = 1 AND (p.name, t.version) > ($1, $2) AND NOT p.elsewhere
             AND ($3::text IS NULL OR e.industry = $3)
             AND ($4::text IS NULL OR starts_with(t.category[1] || t.category[4], $4))
             AND ($5::text IS NULL OR strpos(lower(e.name || ' ' || e.name_en), lower($5)) > 0)
@@ -147,7 +150,7 @@ class Wanted(NamedTuple):
 
 _WANTED: Final = """
     SELECT {} WHERE
-    ($1::integer IS NULL OR p.enterprise_no = $1) AND (t.state <> 0 OR $2)
+    ($1::integer IS NULL OR p.enterprise_no = $1) AND (t.state <> 0 OR $2) AND NOT p.elsewhere
     AND ($3::text IS NULL OR coalesce(t.meta->>'classify', '') = $3)
     AND ($4::text IS NULL OR strpos(p.name || '/META_' || t.version, $4) > 0)
     AND ($5::boolean IS NULL OR (t.state = 1) = $5)

@@ -104,7 +104,9 @@ async def forget_toplevel(connection: Connection) -> None:
         await connection.execute("UPDATE voice SET fence = fence + 1")
         await connection.execute("UPDATE node_key SET toplevel_key = NULL")
         await connection.execute("UPDATE particulars SET filed = 0, refused = 0, ent_id = '', whole = true")
-        await connection.execute("UPDATE filing SET state = $1, nonce = ''", Filing.WAITING)
+        await connection.execute(
+            "UPDATE filing SET state = $1, nonce = '' WHERE state <> $2", Filing.WAITING, Filing.MOVED
+        )
         await connection.execute("UPDATE route SET told = 0")
         await connection.execute("UPDATE statistics SET sent = 0")
         await connection.execute("UPDATE template SET told = 0")
@@ -146,7 +148,7 @@ async def standings(connection: Connection, behind: bool = True) -> list[Standin
 async def unreceipted(connection: Connection) -> tuple[int, int]:
     """How many changes have no receipt, and when the oldest was made (milliseconds since 1970 UTC; 0: there is none).
 
-    Prefixes the top-level node has refused are left out: nobody waits for them.
+    Prefixes the top-level node has refused and those that have moved are left out: nobody waits for them.
     """
     row = await connection.fetchrow(
         """
@@ -157,13 +159,13 @@ async def unreceipted(connection: Connection) -> tuple[int, int]:
             JOIN prefix p ON p.number = s.prefix_no AND p.enterprise_no IS NOT NULL
             LEFT JOIN filing f ON f.prefix_no = s.prefix_no
             LEFT JOIN receipt r ON r.prefix_no = s.prefix_no AND r.sub = s.sub
-            WHERE s.sub = 0 AND coalesce(f.state, 0) <> $1 AND s.number > coalesce(r.number, 0)
+            WHERE s.sub = 0 AND coalesce(f.state, 0) <> ALL ($1) AND s.number > coalesce(r.number, 0)
         ) w
         CROSS JOIN LATERAL (
             SELECT made FROM change WHERE prefix_no = w.prefix_no AND sub = 0 AND number = w.told + 1 LIMIT 1
         ) c
         """,
-        Filing.REFUSED,
+        [Filing.REFUSED, Filing.MOVED],
     )
     return int(row[0]), int(row[1])
 

@@ -23,7 +23,6 @@ ELSEWHERE = {
     "node/uplink/tenure.py": "tests/node/uplink/side.py",
     # Parts of one thing, proven where they work together.
     "node/users.py": "tests/node/test_cli.py",
-    "node/listen/own_door.py": "tests/node/listen/test_own_api.py",
     "registry/postgres/applications.py": "tests/registry/test_examiner.py",
     "registry/postgres/enterprises.py": "tests/node/listen/test_snms_enterprises.py",
     "registry/postgres/listings.py": "tests/node/listen/test_doip_api.py",

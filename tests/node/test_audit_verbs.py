@@ -18,7 +18,7 @@ from node.config import Config, ConfigError
 from node.kept_head import KeptHead
 from registry.access_log import Access, Sealer
 from registry.account import Account
-from registry.audit import EMPTY, RESERVE_OCTETS, Head, Row
+from registry.audit import RESERVE_OCTETS, Head, Kept, Row
 from registry.auditor import Auditor
 from registry.errors import AuditFullError
 from registry.postgres.audit import Wanted
@@ -74,12 +74,15 @@ async def test_the_journal_is_proven_and_exported(config: Config) -> None:
 
 async def test_the_head_kept_here_speaks_too(config: Config, tmp_path: Path) -> None:
     kept = KeptHead(tmp_path, KEY)
-    kept.write(Head(9, bytes(32)))
+    kept.write(Kept(Head(9, bytes(32))))
     code, lines = await said(config, "audit", "verify")
     assert (code, lines) == (1, ["✘ 第1条：末尾被截去 · entry 1: the end is cut off"])
-    KeptHead(tmp_path, b"\1" * 32).write(EMPTY)
-    assert "node's key" in (await said(config, "audit", "verify"))[1][0]
-    assert (await doctor._audit(config)).mend
+    for stranger in (KeptHead(tmp_path, b"\1" * 32), kept):
+        stranger.write(Kept(Head(1, b"\1" * 32), b"\1" * 32))
+        code, (line,) = await said(config, "audit", "verify")
+        found = await doctor._audit(config)
+        assert (code, line) == (1, f"✘ {found.state}")
+        assert all(each in line for each in ("另一数据库", "another database", f"IDNODE_LOG_FOLDER ({tmp_path})"))
     kept.path.unlink()
     kept.path.mkdir()
     with pytest.raises(ConfigError, match="cannot be read"):

@@ -92,6 +92,8 @@ def is_a_sentence(run: tuple[int, str, str], *parts: str) -> None:
 # -- verbs and flags
 
 
+CHIEF = ("chief", "--person", "周 1001")
+
 CONTRACT = [
     "up --data d --http-port 1 --https-port 2 --native-port 3 --operator-port 4 --toplevel-port 5 --host 0.0.0.0 "
     "--operator-host 127.0.0.1 --public-url https://x --workers 3 --no-samples",
@@ -110,6 +112,7 @@ CONTRACT = [
     "enterprise verify 1 --as he --refuse 证照不清",
     "enterprise review 1 --as shen",
     "enterprise quota 88.999.7 --identifiers 1000 --calls none --room 0",
+    "enterprise erase 88.999.7",
     "uplink forget",
     "audit --data d verify",
     "audit export --format csv --actor a --action prefix_changed --object x --since 2026-11-23 --until 2026-11-24",
@@ -117,7 +120,7 @@ CONTRACT = [
     "template refer",
     "import f.csv --enterprise leather --template t --dry-run",
     "import f.parcel --signed-by 00 --data d",
-    "export 88.999.7 f.parcel --data d",
+    "export 88.999.7 f.parcel --to 88.777 --data d",
     "reconcile f.csv --enterprise leather --template t",
     "forget 88.999.1/A 88.999.1/B --file more.txt --attribute inspector --attribute phone --reason 本人请求",
 ]
@@ -126,6 +129,14 @@ CONTRACT = [
 @pytest.mark.parametrize("line", CONTRACT)
 def test_every_verb_and_flag_of_the_contract_is_taken(line: str) -> None:
     assert callable(cli._parser().parse_args(line.split()).run)
+
+
+@pytest.mark.parametrize("line", ["user {} list", "user list {}", "enterprise {} show 1", "enterprise show 1 {}"])
+@pytest.mark.parametrize("flag", ["data", "config"])
+def test_where_the_node_is_may_be_said_before_and_behind_an_action(line: str, flag: str) -> None:
+    read = cli._parser().parse_args(line.format(f"--{flag} there").split())
+    assert getattr(read, flag) == Path("there")
+    assert cli._parser().parse_args(["user", "list"]).data == cli.DEFAULT_DATA
 
 
 def test_help_is_said_in_both_languages(idnode: Run) -> None:
@@ -228,9 +239,13 @@ def test_a_prefix_is_packed_at_one_node_and_taken_in_at_another(
 ) -> None:
     idnode("enterprise", "add", "甲", "--prefix", "88.999.77", "--industry", "leather")
     file = str(tmp_path / "甲.parcel")
-    is_a_sentence(idnode("export", "88.999.77", file), "88.999.77", "stop")
+    is_a_sentence(idnode("export", "88.999.77", file, "--to", "88.999"), "88.999.77", "stop")
+    is_a_sentence(idnode("enterprise", "erase", "88.999.77"), "没有迁出", "has not moved")
     asked(served, lambda steward, _: steward.set_prefix_state("88.999.77", PrefixState.STOPPED))
-    code, out, _ = idnode("export", "88.999.77", file)
+    waiting = Path(f"{file}.part")  # for what is written into it
+    waiting.touch()
+    waiting.chmod(0o666)
+    code, out, _ = idnode("export", "88.999.77", file, "--to", "88.999")
     assert (code, Path(file).stat().st_mode & 0o777) == (0, 0o600)
     key = out.split()[-1]
     is_a_sentence(idnode("import", file, "--signed-by", key), "88.999.77", "lives")
@@ -242,6 +257,9 @@ def test_a_prefix_is_packed_at_one_node_and_taken_in_at_another(
     code, out, _ = idnode("import", file, "--signed-by", key)
     assert (code, out.split()[:2]) == (0, ["88.999.77", "甲"])
     assert "停用" in idnode("enterprise", "list")[1]
+    assert idnode("enterprise", "erase", "88.999.77")[:2] == (0, "88.999.77  已清除 erased\n")
+    assert "已迁出" in idnode("enterprise", "list")[1]
+    assert idnode("import", file, "--signed-by", key)[0] == 0
     Path(file).write_bytes(Path(file).read_bytes().replace("甲".encode(), "乙".encode()))
     is_a_sentence(idnode("import", file, "--signed-by", key), "signature")
     assert idnode("import", str(tmp_path / "none.csv"))[0] == 2
@@ -303,6 +321,21 @@ def test_doctor_tells_by_its_exit_code(
     code, out, _ = idnode("doctor")
     assert code == 1
     assert [line for line in out.splitlines() if line.startswith("✘")] != []
+
+
+def test_doctor_beside_a_running_up_looks_at_what_that_has(
+    idnode: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, served: str
+) -> None:
+    monkeypatch.delenv("IDNODE_DATABASE_URL")
+    files = tmp_path / "files"
+    files.mkdir()
+    key = base64.b64encode(KEY).decode()
+    world = {"database_url": served, "redis_url": "", "secret_key": key, "files": str(files), "pid": 1}
+    (tmp_path / "servers.json").write_text(json.dumps(world))
+    code, out, _ = idnode("doctor", "--data", str(tmp_path))
+    assert code == 0, out
+    assert f"✔ files          {files}" in out
+    assert "_port" not in out, "its ports are its own"
 
 
 def test_a_firm_is_registered_with_its_prefix_and_templates(idnode: Run, served: str) -> None:
@@ -390,7 +423,7 @@ def test_particulars_that_cannot_be_filed_are_a_sentence(idnode: Run, served: st
 
 def test_accounts_are_added_reset_listed_and_shut(idnode: Run, served: str) -> None:
     idnode("enterprise", "add", "甲", "--prefix", "88.999.77", "--industry", "leather")
-    code, out, _ = idnode("user", "add", "chief")
+    code, out, _ = idnode("user", "add", *CHIEF)
     assert code == 0
     assert out.split()[:3] == ["chief", "person", "system_admin"]
     code, out, _ = idnode("user", "add", "AK-mes", "--program", "--enterprise", "88.999.77")
@@ -402,9 +435,9 @@ def test_accounts_are_added_reset_listed_and_shut(idnode: Run, served: str) -> N
     assert out.split()[:3] == ["AK-mes", "program", "enterprise_admin"], "a reset keeps whose it is"
     assert out.split()[3] != secret
     is_a_sentence(idnode("user", "add", "AK-mes"), "AK-mes")
-    is_a_sentence(idnode("user", "add", "chief", "--enterprise", "甲"), "chief")
+    is_a_sentence(idnode("user", "add", *CHIEF, "--enterprise", "甲"), "chief")
     auditor = ["--role", "audit_admin", "--person"]
-    is_a_sentence(idnode("user", "add", "chief", *auditor, "王 1024"), "chief", "audit_admin")
+    is_a_sentence(idnode("user", "add", *CHIEF, *auditor, "王 1024"), "chief", "audit_admin")
     is_a_sentence(idnode("user", "add", "li", "--role", "enterprise_user"), "enterprise_user", "--enterprise")
     is_a_sentence(idnode("user", "add", "li", "--role", "verifier", "--enterprise", "甲"), "verifier", "--enterprise")
     assert idnode("user", "add", "li", "--role", "verifier")[1].split()[:3] == ["li", "person", "verifier"]
@@ -415,22 +448,22 @@ def test_accounts_are_added_reset_listed_and_shut(idnode: Run, served: str) -> N
     code, out, _ = idnode("user", "list")
     assert [line.split() for line in out.splitlines()] == [
         ["AK-mes", "program", "enterprise_admin", "甲"],
-        ["chief", "person", "system_admin", "-", "停用", "disabled"],
+        ["chief", "person", "system_admin", "-", "周", "1001", "停用", "disabled"],
         ["li", "person", "reviewer", "-"],
     ]
 
 
 def test_a_password_can_be_chosen_and_is_not_shown(idnode: Run, served: str) -> None:
-    code, out, _ = idnode("user", "add", "chief", "--ask-password", typed="correct horse\n")
+    code, out, _ = idnode("user", "add", *CHIEF, "--ask-password", typed="correct horse\n")
     assert code == 0
     assert "horse" not in out
-    is_a_sentence(idnode("user", "add", "chief", "--ask-password", typed="short\n"), "8")
-    is_a_sentence(idnode("user", "add", "chief", "--ask-password", typed="x" * 65 + "\n"), "64")
+    is_a_sentence(idnode("user", "add", *CHIEF, "--ask-password", typed="short\n"), "8")
+    is_a_sentence(idnode("user", "add", *CHIEF, "--ask-password", typed="x" * 65 + "\n"), "64")
 
 
 def test_who_is_handed_a_password_must_change_it_and_who_chose_it_need_not(idnode: Run, served: str) -> None:
-    idnode("user", "add", "li")
-    idnode("user", "add", "chief", "--ask-password", typed="correct horse\n")
+    idnode("user", "add", "li", "--person", "李 1002")
+    idnode("user", "add", *CHIEF, "--ask-password", typed="correct horse\n")
     for name in ("li", "chief"):
         known = asked(served, lambda steward, _, name=name: steward.account(name))
         asked(served, lambda steward, _, known=known: steward.issue_token(known.number, known.username.encode()))
@@ -453,7 +486,7 @@ def test_a_secret_is_drawn_anew_and_the_one_before_stays_good_for_a_while(idnode
     assert "原密钥至" in out
     assert "原密钥至" not in idnode("user", "rotate", "88.999.77/App_mes", "--overlap", "0")[1]
     is_a_sentence(idnode("user", "rotate", "88.999.77/App_mes", "--overlap", "-1"), "--overlap")
-    idnode("user", "add", "chief")
+    idnode("user", "add", *CHIEF)
     is_a_sentence(idnode("user", "rotate", "chief"), "user add")
     is_a_sentence(idnode("user", "add", "88.999.77/App_mes2"), "--program")
     idnode("enterprise", "add", "乙", "--prefix", "88.999.78", "--industry", "leather")
@@ -461,20 +494,28 @@ def test_a_secret_is_drawn_anew_and_the_one_before_stays_good_for_a_while(idnode
 
 
 def test_nobody_holds_two_of_the_three_powers(idnode: Run, served: str) -> None:
-    is_a_sentence(idnode("user", "add", "a", "--role", "audit_admin"), "--person")
+    for words in (("a", "--role", "audit_admin"), ("a",), ("a", "--ask-password")):
+        is_a_sentence(idnode("user", "add", *words), "--person")
     is_a_sentence(idnode("user", "add", "a", "--role", "audit_admin", "--person", "x" * 65), "64")
     assert idnode("user", "add", "a", "--role", "audit_admin", "--person", "王五 1024")[0] == 0
     for role in ("system_admin", "security_admin"):
         is_a_sentence(idnode("user", "add", "b", "--role", role, "--person", " 王五　１０２４"), "兼任")
     assert idnode("user", "add", "b", "--role", "verifier", "--person", "王五 1024")[0] == 0
     is_a_sentence(idnode("user", "role", "b", "security_admin"), "兼任")
+    assert idnode("user", "add", "c", "--role", "verifier")[0] == 0
+    is_a_sentence(idnode("user", "role", "c", "security_admin"), "--person")
+    assert idnode("user", "add", "c", "--role", "security_admin", "--person", "赵六 1025")[0] == 0
+    assert idnode("user", "disable", "c")[0] == 0
     assert idnode("user", "add", "a")[0] == 0, "a reset leaves who it is"
-    assert [line.split()[-2:] for line in idnode("user", "list")[1].splitlines()] == [["王五", "1024"]] * 2
+    assert [line.split()[-2:] for line in idnode("user", "list")[1].splitlines()] == [
+        *[["王五", "1024"]] * 2,
+        ["停用", "disabled"],
+    ]
 
 
 def test_a_program_is_given_its_public_key(idnode: Run, served: str, tmp_path: Path) -> None:
     idnode("user", "add", "AK", "--program")
-    idnode("user", "add", "chief")
+    idnode("user", "add", *CHIEF)
     pem = tmp_path / "key.pem"
     is_a_sentence(idnode("user", "key", "AK", str(pem)), "key.pem")
     pem.write_text("-----BEGIN PUBLIC KEY-----\n")
@@ -489,7 +530,7 @@ def test_a_program_is_given_its_public_key(idnode: Run, served: str, tmp_path: P
 
 
 def test_tokens_are_listed_and_revoked(idnode: Run, served: str) -> None:
-    idnode("user", "add", "chief")
+    idnode("user", "add", *CHIEF)
     known = asked(served, lambda steward, _: steward.account("chief"))
     for digest in (b"1" * 32, b"2" * 32, b"3" * 32):
         asked(served, lambda steward, _, digest=digest: steward.issue_token(known.number, digest, "192.0.2.1"))

@@ -218,7 +218,8 @@ async def test_guesses_from_everywhere_keep_nobody_out_at_its_own_address_at_any
         assert await keeper.sign_in("AK-leather", "wrong", f"198.51.{n % 100}.1") is None
     with pytest.raises(BrakedError):
         await keeper.sign_in("AK-leather", SECRET, "192.0.2.99")
-    assert await keeper.sign_in("AK-leather", SECRET, "2001:db8:1:2::8") is not None, "of one end site"
+    assert await keeper.program("AK-leather", SECRET, "2001:db8:1:2::9") is not None, "of one end site"
+    assert await keeper.sign_in("AK-leather", SECRET, "2001:db8:1:2::8") is not None
     for name in ("\0", "nobody"):
         for n in range(FAILURES_OF_ACCOUNT):
             await keeper.sign_in_dated(name, "wrong", f"198.52.{n}.1")

@@ -5,15 +5,15 @@ from pathlib import Path
 import pytest
 
 from node.kept_head import KeptHead
-from registry.audit import EMPTY, Head
+from registry.audit import Head, Kept
 
-HEAD = Head(7, bytes(range(32)))
+HEAD = Kept(Head(7, bytes(range(32))), bytes(32))
 
 
 def test_a_head_is_kept_where_nobody_else_reads_it(tmp_path: Path) -> None:
     kept = KeptHead(tmp_path / "log", bytes(32))
-    assert kept.read() == EMPTY, "nothing was kept yet"
-    for head in (HEAD, HEAD._replace(number=8)):
+    assert kept.read() == Kept(), "nothing was kept yet"
+    for head in (HEAD, HEAD._replace(head=Head(8, bytes(32)))):
         kept.write(head)
         assert kept.read() == KeptHead(tmp_path / "log", bytes(32)).read() == head
     assert [(path.name, path.stat().st_mode & 0o777) for path in kept.path.parent.iterdir()] == [("audit-head", 0o600)]

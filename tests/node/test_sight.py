@@ -1,34 +1,46 @@
 """No face, cache, history or page shows anybody a value they may not see, nor keeps one from them that they may.
 
-A state machine does what people do; a plain model of a few lines says what each of them must see then, on every face.
+A state machine does what people do; a plain model of a few lines says what each of them must see then, on every face,
+and at the node the prefix moves to in the end.
 """
 
 import asyncio
+import io
 import json
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from itertools import count
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import quote
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from python_calamine import CalamineWorkbook
 
 from node.embedded import Servers
+from node.listen.catalogue_sheet import COLUMNS
 from node.sight import _within
 from proto.web_json import moment
 from registry import sight
 from registry.lookup import BlankedValue, HistoryEntry
+from registry.mover import pack, unpack
+from registry.parcel import Way
+from registry.postgres.connection import connected
+from registry.prefix import PrefixState
 from registry.record import Record
-from registry.template import ACCESSES, Item
+from registry.template import ACCESSES, Item, State
+from registry.upkeep import ACCESS_WORDS
 from tests.fakes.in_process import STRANGER_PREFIX, Node, node
 from tests.fakes.small_registry import PREFIX, TEMPLATE
 
 NOW = 1_795_000_000
-ATTRIBUTES = ("styleNo", "colour", "costPrice")
+REFERENCE = "madeOf"
+ATTRIBUTES = ("styleNo", "colour", "costPrice", REFERENCE)
+UNSEEN = (Item(2003, REFERENCE, "皮料", kind="reference"), Item(2004, "old", "旧", enabled=False))
+"""What the small registry's template has not: whose values are traced, and one that is listed nowhere."""
 DETAIL, BATCH = "/identityv2/data/detail?handle=", "/identityv2/data"
 VIEWERS = (None, "leather", "admin", "stranger", "visitor")
 
@@ -59,6 +71,8 @@ class Model:
 
     def held(self, who: str | None, suffix: str) -> list[Grant]:
         """The grants that hold for `who` on an identifier."""
+        if not self.open:
+            return []
         alive = [each for each in self.grants if each.until > self.now and each.suffix in (None, suffix)]
         if any(each.suffix for each in alive):
             alive = [each for each in alive if each.suffix]
@@ -91,10 +105,14 @@ class Machine(RuleBasedStateMachine):
     running: Node
     runner: asyncio.Runner
     clock: list[int]
+    lived: ClassVar[list[Model]]
+    """The models of all examples, for when the prefix moves."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.model = Model(access=dict(zip(ATTRIBUTES, ("public", "partners", "internal"), strict=True)))
+        self.model = Model(access=dict(zip(ATTRIBUTES, ("public", "partners", "internal", "partners"), strict=True)))
+        self.lived.append(self.model)
+        self.turn = 0
         self.clock[0] = NOW
         mark = next(_texts)
         self.suffixes = [f"{mark}-A", f"{mark}-B"]
@@ -125,13 +143,21 @@ class Machine(RuleBasedStateMachine):
         data = None if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
         async with self.running.client.request(method, path, headers=headers, data=data) as response:
             text = await response.text()
+            assert [each for each in self.hidden(who) if each in text and each not in path] == []
             if who and response.status == 200:
                 assert "no-store" in response.headers["Cache-Control"]
             return response.status, text if accept.startswith("text/html") else json.loads(text or "null")
 
+    def hidden(self, who: str | None) -> Iterator[str]:
+        """What `who` may be told nowhere, be it in a sentence: every text is written once."""
+        for suffix, versions in self.model.versions.items():
+            for name in ATTRIBUTES:
+                if not self.model.sees(who, suffix, name):
+                    yield from (version[name] for version in versions if version)
+
     def write(self, suffix: str) -> None:
         there = bool(self.model.versions[suffix] and self.model.versions[suffix][-1])
-        texts = {name: f"{name}-{next(_texts)}-" for name in ATTRIBUTES}
+        texts = {name: _text(name) for name in ATTRIBUTES}
         _, told = self.call("PUT" if there else "POST", BATCH, self.body(suffix, texts), "leather")
         assert (told["status"] == 1) is self.model.open
         if told["status"] == 1:
@@ -151,7 +177,9 @@ class Machine(RuleBasedStateMachine):
         house = self.running.house
         template = await house.lookup.named_template(PREFIX, TEMPLATE)
         assert template is not None
-        items: tuple[Item, ...] = tuple(replace(item, access=access[item.name]) for item in template.items)
+        items: tuple[Item, ...] = tuple(
+            replace(item, access=access.get(item.name, item.access)) for item in template.items
+        )
         async with house.announcer.catalogue_change(house.steward.catalogue_number):
             assert await house.steward.replace_template(replace(template, items=items))
 
@@ -232,12 +260,25 @@ class Machine(RuleBasedStateMachine):
     def a_partner_edits(self, which: int, who: str, name: str) -> None:
         suffix = self.suffixes[which]
         before = self.model.versions[suffix][-1]
-        text = f"{name}-{next(_texts)}-"
+        text = _text(name)
         _, told = self.call("PUT", BATCH, self.body(suffix, {name: text}), who)
         may = before is not None and self.model.edits(who, suffix, name) and self.model.open
         assert (told["status"] == 1) is may
         if before is not None and may:
             self.model.versions[suffix].append(before | {name: text})
+
+    @rule(which=st.integers(0, 1), who=st.sampled_from(["stranger", "visitor"]))
+    def batches_tell_strangers_nothing(self, which: int, who: str) -> None:
+        suffix = self.suffixes[which]
+        body = self.body(suffix, self.model.versions[suffix][-1] or {"styleNo": "x"})
+        _, told = self.call("POST", f"{BATCH}/batchCreate", [body], who)
+        assert [(each.keys(), "权限" in each["msg"]) for each in told["data"]] == [({"handle", "msg"}, True)]
+        _, told = self.call("DELETE", f"{BATCH}/batchDelete", [body["handle"]], who)
+        assert ["权限" in each["msg"] for each in told["data"]] == [True]
+        _, told = self.call("POST", "/api/v1/reconcile", [body], who)
+        assert [(each["result"], each["differs"]) for each in told["results"]] == [("invalid", [])]
+        _, told = self.call("GET", "/api/v1/batches?size=3", None, who)
+        assert {each["username"] for each in told["batches"]} == {who}
 
     # -- what everybody sees then
 
@@ -246,6 +287,7 @@ class Machine(RuleBasedStateMachine):
         self.runner.run(self._looked())
 
     async def _looked(self) -> None:
+        self.turn += 1
         await asyncio.gather(*(self._looks(who, suffix) for who in VIEWERS for suffix in self.suffixes))
 
     async def _looks(self, who: str | None, suffix: str) -> None:
@@ -265,6 +307,8 @@ class Machine(RuleBasedStateMachine):
         assert {version[name] for version, name in every if version[name] in page} == set((expected or {}).values())
         if who is not None:
             await self._looks_back(who, suffix, may)
+        rarer = (self._traces, self._traces_back, self._retrieves, self._lists)
+        await rarer[self.turn % len(rarer)](who, suffix, expected)
 
     async def _looks_back(self, who: str, suffix: str, may: list[str]) -> None:
         versions = self.model.versions[suffix]
@@ -278,15 +322,77 @@ class Machine(RuleBasedStateMachine):
         status, told = await self._call("GET", f"/api/v1/history/{PREFIX}/{suffix}", None, who)
         assert status == (200 if let_in else 403)
         if status == 200:
+            assert who in ("leather", "admin") or {each["by"] for each in told["versions"]} == {None}
             shown_ = [{each["type"]: each["value"] for each in version["values"]} for version in told["versions"]]
             kept = [{name: version[name] for name in may} if version else {} for version in versions]
             assert shown_ == kept[::-1]
+
+    async def _traces(self, who: str | None, suffix: str, expected: dict[str, str] | None) -> None:
+        _, told = await self._call("GET", f"/api/v1/trace/{PREFIX}/{suffix}?direction=forwards", None, who)
+        values = told["nodes"][0].get("values", ())
+        assert _texts_of(values) == (expected or {})
+        assert [each["to"] for each in told["edges"]] == [text for text in [(expected or {}).get(REFERENCE)] if text]
+
+    async def _traces_back(self, who: str | None, suffix: str, expected: dict[str, str] | None) -> None:
+        written = [version[REFERENCE] for version in self.model.versions[suffix] if version]
+        _, told = await self._call("GET", f"/api/v1/trace/{written[-1]}?direction=backwards", None, who)
+        found = [f"{PREFIX}/{suffix}"] if (expected or {}).get(REFERENCE) == written[-1] else []
+        assert [each["from"] for each in told["edges"]] == found
+        assert [each["handle"] for each in told["nodes"]] == [written[-1], *found]
+
+    async def _retrieves(self, who: str | None, suffix: str, expected: dict[str, str] | None) -> None:
+        query = f"/api/v1/doip?targetId={PREFIX}/{suffix}&operationId=0.DOIP/Op.Retrieve"
+        _, told = await self._call("GET", query, None, who)
+        gone = 104 if self.model.open else 702
+        assert told["code"] == (102 if who is None else gone if expected is None else 1 if expected else 403)
+        if told["code"] == 1:
+            shown = told["data"]["attributes"]["elements"]
+            assert {each["type"]: each["data"] for each in shown} == expected
+
+    async def _lists(self, who: str | None, _: str, __: dict[str, str] | None) -> None:
+        status, told = await self._call("GET", "/api/v1/catalogue", None, who)
+        assert status == (401 if who is None else 200)
+        if status == 200:
+            assert [(each["name"], each["access"]) for each in told["resources"]] == [*self.model.access.items()]
+
+    async def lists_as_a_file(self) -> None:
+        """The list of data resources says what the catalogue does."""
+        headers = {"Authorization": f"Bearer {self.running.tokens['visitor']}"}
+        async with self.running.client.get("/api/v1/catalogue.xlsx", headers=headers) as response:
+            rows = CalamineWorkbook.from_filelike(io.BytesIO(await response.read())).get_sheet_by_index(0).to_python()
+        name, access = (list(COLUMNS).index(each) for each in ("name", "access"))
+        listed = [(row[name], row[access]) for row in rows[1:]]
+        assert listed == [(each, ACCESS_WORDS[class_][0]) for each, class_ in self.model.access.items()]
+
+    async def moves(self, url: str) -> None:
+        """The prefix, with the past of all examples, goes to another node, where nothing is granted to anybody."""
+        await self.running.house.steward.set_prefix_state(PREFIX, PrefixState.STOPPED)
+        async with connected(self.running.house.config.database_url, "idnode-test") as here:
+            lines = [octets async for octets in pack(here, PREFIX, Way("88.999", "88.777", NOW), bytes(32))]
+        async with connected(url, "idnode-test") as there:
+            await unpack(there, lines, "88.777")
+        async with node(url) as self.running:
+            await self.running.house.steward.set_prefix_state(PREFIX, PrefixState.ENABLED)
+            await self.running.follower.look()
+            for lived in self.lived:
+                self.model = Model(access=self.model.access, versions=lived.versions)
+                self.suffixes = list(lived.versions)
+                for _ in range(4):
+                    await self._looked()
+
+
+def _text(name: str) -> str:
+    return f"{PREFIX}/{name}-{next(_texts)}-" if name == REFERENCE else f"{name}-{next(_texts)}-"
+
+
+def _texts_of(values: Any) -> dict[str, str]:
+    return {each["type"]: each["data"]["value"] for each in values if each["index"] >= 2000}
 
 
 def _shown(told: dict[str, Any]) -> dict[str, str] | None:
     if told["responseCode"] != 1:
         return None
-    return {each["type"]: each["data"]["value"] for each in told["values"] if each["index"] >= 2000}
+    return _texts_of(told["values"])
 
 
 @pytest.fixture
@@ -298,12 +404,21 @@ def machine(database: str, servers: Servers) -> Iterator[type[Machine]]:
         running = runner.run(
             stack.enter_async_context(node(database, servers.redis_url, now=lambda: clock[0], hot_entries=1))
         )
-        yield type("Running", (Machine,), {"running": running, "runner": runner, "clock": clock})
+        runner.run(_furnished(running))
+        yield type("Running", (Machine,), {"running": running, "runner": runner, "clock": clock, "lived": []})
         runner.run(stack.aclose())
         runner.run(asyncio.sleep(0))  # a transport that was closed is gone one turn later
 
 
-def test_everybody_sees_what_they_may_and_nothing_else(machine: type[Machine]) -> None:
+async def _furnished(running: Node) -> None:
+    """Its template is given what it has not, and a draft stands beside it."""
+    kept = await running.house.lookup.named_template(PREFIX, TEMPLATE)
+    assert kept is not None
+    assert await running.house.steward.replace_template(replace(kept, items=kept.items + UNSEEN))
+    assert await running.house.steward.add_template(replace(kept, version="plan", state=State.DRAFT))
+
+
+def test_everybody_sees_what_they_may_and_nothing_else(machine: type[Machine], other_database: str) -> None:
     """A short look each time; `max_examples` of 300 takes some ten minutes."""
     few = settings(
         max_examples=8,
@@ -314,6 +429,9 @@ def test_everybody_sees_what_they_may_and_nothing_else(machine: type[Machine]) -
         phases=[Phase.generate],  # each step asks every face: making a failure small takes minutes
     )
     run_state_machine_as_test(machine, settings=few)
+    last = machine()
+    machine.runner.run(last.lists_as_a_file())
+    machine.runner.run(last.moves(other_database))
 
 
 def test_what_was_blanked_is_told_to_the_owner_alone() -> None:

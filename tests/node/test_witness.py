@@ -9,10 +9,11 @@ import structlog
 from node.kept_head import KeptHead
 from node.metrics import AUDIT_BROKEN, AUDIT_BYTES, AUDIT_FULL, AUDIT_ROOM_BYTES, AUDIT_WAITING
 from node.witness import ENTRIES_MOST, HEAD_BEATS, LOOK_BEATS, SPARE, WAITING_MOST, Witness
-from registry.audit import EMPTY, OBJECTS_MOST, Actor, Entry, Head
+from registry.audit import EMPTY, OBJECTS_MOST, Actor, Entry, Head, Kept
 from registry.errors import AuditFullError, UnavailableError, UnknownOutcomeError
 from tests.fakes.counting import Counting
 
+FIRST = bytes(31) + b"\1"
 LI, WANG = (Actor(n, name, "enterprise_user", "192.0.2.1") for n, name in ((7, "li"), (8, "wang")))
 
 
@@ -36,6 +37,9 @@ class Auditor:
         if self.wrong is not None:
             raise self.wrong
         return self.at, self.octets
+
+    async def first(self) -> bytes:
+        return FIRST
 
     async def goes_through(self, kept: Head) -> bool:
         return self.holds
@@ -135,9 +139,9 @@ async def test_the_head_is_kept_and_told_to_the_log(tmp_path: Path) -> None:
         await world.turns(1)
         world.auditor.at = Head(4, b"\4" * 32)
         await world.turns(HEAD_BEATS - 1)
-        assert kept.read() == Head(3, b"\3" * 32)
+        assert kept.read() == Kept(Head(3, b"\3" * 32), FIRST)
         await world.turns(HEAD_BEATS + 1)
-    assert kept.read() == world.auditor.at
+    assert kept.read() == Kept(world.auditor.at, FIRST)
     assert [(e["event"], e["number"], e["digest"][:4]) for e in told] == [
         ("audit_head", 3, "0303"),
         ("audit_head", 4, "0404"),
@@ -146,10 +150,10 @@ async def test_the_head_is_kept_and_told_to_the_log(tmp_path: Path) -> None:
     assert world.counting.told(AUDIT_ROOM_BYTES) == {(): world.auditor.most}
 
 
-@pytest.mark.parametrize("how", ["another entry", "cut off", "another key"])
+@pytest.mark.parametrize("how", ["another entry", "cut off", "another key", "another journal"])
 async def test_what_speaks_against_the_journal_stays(tmp_path: Path, how: str) -> None:
-    kept, before = KeptHead(tmp_path, bytes(32)), Head(5, b"\5" * 32)
-    (KeptHead(tmp_path, b"\1" * 32) if how == "another key" else kept).write(before)
+    kept, first = KeptHead(tmp_path, bytes(32)), b"\7" * 32 if how == "another journal" else FIRST
+    (KeptHead(tmp_path, b"\1" * 32) if how == "another key" else kept).write(Kept(Head(5, b"\5" * 32), first))
     written = kept.path.read_text()
     world = World(kept)
     world.auditor.at = Head(4 if how == "cut off" else 9, b"\0" * 32)

@@ -24,7 +24,8 @@ EMPTY = """
     DELETE FROM disclosure; DELETE FROM history; DELETE FROM record; DELETE FROM token; DELETE FROM challenge;
     DELETE FROM decision; DELETE FROM application; DELETE FROM hosting;
     DELETE FROM reference; DELETE FROM claim;
-    DELETE FROM filing; DELETE FROM particulars; DELETE FROM receipt; DELETE FROM statistics; DELETE FROM machine;
+    DELETE FROM release; DELETE FROM filing; DELETE FROM particulars; DELETE FROM receipt;
+    DELETE FROM statistics; DELETE FROM machine;
     DELETE FROM message; DELETE FROM route; DELETE FROM node_key; UPDATE voice SET fence = 0, machine = '';
     DELETE FROM quota; DELETE FROM calls; DELETE FROM blanked;
     DELETE FROM batch; DELETE FROM file; DELETE FROM account;

@@ -1,7 +1,9 @@
 """Proves registry/application.py: the form of the OpenAPI field by field, and who may decide on it."""
 
+import json
 from datetime import date
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,15 +12,17 @@ from hypothesis import strategies as st
 
 from proto.errors import ProtoError
 from registry import application
-from registry.account import Account
+from registry.account import Account, digest_hex
 from registry.application import STEPS, Refusal, decided, files, form, particulars, remarks
 from registry.filing import OTHER_CODE
 from registry.prefix import PrefixState
 from registry.rights import Role
 from tests.fakes import applicant
 
+EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "application.json"
 TODAY = date(2026, 11, 23)
 NODE = "88.999"
+SERVED = {"industryCategory": "C", "industrySpecific": "19"}
 BASIC, MANAGE, SERVICE = "entBasicInfo", "entRegisterManageInfo", "entHostingAndIdentifyServeInfo"
 
 
@@ -42,6 +46,16 @@ def test_a_whole_form_is_kept_as_it_is_meant_and_reading_it_again_changes_nothin
     assert "whatever" not in kept[BASIC]
     assert kept[MANAGE]["entInfoSyses"][3]["sysType"] == 4
     assert read(kept) == kept
+
+
+def test_the_example_of_the_documents_is_a_whole_form():
+    given = json.loads(EXAMPLE.read_text("utf-8"))
+    assert {name: set(group) for name, group in given.items() if name != "sysUser"} == {
+        name: {field.name for field in fields} for name, fields, _ in application._GROUPS
+    }
+    assert remarks(read(given)) == []
+    assert application.user(given["sysUser"])["password"] == digest_hex("lingnan-2026")
+    assert files(read(given)) == {"orgCrtImgRid": 1, "legalCrtFrontImgRid": 2, "legalCrtBackImgRid": 3}
 
 
 REQUIRED = [(group, field.name) for group, fields, _ in application._GROUPS[:2] for field in fields if field.required]
@@ -161,6 +175,8 @@ def test_whom_it_is_entrusted_to_is_told(what: str):
         ("entInfoLicenses", [{"licenceNo": "1", "licenceType": 5}], "entInfoLicenses[0].licenceType"),
         ("entInfoLicenses", [{"licenceType": 1}], "entInfoLicenses[0].licenceNo"),
         ("entInfoSerIndustries", [{"industryCategory": "A"}], "entInfoSerIndustries[0].industrySpecific"),
+        ("entInfoSerIndustries", [SERVED | {"industrySubclass": "1922"}], "entInfoSerIndustries[0].industryTrade"),
+        ("entInfoSerIndustries", [SERVED | {"industryTrade": "999"}], "entInfoSerIndustries[0].industryTrade"),
     ],
 )
 def test_what_may_be_left_out_is_checked_when_it_is_not(name: str, value: Any, field: str):
@@ -168,6 +184,10 @@ def test_what_may_be_left_out_is_checked_when_it_is_not(name: str, value: Any, f
     made = applicant.form()
     del made[SERVICE]
     assert SERVICE not in read(made)
+
+
+def test_an_industry_that_is_served_need_not_be_told_to_the_class():
+    assert read(changed(SERVICE, "entInfoSerIndustries", [SERVED]))[SERVICE]["entInfoSerIndustries"] == [SERVED]
 
 
 def test_a_form_names_its_files():

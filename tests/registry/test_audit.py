@@ -22,6 +22,7 @@ from registry.audit import (
     Broken,
     Entry,
     Head,
+    Kept,
     Minutes,
     Row,
     Seal,
@@ -196,10 +197,12 @@ def test_a_journal_written_anew_is_found_by_what_was_kept_elsewhere():
 
 
 def test_a_head_is_believed_only_of_who_has_the_key():
-    seal, mine = Seal(bytes(32)), head(journal(3))
+    seal, mine = Seal(bytes(32)), Kept(head(journal(3)), bytes(31) + b"\1")
     line = seal.written(mine)
     assert seal.read(line) == seal.read(f"{line}\n") == mine
     assert Seal(b"\1" * 32).read(line) is None
+    unnamed = mine._replace(first=b"")
+    assert seal.read(seal.written(unnamed)) == unnamed, "as earlier editions wrote it"
     for other in ("", "x", line.replace("3 ", "2 ", 1), line[:-1], f"é{line}"):
         assert seal.read(other) is None
 

@@ -26,6 +26,7 @@ from registry.examiner import Examiner
 from registry.filing import Told
 from registry.granting import Grantee, Object, Wish, Wishes
 from registry.hosting import Site
+from registry.parcel import Way
 from registry.postgres import audit, uplink
 from registry.postgres.audit import Wanted
 from registry.postgres.connection import connect, connected
@@ -52,6 +53,7 @@ from tests.registry.world import (
     values,
 )
 
+WAY = Way("88.999", "88.777", 1)
 LI = Actor(7, "li", "admin", "192.0.2.1")
 HUSH = "h4sh-of-a-Secret"
 """Stands wherever something is secret."""
@@ -155,6 +157,14 @@ class Doors(NamedTuple):
         assert known
         return await self.examiner.decide_hosting(PREFIX, True, "", known)
 
+    async def routed(self) -> None:
+        """The top-level node knows that an own node answers for the prefix."""
+        await self.filed()
+        await self.clerk.take_in(Told(PREFIX, "approved"))
+        await self.examiner.configure(PREFIX, Site("192.0.2.7", 2641, 0, 8000), self.world.owner)
+        for route in await self.clerk.routes("88.999", "10.0.0.1", 8000, ()):
+            await self.clerk.route_told(route)
+
     async def signing_key(self) -> bytes:
         async with connected(self.world.url, "idnode-test") as connection:
             return await mover.signing_key(connection, VAULT, DIGEST * 2, LI)
@@ -168,7 +178,7 @@ class Doors(NamedTuple):
         """A stopped prefix, packed and gone from here."""
         await self.steward.set_prefix_state(PREFIX, PrefixState.STOPPED)
         async with connected(self.world.url, "idnode-test") as connection:
-            return [octets async for octets in mover.pack(connection, PREFIX, bytes(32), LI)]
+            return [octets async for octets in mover.pack(connection, PREFIX, WAY, bytes(32), LI)]
 
     async def enterprise(self) -> Any:
         await self.steward.enrol("新厂", "New", "leather", OTHER, PARTICULARS, filed=True)
@@ -314,6 +324,11 @@ WRITES: dict[str, Write] = {
         (A.TOPLEVEL_PINNED,),
         lambda d: d.clerk.key(DIGEST * 2),
     ),
+    "Clerk.settle_hosting": Write(
+        lambda d, _: d.clerk.settle_hosting(),
+        (A.PREFIX_CHANGED,),
+        Doors.routed,
+    ),
     "Clerk.enterprise_filed": Write(
         lambda d, known: d.clerk.enterprise_filed(known, "E1"), (A.ENTERPRISE_FILED,), Doors.enterprise
     ),
@@ -340,6 +355,7 @@ TOLD_OTHERWISE = {
     "Steward.record_batch": "it is itself the record of a batch; identifiers have the chain of their stream",
     "Clerk.to_file": "what is filed is told when the top-level node has answered",
     "Clerk.keep_nonce": "the same",
+    "mover.erase": "it does: tests/registry/test_mover.py",
     "mover.unpack": "it does, at another node: tests/registry/test_mover.py",
     "Clerk.templates_told": "what a template says is told when it changes, whoever knows of it",
     "Clerk.templates_lost": "the same",

@@ -40,7 +40,7 @@ FULL = {
     "type": "enterprise",
     "introduce": "手袋",
     "nature": "民营控股",
-    "subType": "leather",
+    "subType": "皮具",
     "address": "广州市花都区狮岭镇合成路1号",
     "idType": "统一社会信用代码",
     "idNumber": "91440114MAE9X8K18E",
@@ -51,6 +51,18 @@ FULL = {
 
 def with_(**chosen: str) -> Entry:
     return replace(ENTRY, disclosure=Disclosure(chosen))
+
+
+def test_the_picture_of_a_certificate_is_for_who_may_see_all() -> None:
+    entry, photo = replace(ENTRY, photo=7), {"mime": "image/png", "data": "AA=="}
+    assert shown(entry, full=True, photo=photo)["node"] == FULL | {"idPhoto": photo}
+    assert "idPhoto" not in shown(entry, full=True)["node"]
+    told = shown(entry, full=False, photo=photo)
+    assert "idPhoto" not in told["node"]
+    (private,) = [each["description"] for each in told["remarks"] if each["title"] == "private"]
+    assert "idPhoto" in private
+    with pytest.raises(ProtoError):
+        Disclosure({"idPhoto": "public"})
 
 
 def test_who_may_see_all_sees_all() -> None:
@@ -104,7 +116,7 @@ def test_only_what_is_public_is_told(chosen: dict[str, Choice]) -> None:
 
 def test_an_enterprise_without_particulars() -> None:
     told = shown(replace(ENTRY, filed=None), full=True)
-    assert told["node"] == {"name": "云岫皮具", "type": "enterprise", "introduce": "", "subType": "leather"}
+    assert told["node"] == {"name": "云岫皮具", "type": "enterprise", "introduce": "", "subType": "皮具"}
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from proto.identifier import Identifier
 from registry.account import Account, Vault, hash_digest, password_proves
 from registry.application import Refusal, form, user
 from registry.clerk import Clerk
@@ -15,6 +16,7 @@ from registry.filing import Filing, Told
 from registry.hosting import ProxyState, Site
 from registry.industries import industry
 from registry.postgres import applications
+from registry.postgres.records import Stored
 from registry.prefix import PrefixState
 from registry.rights import Role
 from registry.template import State
@@ -161,6 +163,26 @@ async def test_decisions_are_two_peoples_in_order_and_kept(desk: Desk):
     assert await desk.verify(99) is None
 
 
+async def test_who_has_two_accounts_decides_once(desk: Desk):
+    number, steward, reviewer = await desk.applied(), desk.world.steward, desk.reviewer
+    for account in (desk.verifier, reviewer):
+        await steward.put_account(account, password="x", person="何某 0042")
+    await steward.put_account(Account(0, "lu", "person", Role.REVIEWER, None), password="x", person="陆某 0043")
+    assert await desk.verify(number) is PENDING
+    refused = await desk.review(number)
+    assert isinstance(refused, Refusal)
+    assert "不同的人" in refused.zh
+    other = await steward.account("lu")
+    assert other is not None
+    desk.reviewer = other
+    assert await desk.review(number, filed=False) is REVIEW
+    prefix = desk.form()["entBasicInfo"]["entPrefix"]
+    await desk.world.pool.execute("UPDATE account SET person = '何某 0042' WHERE number = $1", desk.world.admin.number)
+    assert await desk.examiner.configure(prefix, None, desk.world.admin) is None
+    assert isinstance(await desk.examiner.decide_hosting(prefix, True, "", reviewer), Refusal)
+    assert await desk.examiner.decide_hosting(prefix, True, "", other) is ProxyState.HOSTED
+
+
 async def test_of_two_who_decide_at_once_one_does(desk: Desk):
     number = await desk.applied()
     outcomes = await asyncio.gather(*(desk.verify(number) for _ in range(4)))
@@ -191,6 +213,9 @@ async def test_what_was_refused_is_free_for_others(desk: Desk):
     number = await desk.applied(orgName="花都测试皮具2厂", orgCrtCode=applicant.credit_code(2))
     await desk.verify(number, passed=False, reason="冒用")
     assert await desk.applied(2, entPrefix="88.999.6001")
+    (freed,) = await desk.world.ask("SELECT before, after FROM audit WHERE action = 'enterprise_renamed'")
+    n = await desk.world.one("SELECT enterprise_no FROM application WHERE number = $1", number)
+    assert [*freed] == [f'{{"name":"花都测试皮具2厂{more}","number":{n}}}' for more in ("", f"#{n}")]
     for basic, field in (
         ({"orgName": "花都测试皮具2厂"}, "orgName"),
         ({"orgCrtCode": applicant.credit_code(2)}, "orgCrtCode"),
@@ -294,6 +319,8 @@ async def test_a_change_that_passed_renames_the_enterprise_and_is_filed(desk: De
         assert (told.particulars.ent_addr_cn, told.whole, told.ent_id) == ("新址", wholly, "E1")
         await clerk.enterprise_filed(told, "E1")
     assert await desk.world.one("SELECT name FROM enterprise WHERE name LIKE '花都%'") == "花都新名皮具厂"
+    (renamed,) = await desk.world.ask("SELECT before, after FROM audit WHERE action = 'enterprise_renamed'")
+    assert ["花都测试皮具1厂" in renamed[0], "花都新名皮具厂" in renamed[1]] == [True, True]
     await desk.files(99)
     number = await desk.again(orgName="花都新名皮具厂", orgAddr="新址", orgCrtImgRid=99)
     assert isinstance(number, int)
@@ -350,12 +377,28 @@ async def test_the_route_of_a_prefix_is_that_of_whoever_answers_for_it(desk: Des
     await clerk.take_in(Told(prefix, "approved"))
     assert await route() == ("10.0.0.1", 0, 8000)
     assert await desk.examiner.configure(prefix, site, owner) is None
+    assert await clerk.settle_hosting() == [], "nobody is referred there yet"
     assert await route() == ("192.0.2.7", 2641, 0)
+    asked = Identifier.parse(f"{prefix}/A")
+    (here,) = await desk.world.lookup.look([asked])
+    for told in await clerk.routes("88.999", "10.0.0.1", 8000, ()):
+        await clerk.route_told(told)
+    assert (await clerk.settle_hosting(), await clerk.settle_hosting()) == ([prefix], [])
+    (there,) = await desk.world.lookup.look([asked])
+    at = await desk.world.steward.catalogue_number()
+    assert (here.prefix > 0, there) == (True, Stored(0, 0, at)), "every answer from before is void"
+    assert await desk.world.lookup.prefix(prefix) is None
+    for state, lives in ((PrefixState.STOPPED, True), (PrefixState.ENABLED, False)):
+        await desk.world.steward.set_prefix_state(prefix, state)
+        assert (await desk.world.lookup.prefix(prefix) is not None) is lives, "what is stopped says so"
     assert await desk.examiner.configure(prefix, None, owner) is None
-    for passed, told in ((False, "192.0.2.7"), (True, "10.0.0.1")):
+    for passed in (False, True):
         await desk.examiner.configure(prefix, None, owner)
         assert isinstance(await desk.examiner.decide_hosting(prefix, passed, "x", desk.reviewer), ProxyState)
-        assert (await route())[0] == told
+        assert (await desk.world.lookup.prefix(prefix) is not None) is passed
+    (back,) = await desk.world.lookup.look([asked])
+    assert (back.prefix, back.epoch) == (here.prefix, at + 3)
+    assert (await clerk.settle_hosting(), (await route())[0]) == ([], "10.0.0.1")
     assert await desk.examiner.decide_hosting(prefix, True, "", desk.reviewer) is None
     assert isinstance(await desk.examiner.configure(prefix, site, desk.world.owner), Refusal)
 

@@ -23,7 +23,9 @@ from registry.prefix import PrefixState
 from tests.registry.world import PARTICULARS
 
 STANDINGS = [
-    Standing(*each) for each in product(PrefixState, Filing, (False, True), (False, True)) if each[2] or not each[3]
+    Standing(*each)
+    for each in product(PrefixState, Filing, (False, True), (False, True))
+    if (each[2] or not each[3]) and not (each[0].open and each[1] is Filing.MOVED)
 ]
 
 
@@ -92,6 +94,13 @@ def test_a_word_said_twice_does_no_more(word: str, now: Standing):
 def test_what_is_refused_or_suspended_is_never_open(now: Standing):
     assert not after(now, Told("p", "refused"), b"").state.open
     assert not after(now, Told("p", "suspended"), b"").state.open
+
+
+@pytest.mark.parametrize("now", STANDINGS)
+def test_what_has_moved_away_stays_closed_whatever_is_told(now: Standing):
+    moved = after(now, Told("p", "moved"), b"")
+    assert (moved.state.open, moved.filing, may_open(moved)) == (False, Filing.MOVED, False)
+    assert {after(moved, Told("p", word), b"") for word in WORDS} == {moved}
 
 
 @given(st.lists(st.sampled_from(sorted(WORDS)), max_size=12))

@@ -1,12 +1,12 @@
 """Proves registry/kinds.py: what each type takes, how it is said, and which attributes are badly made."""
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registry.kinds import CHOICES_MOST, COUNT_MOST, KINDS, PICTURES, flaws, said
+from registry.kinds import CHOICES_MOST, COUNT_MOST, PICTURES, Kind, flaws, said
 from registry.template import Item
 
 
@@ -122,7 +122,7 @@ def test_a_badly_made_attribute_is_told_by_its_field(rules: dict[str, Any], fiel
     assert field in [flaw[0] for flaw in flaws(item(**rules))]
 
 
-@given(st.sampled_from(KINDS), st.text(max_size=30), st.integers(1, 3))
+@given(st.sampled_from(get_args(Kind)), st.text(max_size=30), st.integers(1, 3))
 def test_no_text_breaks_a_type(kind: Any, text: str, count: int):
     made = item(kind=kind, count=count)
     assert made.takes(text) in {True, False}

@@ -137,7 +137,7 @@ async def test_a_history_is_read_with_attributes_that_came_after_this_process_fi
     assert [v.type for v in (await lookup.history(identifier("A")))[0].record.values] == ["productName", "strap"]
 
 
-async def test_a_history_shows_the_newest_versions_up_to_its_bound(world: World):
+async def test_a_history_shows_the_newest_versions_up_to_its_bound(world: World, monkeypatch: pytest.MonkeyPatch):
     await world.write(request("create", "A"))
     await world.pool.execute(
         "INSERT INTO history SELECT updated, prefix_no, n, template_no, actor_no, body, suffix "
@@ -147,6 +147,9 @@ async def test_a_history_shows_the_newest_versions_up_to_its_bound(world: World)
     await world.pool.execute("UPDATE record SET version = $1", VERSIONS_MOST + 1)
     versions = [entry.record.version for entry in await world.lookup.history(identifier("A"))]
     assert versions == list(range(VERSIONS_MOST + 1, 1, -1))
+    monkeypatch.setattr(lookup_module, "HISTORY_OCTETS", 1)
+    versions = [entry.record.version for entry in await world.lookup.history(identifier("A"))]
+    assert versions == [VERSIONS_MOST + 1], "large ones fewer, but always the newest"
 
 
 # --- The rest ----------------------------------------------------------------------------------------------

@@ -11,16 +11,19 @@ import msgspec
 import pytest
 
 from proto.chain import Kind
-from proto.signed import public_key
+from proto.signed import lets_go, public_key
+from proto.uplink_pb2 import Release
 from proto.value import Value
 from registry import parcel, record
 from registry.account import Account, Vault
 from registry.auditor import Auditor
 from registry.blanker import Blanked, Blanker
+from registry.clerk import Clerk
 from registry.drafting import next_version
+from registry.filing import Filing, Told
 from registry.lookup import Lookup
-from registry.mover import pack, signing_key, unpack
-from registry.parcel import ParcelError, read, seal, sealed
+from registry.mover import erase, pack, signing_key, unpack
+from registry.parcel import ParcelError, Way, read, seal, sealed
 from registry.postgres.audit import Wanted
 from registry.postgres.connection import connected, open_pool
 from registry.prefix import PrefixState
@@ -32,6 +35,7 @@ from registry.template import Item, State
 from tests.registry.world import BAG, NOW, OTHER, PREFIX, Ear, World, identifier, key, request, values
 
 KEY = bytes(range(32))
+WAY = Way("88.999", "88.777", 1_700_000_000_000)
 SECRET = "张三丰"
 
 
@@ -62,7 +66,7 @@ async def lived(world: World) -> None:
 
 async def packed(world: World, prefix: str = PREFIX) -> list[bytes]:
     async with connected(world.url, "idnode-test") as connection:
-        return [octets async for octets in pack(connection, prefix, KEY)]
+        return [octets async for octets in pack(connection, prefix, WAY, KEY)]
 
 
 @asynccontextmanager
@@ -80,7 +84,7 @@ async def another(url: str) -> AsyncIterator[World]:
 
 async def taken_in(url: str, lines: list[bytes]) -> parcel.Head:
     async with connected(url, "idnode-test") as connection:
-        return await unpack(connection, lines)
+        return await unpack(connection, lines, WAY.to)
 
 
 async def seen(world: World) -> list[Any]:
@@ -107,6 +111,9 @@ async def test_a_prefix_goes_to_another_node_with_all_its_past_and_goes_on_there
         assert await seen(there) == before
         told_of = [(row.action, row.objects) for row in await Auditor(there.pool).page(Wanted(), 2**62, 2)]
         assert told_of == [("prefix_moved_in", [PREFIX]), ("enterprise_enrolled", ["天马皮具"])]
+        (let_go,) = await there.ask("SELECT node, number, head, made, signature FROM release")
+        lets_go(PREFIX, WAY.to, Release(**dict(let_go)), public_key(KEY))
+        assert await there.one("SELECT number FROM receipt WHERE prefix_no = $1", number) == head.number
         entries = await there.stream()
 
         assert (
@@ -181,6 +188,57 @@ def told(outcomes: list[Any]) -> list[str]:
     return [outcome.rule.value for outcome in outcomes]
 
 
+async def test_it_goes_where_it_is_for_and_waits_there_for_the_national_node(world: World, database: str) -> None:
+    await world.steward.set_prefix_state(PREFIX, PrefixState.STOPPED)
+    lines = await packed(world)
+    async with connected(database, "idnode-test") as connection:
+        with pytest.raises(ParcelError, match="给节点"):
+            await unpack(connection, lines, "88.999")
+        await unpack(connection, lines, WAY.to, filed=True)
+        assert await connection.fetchval("SELECT state FROM prefix") == PrefixState.PENDING
+
+
+async def test_what_has_moved_away_is_erased_and_may_come_back(world: World, database: str) -> None:
+    await lived(world)
+    await world.one("INSERT INTO filing (prefix_no, state) VALUES ($1, $2)", world.prefix_no, Filing.APPROVED)
+    await world.steward.set_prefix_state(PREFIX, PrefixState.STOPPED)
+    lines = await packed(world)
+    async with connected(world.url, "idnode-test") as mine, another(database) as there:
+        with pytest.raises(ParcelError, match="没有迁出"):
+            await erase(mine, PREFIX)
+        await Clerk(world.pool, 0, 300, Vault(KEY)).take_in(Told(PREFIX, "moved"))
+        assert await world.lookup.prefix(PREFIX) is None
+        await taken_in(there.url, lines)
+        await there.steward.set_prefix_state(PREFIX, PrefixState.ENABLED)
+        assert await there.write(request("create", "NEW")) == [Written(Kind.CREATED, 1)]
+        await there.steward.set_prefix_state(PREFIX, PrefixState.STOPPED)
+        with pytest.raises(ParcelError, match="已在本节点"):
+            await unpack(mine, lines, WAY.to)
+        async with connected(there.url, "idnode-test") as theirs:
+            with pytest.raises(ParcelError, match="没有迁出"):
+                await erase(theirs, PREFIX)
+            lines = [octets async for octets in pack(theirs, PREFIX, Way("88.777", "88.999", 9), KEY)]
+
+        await erase(mine, PREFIX)
+        for table in ("record", "history", "change", "change_volume", "blanked", "template", "receipt"):
+            assert await world.one(f"SELECT count(*) FROM {table} WHERE prefix_no = $1", world.prefix_no) == 0
+        await unpack(mine, lines, "88.999")
+        assert await seen(world) == await seen(there)
+        assert await world.steward.set_prefix_state(PREFIX, PrefixState.ENABLED)
+        assert await world.write(request("delete", "NEW")) == [Written(Kind.DELETED, 2)]
+
+
+async def test_what_came_in_vain_is_erased(world: World, database: str) -> None:
+    await world.steward.set_prefix_state(PREFIX, PrefixState.STOPPED)
+    lines = await packed(world)
+    async with another(database) as there, connected(database, "idnode-test") as theirs:
+        for _ in range(2):
+            await unpack(theirs, lines, WAY.to, filed=True)
+            await erase(theirs, PREFIX)
+        assert await there.lookup.prefix(PREFIX) is None
+        assert [row.action for row in await Auditor(there.pool).page(Wanted(), 2**62, 1)] == ["prefix_erased"]
+
+
 async def test_what_is_open_or_nobodys_is_not_packed(world: World) -> None:
     with pytest.raises(ParcelError, match="先停用"):
         await packed(world)
@@ -197,7 +255,9 @@ def edited(lines: list[bytes], kind: type, change: Change, which: int = 0) -> li
     at = found[which]
     new = change(read(lines[at]))
     body = lines[:at] + ([msgspec.json.encode(new) + b"\n"] if new is not None else []) + lines[at + 1 : -1]
-    return [*body, seal(parcel.sha256(b"".join(body)).digest(), KEY)]
+    head = read(body[0])
+    assert isinstance(head, parcel.Head)
+    return [*body, seal(parcel.sha256(b"".join(body)).digest(), head, KEY)]
 
 
 def replaced(**fields: Any) -> Change:
@@ -215,13 +275,16 @@ FORGED: list[tuple[type, Change, int, str]] = [
     (parcel.VersionLine, lambda _: None, -1, "不符"),
     (parcel.VersionLine, replaced(newest=False), 0, "不符"),
     (parcel.VersionLine, replaced(version=9), 0, "不符"),
+    (parcel.VersionLine, replaced(template=""), 0, "不符"),
+    (parcel.VersionLine, replaced(template="held2"), 1, "不符"),
+    (parcel.TemplateLine, lambda _: None, 0, "缺少模板bag"),
     (parcel.BlankedLine, lambda _: None, 0, "不符"),
     (parcel.VersionLine, replaced(template="held2", body=b"\x80"), 0, "读不懂"),
     (parcel.VersionLine, replaced(template="held2", body=TWICE), 0, "不接受"),
     (parcel.TemplateLine, lambda line: line.row["items"].append({}) or line, 0, "读不懂"),
     (parcel.VersionLine, replaced(suffix="a\0"), 0, "不接受"),
     (parcel.ChangeLine, replaced(made="gestern"), 0, "不接受"),
-    (parcel.VersionLine, lambda _: parcel.Head(1, "88.9.9", "", "", "", 0, b""), 0, "读不懂"),
+    (parcel.VersionLine, lambda _: parcel.Head(1, "88.9.9", *WAY, "", "", "", 0, b""), 0, "读不懂"),
 ]
 
 

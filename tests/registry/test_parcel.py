@@ -8,19 +8,39 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proto.chain import HEAD_FIRST, entry_digest, next_head
-from proto.signed import public_key
-from registry.parcel import LINE_OCTETS, Chain, ChangeLine, Head, ParcelError, Seal, VersionLine, read, seal, sealed
+from proto.signed import lets_go, public_key
+from registry.parcel import (
+    LINE_OCTETS,
+    Chain,
+    ChangeLine,
+    Head,
+    ParcelError,
+    Seal,
+    VersionLine,
+    read,
+    release,
+    seal,
+    sealed,
+)
 
 KEY = bytes(range(32))
-HEAD = Head(1, "88.999.1001", "天马皮具", "Tianma", "leather", 0, HEAD_FIRST)
+HEAD = Head(1, "88.999.1001", "88.999", "88.777", 1_700_000_000_000, "天马皮具", "Tianma", "leather", 0, HEAD_FIRST)
 LINES = [msgspec.json.encode(HEAD) + b"\n", msgspec.json.encode(VersionLine("A", 1, True, "", 7, b"\xff")) + b"\n"]
-WHOLE = [*LINES, seal(sha256(b"".join(LINES)).digest(), KEY)]
+WHOLE = [*LINES, seal(sha256(b"".join(LINES)).digest(), HEAD, KEY)]
 
 
 def test_what_was_sealed_is_read_with_who_signed_it() -> None:
     assert sealed(WHOLE) == (HEAD, public_key(KEY))
     assert read(LINES[1]) == VersionLine("A", 1, True, "", 7, b"\xff")
-    assert isinstance(read(WHOLE[-1]), Seal)
+    last = read(WHOLE[-1])
+    assert isinstance(last, Seal)
+    lets_go("88.999.1001", "88.777", release(HEAD, last.release), public_key(KEY))
+
+
+def test_a_release_for_another_node_is_no_seal() -> None:
+    other = read(seal(sha256(b"".join(LINES)).digest(), msgspec.structs.replace(HEAD, to="88.555"), KEY))
+    with pytest.raises(ParcelError, match="签名"):
+        sealed([*LINES, msgspec.json.encode(other) + b"\n"])
 
 
 @given(st.integers(0, len(b"".join(WHOLE)) - 2), st.integers(1, 255))

@@ -23,7 +23,7 @@ BUSY = {"status": -1, "message": "系统繁忙", "data": None}
 def test_without_redis_everything_works(folder: Path, database: str) -> None:
     command(database, "enterprise", "add", "甲皮具", "--prefix", PREFIX, "--industry", "leather")
     secret = command(database, "user", "add", "AK-a", "--program", "--enterprise", PREFIX).split()[-1]
-    command(database, "user", "add", "chief", "--ask-password", typed="correct horse\n")
+    command(database, "user", "add", "chief", "--person", "周 1001", "--ask-password", typed="correct horse\n")
     with serving(folder / "serve.log", database, IDNODE_REDIS_URL="") as (process, anyone, operator):
         wait_until(lambda: readiness(operator)["ready"], "ready")
         assert readiness(operator)["warnings"] == []

@@ -106,16 +106,18 @@ class Machine:
 
 @dataclass
 class Land:
-    """A database, the top-level node, and machines on that database."""
+    """A database, the top-level node, and machines on that database, with settings of their own."""
 
     url: str
     folder: Path
     connection: asyncpg.Connection
     toplevel: TopLevel
     machines: list[Machine] = field(default_factory=list)
+    own: dict[str, str] = field(default_factory=dict)
 
     def machine(self, **settings: str) -> Machine:
-        made = Machine(self.folder / f"machine-{len(self.machines)}.log", self.settings | settings)
+        name = f"machine-{self.own.get('IDNODE_PREFIX', '')}{len(self.machines)}.log"
+        made = Machine(self.folder / name, self.settings | settings)
         self.machines.append(made)
         made.start()
         return made
@@ -127,6 +129,7 @@ class Land:
             "IDNODE_SECRET_KEY": KEY,
             "IDNODE_TOPLEVEL_URL": self.toplevel.url,
             "IDNODE_STATISTICS_SECONDS": "10",
+            **self.own,
         }
 
     def idnode(self, *words: str, **settings: str) -> str:

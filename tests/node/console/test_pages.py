@@ -1,6 +1,7 @@
 """The pages: rendered from literals, hostile ones too."""
 
 import re
+from dataclasses import replace
 from urllib.parse import unquote_to_bytes, urljoin, urlsplit
 from zoneinfo import ZoneInfo
 
@@ -14,7 +15,8 @@ from node.hypertext import LANGUAGES
 from node.resolve.answer import Outcome
 from node.samples import ENTERPRISES, sample_records
 from proto.identifier import Identifier
-from registry import industries
+from registry import drafting, industries
+from registry.template import Item, State
 from tests.node.console.pages_seen import BAG, EN, TEMPLATE, WHOLE, ZH, ZONE, Page, shown
 
 
@@ -85,6 +87,33 @@ def test_reserved_indexes_are_no_attributes() -> None:
     html = found_page(ZH, BAG, WHOLE, TEMPLATE, ZONE)
     assert "TEMPLATE" not in html
     assert "META_" not in html
+
+
+def test_a_template_is_told_in_words() -> None:
+    items = (
+        Item(2000, "size", "尺寸", "Size", kind="number", low=1, high=9, accuracy=1, unit="cm", required=True),
+        Item(2001, "batch", "批次", "Batch", kind="reference", access="partners"),
+        Item(2002, "serial", "序列号", unique=True),
+    )
+    origin = "88.999.2001/META_belt"
+    made = replace(TEMPLATE, items=items, state=State.PUBLISHED, origin=origin, description="示例")
+    told = shown(*((each.index, each.type, each.data.decode()) for each in drafting.told(made)))
+    zh, en = (Page(found_page(look, BAG, told, made, ZONE)) for look in (ZH, EN))
+    rows = {label: text.strip() for label, text in zh.rows().items()}
+    assert (rows["状态"], rows["复制自"], rows["说明"]) == ("已发布", origin, "示例")
+    assert rows["尺寸"] == "数值；1到9之间、小数点后最多1位的数字；cm；必填"
+    assert rows["批次"] == "引用；标识（前缀/后缀）；伙伴"
+    assert rows["序列号"] == "文本；不重复"
+    assert en.rows()["Size"].strip().endswith("; cm; required")
+    assert f"/{origin}" in zh.attributes("a", "href")
+    broken = Page(found_page(ZH, BAG, shown((2000, "ITEM", "{}"), (1, "STATE", "odd")), None, ZONE)).rows()
+    assert {label: text.strip() for label, text in broken.items()} == {"ITEM": "{}", "状态": "odd"}
+
+
+def test_a_reference_to_whatever_is_a_link_too() -> None:
+    made = replace(TEMPLATE, items=(Item(2001, "batch", "批次", kind="reference"),))
+    page = Page(found_page(ZH, BAG, shown((2001, "batch", "88.999.1001/X")), made, ZONE))
+    assert "/88.999.1001/X" in page.attributes("a", "href")
 
 
 def test_references_lead_to_their_pages_and_keep_the_language_chosen() -> None:

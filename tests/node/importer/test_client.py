@@ -114,13 +114,20 @@ def test_a_node_that_is_not_ready_gets_a_sentence(tmp_path: Path) -> None:
         from_ready(tmp_path / "ready.json", "leather")
 
 
-def test_an_address_needs_prefix_and_credentials() -> None:
-    assert from_options("http://n/", "u", "p", PREFIX) == Access("http://n", "u", "p", PREFIX)
+def test_an_address_needs_prefix_and_credentials(ready: Path) -> None:
+    assert from_options("http://n/", "u", "p", PREFIX, ready) == Access("http://n", "u", "p", PREFIX)
     with pytest.raises(Problem, match="must be the prefix"):
-        from_options("http://n", "u", "p", "leather")
+        from_options("http://n", "u", "p", "leather", ready)
     for username, password in ((None, "p"), ("u", None), ("u", "")):
         with pytest.raises(Problem, match="IDNODE_PASSWORD"):
-            from_options("http://n", username, password, PREFIX)
+            from_options("http://n", username, password, PREFIX, ready)
+
+
+def test_an_enterprise_that_joined_later_signs_in_at_the_node_that_runs(ready: Path) -> None:
+    wanted = Access("http://127.0.0.1:8000", "lingnan", "p", "88.999.1008")
+    assert from_options(None, "lingnan", "p", "88.999.1008", ready) == wanted
+    with pytest.raises(Problem, match="for others add --username"):
+        from_ready(ready, "88.999.1008")
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,13 @@ def test_a_batch_file_is_read_value_by_value(tmp_path: Path) -> None:
     assert (second.row, second.identifier, second.refusal) == (11, f"{PREFIX}/B", "")
 
 
+def test_no_record_is_lost_where_the_empty_line_was_left_out(tmp_path: Path) -> None:
+    units = read(
+        tmp_path / "b.txt", f"AUTHENTICATE SECKEY:301:0.NA/1\nsecret\nCREATE {PREFIX}/A\n1 URL 1 1110 UTF8 a\n"
+    )
+    assert [(unit.row, unit.identifier, len(shown(unit)["values"])) for unit in units] == [(3, f"{PREFIX}/A", 1)]
+
+
 @pytest.mark.parametrize(
     ("line", "said"),
     [

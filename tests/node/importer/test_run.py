@@ -372,7 +372,10 @@ async def test_credentials_come_from_the_ready_file(fake: FakeNode, file: Path) 
     enterprise = {"name": "皮具", "industry": "leather", "prefix": PREFIX, "username": USERNAME, "password": PASSWORD}
     ready = {"http": fake.url, "enterprises": [enterprise]}
     (file.parent / "ready.json").write_text(json.dumps(ready), "utf-8")
-    assert await imported(fake, file, "--url", "", "--data", str(file.parent), "--enterprise", "leather") == 0
+    assert (
+        await imported(fake, file, "--url", "", "--username", "", "--data", str(file.parent), "--enterprise", "leather")
+        == 0
+    )
 
 
 async def test_a_list_without_rows_is_done_at_once(fake: FakeNode, file: Path) -> None:

@@ -187,6 +187,10 @@ async def test_nobody_gets_at_an_administrators_account_but_to_shut_it(made: Nod
         assert await signed_in(made, "admin", PASSWORD) is enabled
         assert (await made.call("GET", "/api/v1/batches", who="admin"))[0] == status
     assert (await made.call("PUT", f"{ACCOUNTS}/{SECURITY}", {"enabled": False}, who="admin"))[0] == 403
+    assert (await made.call("PUT", f"{ACCOUNTS}/audit_admin", {"role": "verifier"}, who=SECURITY))[0] == 403
+    for who, status in (("admin", 403), (SECURITY, 200)):
+        for method in ("GET", "DELETE"):
+            assert (await made.call(method, f"{ACCOUNTS}/audit_admin/tokens", who=who))[0] == status, (who, method)
 
 
 async def test_a_shut_account_is_out_at_once_and_comes_back_when_opened(made: Node) -> None:
@@ -195,6 +199,26 @@ async def test_a_shut_account_is_out_at_once_and_comes_back_when_opened(made: No
     assert not await signed_in(made, "leather", PASSWORD)
     assert (await made.call("PUT", f"{ACCOUNTS}/leather", {"enabled": True}, who="admin"))[0] == 204
     assert await signed_in(made, "leather", PASSWORD)
+
+
+async def test_an_enterprise_opens_what_it_has_shut_itself_and_not_what_the_node_has(made: Node) -> None:
+    path = f"{ACCOUNTS}/AK-leather"
+    for who, enabled, status in [
+        ("leather", False, 204),
+        ("leather", True, 204),
+        ("admin", False, 204),
+        ("leather", False, 204),
+        ("leather", True, 403),
+        ("admin", True, 204),
+        ("leather", False, 204),
+        ("leather", True, 204),
+    ]:
+        assert (await made.call("PUT", path, {"enabled": enabled}, who=who))[0] == status, (who, enabled)
+        opened = enabled and status == 204
+        assert await signed_in(made, "AK-leather", SECRET) is opened
+    await made.house.steward.disable_account("AK-leather")
+    assert (await made.call("PUT", path, {"role": "enterprise_user"}, who="leather"))[0] == 204
+    assert (await made.call("PUT", path, {"enabled": True}, who="leather"))[0] == 403
 
 
 async def test_two_secrets_at_most_and_the_older_one_ends(made: Node) -> None:

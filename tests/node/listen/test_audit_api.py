@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import ClientError
 
 from node.access_log import BLOCK_TURNS
 from node.listen import audit_api
@@ -129,6 +130,8 @@ async def test_readings_of_what_is_not_public_stand_there_in_blocks(at: Node) ->
     assert (await at.call("GET", f"/api/handles/{PREFIX}/B"))[0] == 200
     assert (await at.call("GET", f"/api/handles/{PREFIX}/B", who=None))[0] == 200
     assert (await at.call("GET", DETAIL, who="stranger"))[1]["status"] == -3
+    for suffix in ("A", "none"):
+        assert (await at.call("GET", f"/api/handles/{PREFIX}/{suffix}", who="stranger"))[0] in {200, 404}
     assert await audit(at, action="data_read") == [], "no reading is a write"
     await at.house.recording.witness.turn()
     told = [(e["actor"], e["after"]["as"], e["objects"]) for e in reversed(await audit(at, action="data_read"))]
@@ -141,7 +144,7 @@ async def test_readings_of_what_is_not_public_stand_there_in_blocks(at: Node) ->
     ]
     assert [e["after"]["as"] for e in await audit(at, object=a)] == ["history", "detail"]
     told = [(e["account"] > 0, e["identifier"]) for e in await logged(at) if e["operation"] == "resolve"]
-    assert told == [(True, b), (False, b)]
+    assert told == [(True, b), (False, b), (True, a), (True, f"{PREFIX}/none")]
 
 
 async def applied(at: Node) -> int:
@@ -174,7 +177,6 @@ async def test_readings_of_enterprises_and_traces_stand_there_too(at: Node) -> N
         ("leather", "enterprise", [f"enterprise {mine.enterprise}"]),
         ("leather", "iiidap", [PREFIX]),
         ("leather", "trace", [f"{PREFIX}/A"]),
-        ("stranger", "trace", [f"{PREFIX}/A"]),
         ("he", "application", [f"application {number}"]),
     ]
 
@@ -223,6 +225,42 @@ async def test_all_of_it_is_paged_exported_and_proven(at: Node) -> None:
     )
     told = json.loads(await text(at, "/api/v1/audit/verify"))
     assert (told["holds"], told["number"]) == (False, 2)
+
+
+async def test_lists_of_what_is_not_public_stand_there_too(at: Node) -> None:
+    await at.create("A")
+    await enrolled(at, he=Role.VERIFIER)
+    number, mine = await applied(at), await at.registry.lookup.prefix(PREFIX)
+    assert mine is not None
+    for path, who in (
+        ("/api/v1/applications", "he"),
+        ("/snms/api/v3/ent/page", "leather"),
+        (f"/snms/api/prefix/query?prefix={PREFIX}", "he"),
+        (f"/api/v1/open/handle/page?metaHandle={PREFIX}/META_bag", "leather"),
+    ):
+        assert (await at.call("GET", path, who=who))[0] == 200
+    await at.house.recording.witness.turn()
+    told = {(e["actor"], e["after"]["as"], *e["objects"]) for e in await audit(at, action="data_read")}
+    assert told == {
+        ("he", "application", f"application {number}"),
+        ("leather", "enterprise", f"enterprise {mine.enterprise}"),
+        ("he", "enterprise", PREFIX),
+        ("leather", "identifiers", f"{PREFIX}/META_bag"),
+    }
+
+
+async def test_an_export_ends_with_the_right_of_who_reads(at: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = at.house.recording.auditor.all
+
+    async def revoked(wanted: Any) -> AsyncIterator[Any]:
+        async for each in rows(wanted):
+            yield each
+            await at.house.steward.revoke_tokens("auditor")
+            yield each
+
+    monkeypatch.setattr(at.house.recording.auditor, "all", revoked)
+    with pytest.raises(ClientError):
+        await text(at, "/api/v1/audit/export")
 
 
 WRONG = {

@@ -79,8 +79,10 @@ async def test_it_ends_with_its_minute_and_with_its_key(made: Node) -> None:
         await connection.execute("UPDATE challenge SET expires = now()")
     assert await verified(made, text) == 401
     text = await challenged(made)
+    assert await verified(made, await challenged(made)) == 1
     await put_key(made, "DELETE")
     assert await verified(made, text) == 401
+    assert (await made.call("GET", "/api/v1/batches", who="app"))[0] == 401, "nor is what it was worth before"
 
 
 async def test_whoever_asks_for_many_takes_nobodys_away(made: Node) -> None:
@@ -216,6 +218,14 @@ async def test_a_partner_sees_and_changes_what_was_granted(app: Node) -> None:
     assert await held(app, "A", "visitor") == {"styleNo": "S1", "colour": "blue"}
     assert await held(app, "A") == {"styleNo": "S1", "colour": "blue", "costPrice": "9"}, "no further than it reaches"
     assert (await asked(app, CHANGE, "A", "visitor", styleNo="S2"))["code"] == 406
+    assert (await asked(app, CHANGE, "A", "visitor", type_=None, colour="green"))["code"] == 1
+    kept = await app.house.lookup.named_template(PREFIX, TEMPLATE)
+    assert kept is not None
+    secret = (Item(2000, "nextYear", "明年"),)
+    await app.house.steward.add_template(replace(kept, version="plan", items=secret, state=State.DRAFT))
+    for version, name in (("plan", "nextYear"), ("plan", "guess"), ("none", "guess")):
+        told = await asked(app, CHANGE, "A", "visitor", type_=f"{PREFIX}/META_{version}", **{name: "x"})
+        assert told["code"] == 406, "of what is no concern of theirs they are told nothing"
 
 
 async def test_what_is_refused_has_its_code(app: Node) -> None:

@@ -2,6 +2,8 @@
 
 import base64
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -16,6 +18,7 @@ from registry.prefix import PrefixState
 from registry.rights import Role
 from tests.fakes.in_process import PASSWORD, SECRET, STRANGER_PREFIX, Node, node
 from tests.fakes.other_node import OtherNode, other_node, says
+from tests.fakes.papers import PDF, picture
 from tests.fakes.small_registry import PREFIX
 from tests.registry.world import PARTICULARS
 
@@ -87,6 +90,34 @@ async def test_who_may_see_all_sees_all(running: Node) -> None:
         told = await ask(running, IDENTIFIER, **bearer(running, who))
         assert "contact" not in told["node"]
     assert "contact" in (await ask(running, IDENTIFIER, **basic("AK-leather", SECRET), **TLS))["node"]
+
+
+async def test_the_picture_of_the_certificate_is_shown_to_who_may_see_all(database: str, tmp_path: Path) -> None:
+    async with node(database, files=str(tmp_path / "files")) as running:
+        assert running.house.files is not None
+        for octets, state in ((PDF, 3), (picture("PNG"), 5), (PDF, 6)):
+            number = await running.house.files.take(1, octets, datetime.now(UTC))
+            await running.registry.pool.execute(_APPLIED, PREFIX, state, number)
+        told = await ask(running, IDENTIFIER)
+        assert "idPhoto" not in told["node"]
+        assert "idPhoto" in told["remarks"][0]["description"]
+        for path in (IDENTIFIER, f"/iiidap/name/{quote(told['node']['name'])}"):
+            photo = (await ask(running, path, **bearer(running, "leather")))["node"]["idPhoto"]
+            assert photo["mime"] == "image/png", "of what both decisions have passed, not of what waits or was refused"
+            assert base64.b64decode(photo["data"]).startswith(b"\x89PNG")
+        found = await ask(running, f"/iiidap/names?name={quote(told['node']['name'])}", **bearer(running, "leather"))
+        assert "idPhoto" not in found["NodeSearchResults"][0]["node"], "fifty of them are no search"
+        assert "idPhoto" not in (await ask(running, IDENTIFIER, **bearer(running, "stranger")))["node"]
+        (tmp_path / "files").rename(tmp_path / "away")
+        told = await ask(running, IDENTIFIER, **bearer(running, "leather"))
+        assert "idPhoto" not in told["node"], "all else is told without it"
+
+
+_APPLIED = """
+    INSERT INTO application (enterprise_no, kind, state, prefix, org_crt_type, org_crt_code, form, sealed, applicant_no)
+    SELECT enterprise_no, 1, $2, name, 1, 'x', jsonb_build_object('entBasicInfo', jsonb_build_object('orgCrtImgRid',
+        $3::bigint)), '', 1 FROM prefix WHERE name = $1
+"""
 
 
 async def test_who_proves_nothing_is_told(running: Node) -> None:

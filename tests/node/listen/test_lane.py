@@ -38,6 +38,7 @@ from node.metrics import RESOLUTIONS
 from node.resolve.answer import Answer, Outcome, Question, Tell
 from node.resolve.hot import Hot
 from node.resolve.measured import Measured
+from node.sight import Told
 from node.stamps import Shared
 from proto.identifier import Identifier
 from registry.account import Account
@@ -130,9 +131,11 @@ class Known:
     def ask(self, who: Account, identifier: Identifier, then: Callable[[Any], None]) -> None:
         assert who is LI
         loop = asyncio.get_running_loop()
-        loop.call_soon(loop.call_soon, then, ALONE.get(identifier.key))
+        found = ALONE.get(identifier.key)
+        told = Told(found, beyond=bool(found.shown)) if isinstance(found, Answer) else found
+        loop.call_soon(loop.call_soon, then, told)
 
-    async def answer(self, who: Account, identifier: Identifier) -> Answer | None:
+    async def answer(self, who: Account, identifier: Identifier) -> Told | None:
         return await answered(partial(self.ask, who, identifier))
 
 
@@ -260,8 +263,8 @@ async def test_nothing_is_told_that_cannot_be_written_down() -> None:
     mine = head("/api/handles/88.999.1001/BAG-1", "Authorization: Bearer mine")
     async with world(with_lane=True) as fast:
         with patch.object(fast.house.recording.witness, "saw", full):
-            answered, _ = await said(fast, [mine, None, PLAIN])
-    assert statuses_of(answered) == [503, 200]
+            answered, _ = await said(fast, [mine, None, mine.replace(b"BAG-1", b"COLD"), None, PLAIN])
+    assert statuses_of(answered) == [503, 404, 200], "what all are told needs not be written down"
     assert b"private" not in answered.replace(b"private, no-store", b"")
 
 

@@ -141,6 +141,16 @@ async def test_the_items_of_a_copy_are_frozen(running: Node) -> None:
     assert await called(running, "POST", "/baseon-create", copy, "stranger") == {"metaHandle": base["metaHandle"]}
     assert "definition" in (await info(running))["itemVOS"][0]
     assert (await info(running, who="stranger"))["itemVOS"][0]["definition"] == "", "what is not public says no more"
+    again = {"prefix": STRANGER_PREFIX, "version": "again"}
+    async with running.client.post(
+        f"/api/v1/templates/{PREFIX}/belt/copies",
+        json=again,
+        headers={"Authorization": f"Bearer {running.tokens['stranger']}"},
+    ) as response:
+        assert response.status == 201
+    for version in ("copy", "again"):
+        told = await info(running, f"{STRANGER_PREFIX}/META_{version}", "stranger")
+        assert [each["definition"] for each in told["itemVOS"]] == [""] * len(ITEMS), "nor does a copy"
     told = await info(running, base["metaHandle"], "stranger")
     assert (told["isQuote"], told["classifyCode"], told["metaCode"]) == (1, "other", "copy")
     change = {"metaHandle": base["metaHandle"], "metaItemDTOS": ITEMS[:1]}

@@ -12,6 +12,7 @@ from itertools import chain, pairwise
 from typing import Any
 
 import pytest
+from aiohttp import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -170,6 +171,41 @@ async def test_who_has_not_signed_in_may_not_send_everything(database: str) -> N
         assert "4194304" in answer
 
 
+async def test_a_stream_ends_with_the_right_of_who_asks(database: str) -> None:
+    revoked = asyncio.Event()
+
+    async def sent() -> AsyncIterator[bytes]:
+        yield json.dumps(f"{PREFIX}/A").encode() + b"\n"
+        await revoked.wait()
+        yield json.dumps(f"{PREFIX}/A").encode() + b"\n"
+
+    async with node(database) as running:
+        await running.create("A", styleNo="S1", costPrice="9")
+        headers = NDJSON | {"Authorization": f"Bearer {running.tokens['leather']}"}
+        async with running.client.post("/api/v1/resolve", data=sent(), headers=headers) as response:
+            assert b"costPrice" in await response.content.readline()
+            await running.house.steward.revoke_tokens("leather")
+            revoked.set()
+            with pytest.raises(ClientError):
+                await response.content.readline()
+
+
+async def test_many_large_answers_are_not_held_at_once(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(own_api, "ANSWER_OCTETS", 2000)
+    monkeypatch.setattr(own_api, "PIECE_OCTETS", 1)
+    async with node(database) as running:
+        await running.create("A")
+        body = {"identifiers": [f"{PREFIX}/A"] * 60}
+        for who in (None, "leather"):
+            status, answer = await running.call("POST", "/api/v1/resolve", body, who)
+            assert (status, answer["error"]["field"]) == (400, "identifiers")
+            assert own_api.NDJSON in answer["error"]["message"]
+        headers = NDJSON | {"Authorization": f"Bearer {running.tokens['leather']}"}
+        sent = b"\n".join([json.dumps(f"{PREFIX}/A").encode()] * 60)
+        async with running.client.post("/api/v1/resolve", data=sent, headers=headers) as response:
+            assert len((await response.read()).splitlines()) == 60
+
+
 async def test_a_line_that_fails_in_an_unforeseen_way_is_one_line(database: str) -> None:
     async with node(database) as running:
         await running.create("A", "B")
@@ -229,6 +265,27 @@ async def test_reconciling_tells_missing_different_and_same(database: str) -> No
             status, answer = await running.call("POST", "/api/v1/reconcile", body)
             assert status == 400
         assert (await running.call("POST", "/api/v1/reconcile", rows, who=None))[0] == 401
+
+
+async def test_nobody_makes_the_node_fetch_what_they_may_not_see_nor_much_at_once(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(own_api, "COMPARED_AT_ONCE", 2)
+    async with node(database) as running:
+        await running.create("A", "B")
+        look, fetched = running.registry.lookup.look, list[int]()
+
+        async def counted(identifiers: Any) -> Any:
+            fetched.append(len(identifiers))
+            return await look(identifiers)
+
+        running.registry.lookup.look = counted  # type: ignore[method-assign]
+        rows = [row("A"), row("none"), row("B", "S2"), row("A")]
+        _, answer = await running.call("POST", "/api/v1/reconcile", rows, "stranger")
+        assert ({each["result"] for each in answer["results"]}, fetched) == ({"invalid"}, [])
+        _, answer = await running.call("POST", "/api/v1/reconcile", rows)
+        assert [each["result"] for each in answer["results"]] == ["same", "missing", "different", "same"]
+        assert fetched == [2, 2]
 
 
 async def test_history_is_the_owners_and_tells_every_version(database: str) -> None:

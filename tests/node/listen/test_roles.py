@@ -201,12 +201,12 @@ ENDPOINTS = {f"{key.split()[0]} {base}{key.split()[1]}": row for key, row in of_
     "POST /api/v1/open/meta/grant/info": Row(Right.GRANTS, body={"metaHandle": META}),
     "POST /api/v1/open/meta/grant-info": Row(Right.GRANTS, body={"metaHandle": META}),
     "GET /api/v1/open/message/appMessage": Row(SIGNED_IN),
-    "GET /api/v1/applications": Row(EXAMINING, of_node=True),
-    "GET /api/v1/applications/{number}": Row(EXAMINING, "/api/v1/applications/1", of_node=True),
+    "GET /api/v1/applications": Row(EXAMINING, of_firm=False),
+    "GET /api/v1/applications/{number}": Row(EXAMINING, "/api/v1/applications/1", of_firm=False),
     "PUT /api/v1/applications/{number}/{step}": Row(
         Right.VERIFY, "/api/v1/applications/1/verification", {"passed": True}, of_node=True
     ),
-    "GET /api/v1/hostings": Row(EXAMINING, of_node=True),
+    "GET /api/v1/hostings": Row(EXAMINING, of_firm=False),
     "PUT /api/v1/hostings/{prefix}": Row(Right.REVIEW, f"/api/v1/hostings/{PREFIX}", {"passed": True}, of_node=True),
     "GET /api/handles/{identifier}": Row(ANYONE, f"/api/handles/{PREFIX}/A"),
     "OPTIONS /api/handles/{identifier}": Row(ANYONE, f"/api/handles/{PREFIX}/A"),

@@ -174,6 +174,9 @@ async def test_lists_are_bounded_paged_and_ones_own(office: Office) -> None:
     assert [row["orgName"] for row in page["content"]] == ["皮具2厂", "云岫皮具"]
     assert page["content"][0]["orgCrtCode"] == applicant.credit_code(2)
     assert (await office.data(f"{PAGE}?startDate=2999-01-01"))["totalElements"] == 0
+    made = (await office.data(f"{PAGE}?pageSize=1"))["content"][0]["createDate"][:10]
+    assert (await office.data(f"{PAGE}?startDate={made}&endDate={made}"))["totalElements"] > 0, "the whole last day"
+    assert (await office.data(f"{PAGE}?startDate={made}&endDate={made} 00:00:00"))["totalElements"] == 0
     assert [row["entPrefix"] for row in (await office.data(PREFIXES, "leather"))["content"]] == [PREFIX]
     assert [row["orgName"] for row in (await office.data(PAGE, "leather"))["content"]] == ["云岫皮具"]
     number = await office.node.registry.pool.fetchval(

@@ -148,9 +148,34 @@ def test_a_batch_is_an_array_or_a_table_with_handles() -> None:
     assert [bytes(row) for row in snms_words.rows(b'["a", {"b":1}]')] == [b'"a"', b'{"b":1}']
     assert [bytes(row) for row in snms_words.rows(b' \n{"handles":["a","b"]}')] == [b'"a"', b'"b"']
     assert snms_words.rows(b"[]") == []
-    for octets in (b'{"rows":[]}', b'{"handles":7}', b"7", b'"a"', b"null"):
+    for octets in (b'{"handles":7}', b"7", b'"a"', b"null"):
         with pytest.raises(SnmsError, match="格式不正确"):
             snms_words.rows(octets)
+    with pytest.raises(SnmsError, match="缺少必要的请求参数: handles"):
+        snms_words.rows(b'{"rows":[]}')
+
+
+class Inner(msgspec.Struct, forbid_unknown_fields=True):
+    to: str
+
+
+class Outer(msgspec.Struct, forbid_unknown_fields=True):
+    inner: Inner
+
+
+@pytest.mark.parametrize(
+    ("octets", "sentence"),
+    [
+        (b"{}", "缺少必要的请求参数: inner"),
+        (b'{"inner":{}}', "缺少必要的请求参数: inner.to"),
+        (b'{"inner":{"to":"x"},"other":1}', "没有参数other"),
+        (b'{"inner":{"to":"x","form":1}}', "没有参数inner.form"),
+    ],
+)
+def test_a_field_that_is_missing_or_is_none_is_named(octets: bytes, sentence: str) -> None:
+    with pytest.raises(msgspec.ValidationError) as caught:
+        msgspec.json.decode(octets, type=Outer)
+    assert snms_words.sentence(caught.value) == sentence
 
 
 def test_a_batch_has_two_thousand_rows_at_most() -> None:

@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from registry.kinds import KIND_WORDS
 from tests.fakes.in_process import STRANGER_PREFIX, Node, node
 from tests.fakes.small_registry import PREFIX
 
@@ -86,6 +88,12 @@ async def test_the_life_of_a_template(running: Node) -> None:
     assert (status, refused["error"]["message"]) == (409, "模板belt已被标识使用，不能删除")
 
 
+async def test_the_example_of_the_documents_is_taken(running: Node) -> None:
+    example = json.loads((Path(__file__).parents[3] / "docs" / "examples" / "template.json").read_text("utf-8"))
+    status, made = await running.call("POST", BASE, example | {"prefix": PREFIX})
+    assert (status, {item["kind"] for item in made["items"]}) == (201, set(KIND_WORDS))
+
+
 async def test_versions_and_copies(running: Node) -> None:
     await running.call("POST", BASE, DRAFT)
     await running.call("POST", f"{ONE}/publish")
@@ -142,8 +150,8 @@ async def test_what_is_wrong_is_one_sentence(running: Node) -> None:
         ({"category": DRAFT["category"] | {"category": "A"}}, 400, "category.specific"),
         ({"items": [{"index": 2000, "name": "a", "zh": "甲", "kind": "date", "low": 1}]}, 400, "items[0].low"),
         ({"items": [{"index": 2000, "name": "a", "zh": "甲", "requird": True}]}, 400, "items[0].requird"),
-        ({"items": [{"index": 2000, "name": "a", "zh": "甲", "kind": "colour"}]}, 400, None),
-        ({"colour": "red"}, 400, None),
+        ({"items": [{"index": 2000, "name": "a", "zh": "甲", "kind": "colour"}]}, 400, "items[0].kind"),
+        ({"colour": "red"}, 400, "colour"),
         ({"zh": "a\x00"}, 400, "zh"),
     ]
     for changes, status, field in cases:

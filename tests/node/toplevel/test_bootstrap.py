@@ -11,6 +11,8 @@ from node.toplevel.bootstrap import KEPT_SECONDS, PATH
 from proto import uplink_pb2 as pb
 from proto.bootstrap import Bootstrap
 
+HTTPS = "https://id.example/iiidap/"
+
 
 async def fetched(top: Any) -> tuple[Bootstrap, dict[str, str]]:
     async with top.session.get(top.url + PATH) as response:
@@ -42,6 +44,20 @@ async def test_every_node_that_is_found_is_told(top: Any):
     assert headers["Cache-Control"] == f"public, max-age={KEPT_SECONDS}"
     await route(second, "88.111", "2001:db8::2", 0, serial=2)
     assert "88.111" not in (await fetched(top))[0].services, "it has no HTTP any more"
+
+
+async def test_a_node_that_answers_over_https_is_told_by_that_address(top: Any):
+    node = await top.enrolled()
+    await route(node, "88.999", "192.0.2.1", 0)
+    beat = pb.HeartbeatRequest(version="1", machine="m")
+    for told, known in (("", {}), (HTTPS, {"88.999": HTTPS}), (HTTPS, {"88.999": HTTPS}), ("", {})):
+        beat.iiidap = told
+        assert (await node.ask("Heartbeat", beat)).code == 1000
+        assert (await fetched(top))[0].services == known
+    await route(node, "88.999", "192.0.2.1", 8000, serial=2)
+    beat.iiidap = HTTPS
+    await node.ask("Heartbeat", beat)
+    assert (await fetched(top))[0].services == {"88.999": HTTPS}, "HTTPS is mandatory where there is any"
 
 
 async def test_faults_are_faults_here_too(top: Any):

@@ -12,7 +12,7 @@ import pytest
 
 from node.toplevel import page
 from node.toplevel.faults import Faults
-from node.toplevel.rules import ORDER_KINDS, STATE_NAMES
+from node.toplevel.rules import STATE_NAMES
 from proto import uplink_pb2 as pb
 from proto.chain import Kind
 from tests.fakes.secondary_node import Chain, enterprise, entry
@@ -179,7 +179,7 @@ def test_times_are_told_in_units_people_use(milliseconds: int, text: str):
 def test_there_is_a_word_for_everything_in_both_languages():
     assert set(page.FAULTS) == set(Faults.__struct_fields__)
     assert set(page.KINDS) == set(Kind)
-    assert set(page.ORDERS) == set(ORDER_KINDS.values())
+    assert set(page.ORDERS) == set(pb.OrderKind.values()) - {0}
     assert set(STATE_NAMES) == set(pb.PrefixState.values()) - {0}
     for table in (page.WORDS, page.FAULTS, page.KINDS, page.ORDERS):
         for zh, en in table.values():

@@ -196,6 +196,9 @@ def test_no_fence_below_the_highest_is_heard(fence: int, highest: int):
         ("started", -1, 2004),
         ("oldest_unreceipted", 2**62, 2004),
         ("unreceipted", -1, 2004),
+        ("iiidap", "http://id.example/iiidap/", 2005),
+        ("iiidap", "https://id.example", 2005),
+        ("iiidap", f"https://{'x' * 255}/", 2005),
     ],
 )
 def test_what_a_voice_tells_of_itself_has_bounds(field: str, value: Any, code: int):

@@ -3,12 +3,14 @@
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
 import pytest
 
-from node.toplevel import service
+from node.toplevel import books, service
+from node.toplevel.proof import prove
 from node.toplevel.rules import ENTRIES_MOST, STREAMS_MOST, TEMPLATES_MOST, WINDOWS_MOST
 from node.toplevel.service import METHODS
 from proto import signed
@@ -512,3 +514,170 @@ async def test_templates_are_kept_as_they_were_last_told(top: Any):
     assert len(await kept()) == 2
     many = [given] * (TEMPLATES_MOST + 1)
     assert (await node.ask("PushTemplates", pb.PushTemplatesRequest(templates=many))).code == 2004
+
+
+# -- moving
+
+HEIR = "88.777"
+
+
+@dataclass
+class Move:
+    """A prefix with a chain, and the node it is to go to, which has filed its enterprise."""
+
+    top: Any
+    node: SecondaryNode
+    heir: SecondaryNode
+    chain: Chain
+    ent_id: str
+
+    def release(self, **changed: Any) -> pb.Release:
+        """What its node has signed; `changed` afterwards, but for `to` and `made`."""
+        at = self.chain.changes[-1]
+        made = changed.pop("made", self.top.clock[0])
+        given = pb.Release(node="88.999", number=at.number, head=at.head, made=made)
+        given.signature = signed.let_go(LEATHER, changed.pop("to", HEIR), given, self.node.seed)
+        for name, value in changed.items():
+            setattr(given, name, value)
+        return given
+
+    async def file(self, release: pb.Release, **changed: Any) -> signed.Answered:
+        given = {"ent_id": self.ent_id, "prefix": LEATHER} | changed
+        return await self.heir.ask("CreatePrefix", pb.CreatePrefixRequest(release=release, **given))
+
+
+@pytest.fixture
+async def move(top: Any, node: SecondaryNode) -> Move:
+    heir = await top.enrolled(HEIR, bytes([8]) * 32)
+    made = await heir.ask("CreateEnterprise", pb.CreateEnterpriseRequest(enterprise=enterprise()))
+    chain = Chain(LEATHER)
+    chain.add(entry("BAG-1"))
+    chain.add(entry("", 5, Kind.PREFIX_STOPPED, ""))
+    await node.push(chain.stream())
+    await node.ask("Acknowledge", pb.AcknowledgeRequest(id=(await node.poll()).message.id))
+    return Move(top, node, heir, chain, pb.CreateEnterpriseResponse.FromString(made.response).ent_id)
+
+
+async def put(node: SecondaryNode, prefix: str, serial: int, address: str) -> int:
+    route = pb.Route(prefix=prefix, serial=serial, address=address, http_port=80)
+    return (await node.ask("PutRoute", pb.PutRouteRequest(route=route))).code
+
+
+async def test_a_prefix_goes_to_the_node_its_own_has_let_it_go_to_when_the_audit_has_passed(top: Any, move: Move):
+    node, heir, chain = move.node, move.heir, move.chain
+    assert [await put(node, LEATHER, 7, "192.0.2.1"), await put(heir, HEIR, 1, "192.0.2.2")] == [1000, 1000]
+    told = pb.Template(prefix=LEATHER, version="bag", epoch=900, state=1, revision=1, name_zh="包")
+    await node.ask("PushTemplates", pb.PushTemplatesRequest(templates=[told]))
+    first = move.release()
+    assert (await move.file(first)).code == 1001
+    check = await heir.ask("CheckPrefix", pb.CheckPrefixRequest(prefix=LEATHER))
+    state = pb.CheckPrefixResponse.FromString(check.response)
+    assert (state.available, state.yours, state.state) == (False, True, pb.PREFIX_STATE_PENDING)
+    assert (await move.file(move.release())).code == 2302
+    assert list(await node.places()) == [LEATHER], "it is still where it was"
+    assert await top.audit() == 1
+
+    assert (await heir.poll()).message.audit.state == pb.PREFIX_STATE_NORMAL
+    order = (await node.poll()).message.order
+    assert (order.kind, order.prefix) == (pb.ORDER_KIND_RELEASE_PREFIX, LEATHER)
+    assert (await node.places(), (await heir.places())[LEATHER].number) == ({}, 2)
+    chain.add(entry("", 3, Kind.PREFIX_ENABLED, ""))
+    assert [(await each.push(chain.stream(3)))[0].verdict for each in (node, heir)] == [5, 1]
+    found = await books.referral(top.office.pool, LEATHER)
+    assert found[1] is not None
+    assert found[1].address == "192.0.2.2"
+    assert [await put(node, LEATHER, 9, "192.0.2.1"), await put(heir, LEATHER, 1, "192.0.2.3")] == [2201, 1000]
+    assert (await move.file(first)).code == 2302, "it has it already"
+    told.epoch = 1
+    await heir.ask("PushTemplates", pb.PushTemplatesRequest(templates=[told]))
+    assert await top.office.pool.fetchval("SELECT epoch FROM toplevel.template") == 1
+    assert [door[:2] for door in (await books.doors(top.office.pool))[0]] == [
+        (HEIR, "192.0.2.2"),
+        (LEATHER, "192.0.2.2"),
+    ]
+    (proof,) = await prove(top.office.pool, LEATHER, top.clock[0])
+    assert (proof.flaw, proof.standing.number) == (None, 3)
+
+    # It comes back; what let it go the first time is worth nothing then.
+    back = pb.Release(node=HEIR, number=3, head=chain.head, made=top.clock[0])
+    back.signature = signed.let_go(LEATHER, "88.999", back, heir.seed)
+    given = pb.CreatePrefixRequest(ent_id=await ent_id_of(node), prefix=LEATHER, release=back)
+    assert (await node.ask("CreatePrefix", given)).code == 1001
+    await top.audit()
+    assert (list(await node.places()), await heir.places()) == ([LEATHER], {})
+    tries = (first, move.release(made=back.made), move.release())
+    assert [(await move.file(each)).code for each in tries] == [2304, 2304, 1001]
+
+
+async def ent_id_of(node: SecondaryNode) -> str:
+    check = await node.ask("CheckEnterprise", pb.CheckEnterpriseRequest(ent_crt_code=enterprise().ent_crt_code))
+    return pb.CheckEnterpriseResponse.FromString(check.response).ent_id
+
+
+async def test_nobody_takes_a_prefix_that_was_not_let_go_to_it(top: Any, move: Move):
+    other = await move.heir.ask("CreateEnterprise", pb.CreateEnterpriseRequest(enterprise=enterprise(2)))
+    ent_id = pb.CreateEnterpriseResponse.FromString(other.response).ent_id
+    assert [
+        (await move.file(move.release(to="88.555"))).code,
+        (await move.file(move.release(number=1))).code,
+        (await move.file(move.release(node=HEIR))).code,
+        (await move.file(move.release(node="\0"))).code,
+        (await move.file(move.release(), ent_id=ent_id)).code,
+        (await move.file(move.release(), ent_id=await ent_id_of(move.node))).code,
+        (await move.file(move.release(), prefix="88.999.7")).code,
+        (await move.file(move.release(), prefix="88.999")).code,
+    ] == [2200, 2200, 2201, 2201, 2201, 2201, 2200, 2005]
+    early = move.release()
+    move.chain.add(entry("BAG-2"))
+    await move.node.push(move.chain.stream(3))
+    assert (await move.file(early)).code == 2304
+    move.chain.changes[-1].head = bytes(32)
+    assert (await move.file(move.release())).code == 2304
+
+
+async def test_books_that_are_younger_than_a_move_take_its_prefix_as_a_new_one(top: Any, move: Move):
+    fresh, other = f"{move.node.prefix}.1009", "88.998.1"
+    for prefix, code in ((fresh, 1001), (other, 2201)):
+        release = pb.Release(node="88.999", number=9, head=bytes(32), made=1)
+        release.signature = signed.let_go(prefix, HEIR, release, move.node.seed)
+        assert (await move.file(release, prefix=prefix)).code == code
+    await top.audit()
+    assert list(await move.heir.places()) == [fresh]
+
+
+async def test_a_prefix_does_not_go_while_its_node_is_telling_of_it(top: Any, move: Move):
+    assert (await move.file(move.release())).code == 1001
+    async with top.office.pool.acquire() as telling, telling.transaction():
+        assert list(await books.prefixes(telling, [LEATHER])) == [LEATHER]
+        assert await top.audit() == 0
+    assert await top.audit() == 1
+
+
+async def test_a_prefix_that_is_suspended_on_its_way_stays_where_it_is(top: Any, move: Move):
+    assert (await move.file(move.release())).code == 1001
+    for kind, state in (("suspend", pb.PREFIX_STATE_REFUSED), ("resume", pb.PREFIX_STATE_NORMAL)):
+        order = {"kind": kind, "prefix": LEATHER, "reason": "抽查"}
+        async with top.session.post(f"{top.url}/control/orders", json=order) as response:
+            assert response.status == 202
+        if kind == "resume":
+            assert (await move.file(move.release())).code == 1001
+        await top.audit()
+        message = (await move.heir.poll()).message
+        assert message.audit.state == state
+        await move.heir.ask("Acknowledge", pb.AcknowledgeRequest(id=message.id))
+
+
+async def test_a_stream_that_goes_on_before_the_audit_keeps_the_prefix_where_it_is(top: Any, move: Move):
+    assert await put(move.node, LEATHER, 7, "192.0.2.1") == 1000
+    assert (await move.file(move.release())).code == 1001
+    move.chain.add(entry("", 9, Kind.PREFIX_ENABLED, ""))
+    await move.node.push(move.chain.stream(3))
+    await top.audit()
+    audit = (await move.heir.poll()).message.audit
+    assert (audit.state, "packed anew" in audit.reason_en) == (pb.PREFIX_STATE_REFUSED, True)
+    assert (list(await move.node.places()), (await move.node.poll()).count) == ([LEATHER], 0)
+    assert (await move.file(move.release())).code == 1001
+    await top.audit()
+    assert list(await move.heir.places()) == [LEATHER]
+    assert (await books.referral(top.office.pool, LEATHER))[1] is None, "its new node has not said where it is"
+    assert await put(move.heir, LEATHER, 1, "192.0.2.3") == 1000

@@ -48,6 +48,26 @@ async def test_a_change_is_filed_in_part_or_whole_as_its_field_demands(side: Sid
     assert side.liar.asked["CreateEnterprise"] == 1
 
 
+async def test_what_came_from_another_node_is_filed_with_what_lets_it_go(side: Side):
+    told: list[pb.CreatePrefixRequest] = []
+
+    def create(given: pb.CreatePrefixRequest) -> tuple[int, pb.CreatePrefixResponse]:
+        told.append(given)
+        return 1001, pb.CreatePrefixResponse()
+
+    side.liar.says |= {
+        "CheckEnterprise": lambda _: (1000, pb.CheckEnterpriseResponse(ent_id="7")),
+        "UpdateEnterprise": lambda _: (1000, pb.UpdateEnterpriseResponse()),
+        "CreatePrefix": create,
+    }
+    release = pb.Release(node="88.555", number=3, head=bytes(32), made=9, signature=b"s")
+    kept = "INSERT INTO release SELECT number, '88.555', 3, $1, 9, 's' FROM prefix WHERE name = $2"
+    await side.world.pool.execute(kept, bytes(32), PREFIX)
+    for _ in range(2):  # the enterprise first
+        await side.filings.file()
+    assert told == [pb.CreatePrefixRequest(ent_id="7", prefix=PREFIX, release=release)]
+
+
 async def test_an_enterprise_its_books_have_lost_is_filed_anew(side: Side):
     side.liar.says |= {
         "CheckEnterprise": lambda _: (1000, pb.CheckEnterpriseResponse()),

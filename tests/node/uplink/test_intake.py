@@ -63,6 +63,7 @@ def test_orders():
 
     assert intake.message(order(pb.ORDER_KIND_SUSPEND_PREFIX)) == Told(P, "suspended", b"", "因", "for")
     assert intake.message(order(pb.ORDER_KIND_RESUME_PREFIX)) == Told(P, "resumed", b"", "因", "for")
+    assert intake.message(order(pb.ORDER_KIND_RELEASE_PREFIX)) == Told(P, "moved", b"", "因", "for")
     assert intake.message(order(pb.ORDER_KIND_VERIFY_ENTERPRISE)) == VerifyAgain("E1", P)
 
 

@@ -32,6 +32,14 @@ def test_it_asks_first_and_sends_from_where_the_other_side_stands():
     assert box.turn().wanted == ((1, 5),)
 
 
+def test_what_is_no_more_to_be_told_is_let_go():
+    box = box_of(p1=1, p2=1)
+    box.set_aside(1, REFUSED, 0.0)
+    box.only({2})
+    box.wake(ASIDE_SECONDS[0])
+    assert (box.unknown, box.turn().wanted) == ([], ((2, 0),))
+
+
 def test_turns_come_round_and_a_share_is_fair():
     box = box_of(p1=1_000_000, p2=1, p3=1)
     assert box.turn().wanted == ((1, 0), (2, 0), (3, 0))

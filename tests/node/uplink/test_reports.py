@@ -34,6 +34,21 @@ async def test_a_heartbeat_says_how_far_behind_it_is_and_has_messages_fetched(si
     assert side.totals.gauge(UPLINK_QUEUE) == 2
 
 
+@pytest.mark.parametrize(
+    ("public_url", "told"),
+    [
+        ("", ""),
+        ("http://id.example", ""),
+        ("https://id.example", "https://id.example/iiidap/"),
+        ("https://标识.example", ""),
+        ("https://id.example?x", ""),
+        ("https://id.example/node/", "https://id.example/node/iiidap/"),
+    ],
+)
+def test_where_iiidap_is_answered_is_told_when_it_is_https(public_url: str, told: str):
+    assert reports._iiidap(public_url) == told
+
+
 async def test_windows_are_told_until_they_are_taken(side: Side):
     await side.approve()
     await count_resolutions(side.world.pool, "one", {side.world.prefix_no: (5, 2)}, 0, 300)

@@ -1,16 +1,17 @@
 """Grants and groups in a real database: what holds for whom, and that no write lands behind the end of a grant."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-import asyncpg
 import pytest
 
 from registry import steward as rules
 from registry.account import Account
-from registry.granting import Grantee, Kind, Object, Wish, Wishes
+from registry.granting import NOBODY, Grantee, Kind, Object, Wish, Wishes
 from registry.postgres import grants
 from registry.postgres.grants import Given
+from registry.prefix import PrefixState
 from registry.registrar import Job, Written
 from registry.rights import Role
 from registry.rules import Refused, Rule
@@ -84,6 +85,9 @@ async def test_to_a_group_while_it_is_imported_and_until_it_ends(partner: Partne
     await partner.grant(until=NOW + 10)
     assert await partner.far() == Reach(False, (FOR_GOOD,))
     assert await partner.far(now=NOW + 10) == Reach(False)
+    for state, far in ((PrefixState.STOPPED, Reach(False)), (PrefixState.ENABLED, Reach(False, (FOR_GOOD,)))):
+        await partner.world.steward.set_prefix_state(PREFIX, state)
+        assert await partner.far() == far
     await partner.world.steward.drop_import(partner.group, partner.owner)
     assert await partner.far() == Reach(False)
     await partner.world.steward.import_group(partner.group, partner.owner)
@@ -137,20 +141,35 @@ async def test_only_ones_own_grants_are_taken_back_and_members_are_ones_own(part
     assert await partner.far() == Reach(False, (FOR_GOOD,))
 
 
-async def test_a_write_that_was_judged_on_a_grant_does_not_land_behind_its_end(
-    partner: Partner, pool: asyncpg.Pool
-) -> None:
-    world = partner.world
+async def _goes_by_its_own(of: Partner, _: int) -> None:
+    prefix = await of.world.lookup.prefix(PREFIX)
+    assert prefix is not None
+    alone = {(NOBODY, "itself"): Wish(add=None)}
+    assert await of.world.steward.regrant(Object(prefix, None, "A", frozenset()), alone, of.account.number) == "done"
+
+
+ENDS: dict[str, tuple[bool, Callable[[Partner, int], Awaitable[object]]]] = {
+    "the identifier goes by its own": (True, _goes_by_its_own),
+    "taken back": (True, lambda of, number: of.world.steward.remove_grant(number, of.owner)),
+    "a member no more": (False, lambda of, _: of.world.steward.set_members(of.group, of.account.enterprise or 0, [])),
+    "imported no more": (False, lambda of, _: of.world.steward.drop_import(of.group, of.owner)),
+    "the group is gone": (False, lambda of, _: of.world.steward.remove_group(of.group)),
+}
+
+
+@pytest.mark.parametrize("how", ENDS)
+async def test_a_write_that_was_judged_on_a_grant_does_not_land_behind_its_end(partner: Partner, how: str) -> None:
+    world, (to_group, end) = partner.world, ENDS[how]
     await world.write(request("create", "A", *values("一")))
-    number = await partner.grant("A", edit=True)
+    number = await partner.grant(None if end is _goes_by_its_own else "A", to_group=to_group, edit=True)
     assert isinstance(number, int)
     job = Job(request("update", "A", *values("二")), partner.account)
     assert await world.registrar().write([job], NOW) == [Written(2, 2)]  # type: ignore[arg-type]
 
-    async def taken_back() -> None:
-        assert await world.steward.remove_grant(number, partner.owner)
+    async def ends() -> None:
+        await end(partner, number)
 
-    between = Interrupted(world.pool, taken_back)
+    between = Interrupted(world.pool, ends)
     told = await world.registrar(pool=between).write([Job(request("update", "A", *values("三")), partner.account)], NOW)
     assert isinstance(told[0], Refused)
     assert told[0].rule is Rule.PERMISSION

@@ -194,7 +194,7 @@ async def test_room_carries_records_history_and_streams_over(connection: asyncpg
         (2, False, 500, b""),
         (0, False, 0, b""),
     ]
-    told = {suffix: await records.versions(connection, "88.999.1001", suffix, 9) for suffix in "AB"}
+    told = {suffix: await records.versions(connection, "88.999.1001", suffix, 9, 9999) for suffix in "AB"}
     kept = [(s, v["version"] - 1, v["live"], v["body"], v["updated"]) for s in told for v in reversed(told[s])]
     assert kept == sorted(lives)
     for change in changes:

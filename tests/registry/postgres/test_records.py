@@ -100,14 +100,20 @@ async def test_versions_of_an_identifier_with_their_writer_and_template(world: W
     await world.write(request("create", "A", *values("一")), now=100)
     await world.write(request("delete", "A"), now=200)
     async with world.pool.acquire() as connection:
-        rows = [dict(row) for row in await records.versions(connection, PREFIX, "A", 10)]
-        assert [dict(row) for row in await records.versions(connection, PREFIX, "A", 1)] == rows[:1]
-        assert await records.versions(connection, OTHER, "A", 10) == []
+        rows = [dict(row) for row in await records.versions(connection, PREFIX, "A", 10, 9999)]
+        assert [dict(row) for row in await records.versions(connection, PREFIX, "A", 1, 9999)] == rows[:1]
+        assert await records.versions(connection, OTHER, "A", 10, 9999) == []
     assert [(r["version"], r["live"], r["updated"], r["username"], r["template"]) for r in rows] == [
         (2, False, 200, "tianma", "bag"),
         (1, True, 100, "tianma", "bag"),
     ]
     assert {(r["template_no"], r["template_epoch"]) for r in rows} == {(world.bag.number, world.bag.epoch)}
+    octets = len(rows[1]["body"])
+    await world.write(request("create", "A", *values("一")), now=300)
+    async with world.pool.acquire() as connection:
+        for most, shown in ((0, []), (1, [3]), (octets, [3]), (octets + 1, [3, 2, 1])):
+            found = await records.versions(connection, PREFIX, "A", 9, most)
+            assert [row["version"] for row in found] == shown
 
 
 # --- Several prefixes in one transaction --------------------------------------------------------------------
