@@ -350,7 +350,9 @@ def _value(value: _Shown, look: Look, zone: ZoneInfo) -> Row:
     """A value as the Handle system knows it."""
     latest = _moment([value], zone)
     told = f"TTL {value.ttl} · {value.permissions}" + (f" · {latest:%Y-%m-%d %H:%M}" if latest else "")
-    return Row(value.type, _parts(_text(value.data, look), None, look), "", value.index, told)
+    text = _text(value.data, look)
+    parts = (_reference(text, look),) if value.type == "HS_ALIAS" else _parts(text, None, look)
+    return Row(value.type, parts, "", value.index, told)
 
 
 def _line_of_template(value: _Shown, look: Look) -> Row:

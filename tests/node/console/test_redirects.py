@@ -178,7 +178,8 @@ async def test_aliases_come_to_an_end(ask: Ask, rooms: Rooms) -> None:
     rooms.answers["88.1/B"] = record((1, "HS_ALIAS", "88.1/A"))
     answer = await ask("/88.1/A?lang=en")
     assert (answer.status, Page(answer.text).all("h1")) == (404, ["Aliases without an end"])
-    assert (await ask("/88.1/A?ignore_aliases")).status == 200
+    shown = await ask("/88.1/A?ignore_aliases")
+    assert (shown.status, "/88.1/B" in Page(shown.text).attributes("a", "href")) == (200, True)
     for n in range(proxy.ALIASES_MOST + 1):
         rooms.answers[f"88.1/{n}"] = record((1, "HS_ALIAS", f"88.1/{n + 1}"))
     rooms.answers[f"88.1/{proxy.ALIASES_MOST + 1}"] = record(URL)
