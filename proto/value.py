@@ -89,3 +89,9 @@ def type_matches(asked: str, type_: str) -> bool:
     if wanted.endswith("."):
         return given == wanted or given == wanted[:-1] or given.startswith(wanted)
     return given == wanted
+
+
+def names(type_: str) -> list[str]:
+    """Everything, folded, that may be asked for to be answered with a value of `type_` (`type_matches`)."""
+    given = fold(type_)
+    return [given, f"{given}.", *(given[: at + 1] for at, character in enumerate(given) if character == ".")]

@@ -17,7 +17,7 @@ from proto.codes import ResponseCode
 from proto.errors import ProtoError
 from proto.identifier import fold
 from proto.limits import TTL_DEFAULT
-from proto.value import PERMISSIONS_DEFAULT, Reference, Value, type_matches
+from proto.value import PERMISSIONS_DEFAULT, Reference, Value, names
 from proto.values import value_list
 from proto.values.admin import ADMIN_ALL, Admin
 from proto.values.public_key import FIELDS as KEY_FIELDS
@@ -217,8 +217,9 @@ def referred(handle: str, shown: bytes) -> bytes:
 
 def selected(shown: bytes, indexes: frozenset[int], types: tuple[str, ...]) -> bytes:
     """Of the `array` `shown`, the values whose index is listed or whose type matches."""
+    wanted = frozenset(map(fold, types))  # whoever asks may name a thousand types, and a record have as many
     values = _decode_values(shown)
-    return _encode([v for v in values if v["index"] in indexes or any(type_matches(t, v["type"]) for t in types)])
+    return _encode([v for v in values if v["index"] in indexes or not wanted.isdisjoint(names(v["type"]))])
 
 
 def values_of(shown: bytes) -> tuple[Value, ...]:

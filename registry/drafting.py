@@ -98,6 +98,9 @@ def _flaws(template: Template) -> Iterator[Flaw]:
             if said in seen:
                 yield f"items[{n}].{field}", f"的{said}重复", f"{said} is given twice"
             seen.add(said)
+    for n, item in enumerate(template.items):
+        if item.redirect and item.enabled and item is not template.redirect:
+            yield f"items[{n}].redirect", "只能有一个", "is for one attribute only"
     for n, segment in enumerate(template.suffix.segments):
         yield from ((f"suffix[{n}].{field}", zh, en) for field, zh, en in segment.flaws)
 
@@ -151,6 +154,12 @@ def _item(item: Item) -> Iterator[Flaw]:
                 item.access in ACCESSES,
                 f"应为{'、'.join(ACCESSES)}之一",
                 f"must be one of {', '.join(ACCESSES)}",
+            ),
+            (
+                "redirect",
+                not item.redirect or (item.kind, item.access, item.count) == ("text", "public", 1),
+                "只能用于公开的单值文本属性",
+                "is only for public attributes that are one text",
             ),
         )
     )

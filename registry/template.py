@@ -39,7 +39,8 @@ class Item:
     `high` and `accuracy` (digits after the point) are of numbers, `since` and `until` of dates, `extensions` of files
     and pictures, `choices` of texts and numbers; `count` values may be joined. `unit` is written beside the value
     (`mm`, `kWh`), `reference` is the template version a reference points to, `existing`: if it is to live here it must.
-    `unique`: no two live records of the template have the same.
+    `unique`: no two live records of the template have the same. `redirect`: it holds the address at which browsers are
+    shown the thing, instead of the node's own page.
     `sharing`, `level`, `responsible`, `cycle` and `upkept` are for the catalogue (upkeep.py).
     What is bounded as a number is one. What points to a template is a reference, and to several where no more is said:
     both were so before there were types.
@@ -72,6 +73,7 @@ class Item:
     responsible: str = ""
     cycle: Cycle = "irregular"
     upkept: str = ""
+    redirect: bool = False
 
     def __post_init__(self) -> None:
         if self.kind == "text" and (self.low is not None or self.high is not None):
@@ -168,6 +170,11 @@ class Template:
     def unique(self) -> dict[int, Item]:
         """The items of which no two live records have the same, by index; disabled ones, too: records may have them."""
         return {item.index: item for item in self.items if item.unique}
+
+    @cached_property
+    def redirect(self) -> Item | None:
+        """The item that holds where browsers are sent, if one does."""
+        return next((item for item in self.items if item.redirect and item.enabled), None)
 
     @cached_property
     def holds(self) -> bool:

@@ -6,6 +6,7 @@ How a page is made stands in pages.py; what programs get, in node/listen/.
 import asyncio
 from functools import cache
 from typing import Final
+from urllib.parse import urlencode
 
 import structlog
 from aiohttp import web
@@ -13,6 +14,7 @@ from aiohttp import web
 from node.console.pages import (
     ABSENT_ELSEWHERE,
     BUSY,
+    CIRCLE,
     EDITION,
     MALFORMED,
     NOBODY_S,
@@ -25,36 +27,51 @@ from node.console.pages import (
     found_page,
     landing_page,
     notice_page,
+    other_types,
     page_path,
     shared_template,
     wants_page,
+)
+from node.console.redirects import (
+    NOT_KEPT,
+    VARY,
+    Trail,
+    Wish,
+    follow,
+    is_templated,
+    negotiates,
+    redirect,
+    target,
+    values,
 )
 from node.gather import BusyError
 from node.house import House
 from node.hypertext import LANGUAGES, SAFE, language
 from node.listen import handle_api, replies
 from node.listen.http import HOUSE, onward
-from node.listen.http import keeping as keeping_for
 from node.resolve.answer import Answer, Outcome
 from node.samples import ENTERPRISES, sample_records
 from proto.errors import ProtoError
 from proto.identifier import Identifier
+from proto.proxy import listed
 from registry.errors import UnavailableError
 from registry.template import Template
 
 STATIC_SECONDS: Final = 365 * 24 * 3600
 """How long files are kept whose address names their edition; one year is the usual most (RFC 9111 sets none)."""
 
-log = structlog.get_logger("pages")
+_POLICY: Final = "Content-Security-Policy"
+_SAFE: Final = SAFE | {_POLICY: SAFE[_POLICY].replace("form-action 'self'", "form-action *")}
+"""Browsers hold a form to where its page lets forms go, redirects included; ours ends where the record says."""
 
-_VARY: Final = "Accept, Accept-Language, Authorization"
-_NOT_KEPT: Final = {"Cache-Control": "no-store"}
+log = structlog.get_logger("pages")
 
 
 def _look(request: web.Request) -> Look:
     named = request.query.get("lang")
     lang = language(named, _joined(request, "Accept-Language"))
-    return Look(lang, named in LANGUAGES, request.app[HOUSE].config.prefix)
+    rest = "".join(f"{urlencode([each])}&" for each in request.query.items() if each[0] != "lang")
+    return Look(lang, named in LANGUAGES, request.app[HOUSE].config.prefix, rest)
 
 
 def _joined(request: web.Request, name: str) -> str:
@@ -62,37 +79,41 @@ def _joined(request: web.Request, name: str) -> str:
 
 
 def _page(look: Look, body: str, status: int, keeping: dict[str, str]) -> web.Response:
-    headers = SAFE | {"Vary": _VARY, "Content-Language": look.lang} | keeping
+    headers = _SAFE | VARY | {"Content-Language": look.lang} | keeping
     return web.Response(text=body, status=status, headers=headers, content_type="text/html")
 
 
 async def identifier(request: web.Request) -> web.StreamResponse:
     """GET /{identifier}: a page, or to whoever does not like pages better (`wants_page`) what GET /api/handles/ gives.
 
-    Outcomes and their statuses: 200, those of NOTICES, 400 for what is no identifier, 503 with Retry-After.
+    Without template a browser is sent where the record says (redirects.py), with one where its template says so.
+    Outcomes and their statuses: 200, those of a redirect, those of NOTICES, 404 for aliases without an end, 400 for
+    what is no identifier, 503 with Retry-After.
     """
     raw = handle_api.raw_path(request)[1:]
-    if not wants_page(_joined(request, "Accept")):
+    accept = _joined(request, "Accept")
+    media_types = other_types(accept)
+    if not wants_page(accept) and not (media_types and await negotiates(request, raw, media_types)):
         return await _json(request, raw)
-    look, further = _look(request), onward(request)
+    look = _look(request)
     asked = raw
     try:
         asked = handle_api.asked_for(raw)
-        wanted = Identifier.parse(asked)
-        answer, private = await handle_api.ask(request, wanted, further=further)
+        wish = Wish.of(request, media_types)
+        trail = await follow(request, Identifier.parse(asked), aliases=wish.aliases)
     except handle_api.NotSignedInError:
-        return _page(look, notice_page(look, STRANGER, asked), STRANGER.status, _NOT_KEPT | replies.CHALLENGE)
+        return _page(look, notice_page(look, STRANGER, asked), STRANGER.status, NOT_KEPT | replies.CHALLENGE)
     except ProtoError as error:
-        return _page(look, notice_page(look, MALFORMED, asked, look.sentence(error)), MALFORMED.status, _NOT_KEPT)
+        return _page(look, notice_page(look, MALFORMED, asked, look.sentence(error)), MALFORMED.status, NOT_KEPT)
     except (BusyError, UnavailableError) as error:
         log.warning("troubled", path=request.path, status=BUSY.status, error=str(error))
-        keeping = _NOT_KEPT | {"Retry-After": str(replies.BUSY_RETRY_SECONDS)}
+        keeping = NOT_KEPT | {"Retry-After": str(replies.BUSY_RETRY_SECONDS)}
         return _page(look, notice_page(look, BUSY, asked), BUSY.status, keeping)
-    if answer.outcome is Outcome.FOUND:
-        return await _found(request, look, wanted, answer, private=private)
-    others_asked = bool(request.app[HOUSE].config.toplevel_url) and further
-    notice = _notice(answer, others_asked=others_asked)
-    return _page(look, notice_page(look, notice, asked), notice.status, _NOT_KEPT)
+    if trail.answer.outcome is Outcome.FOUND and not trail.circle:
+        return await _found(request, look, wish, trail)
+    others_asked = bool(request.app[HOUSE].config.toplevel_url) and onward(request)
+    notice = CIRCLE if trail.circle else _notice(trail.answer, others_asked=others_asked)
+    return _page(look, notice_page(look, notice, str(trail.identifier)), notice.status, NOT_KEPT)
 
 
 def _notice(answer: Answer, *, others_asked: bool) -> Notice:
@@ -106,22 +127,30 @@ def _notice(answer: Answer, *, others_asked: bool) -> Notice:
 async def _json(request: web.Request, raw: str) -> web.Response:
     url = request.rel_url.with_path(handle_api.PATH + raw, encoded=True, keep_query=True)
     response = await handle_api.get(request.clone(rel_url=url))
-    response.headers["Vary"] = _VARY
+    response.headers.update(VARY)
     return response
 
 
-async def _found(
-    request: web.Request, look: Look, wanted: Identifier, answer: Answer, *, private: bool
-) -> web.Response:
-    config = request.app[HOUSE].config
-    tag = f"{answer.tag[1:-1]}.{look.lang}.{EDITION}"
-    keeping = {"ETag": f'"{tag}"', "Cache-Control": keeping_for(request.app[HOUSE], answer)}
-    if not private and any(each.value in {tag, "*"} for each in request.if_none_match or ()):
-        return web.Response(status=304, headers={"Vary": _VARY} | keeping)
-    template = await _template(request.app[HOUSE], answer)
-    if private or (answer.template and template is None):
-        keeping = _NOT_KEPT
-    page = found_page(look, wanted, answer.shown, template, config.zone, elsewhere=answer.elsewhere)
+async def _found(request: web.Request, look: Look, wish: Wish, trail: Trail) -> web.Response:
+    house, answer = request.app[HOUSE], trail.answer
+    template, templated = await _template(house, answer), is_templated(answer)
+    attribute = template.redirect.index if template and template.redirect else 0
+    if (attribute or not templated) and (to := target(trail, wish, attribute)):
+        return redirect(request, trail, to)
+    tag = f"{trail.tag}.{look.lang}.{EDITION}"
+    keeping = {"ETag": f'"{tag}"', "Cache-Control": f"public, max-age={trail.seconds(house.config.cache_seconds)}"}
+    if not trail.private and any(each.value in {tag, "*"} for each in request.if_none_match or ()):
+        return web.Response(status=304, headers=VARY | keeping)
+    if trail.private or (answer.template and template is None):
+        keeping = NOT_KEPT
+    shown = wish.of_shown(answer.shown)
+    if wish.action == "showurls":
+        return web.Response(
+            body=listed(values(shown), attribute), headers=SAFE | VARY | keeping, content_type="application/xml"
+        )
+    bare = wish.action == "showvalues" or not templated
+    zone = house.config.zone
+    page = found_page(look, trail.identifier, shown, template, zone, elsewhere=answer.elsewhere, bare=bare)
     return _page(look, page, 200, keeping)
 
 
@@ -169,8 +198,8 @@ async def landing(request: web.Request) -> web.StreamResponse:
     try:
         path = page_path(str(Identifier.parse(asked)))
     except ProtoError as error:
-        return _page(look, landing_page(look, asked, look.sentence(error)), MALFORMED.status, _NOT_KEPT)
-    return web.Response(status=303, headers={"Location": path + look.query} | _NOT_KEPT)
+        return _page(look, landing_page(look, asked, look.sentence(error)), MALFORMED.status, NOT_KEPT)
+    return web.Response(status=303, headers={"Location": path + look.query} | NOT_KEPT)
 
 
 async def static(request: web.Request) -> web.StreamResponse:

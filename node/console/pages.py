@@ -22,7 +22,8 @@ from node.hypertext import LANGUAGES, environment, weighed
 from node.resolve.answer import Outcome
 from proto.errors import ProtoError
 from proto.identifier import Identifier
-from proto.value import TEMPLATE_ID_INDEX, TEMPLATE_INDEX
+from proto.limits import TTL_DEFAULT
+from proto.value import PERMISSIONS_DEFAULT, TEMPLATE_ID_INDEX, TEMPLATE_INDEX
 from registry import industries, kinds
 from registry.drafting import ITEM_TYPE
 from registry.kinds import KIND_WORDS
@@ -34,6 +35,8 @@ Pair = tuple[str, str]
 
 REFLECTED_MOST: Final = 300
 """Characters shown of what is no identifier: more than the longest identifier, far less than the longest path."""
+MEDIA_TYPES_MOST: Final = 16
+"""Media types that are looked for among a thousand locations; who asks for data names two or three."""
 LISTED_MOST: Final = 6
 """A reference to more identifiers than this is folded up, so that a phone still shows what comes after it."""
 
@@ -81,6 +84,7 @@ UNITS: Final[dict[str, Pair]] = {
 
 REQUIRED: Final = ("必填", "required")
 UNIQUE: Final = ("不重复", "unique")
+REDIRECT: Final = ("浏览器转到此网址", "browsers are sent there")
 TEMPLATE_WORDS: Final[dict[str, Pair]] = {
     "TEMPLATE_NAME": ("模板名称", "Name"),
     "TEMPLATE_NAME_EN": ("英文名称", "Name in English"),
@@ -172,6 +176,14 @@ NOBODY_S: Final = Notice(
     ),
 )
 """FOREIGN, where the top-level node was asked."""
+CIRCLE: Final = Notice(
+    404,
+    ("别名循环", "Aliases without an end"),
+    (
+        "这个标识是另一个标识的别名，沿着别名找不到尽头，请联系登记方更正。",
+        "This identifier is an alias of another, and the aliases have no end; its owner would have to correct that.",
+    ),
+)
 STRANGER: Final = Notice(
     401,
     ("登录已过期", "Signed out"),
@@ -196,21 +208,34 @@ def wants_page(accept: str) -> bool:
     Browsers name text/html and are shown one; `*/*` alone, an equal liking or an empty header get JSON.
     """
     weights = dict(weighed(accept))
+    return _liking(weights, "text/html") > _liking(weights, "application/json")
 
-    def liking(kind: str) -> float:
-        ranges = (kind, kind.partition("/")[0] + "/*", "*/*")
-        return next((weights[each] for each in ranges if each in weights), 0.0)
 
-    return liking("text/html") > liking("application/json")
+def _liking(weights: dict[str, float], kind: str) -> float:
+    ranges = (kind, kind.partition("/")[0] + "/*", "*/*")
+    return next((weights[each] for each in ranges if each in weights), 0.0)
+
+
+def other_types(accept: str) -> tuple[str, ...]:
+    """The media types who sends this Accept header names and likes better than a page and than JSON, best first,
+    MEDIA_TYPES_MOST at most.
+    """
+    weights = dict(weighed(accept))
+    usual = max(_liking(weights, "text/html"), _liking(weights, "application/json"))
+    liked = (kind for kind, weight in weights.items() if weight > usual and "/" in kind and "*" not in kind)
+    return tuple(sorted(liked, key=lambda kind: -weights[kind])[:MEDIA_TYPES_MOST])
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """How pages are shown: `lang` of LANGUAGES, `named` when the address asked for it, `node` this node's prefix."""
+    """How pages are shown: `lang` of LANGUAGES, `named` when the address asked for it, `node` this node's prefix, and
+    `rest`, what else the address asked for.
+    """
 
     lang: str
     named: bool
     node: str
+    rest: str = ""
 
     @property
     def query(self) -> str:
@@ -257,11 +282,13 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A line of the table."""
+    """A line of the table; `index` and `note` where the value is shown as such."""
 
     label: str
     parts: tuple[Part, ...]
     unit: str
+    index: int = 0
+    note: str = ""
 
     @property
     def han(self) -> bool:
@@ -279,6 +306,8 @@ class _Shown(msgspec.Struct):
     type: str
     data: _Data
     timestamp: str = ""
+    ttl: int | str = TTL_DEFAULT
+    permissions: str = f"{PERMISSIONS_DEFAULT:04b}"
 
 
 _values: Final = msgspec.json.Decoder(list[_Shown]).decode
@@ -317,6 +346,15 @@ def _row(value: _Shown, item: Item | None, look: Look) -> Row:
     return Row(look.say((item.zh, item.en or item.name)), parts, unit)
 
 
+def _value(value: _Shown, look: Look, zone: ZoneInfo) -> Row:
+    """A value as the Handle system knows it."""
+    latest = _moment([value], zone)
+    told = f"TTL {value.ttl} · {value.permissions}" + (f" · {latest:%Y-%m-%d %H:%M}" if latest else "")
+    text = _text(value.data, look)
+    parts = (_reference(text, look),) if value.type == "HS_ALIAS" else _parts(text, None, look)
+    return Row(value.type, parts, "", value.index, told)
+
+
 def _line_of_template(value: _Shown, look: Look) -> Row:
     """A line of what a template's own identifier stands for (drafting.py)."""
     text = _text(value.data, look)
@@ -336,7 +374,8 @@ def _rules(item: Item) -> Pair:
     """What an attribute is, in words."""
     kind, rule = KIND_WORDS[item.kind], kinds.said(item)
     pairs = [kind, *([rule] if rule != kind else []), (item.unit, item.unit)]
-    pairs += [pair for pair, holds in ((REQUIRED, item.required), (UNIQUE, item.unique)) if holds]
+    flags = ((REQUIRED, item.required), (UNIQUE, item.unique), (REDIRECT, item.redirect))
+    pairs += [pair for pair, holds in flags if holds]
     pairs += [ACCESS_WORDS[item.access]] if item.access != "public" else []
     zh, en = ([words for words in each if words] for each in zip(*pairs, strict=True))
     return "；".join(zh), "; ".join(en)
@@ -389,17 +428,20 @@ def found_page(
     zone: ZoneInfo,
     *,
     elsewhere: bool = False,
+    bare: bool = False,
 ) -> str:
     """The page of a record whose public values are `shown` (the JSON array of an answer), times in `zone`.
 
-    `elsewhere`: another node has answered.
+    `elsewhere`: another node has answered. `bare`: as values, with their indexes and all that belongs to them.
     """
     values = _values(shown)
     names = {value.type: _text(value.data, look) for value in values}
     kind = look.say((template.zh, template.en or template.version)) if template else ""
     items = template.by_index if template else {}
     own = [value for value in values if value.index not in {TEMPLATE_ID_INDEX, TEMPLATE_INDEX}]
-    if any(value.type == ITEM_TYPE for value in own):
+    if bare:
+        rows = [_value(value, look, zone) for value in values]
+    elif any(value.type == ITEM_TYPE for value in own):
         rows = [_line_of_template(value, look) for value in own]
     else:
         rows = [_row(value, items.get(value.index), look) for value in own]

@@ -35,7 +35,8 @@ class Element:
 
 def parse(octets: bytes, root: str) -> Element:
     """The element `root` that `octets` are. Raises ProtoError unless they are well-formed, without DTD, and bounded."""
-    parser, open_ = expat.ParserCreate(), [Element("", {})]
+    # Data of values is UTF-8 whatever it declares: other codings would be looked for among Python's.
+    parser, open_ = expat.ParserCreate("UTF-8"), [Element("", {})]
     count = 0
 
     def opened(name: str, attributes: dict[str, str]) -> None:

@@ -41,6 +41,7 @@ FILE = b'<!DOCTYPE namespace SYSTEM "file:///etc/passwd"><namespace/>'
         (b"<namespace>", "no well-formed"),
         (b"<namespace>&b;</namespace>", "no well-formed"),
         (b"<namespace>\xff</namespace>", "no well-formed"),
+        (b"<?xml version='1.0' encoding='gb2312'?><namespace>\xb1\xea</namespace>", "no well-formed"),
         (b"<other/>", "root element namespace"),
         (BOMB, "no DTD"),
         (FILE, "no DTD"),
@@ -52,6 +53,12 @@ def test_what_is_none_is_a_sentence(octets: bytes, said: str):
     with pytest.raises(ProtoError, match=said) as refused:
         Namespace.from_octets(octets)
     assert refused.value.field == "HS_NAMESPACE"
+
+
+@pytest.mark.parametrize("coding", ["x-unknown", "gb2312", "utf-7", "idna"])
+def test_a_coding_it_declares_is_not_looked_for(coding: str):
+    octets = f'<?xml version="1.0" encoding="{coding}"?><namespace><contact>标</contact></namespace>'
+    assert Namespace.from_octets(octets.encode()).contact == "标"
 
 
 def test_as_many_elements_as_there_may_be():

@@ -22,6 +22,7 @@ from proto.value import (
     TEMPLATE_INDEX,
     Reference,
     Value,
+    names,
     type_matches,
 )
 
@@ -127,3 +128,8 @@ def test_letters_compare_whatever_their_case(type_: str, sub: str):
     assert type_matches(type_, fold(type_))
     assert type_matches(fold(type_), type_)
     assert type_matches(f"{type_}.", f"{fold(type_)}.{sub}")
+
+
+@given(st.text("uU.x", max_size=6), st.text("uU.x", max_size=6))
+def test_a_type_is_asked_for_by_its_names(asked: str, type_: str):
+    assert (fold(asked) in names(type_)) is type_matches(asked, type_)

@@ -68,6 +68,10 @@ def test_the_templates_of_the_industries_are_well_made(template: Template):
         ({"items": (replace(STYLE, least=9, most=8),)}, "items[0].most"),
         ({"items": (replace(STYLE, most=4097),)}, "items[0].most"),
         ({"items": (replace(STYLE, kind="date", low=1),)}, "items[0].low"),
+        ({"items": (replace(STYLE, redirect=True, kind="file"),)}, "items[0].redirect"),
+        ({"items": (replace(STYLE, redirect=True, count=2),)}, "items[0].redirect"),
+        ({"items": (replace(STYLE, redirect=True, access="partners"),)}, "items[0].redirect"),
+        ({"items": (replace(STYLE, redirect=True), Item(2009, "site", "网址", redirect=True))}, "items[1].redirect"),
     ],
 )
 def test_what_is_wrong_is_told_by_its_field(changes: dict[str, Any], wrong: str):

@@ -1,6 +1,6 @@
 """Proves registry/template.py: what a template says of itself. Rules over records are proven in test_rules.py."""
 
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 
 import pytest
 
@@ -32,6 +32,13 @@ def test_only_what_is_enabled_can_be_required():
 
 def test_its_own_identifier_has_the_reserved_suffix():
     assert TEMPLATE.handle == "88.999.1/META_bag-1"
+
+
+def test_browsers_are_sent_on_by_an_attribute_that_is_enabled():
+    assert TEMPLATE.redirect is None
+    off, on = (Item(2003 + n, "url", "网址", redirect=True, enabled=bool(n)) for n in range(2))
+    assert replace(TEMPLATE, items=(*ITEMS, off, on)).redirect is on
+    assert replace(TEMPLATE, items=(off,)).redirect is None
 
 
 def test_what_is_not_said_is_the_usual():

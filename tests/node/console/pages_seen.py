@@ -1,15 +1,24 @@
-"""A record to be shown, and a page as a browser would see it: what tests of the pages and of their doors stand on.
+"""A record to be shown, a page as a browser would see it, and rooms to ask: what tests of the pages and of their doors
+stand on.
 
 No test lives here.
 """
 
+from collections.abc import Awaitable, Callable
 from html.parser import HTMLParser
+from types import SimpleNamespace
 from zoneinfo import ZoneInfo
 
 import msgspec
+from aiohttp import web
 
+from node.config import Config
 from node.console.pages import Look
+from node.gather import BusyError
+from node.resolve.answer import Answer, Outcome
 from proto.identifier import Identifier
+from registry.access_log import NOWHERE, Source
+from registry.errors import UnavailableError
 from registry.template import Category, Item, Template
 
 ZH, EN = Look("zh", False, "88.999"), Look("en", False, "88.999")
@@ -104,3 +113,39 @@ WHOLE = shown(
     (2005, "manual", "https://example.com/a?b=1&c=2"),
     (9000, "extra", "没有模板项"),
 )
+
+Ask = Callable[..., Awaitable[web.Response]]
+
+
+class Rooms:
+    """What stands behind the doors here: answers by key, templates by number, and whether PostgreSQL is there."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, Answer | Exception] = {
+            str(BAG): Answer(Outcome.FOUND, 5, 1, 2, TEMPLATE.number, TEMPLATE.epoch, WHOLE),
+            "88.999.1001/a/../b?c#d%": Answer(Outcome.FOUND, 1, 1, 2, 0, 0, b"[]"),
+            "88.999.1001/GONE": Answer(Outcome.GONE, 2, 1, 2),
+            "88.999.5001/X": Answer(Outcome.STOPPED, 1, 2, 2),
+            "88.777.1/FOUND": Answer(Outcome.FOUND, 0, 0, 2, shown=shown((1, "productName", "别处的包")), until=2**40),
+            "88.777.1/NEVER": Answer(Outcome.ABSENT, 0, 0, 2, until=2**40),
+            "88.777.1/AWAY": Answer(Outcome.UNREACHABLE, 0, 0, 2, until=2**40),
+            "88.999.1001/BUSY": BusyError("full"),
+            "88.999.1001/AWAY": UnavailableError("gone"),
+        }
+        self.house = SimpleNamespace(config=Config(), hot=self, road=self, lookup=self)
+        self.kind = TEMPLATE
+        self.away = False
+        self.onward = True
+
+    async def ask(self, identifier: Identifier, *, onward: bool = True, source: Source = NOWHERE) -> Answer:
+        self.onward = onward
+        ours = identifier.prefix.startswith("88.999.")
+        answer = self.answers.get(identifier.key, Answer(Outcome.ABSENT if ours else Outcome.FOREIGN, 0, 1, 2))
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def template(self, number: int, epoch: int) -> Template | None:
+        if self.away:
+            raise UnavailableError("gone")
+        return self.kind if (number, epoch) == (TEMPLATE.number, TEMPLATE.epoch) else None

@@ -1,88 +1,18 @@
-"""Proves node/console/doors.py on a real socket, before rooms that answer as they are told."""
+"""Proves node/console/doors.py on a real socket, before rooms that answer as they are told (conftest.py)."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestClient, TestServer
-from yarl import URL
 
 from node import clock
 from node.config import Config
-from node.console import doors, pages
-from node.gather import BusyError
-from node.listen import handle_api, http
+from node.console import pages
 from node.resolve.answer import Answer, Outcome
 from node.samples import ENTERPRISES, sample_records
 from proto.errors import ProtoError
 from proto.identifier import Identifier
-from registry.access_log import NOWHERE, Source
 from registry.errors import UnavailableError
-from registry.template import Template
-from tests.node.console.pages_seen import BAG, TEMPLATE, WHOLE, Page, shown
-
-
-class Rooms:
-    """What stands behind the doors here: answers by key, templates by number, and whether PostgreSQL is there."""
-
-    def __init__(self) -> None:
-        self.answers: dict[str, Answer | Exception] = {
-            str(BAG): Answer(Outcome.FOUND, 5, 1, 2, TEMPLATE.number, TEMPLATE.epoch, WHOLE),
-            "88.999.1001/a/../b?c#d%": Answer(Outcome.FOUND, 1, 1, 2, 0, 0, b"[]"),
-            "88.999.1001/GONE": Answer(Outcome.GONE, 2, 1, 2),
-            "88.999.5001/X": Answer(Outcome.STOPPED, 1, 2, 2),
-            "88.777.1/FOUND": Answer(Outcome.FOUND, 0, 0, 2, shown=shown((1, "productName", "别处的包")), until=2**40),
-            "88.777.1/NEVER": Answer(Outcome.ABSENT, 0, 0, 2, until=2**40),
-            "88.777.1/AWAY": Answer(Outcome.UNREACHABLE, 0, 0, 2, until=2**40),
-            "88.999.1001/BUSY": BusyError("full"),
-            "88.999.1001/AWAY": UnavailableError("gone"),
-        }
-        self.house = SimpleNamespace(config=Config(), hot=self, road=self, lookup=self)
-        self.away = False
-        self.onward = True
-
-    async def ask(self, identifier: Identifier, *, onward: bool = True, source: Source = NOWHERE) -> Answer:
-        self.onward = onward
-        ours = identifier.prefix.startswith("88.999.")
-        answer = self.answers.get(identifier.key, Answer(Outcome.ABSENT if ours else Outcome.FOREIGN, 0, 1, 2))
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    async def template(self, number: int, epoch: int) -> Template | None:
-        if self.away:
-            raise UnavailableError("gone")
-        return TEMPLATE if (number, epoch) == (TEMPLATE.number, TEMPLATE.epoch) else None
-
-
-@pytest.fixture
-def rooms() -> Rooms:
-    return Rooms()
-
-
-Ask = Callable[..., Awaitable[web.Response]]
-BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
-
-
-@pytest.fixture
-async def ask(rooms: Rooms) -> AsyncIterator[Ask]:
-    """Sends a request as a browser would and gives status, headers and text; `path` is taken as it is."""
-    app = web.Application(middlewares=[http._explaining])
-    app[http.HOUSE] = rooms.house
-    handle_api.add_routes(app)
-    doors.add_routes(app)
-    async with TestClient(TestServer(app)) as client:
-        base = client.make_url("/")
-
-        async def send(path: str, method: str = "GET", **headers: str) -> SimpleNamespace:
-            url = URL(f"{base.origin()}{path}", encoded=True)
-            headers = {"Accept": BROWSER} | {name.replace("_", "-"): text for name, text in headers.items()}
-            async with client.session.request(method, url, headers=headers, allow_redirects=False) as response:
-                return SimpleNamespace(status=response.status, headers=response.headers, text=await response.text())
-
-        yield send
+from tests.node.console.pages_seen import BAG, TEMPLATE, WHOLE, Ask, Page, Rooms, shown
 
 
 async def test_a_browser_gets_a_page_with_the_tag_of_the_answer_and_its_language(ask: Ask) -> None:

@@ -60,6 +60,22 @@ def test_its_head_says_what_it_is() -> None:
     assert "Handbag" in Page(found_page(EN, BAG, WHOLE, TEMPLATE, ZONE)).all("p")
 
 
+@pytest.mark.parametrize(
+    ("accept", "types"),
+    [
+        ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", ()),
+        ("*/*", ()),
+        ("", ()),
+        ("application/json, text/turtle", ()),
+        ("text/turtle;q=0.5, Application/RDF+xml, text/*;q=0.1", ("application/rdf+xml", "text/turtle")),
+        ("text/turtle;q=0", ()),
+        (",".join(f"a/{n}" for n in range(99)), tuple(f"a/{n}" for n in range(pages.MEDIA_TYPES_MOST))),
+    ],
+)
+def test_other_media_types_are_those_liked_better_than_a_page_and_json(accept: str, types: tuple[str, ...]) -> None:
+    assert pages.other_types(accept) == types
+
+
 def test_the_last_change_is_told_in_the_nodes_time_zone() -> None:
     assert Page(found_page(ZH, BAG, WHOLE, TEMPLATE, ZONE)).all("time") == ["2026-11-23 06:55 UTC+08:00"]
     page = Page(found_page(EN, BAG, WHOLE, TEMPLATE, ZoneInfo("America/St_Johns")))
@@ -78,6 +94,7 @@ def test_a_template_is_told_in_words() -> None:
         Item(2000, "size", "尺寸", "Size", kind="number", low=1, high=9, accuracy=1, unit="cm", required=True),
         Item(2001, "batch", "批次", "Batch", kind="reference", access="partners"),
         Item(2002, "serial", "序列号", unique=True),
+        Item(2003, "site", "官网", redirect=True),
     )
     origin = "88.999.2001/META_belt"
     made = replace(TEMPLATE, items=items, state=State.PUBLISHED, origin=origin, description="示例")
@@ -88,6 +105,7 @@ def test_a_template_is_told_in_words() -> None:
     assert rows["尺寸"] == "数值；1到9之间、小数点后最多1位的数字；cm；必填"
     assert rows["批次"] == "引用；标识（前缀/后缀）；伙伴"
     assert rows["序列号"] == "文本；不重复"
+    assert rows["官网"] == "文本；浏览器转到此网址"
     assert en.rows()["Size"].strip().endswith("; cm; required")
     assert f"/{origin}" in zh.attributes("a", "href")
     broken = Page(found_page(ZH, BAG, shown((2000, "ITEM", "{}"), (1, "STATE", "odd")), None, ZONE)).rows()

@@ -1,0 +1,179 @@
+"""What GET /{identifier} does as a proxy of the Handle system: aliases followed, browsers sent on, addresses listed.
+
+What a record's values come to stands in proto/proxy.py, pages in pages.py.
+"""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from email.utils import formatdate
+from html import escape
+from random import SystemRandom
+from typing import Any, Final, NamedTuple, Self
+from urllib.parse import urlsplit
+
+import msgspec
+from aiohttp import web
+
+from node import clock
+from node.hypertext import SAFE
+from node.listen import handle_api
+from node.listen.http import HOUSE, onward
+from node.resolve.answer import Answer, Outcome
+from proto import proxy
+from proto.errors import ProtoError
+from proto.identifier import Identifier
+from proto.proxy import Target
+from proto.value import TEMPLATE_INDEX, Value
+from proto.values.locations import Asker
+from proto.web_json import selected, value_from_json
+
+NOT_KEPT: Final = {"Cache-Control": "no-store"}
+VARY: Final = {"Vary": "Accept, Accept-Language, Authorization"}
+
+WISHES_MOST: Final = 8
+"""Attributes of a location that are looked at: each is compared with those of a thousand locations."""
+
+_array: Final = msgspec.json.Decoder(list[dict[str, Any]]).decode
+_chance: Final = SystemRandom().random
+
+
+class Wish(NamedTuple):
+    """What the query of a request asks for (handle reference §3.6).
+
+    `auth` and `cert` are taken and change nothing, as in the Handle HTTP API.
+    """
+
+    redirect: bool
+    aliases: bool
+    action: str
+    indexes: frozenset[int]
+    types: tuple[str, ...]
+    append: str
+    asker: Asker
+
+    @classmethod
+    def of(cls, request: web.Request, media_types: Sequence[str]) -> Self:
+        """Raises ProtoError naming the parameter that is wrong."""
+        query = request.query
+        attributes = (each.partition(":") for each in query.getall("locatt", ())[:WISHES_MOST])
+        wishes = [(name, value) for name, _, value in attributes]
+        return cls(
+            redirect=not handle_api.flag(query, "noredirect"),
+            aliases=not handle_api.flag(query, "ignore_aliases"),
+            action=query.get("action", "").lower(),
+            indexes=frozenset(map(handle_api.index_of, query.getall("index", ()))),
+            types=tuple(query.getall("type", ())),
+            append=query.get("urlappend", ""),
+            asker=Asker(wishes, query.get("country", ""), media_types),
+        )
+
+    def of_shown(self, shown: bytes) -> bytes:
+        """Those of the values an answer shows that are asked for."""
+        return selected(shown, self.indexes, self.types) if self.indexes or self.types else shown
+
+
+class Trail(NamedTuple):
+    """Whom was asked last, what is told of it, to them alone (`private`) or not, and what was told of the aliases
+    before it. `circle`: it is one alias too many.
+    """
+
+    identifier: Identifier
+    answer: Answer
+    private: bool
+    aliases: tuple[Answer, ...] = ()
+    circle: bool = False
+
+    @property
+    def tag(self) -> str:
+        """The entity tag of all of it, without quotes."""
+        return "-".join(each.tag[1:-1] for each in (*self.aliases, self.answer))
+
+    def seconds(self, most: int) -> int:
+        """How long others may keep what comes of it, `most` at most."""
+        now = clock.seconds()
+        return min(each.life(most, now) for each in (*self.aliases, self.answer))
+
+
+async def follow(request: web.Request, wanted: Identifier, *, aliases: bool) -> Trail:
+    """Asks for `wanted`, and for what it is an alias of. Each is a question of its own: counted, written down, and
+    answered with what who asks may see. Raises as `handle_api.ask` does.
+    """
+    further, before = onward(request), {wanted.key}
+    answer, private = await handle_api.ask(request, wanted, further=further)
+    trail = Trail(wanted, answer, private)
+    while aliases and (other := _alias(trail.answer)):
+        if other.key in before or len(before) > proxy.ALIASES_MOST:
+            return trail._replace(circle=True)
+        before.add(other.key)
+        answer, private = await handle_api.ask(request, other, further=further)
+        trail = Trail(other, answer, trail.private or private, (*trail.aliases, trail.answer))
+    return trail
+
+
+def _alias(answer: Answer) -> Identifier | None:
+    if answer.outcome is not Outcome.FOUND or is_templated(answer):
+        return None
+    return proxy.alias(values(answer.shown))
+
+
+def is_templated(answer: Answer) -> bool:
+    """Whether the record has a template, here or where it lives, or is one."""
+    named = (TEMPLATE_INDEX, "TEMPLATE")
+    return bool(answer.template) or any((each["index"], each["type"]) == named for each in _array(answer.shown))
+
+
+def values(shown: bytes) -> list[Value]:
+    """The values of an answer; what another node says that none could be made of is passed over."""
+    found = []
+    for each in _array(shown):
+        with suppress(ProtoError):
+            found.append(value_from_json(each))
+    return found
+
+
+async def negotiates(request: web.Request, raw: str, media_types: Sequence[str]) -> bool:
+    """Whether what everybody sees of the identifier in the path has an address for these media types.
+
+    This is asked for nobody, and so not counted: what they are told then, is.
+    """
+    try:
+        wanted = Identifier.parse(handle_api.asked_for(raw))
+    except ProtoError:
+        return False
+    answer = await request.app[HOUSE].hot.ask(wanted, onward=onward(request))
+    if answer.outcome is not Outcome.FOUND or is_templated(answer):
+        return False
+    return proxy.negotiated(values(answer.shown), wanted, media_types, clock.seconds()) is not None
+
+
+def target(trail: Trail, wish: Wish, attribute: int) -> Target | None:
+    """Where a record sends a browser: by its value at the index `attribute`, or by all of them (0)."""
+    if not wish.redirect or wish.action:
+        return None
+    found, now = values(wish.of_shown(trail.answer.shown)), clock.seconds()
+    if attribute:
+        sent = next((proxy.by_value(value, now) for value in found if value.index == attribute), None)
+    else:
+        sent = proxy.target(found, trail.identifier, wish.asker, now, _chance())
+    if sent is None or not wish.append:
+        return sent
+    longer = proxy.appended(sent.address, wish.append)
+    return sent._replace(address=longer) if longer else None
+
+
+def redirect(request: web.Request, trail: Trail, to: Target) -> web.Response:
+    """The response that sends a browser there: 302, 301 behind an alias, or what its owner asks for."""
+    config = request.app[HOUSE].config
+    address = proxy.halted(to.address, (request.host, urlsplit(config.public_url).netloc))
+    seconds = min(to.seconds, trail.seconds(config.cache_seconds))
+    kept = {
+        "Cache-Control": f"public, max-age={seconds}",
+        "Expires": formatdate(clock.seconds() + seconds, usegmt=True),
+    }
+    linked = escape(address)
+    return web.Response(
+        status=to.status or (301 if trail.aliases else 302),
+        text=f'<!doctype html><title>{escape(str(trail.identifier))}</title><a href="{linked}">{linked}</a>\n',
+        headers=SAFE | VARY | (NOT_KEPT if trail.private else kept) | {"Location": address},
+        content_type="text/html",
+    )
