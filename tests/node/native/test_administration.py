@@ -1,6 +1,6 @@
 """Proves node/native/administration.py on a node in this process, on real sockets, by a client that knows proto/ alone.
 
-Every operation, kind of key and outcome; with it go registry/native_challenge.py and registry/postgres/native_challenges.py.
+Every operation, kind of key and outcome; with it go registry/native_challenge.py and the SQL of its name.
 """
 
 import asyncio
