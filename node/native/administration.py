@@ -19,6 +19,7 @@ from node.native import answers
 from node.native.answers import Asked, Said
 from proto.codes import OpCode, ResponseCode
 from proto.errors import ProtoError
+from proto.forwarded_for import end_site
 from proto.identifier import Identifier
 from proto.native.bodies import (
     Challenge,
@@ -109,8 +110,9 @@ class Administration:
         if asked.message.op == OpCode.RESOLUTION and await self._private(asked.message) is None:
             return None
         login = asked.standing.login
-        if login is not None and not await self._house.keyholders.holds(login):
-            asked.standing.login = None
+        if login and asked.message.op != OpCode.LOGIN_BY_KEY and not await self._house.keyholders.holds(login):
+            if asked.standing.login is login:
+                asked.standing.login = None
             return asked, answers.LOGIN_EXPIRED
         said = await self.operations[asked.message.op](asked, login.by if login else None)
         return await self._challenge(asked) if said[0] is ResponseCode.AUTHENTICATION_NEEDED else (asked, said)
@@ -126,7 +128,7 @@ class Administration:
         number = 1 + secrets.randbelow(native_challenge.NUMBER_LAST)
         nonce = secrets.token_bytes(native_challenge.NONCE_OCTETS)
         waiting = NativeChallenge(number, nonce, digest.octets, message.to_octets())
-        if not await self._house.steward.keep_native_challenge(waiting, asked.source[0]):
+        if not await self._house.steward.keep_native_challenge(waiting, end_site(asked.source[0])):
             return asked, answers.BUSY
         told = asked._replace(envelope=envelope._replace(session=number))
         return told, (ResponseCode.AUTHENTICATION_NEEDED, Challenge(nonce))
@@ -135,7 +137,8 @@ class Administration:
         said = request_body(asked.message)
         assert isinstance(said, Proof)
         peer = asked.source[0]
-        waiting = await self._house.steward.take_native_challenge(_signed(asked.envelope.session), peer)
+        number = _signed(asked.envelope.session)
+        waiting = await self._house.steward.take_native_challenge(number, end_site(peer))
         if waiting is None:
             self._house.meter.count(NATIVE_PROOFS, "late")
             return asked, answers.LATE

@@ -10,5 +10,5 @@ CREATE UNLOGGED TABLE native_challenge (
 );
 CREATE INDEX ON native_challenge (made);
 COMMENT ON COLUMN native_challenge.number IS 'what the answer bears as the session of its envelope';
-COMMENT ON COLUMN native_challenge.peer IS 'the address that asked: only from there it may be answered';
+COMMENT ON COLUMN native_challenge.peer IS 'the address that asked, of IPv6 its network: only from there it may be answered';
 COMMENT ON COLUMN native_challenge.request IS 'the message to carry out then, without envelope';

@@ -83,10 +83,11 @@ KEYS = (
 
 @dataclass
 class World:
-    """A node, and its native port for TCP and UDP."""
+    """A node, its native port for TCP and UDP, and the one for TCP of another worker."""
 
     node: Node
     port: int
+    other: int
 
     def proofs(self) -> dict[str, float]:
         return {s.labels[0]: s.value for s in self.node.totals.samples(NATIVE_PROOFS, 0.0) if s.value}
@@ -98,13 +99,20 @@ async def world(module_database: str) -> AsyncIterator[World]:
     admins = ",".join(f"{index}:{ADMIN}" for index in (300, 301, 303))
     async with node(module_database, server_admins=admins) as made:
         house, times = made.house, (clock.monotonic, clock.seconds)
-        with socket.create_server(("127.0.0.1", 0)) as sock, socket.socket(type=socket.SOCK_DGRAM) as datagrams:
+        with (
+            socket.create_server(("127.0.0.1", 0)) as sock,
+            socket.create_server(("127.0.0.1", 0)) as other,
+            socket.socket(type=socket.SOCK_DGRAM) as datagrams,
+        ):
             datagrams.bind(sock.getsockname())
             desk, lane = Desk(house, *times), Lane(house, *times)
-            crowd = tcp.Crowd(desk, lane, house.meter, 100, house.config.proxies, *times)
+            proxies = house.config.proxies
+            crowd = tcp.Crowd(desk, lane, house.meter, 100, proxies, *times)
+            elsewhere = tcp.Crowd(Desk(house, *times), lane, house.meter, 100, proxies, *times)
             door = udp.Door(desk, lane, house.meter, *times)
             serving = [
                 asyncio.create_task(crowd.serve(sock.dup())),
+                asyncio.create_task(elsewhere.serve(other.dup())),
                 asyncio.create_task(door.serve(datagrams.dup())),
             ]
             await asyncio.sleep(0)
@@ -114,15 +122,15 @@ async def world(module_database: str) -> AsyncIterator[World]:
                 for v in KEYS
             ]
             assert (await made.call("PUT", f"/api/handles/{ADMIN}", values))[0] == 201
-            yield World(made, sock.getsockname()[1])
+            yield World(made, sock.getsockname()[1], other.getsockname()[1])
             for task in serving:
                 task.cancel()
             await asyncio.gather(*serving, return_exceptions=True)
 
 
 @asynccontextmanager
-async def connected(world: World, source: str = "127.0.0.1") -> AsyncIterator[Connection]:
-    made = Connection(*await asyncio.open_connection("127.0.0.1", world.port, local_addr=(source, 0)))
+async def connected(world: World, source: str = "127.0.0.1", port: int = 0) -> AsyncIterator[Connection]:
+    made = Connection(*await asyncio.open_connection("127.0.0.1", port or world.port, local_addr=(source, 0)))
     try:
         yield made
     finally:
@@ -212,7 +220,7 @@ PROVING = [
 
 
 async def test_every_kind_of_key_is_proven_in_every_version(world: World) -> None:
-    async with connected(world) as connection, connected(world) as another:
+    async with connected(world) as connection, connected(world, port=world.other) as another:
         for number, (key, version) in enumerate(PROVING):
             heard = await proves(connection, create(f"KEY-{number}", URL), key, version, another)
             assert (heard.message.op, heard.message.code) == (OpCode.CREATE_HANDLE, 1), (key, version, heard.body)
@@ -490,6 +498,11 @@ async def test_a_key_that_changes_ends_its_logins(world: World) -> None:
         assert (await proves(owner, changed)).message.code == ResponseCode.SUCCESS
         assert (await connection.ask(created)).message.code == ResponseCode.LOGIN_EXPIRED
         assert (await connection.ask(created)).message.code == ResponseCode.LOGIN_NEEDED
+        again = Key(1, b"after", user=handle)
+        assert (await proves(connection, message, again)).message.code == ResponseCode.SUCCESS
+        assert (await proves(owner, asks(OpCode.DELETE_HANDLE, Named(handle)))).message.code == ResponseCode.SUCCESS
+        heard = await connection.ask(message)
+        assert heard.message.code == ResponseCode.AUTHENTICATION_NEEDED, "to log in is no use of the login before"
 
 
 async def test_nothing_is_administered_by_udp(world: World) -> None:
