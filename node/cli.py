@@ -563,7 +563,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     text = "清除标识及其历史中的个人信息 · blank personal data in identifiers and their history"
     forget.add_arguments(verb("forget", text, forget.run_forget))
-    of_keys = verb("key", "Handle体系的密钥 · keys of the Handle system", key.run_add)
+    of_keys = with_data(verb("key", "Handle体系的密钥 · keys of the Handle system", key.run_add))
     text = "把公钥放入标识 · put a public key into an identifier"
     key.add_arguments(of_keys.add_subparsers(required=True, metavar="ACTION").add_parser("add", help=text))
     _add_administration(with_data, verb)

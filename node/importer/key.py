@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("file", type=Path, metavar="PUBLIC_KEY.pem", help="公钥 · the public key: RSA, DSA, SM2")
     add("--replace", action="store_true", help="替换该索引上的值 · replace what is there at that index")
     add("--enterprise", help="企业；省略则取标识的前缀 · default: the prefix of the identifier")
-    run.add_access(parser)
+    run.add_sign_in(parser)
 
 
 async def run_add(arguments: argparse.Namespace) -> int:

@@ -1,13 +1,12 @@
 """The verb `key add` against a node in this process: where the key comes to lie, and what stops it."""
 
-import argparse
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from node.importer import key
+from node import cli
 from proto.identifier import Identifier
 from proto.keys import public
 from tests.fakes.in_process import PASSWORD, Node, node
@@ -15,10 +14,9 @@ from tests.fakes.small_registry import PREFIX
 
 
 async def added(made: Node, *words: str) -> int:
-    parser = argparse.ArgumentParser()
-    key.add_arguments(parser)
     access = ("--url", str(made.client.make_url("")), "--username", "leather", "--password", PASSWORD)
-    return await key.run_add(parser.parse_args([*words, *access]))
+    arguments = cli._parser().parse_args(["key", "add", *words, *access])
+    return int(await arguments.run(arguments))
 
 
 def pairs(folder: Path) -> tuple[list[rsa.RSAPrivateKey], list[str]]:
