@@ -25,7 +25,7 @@ from node.calls import Calls
 from node.config import Config, ConfigError
 from node.doorkeeper import Doorkeeper, DueError
 from node.embedded import EmbeddedError
-from node.importer import forget
+from node.importer import forget, key
 from node.importer import run as importer
 from node.supervisor import PortTakenError, Supervisor, listening_sockets, native_sockets, secure_sockets
 from node.toplevel import server as toplevel
@@ -563,6 +563,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     text = "清除标识及其历史中的个人信息 · blank personal data in identifiers and their history"
     forget.add_arguments(verb("forget", text, forget.run_forget))
+    of_keys = with_data(verb("key", "Handle体系的密钥 · keys of the Handle system", key.run_add))
+    text = "把公钥放入标识 · put a public key into an identifier"
+    key.add_arguments(of_keys.add_subparsers(required=True, metavar="ACTION").add_parser("add", help=text))
     _add_administration(with_data, verb)
     audit_verbs.add_audit_arguments(with_data(verb("audit", "审计账 · the audit journal", _audit)))
     audit_verbs.add_access_arguments(with_data(verb("access-log", "访问日志 · the access log", _audit)))

@@ -7,12 +7,15 @@ import asyncio
 import secrets
 from collections.abc import Callable, Iterable
 from hashlib import sha256
-from typing import NamedTuple, TypeGuard
+from typing import Final, NamedTuple, TypeGuard
 
 from node.brake import Brake
+from proto.codes import ResponseCode
 from proto.errors import ProtoError
 from proto.identifier import Identifier, fold
+from proto.keys import proof
 from proto.keys.proof import Verdict, WebAnswer
+from proto.native.bodies import Proof
 from proto.value import Reference, Value
 from proto.values.secret_key import exposed, is_said_by
 from registry import administration, editing, key_session
@@ -34,6 +37,13 @@ class Answer(NamedTuple):
     answer: WebAnswer
 
 
+class Held(NamedTuple):
+    """Who proved a key, and the digest of that key: another one in its place ends what was founded on it."""
+
+    by: Administrator
+    key: bytes
+
+
 class Around(NamedTuple):
     """A record as it was looked at (None: there is none), the values of the prefix above it, and the number of its
     template (0: it has none).
@@ -42,6 +52,10 @@ class Around(NamedTuple):
     record: Values | None
     above: Values
     template: int = 0
+
+
+KEYS_MOST: Final = 8
+"""Keys of one identifier that are tried for who does not say which it is: people have two or three."""
 
 
 class Keyholders:
@@ -117,6 +131,43 @@ class Keyholders:
             proven()
         return self._as(reference)
 
+    async def by_proof(self, said: Proof, challenge: bytes, peer: str) -> Held | ResponseCode:
+        """Who of the address `peer` answers `challenge`, or why it is nobody: INVALID_ADMIN where there is no such key,
+        AUTHENTICATION_FAILED, UNABLE_TO_AUTHENTICATE.
+
+        Raises as `by_secret` does, and ProtoError for an answer that is cut short.
+        """
+        try:
+            user = Identifier.parse(said.handle).key
+        except ProtoError:
+            return ResponseCode.INVALID_ADMIN
+        async with self._brake.trying(f"{said.index}:{user}", peer) as proven:
+            unable = True
+            keys = await self._keys(user, said.index, said.type)
+            for key in keys:
+                # Aside: to derive a key from a secret takes some 50 ms.
+                verdict = await asyncio.to_thread(
+                    proof.judge, fold(key.type), key.data, said.signed, challenge, said.handle
+                )
+                if verdict is Verdict.PROVEN:
+                    proven()
+                    return Held(self._as(Reference(user, key.index)), _digest(key))
+                unable &= verdict is Verdict.UNABLE
+        if not keys:
+            return ResponseCode.INVALID_ADMIN
+        return ResponseCode.UNABLE_TO_AUTHENTICATE if unable else ResponseCode.AUTHENTICATION_FAILED
+
+    async def _keys(self, user: str, index: int, type_: str) -> list[Value]:
+        """The keys of that type in an identifier; with index 0 all of them."""
+        record = await self._of((await self._lookup.look([Identifier.parse(user)]))[0])
+        return [value for value in record or () if index in {0, value.index} and _is_key(value, type_)][:KEYS_MOST]
+
+    async def holds(self, held: Held) -> bool:
+        """Whether the key that was proven is still there, unchanged."""
+        reference = Reference(held.by.handle, held.by.index)
+        value = (await self._values({reference}))[reference]
+        return value is not None and _digest(value) == held.key
+
     async def by_session(self, session: str) -> Administrator | None:
         """Who began a session that is live, and whose key is still the one that was proven."""
         found = await self._steward.key_session(key_session.digest(session)) if session else None
@@ -163,7 +214,7 @@ class Keyholders:
         return outcome, edit._replace(groups=groups)
 
     async def may(
-        self, identifier: Identifier, around: Around, by: Administrator, wanted: administration.Request
+        self, identifier: Identifier, around: Around, by: Administrator | None, wanted: administration.Request
     ) -> Outcome:
         """Whether it is permitted as things stand."""
         place = Place(identifier, around.record, around.above)

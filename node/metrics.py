@@ -259,6 +259,12 @@ NATIVE_REQUESTS: Final = _counter(
     "requests of the Handle protocol by response code",
     code=tuple(code.name.lower() for code in ResponseCode),
 )
+NATIVE_PROOFS: Final = _counter(
+    "native_proofs",
+    "Handle协议的密钥证明次数，按结果；braked为失败过多暂不受理，late为质询不存在或已过期",
+    "proofs of keys by the Handle protocol by outcome; braked: too many had failed, late: no such challenge any more",
+    outcome=("proven", "failed", "unable", "no_key", "braked", "late"),
+)
 NATIVE_REFUSED: Final = _counter(
     "native_refused",
     "Handle协议未受理的请求、连接或数据报，按原因",
@@ -448,6 +454,7 @@ COUNTED: Final = (
     HTTP_BODIES,
     HTTP_CONNECTIONS,
     NATIVE_REQUESTS,
+    NATIVE_PROOFS,
     NATIVE_REFUSED,
     NATIVE_CONNECTIONS,
     UPLOADS,

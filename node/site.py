@@ -17,6 +17,7 @@ def site_of(config: Config, reached: str) -> Site | None:
 
     That is the one others are told (`route_address`), or the one it listens on, or where it listens on all of them, the
     one it was `reached` at. TCP stands first: a client of CAICT takes the first protocol for the only one.
+    By UDP nothing is administered.
     """
     for text in (config.route_address, config.host, reached):
         try:
@@ -33,7 +34,9 @@ def site_of(config: Config, reached: str) -> Site | None:
         (Protocol.HTTP, config.http_port),
         (Protocol.HTTPS, config.https_port if config.certificate else 0),
     )
-    ways = tuple(Interface(protocol, port, query=True, admin=False) for protocol, port in ports if port)
+    ways = tuple(
+        Interface(protocol, port, query=True, admin=protocol is not Protocol.UDP) for protocol, port in ports if port
+    )
     desc = (("desc", f"idnode {config.prefix}"),)
     return Site(
         OWN, SERIAL, primary=True, multi_primary=False, servers=(Server(1, address, b"", ways),), attributes=desc

@@ -19,6 +19,7 @@ from registry.errors import NotApprovedError, TakenError, UnknownOutcomeError
 from registry.file import StoredFile
 from registry.filing import Filing, Particulars, check_names, may_open
 from registry.granting import Grantee, Kind, Names, Object, Wishes, gains, plan
+from registry.native_challenge import NativeChallenge
 from registry.postgres import (
     accounts,
     audit,
@@ -30,6 +31,7 @@ from registry.postgres import (
     grants,
     holdings,
     key_sessions,
+    native_challenges,
     quota,
     templates,
     uplink,
@@ -369,6 +371,16 @@ class Steward:
         """Ends a session."""
         async with self._change() as connection:
             await key_sessions.end(connection, digest)
+
+    async def keep_native_challenge(self, challenge: NativeChallenge, peer: str) -> bool:
+        """Keeps a request until its key is proven from the address `peer`; False when too much waits."""
+        async with self._change() as connection:
+            return await native_challenges.keep(connection, challenge, peer)
+
+    async def take_native_challenge(self, number: int, peer: str) -> NativeChallenge | None:
+        """Uses a live challenge to the address `peer` up; None when there is none."""
+        async with self._change() as connection:
+            return await native_challenges.take(connection, number, peer)
 
     async def offer_totp(self, account: Account, sealed: bytes) -> None:
         """Keeps a key of one-time codes until it is confirmed."""

@@ -119,10 +119,11 @@ class SignIn(NamedTuple):
 
 
 class Stop(NamedTuple):
-    """Asking again would not help."""
+    """Asking again would not help; `code` as in Problem."""
 
     zh: str
     en: str
+    code: int = 0
 
 
 Verdict = Done | Again | SignIn | Stop
@@ -151,8 +152,11 @@ def verdict(status: int, headers: Mapping[str, str], body: bytes) -> Verdict:
     if not isinstance(answer, dict):
         return _NOT_UNDERSTOOD
     if status >= 400:
-        message = (answer.get("error") or {}).get("message") or answer.get("message") or status
-        return Stop(f"节点拒绝：{message}", f"the node refuses: {message}")
+        message = (
+            (answer.get("error") or {}).get("message") or answer.get("message") or answer.get("responseCode") or status
+        )
+        code = answer.get("responseCode", 0)
+        return Stop(f"节点拒绝：{message}", f"the node refuses: {message}", code)
     return _of_envelope(answer) if "status" in answer else Done(answer)
 
 
@@ -218,6 +222,10 @@ class Node:
         """The data of POST `path`, and whether an earlier sending of it may have been done too. Raises Problem."""
         return await self._repeat("POST", path, {}, body)
 
+    async def put(self, path: str, params: Mapping[str, str], body: bytes) -> Any:
+        """The data of PUT `path`, which may be done twice. Raises Problem."""
+        return (await self._repeat("PUT", path, params, body))[0]
+
     async def pause(self, turns: int) -> None:
         """Waits before what was busy is asked about for the `turns`th time again. Raises Problem after TURNS_MOST."""
         if turns > TURNS_MOST:
@@ -236,8 +244,8 @@ class Node:
             match answer:
                 case Done(data):
                     return data, unknown
-                case Stop(zh, en):
-                    raise Problem(zh, en)
+                case Stop(zh, en, code):
+                    raise Problem(zh, en, code)
                 case SignIn():
                     refused += 1
                     if refused == SIGN_INS_MOST or not token:

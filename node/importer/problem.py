@@ -8,12 +8,15 @@ from collections.abc import Mapping
 
 
 class Problem(Exception):
-    """The import cannot run or go on. `zh` and `en` are one sentence each, with the mend."""
+    """The import cannot run or go on. `zh` and `en` are one sentence each, with the mend; `code` is the response
+    code of the Handle HTTP API where it gives one, else 0.
+    """
 
-    def __init__(self, zh: str, en: str) -> None:
+    def __init__(self, zh: str, en: str, code: int = 0) -> None:
         super().__init__(en)
         self.zh = zh
         self.en = en
+        self.code = code
 
 
 def speaks_chinese(environment: Mapping[str, str] = os.environ) -> bool:

@@ -115,8 +115,14 @@ def add_arguments(parser: argparse.ArgumentParser, verb: Verb) -> None:
 
 def add_access(parser: argparse.ArgumentParser) -> None:
     """Adds the options that say where the node is and who signs in."""
+    folder = "节点的数据目录 · folder of the node"
+    parser.add_argument("--data", type=Path, default=Path(".idnode"), metavar="DIR", help=folder)
+    add_sign_in(parser)
+
+
+def add_sign_in(parser: argparse.ArgumentParser) -> None:
+    """The same of an action, whose verb says the folder."""
     add = parser.add_argument
-    add("--data", type=Path, default=Path(".idnode"), metavar="DIR", help="节点的数据目录 · folder of the node")
     add("--url", help="节点地址（代替 --data）/ address of the node (instead of --data)")
     add("--username", help="用户名，与 --url 一起用 · with --url")
     add("--password", help=f"密码；最好放在环境变量 {FROM_ENVIRONMENT} · better in the environment")

@@ -37,7 +37,8 @@ async def _post(desk: Desk, request: web.Request) -> web.Response:
         raise BodyError(400, "请求体不是完整的Handle报文", "The body is no whole message of the Handle protocol")
     reached = request.transport.get_extra_info("sockname") if request.transport else None
     address = str(reached[0]) if isinstance(reached, tuple) else ""
-    take = partial(desk.take, message, source(request), reached=address, admitted=True)
+    # Nobody stays logged in here: whose request comes next over a connection of HTTP, its proxies alone know.
+    take = partial(desk.take, message, source(request), reached=address, standing=answers.Standing(), admitted=True)
     return _told(await answered(take))
 
 

@@ -3,19 +3,24 @@
 Nothing is decided here but flags and versions; whoever wonders which code a client sees looks here only.
 """
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from node.keyholders import Held
 from node.listen import replies
 from node.resolve.answer import Answer, Outcome
 from node.site import SERIAL
 from proto.codes import OpCode, ResponseCode
 from proto.errors import NotUtf8Error, ProtoError
-from proto.native.bodies import Body, Failure, Question, Valued, answer_octets
+from proto.native.bodies import Body, Challenge, Failure, Listed, Question, Valued, answer_octets
+from proto.native.continued import parts
 from proto.native.digest import RequestDigest
 from proto.native.envelope import Envelope, Framed
 from proto.native.message import (
     AUTHORITATIVE,
     CACHE_AUTHENTICATION,
+    CONTINUOUS,
     DO_NOT_REFER,
     MINT,
     OVERWRITE,
@@ -25,7 +30,7 @@ from proto.native.message import (
     Message,
 )
 from proto.native.versions import OWN, agreed, wire_code
-from proto.value import type_matches
+from proto.value import Value, type_matches
 from proto.web_json import values_of
 from registry.access_log import NOWHERE, Source
 
@@ -43,6 +48,8 @@ OUTCOMES: Final[dict[Outcome, tuple[ResponseCode, str]]] = {
 }
 """What is said of an identifier of which no values can be shown."""
 
+_VALUED: Final = frozenset({OpCode.CREATE_HANDLE, OpCode.ADD_VALUE, OpCode.MODIFY_VALUE})
+
 BUSY: Final = (ResponseCode.SERVER_BUSY, Failure("系统繁忙，请稍后再试。 Busy; try again shortly."))
 NOT_SERVED: Final = (ResponseCode.OPERATION_NOT_SUPPORTED, Failure("不支持的操作。 This operation is not served."))
 NO_REQUEST: Final = (ResponseCode.PROTOCOL_ERROR, Failure("这不是请求。 This is no request."))
@@ -51,16 +58,42 @@ NO_SITE: Final = (
     ResponseCode.ERROR,
     Failure("设置没有给出本节点的地址。 The settings name no address of this node."),
 )
+LOGIN_NEEDED: Final = (ResponseCode.LOGIN_NEEDED, Failure("请先登录。 Log in first."))
+LOGIN_EXPIRED: Final = (
+    ResponseCode.LOGIN_EXPIRED,
+    Failure("密钥已变更，请重新登录。 The key has changed: log in again."),
+)
+LATE: Final = (
+    ResponseCode.AUTHENTICATION_TIMEOUT,
+    Failure("没有这个质询，或已过期。 There is no such challenge, or its time is over."),
+)
+NOT_BY_UDP: Final = (ResponseCode.PROTOCOL_ERROR, Failure("此操作请用TCP。 This operation is served over TCP."))
+BRAKED: Final = (
+    ResponseCode.SERVER_BUSY,
+    Failure("失败次数过多，请稍后再试。 Too many have failed; try again shortly."),
+)
+UNKNOWN: Final = (ResponseCode.ERROR, Failure("结果未知，请重试。 The outcome is unknown; repeat the request."))
 TOO_LONG: Final = (ResponseCode.ERROR, Failure("回答过长，请用TCP。 The answer is too long for UDP: ask over TCP."))
 
 
+@dataclass(slots=True)
+class Standing:
+    """How who sends requests stands with us, for as long as their connection does: the key they signed in with."""
+
+    login: Held | None = None
+
+
 class Asked(NamedTuple):
-    """A request whose header could be read, who sent it, and at which address of ours, where that is known."""
+    """A request whose header could be read, who sent it, and at which address of ours, where that is known.
+
+    `standing` have those alone who may administer: by UDP nobody can be told from who borrows their address.
+    """
 
     envelope: Envelope
     message: Message
     source: Source = NOWHERE
     reached: str = ""
+    standing: Standing | None = None
 
 
 Said = tuple[ResponseCode, Body]
@@ -73,29 +106,40 @@ def failed(mark: str) -> Said:
 
 
 def refused(error: ProtoError, op: int) -> Said:
-    """What could not be read. An identifier that is not UTF-8 is known to nobody (deployed servers say so, too)."""
-    code = ResponseCode.PROTOCOL_ERROR
+    """What could not be read. An identifier that is not UTF-8 is known to nobody, and a value has an index from 1 on
+    (deployed servers say so, too).
+    """
+    code = ResponseCode.INVALID_VALUE if error.field == "index" and op in _VALUED else ResponseCode.PROTOCOL_ERROR
     if isinstance(error, NotUtf8Error) and error.field == "handle":
         code = ResponseCode.HANDLE_NOT_FOUND if op == OpCode.RESOLUTION else ResponseCode.INVALID_HANDLE
     return code, Failure(f"{error.zh}。 {error.en}.")
 
 
-def resolved(question: Question, found: Answer) -> Said:
-    """The answer to a resolution by who is not signed in.
+def named(handle: str) -> str:
+    """The identifier a name stands for: a prefix alone is what is known of that prefix (handle reference §1.1)."""
+    return handle if "/" in handle or not handle else f"0.NA/{handle}"
 
-    With or without PUBLIC_ONLY such a caller is told what is public, and no challenge: the clients of the industrial
-    identifier system never set the flag, and take a challenge to a question for a fault.
-    """
+
+def resolved(question: Question, found: Answer) -> Said:
+    """The answer to a resolution by whom all may hear."""
     if found.outcome is not Outcome.FOUND:
         code, text = OUTCOMES[found.outcome]
         return code, Failure(text)
-    values = values_of(found.shown)
-    if question.indexes or question.types:
-        values = tuple(
-            each
-            for each in values
-            if each.index in question.indexes or any(type_matches(asked, each.type) for asked in question.types)
-        )
+    return told(question, wanted(question, values_of(found.shown)))
+
+
+def wanted(question: Question, values: Iterable[Value]) -> tuple[Value, ...]:
+    """Those the question is about."""
+    every = not (question.indexes or question.types)
+    return tuple(
+        each
+        for each in values
+        if every or each.index in question.indexes or any(type_matches(asked, each.type) for asked in question.types)
+    )
+
+
+def told(question: Question, values: tuple[Value, ...]) -> Said:
+    """The answer that tells these values."""
     return (
         (ResponseCode.SUCCESS, Valued(question.handle, values))
         if values
@@ -107,18 +151,35 @@ def framed(asked: Asked, said: Said, now: int, *, authoritative: bool = True) ->
     """The answer to `asked` at `now` (seconds since 1970 UTC); of what lives elsewhere no site of ours has the last
     word.
     """
+    body = said[1]
+    if isinstance(body, Listed):
+        return _continued(asked, body, now)
+    return _one(asked, said, now, AUTHORITATIVE * authoritative)
+
+
+def _one(asked: Asked, said: Said, now: int, flags: int) -> Framed:
     (code, body), envelope, message = said, asked.envelope, asked.message
     version = agreed(envelope.version, envelope.suggested)
-    digest = RequestDigest.of(message.covered, version) if message.has(REQUEST_DIGEST) else None
+    challenges = isinstance(body, Challenge)  # what is to be signed with it is the digest of the request
+    digest = RequestDigest.of(message.covered, version) if challenges or message.has(REQUEST_DIGEST) else None
     answer = Message(
         message.op,
         wire_code(code, version),
-        message.flags & COPIED | AUTHORITATIVE * authoritative,
+        message.flags & COPIED | flags | REQUEST_DIGEST * challenges,
         answer_octets(body, digest, version),
         serial=SERIAL,
         expiration=now + EXPIRES_SECONDS,
     ).to_octets()
     return Framed(Envelope(version, OWN, envelope.request, len(answer), envelope.session), answer)
+
+
+def _continued(asked: Asked, listed: Listed, now: int) -> Framed:
+    """The messages that tell a list, in a row behind the envelope of the first: they go out in one piece."""
+    first, *rest = (
+        _one(asked, (ResponseCode.SUCCESS, part), now, AUTHORITATIVE | CONTINUOUS * follows)
+        for part, follows in parts(listed.names)
+    )
+    return Framed(first.envelope, first.message + b"".join(each.to_octets() for each in rest))
 
 
 def broken(envelope: Envelope, error: ProtoError, now: int) -> Framed:

@@ -3,6 +3,7 @@
 Every operation has a row in the table; what is not there is not served.
 """
 
+import asyncio
 import secrets
 from collections.abc import Callable
 from functools import partial
@@ -10,11 +11,13 @@ from typing import Final
 
 import structlog
 
+from node.brake import BrakedError
 from node.gather import BusyError
 from node.house import House
 from node.metrics import NATIVE_REFUSED, NATIVE_REQUESTS
 from node.native import answers
-from node.native.answers import Asked, Said, framed
+from node.native.administration import Administration, wants_private
+from node.native.answers import Asked, Said, Standing, framed
 from node.resolve.answer import Answer
 from node.site import site_of
 from proto.codes import OpCode, ResponseCode
@@ -24,7 +27,7 @@ from proto.native.bodies import Failure, Named, Opaque, Question, request_body
 from proto.native.envelope import Framed
 from proto.native.message import DO_NOT_REFER, Message
 from registry.access_log import Source
-from registry.errors import UnavailableError
+from registry.errors import UnavailableError, UnknownOutcomeError
 
 Reply = Callable[[Framed], None]
 """Who waits for an answer; told once. Raises nothing."""
@@ -33,6 +36,12 @@ HEARTBEAT: Final = "0"
 """What clients of teleinfo resolve to see whether anybody is there (handle reference §2.16): no other node is asked."""
 _CODES: Final = {int(code): code.name.lower() for code in ResponseCode}
 _BUSY: Final = (BusyError, UnavailableError)
+_TROUBLES: Final[dict[type[Exception], Said]] = {
+    BrakedError: answers.BRAKED,
+    BusyError: answers.BUSY,
+    UnavailableError: answers.BUSY,
+    UnknownOutcomeError: answers.UNKNOWN,
+}
 _TURNED_AWAY: Final = {429: "rate", 503: "requests"}
 """Why a peer was not admitted, as operators are told."""
 
@@ -46,19 +55,32 @@ class Desk:
         self._house = house
         self._clock = clock
         self._now = now
+        self._administration = Administration(house)
+        self._under_way: set[asyncio.Task[None]] = set()
         self._operations: dict[int, Callable[[Asked, Callable[..., None]], None]] = {
             OpCode.RESOLUTION: self._resolve,
             OpCode.GET_SITE_INFO: self._tell_site,
         }
+        served = (*self._administration.operations, OpCode.CHALLENGE_RESPONSE)
+        self._operations = dict.fromkeys(served, self._administer) | self._operations
 
-    def take(self, message: Framed, source: Source, reply: Reply, reached: str = "", *, admitted: bool = False) -> None:
+    def take(
+        self,
+        message: Framed,
+        source: Source,
+        reply: Reply,
+        reached: str = "",
+        standing: Standing | None = None,
+        *,
+        admitted: bool = False,
+    ) -> None:
         """Gives `reply` the answer to a message that came from `source` and reached us at that address.
 
-        `admitted`: its door has asked whether this source may be served.
+        `standing` is that of its connection (Asked). `admitted`: its door has asked whether this source may be served.
         """
         envelope = message.envelope
         try:
-            asked = Asked(envelope, Message.from_octets(message.message), source, reached)
+            asked = Asked(envelope, Message.from_octets(message.message), source, reached, standing)
         except ProtoError as error:
             self._count(ResponseCode.PROTOCOL_ERROR)
             reply(answers.broken(envelope, error, self._now()))
@@ -77,17 +99,59 @@ class Desk:
 
     def _begin(self, asked: Asked, said: Callable[..., None]) -> None:
         operation = self._operations.get(asked.message.op)
+        if operation is None:
+            said(answers.NOT_SERVED if asked.message.op else answers.NO_REQUEST)
+        else:
+            self._begin_with(operation, asked, said)
+
+    def _begin_with(
+        self, operation: Callable[[Asked, Callable[..., None]], None], asked: Asked, said: Callable[..., None]
+    ) -> None:
         try:
-            if operation is None:
-                said(answers.NOT_SERVED if asked.message.op else answers.NO_REQUEST)
-            else:
-                operation(asked, said)
+            operation(asked, said)
         except ProtoError as error:
             said(answers.refused(error, asked.message.op))
         except Exception as error:  # noqa: BLE001 - a mistake of ours: it is answered and stands in the journal
             said(self._failed(error))
 
+    def _administer(self, asked: Asked, said: Callable[..., None]) -> None:
+        """What takes time of its own."""
+        if asked.standing is None:
+            said(answers.NOT_BY_UDP)
+            return
+        self._house.admission.in_hand += 1
+        task = asyncio.get_running_loop().create_task(self._administered(asked, said))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+
+    async def _administered(self, asked: Asked, said: Callable[..., None]) -> None:
+        answered: tuple[Asked, Said] | None
+        try:
+            answered = await self._administration.answer(asked)
+        except Exception as error:  # noqa: BLE001 - it is answered; a mistake of ours stands in the journal
+            answered = asked, self._trouble(asked, error)
+        finally:
+            self._house.admission.in_hand -= 1
+        if answered is None:
+            self._begin_with(self._ask, asked, said)
+        else:
+            to, told = answered
+            said(told, to=to)
+
+    def _trouble(self, asked: Asked, error: Exception) -> Said:
+        if isinstance(error, ProtoError):
+            return answers.refused(error, asked.message.op)
+        for kind, told in _TROUBLES.items():
+            if isinstance(error, kind):
+                log.warning("troubled", op=asked.message.op, error=str(error))
+                return told
+        return self._failed(error)
+
     def _resolve(self, asked: Asked, said: Callable[..., None]) -> None:
+        (self._administer if wants_private(asked) else self._ask)(asked, said)
+
+    def _ask(self, asked: Asked, said: Callable[..., None]) -> None:
+        """What everybody is told."""
         question = request_body(asked.message)
         assert isinstance(question, Question)
         if question.handle == HEARTBEAT:
@@ -95,7 +159,7 @@ class Desk:
             return
         began = self._clock()
         try:
-            identifier = Identifier.parse(named(question.handle))
+            identifier = Identifier.parse(answers.named(question.handle))
         except ProtoError as error:
             said((ResponseCode.HANDLE_NOT_FOUND, Failure(f"{error.zh}。 {error.en}.")))
             return
@@ -128,9 +192,11 @@ class Desk:
         site = site_of(self._house.config, asked.reached)
         said((ResponseCode.SUCCESS, Opaque(site.to_octets())) if site else answers.NO_SITE)
 
-    def _said(self, asked: Asked, reply: Reply, said: Said, *, authoritative: bool = True) -> None:
+    def _said(
+        self, asked: Asked, reply: Reply, said: Said, *, to: Asked | None = None, authoritative: bool = True
+    ) -> None:
         self._count(said[0])
-        reply(framed(asked, said, self._now(), authoritative=authoritative))
+        reply(framed(to or asked, said, self._now(), authoritative=authoritative))
 
     def _count(self, code: ResponseCode) -> None:
         self._house.meter.count(NATIVE_REQUESTS, _CODES[code])
@@ -139,8 +205,3 @@ class Desk:
         mark = secrets.token_hex(6)
         log.error("internal_error", request=mark, exc_info=error)
         return answers.failed(mark)
-
-
-def named(handle: str) -> str:
-    """The identifier a name stands for: a prefix alone is what is known of that prefix (handle reference §1.1)."""
-    return handle if "/" in handle or not handle else f"0.NA/{handle}"

@@ -17,7 +17,7 @@ from node.site import SERIAL
 from proto.codes import OpCode, ResponseCode
 from proto.native import values
 from proto.native.envelope import ENVELOPE_OCTETS, HEADER_OCTETS
-from proto.native.message import AUTHORITATIVE, REQUEST_DIGEST
+from proto.native.message import AUTHORITATIVE, CACHE_AUTHENTICATION, PUBLIC_ONLY, REQUEST_DIGEST
 from proto.native.versions import OWN, agreed
 from proto.web_json import values_of
 
@@ -27,6 +27,9 @@ of the body; length of the identifier."""
 _NAME_AT: Final = _HEAD.size
 _COUNTS: Final = frozenset({8, 12})
 """Octets behind the identifier in the body of who wants all values: two counts, and of some clients a third length."""
+_PECULIAR: Final = REQUEST_DIGEST | PUBLIC_ONLY | CACHE_AUTHENTICATION
+_PLAIN: Final = frozenset({0, PUBLIC_ONLY, PUBLIC_ONLY | CACHE_AUTHENTICATION})
+"""Of these flags, those of who is told what everybody is: others may be asked for a proof (administration.py)."""
 _ZEROS: Final = bytes(16)
 _OVERHEAD: Final = HEADER_OCTETS + 4
 _FLAGS: Final = 0xE0
@@ -74,7 +77,7 @@ class Lane:
         spoken, session, request, _, length, op, code, flags, _, _, _, body, name = _HEAD.unpack_from(octets, at)
         stop: int = at + _NAME_AT + name
         end: int = at + ENVELOPE_OCTETS + length
-        if op != OpCode.RESOLUTION or code or flags & REQUEST_DIGEST or end > len(octets):
+        if op != OpCode.RESOLUTION or code or flags & _PECULIAR not in _PLAIN or end > len(octets):
             return 0
         counts = body - 4 - name
         if counts not in _COUNTS or end - stop - counts not in {0, 4} or octets[stop:end] != _ZEROS[: end - stop]:

@@ -17,6 +17,7 @@ import structlog
 from node.meter import Meter
 from node.metrics import NATIVE_CONNECTIONS, NATIVE_REFUSED
 from node.native import answers
+from node.native.answers import Standing
 from node.native.desk import Desk
 from node.native.lane import Lane
 from proto.errors import ProtoError
@@ -57,6 +58,7 @@ class Connection(asyncio.Protocol):
         self.site = site
         self._stream = Stream(MESSAGE_OCTETS)
         self._source, self._port, self._reached = "", 0, ""
+        self._standing = Standing()
         self._beginning: bytes | None = None  # what came of a PROXY protocol header; None where none is looked for
         self.in_hand = 0
         self._full = False  # the client does not read its answers
@@ -88,7 +90,7 @@ class Connection(asyncio.Protocol):
         if self._ends or not data:
             return
         self.quiet_since = self._crowd.clock()
-        used = 0 if self._stream.kept else self._answer_ready(data)
+        used = 0 if self._stream.kept or self._standing.login else self._answer_ready(data)
         if used < len(data):
             self._stream.feed(data[used:] if used else data)
             self._take()
@@ -117,7 +119,7 @@ class Connection(asyncio.Protocol):
                 break
             taken = True
             self.in_hand += 1
-            self._crowd.desk.take(framed, (self._source, self._port), self._answer, self._reached)
+            self._crowd.desk.take(framed, (self._source, self._port), self._answer, self._reached, self._standing)
         self._taking = False
         self._mind(taken)
 

@@ -25,6 +25,8 @@ ELSEWHERE = {
     "node/users.py": "tests/node/test_cli.py",
     "registry/postgres/applications.py": "tests/registry/test_examiner.py",
     "registry/postgres/enterprises.py": "tests/node/listen/test_snms_enterprises.py",
+    "registry/native_challenge.py": "tests/node/native/test_administration.py",
+    "registry/postgres/native_challenges.py": "tests/node/native/test_administration.py",
     "registry/postgres/key_sessions.py": "tests/node/listen/test_handle_sessions.py",
     "registry/postgres/listings.py": "tests/node/listen/test_doip_api.py",
     "registry/postgres/parcels.py": "tests/registry/test_mover.py",

@@ -348,6 +348,8 @@ TOLD_OTHERWISE = {
     "Steward.take_totp": "the same",
     "Steward.begin_key_session": "the same",
     "Steward.end_key_session": "the same",
+    "Steward.keep_native_challenge": "the same",
+    "Steward.take_native_challenge": "the same",
     "Steward.offer_totp": "it is told when it is confirmed",
     "Steward.reserve_file": "a file is no right, and its record says whose it is",
     "Steward.add_file": "the same",

@@ -3,7 +3,7 @@
 import pytest
 
 from node.metrics import NATIVE_REFUSED, NATIVE_REQUESTS, RESOLUTIONS
-from node.native.desk import named
+from node.native.answers import named
 from proto.codes import OpCode, ResponseCode
 from proto.native.bodies import Failure, Named, Opaque, Valued, answer_body
 from proto.native.envelope import Envelope, Framed
@@ -112,7 +112,7 @@ async def test_a_node_without_an_address_has_no_site():
 @pytest.mark.parametrize(
     ("message", "envelope", "code", "op"),
     [
-        (Message(OpCode.CREATE_HANDLE), {}, ResponseCode.OPERATION_NOT_SUPPORTED, 100),
+        (Message(OpCode.CREATE_HANDLE), {}, ResponseCode.PROTOCOL_ERROR, 100),
         (Message(999), {}, ResponseCode.OPERATION_NOT_SUPPORTED, 999),
         (Message(2**32 - 1), {}, ResponseCode.OPERATION_NOT_SUPPORTED, 2**32 - 1),
         (Message(0), {}, ResponseCode.PROTOCOL_ERROR, 0),

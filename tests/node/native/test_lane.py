@@ -13,7 +13,7 @@ from node.metrics import NATIVE_REQUESTS, RESOLUTIONS
 from node.native.lane import PIECES_MOST
 from proto.errors import ProtoError
 from proto.native.envelope import Envelope, Framed
-from proto.native.message import REQUEST_DIGEST, Message
+from proto.native.message import CACHE_AUTHENTICATION, PUBLIC_ONLY, REQUEST_DIGEST, Message
 from proto.native.stream import Stream
 from proto.value import Value
 from tests.node.native.world import BOOK, PREFIX, USUAL, World, asks, found, world
@@ -54,7 +54,9 @@ SPOKEN = st.fixed_dictionaries(
         "sequence": st.sampled_from([0, 7]),
     }
 )
-FLAGS = st.integers(0, 2**32 - 1).map(lambda flags: flags & ~REQUEST_DIGEST)
+FLAGS = st.integers(0, 2**32 - 1).map(
+    lambda flags: (flags | PUBLIC_ONLY * bool(flags & CACHE_AUTHENTICATION)) & ~REQUEST_DIGEST
+)
 SHAPES = st.sampled_from(["usual", "no credential", "octets for authentication", "both"])
 
 
@@ -89,6 +91,7 @@ OTHERS = {
     "an answer": octets(Message(1, 1, body=asks(PLAIN).body)),
     "another operation": octets(Message(2, body=asks(PLAIN).body)),
     "encrypted": octets(asks(PLAIN), encrypted=True),
+    "who would prove a key for more": octets(asks(PLAIN, flags=CACHE_AUTHENTICATION)),
     "one of several packets": octets(asks(PLAIN), truncated=True),
     "compressed": octets(asks(PLAIN), compressed=True),
     "with a credential": octets(Message(1, body=asks(PLAIN).body, credential=b"x")),

@@ -55,7 +55,7 @@ async def test_requests_one_after_the_other_on_one_connection():
             assert heard.body == Valued(PLAIN, VALUES)
         assert (await connection.ask(asks("88.999.1001/NONE"))).message.code == ResponseCode.HANDLE_NOT_FOUND
         assert (await connection.ask(Message(2, body=Named("/").to_octets()))).message.code == ResponseCode.SUCCESS
-        assert (await connection.ask(Message(100))).message.code == ResponseCode.OPERATION_NOT_SUPPORTED
+        assert (await connection.ask(Message(999))).message.code == ResponseCode.OPERATION_NOT_SUPPORTED
 
 
 async def test_a_node_on_all_addresses_tells_the_one_it_was_reached_at():

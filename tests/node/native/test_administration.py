@@ -1,0 +1,537 @@
+"""Proves node/native/administration.py on a node in this process, on real sockets, by a client that knows proto/ alone.
+
+Every operation, kind of key and outcome; with it go registry/native_challenge.py and the SQL of its name.
+"""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+
+import asyncpg
+import pytest
+import pytest_asyncio
+from cryptography.hazmat.primitives.asymmetric import dsa, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from loadtest.native import Connection, Datagrams, Heard, framed
+from node import clock
+from node.brake import Brake
+from node.metrics import NATIVE_PROOFS
+from node.native import tcp, udp
+from node.native.administration import LISTED_MOST
+from node.native.desk import Desk
+from node.native.lane import Lane
+from proto.codes import OpCode, ResponseCode
+from proto.keys import public
+from proto.keys.private import PrivateKey
+from proto.keys.proof import MACS, PBKDF2, KeyAnswer, SecretAnswer
+from proto.native import bodies
+from proto.native.bodies import Body, Challenge, Failure, KeyOf, Listed, Named, Nothing, Proof, Removal, Valued
+from proto.native.digest import RequestDigest
+from proto.native.message import (
+    CACHE_AUTHENTICATION,
+    CONTINUOUS,
+    MINT,
+    OVERWRITE,
+    PUBLIC_ONLY,
+    RECURSIVE,
+    REQUEST_DIGEST,
+    Message,
+)
+from proto.native.stream import Stream
+from proto.native.versions import OWN, Version
+from proto.value import Value
+from proto.values.admin import ADMIN_ALL, Admin
+from registry.postgres import native_challenges
+from tests.fakes.in_process import Node, node
+from tests.fakes.small_registry import PREFIX
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+ADMIN, SECRET = f"{PREFIX}/ADMIN", b"vector-secret-1"
+HANDLE_NET = RECURSIVE | CACHE_AUTHENTICATION
+"""Flags of a request of Handle.Net's own library that administers."""
+RSA_KEY = rsa.generate_private_key(65537, 2048)
+DSA_KEY = dsa.generate_private_key(1024)
+URL = Value(1, "URL", b"http://x/")
+PRIVATE = Value(2, "NOTE", b"not for all", permissions=0x0C)
+NOBODYS = Value(3, "NOTE", b"for nobody", permissions=0x04)
+
+
+def private_key(key: rsa.RSAPrivateKey | dsa.DSAPrivateKey) -> PrivateKey:
+    return PrivateKey.read(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+
+
+def admin(permissions: int = ADMIN_ALL, index: int = 302) -> Value:
+    return Value(100, "HS_ADMIN", Admin(permissions, ADMIN, index).to_octets())
+
+
+def secret(index: int, data: bytes = SECRET) -> Value:
+    return Value(index, "HS_SECKEY", data, permissions=0x0C)
+
+
+KEYS = (
+    secret(300),
+    Value(301, "HS_PUBKEY", public.to_octets(RSA_KEY.public_key())),
+    secret(302, b"of somebody"),
+    Value(303, "HS_PUBKEY", public.to_octets(DSA_KEY.public_key())),
+)
+"""300 is a server administrator's, and so are 301 and 303; 302 may what records say."""
+
+
+@dataclass
+class World:
+    """A node, its native port for TCP and UDP, and the one for TCP of another worker."""
+
+    node: Node
+    port: int
+    other: int
+
+    def proofs(self) -> dict[str, float]:
+        return {s.labels[0]: s.value for s in self.node.totals.samples(NATIVE_PROOFS, 0.0) if s.value}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def world(module_database: str) -> AsyncIterator[World]:
+    """One for all tests: each writes identifiers of its own."""
+    admins = ",".join(f"{index}:{ADMIN}" for index in (300, 301, 303))
+    async with node(module_database, server_admins=admins) as made:
+        house, times = made.house, (clock.monotonic, clock.seconds)
+        with (
+            socket.create_server(("127.0.0.1", 0)) as sock,
+            socket.create_server(("127.0.0.1", 0)) as other,
+            socket.socket(type=socket.SOCK_DGRAM) as datagrams,
+        ):
+            datagrams.bind(sock.getsockname())
+            desk, lane = Desk(house, *times), Lane(house, *times)
+            proxies = house.config.proxies
+            crowd = tcp.Crowd(desk, lane, house.meter, 100, proxies, *times)
+            elsewhere = tcp.Crowd(Desk(house, *times), lane, house.meter, 100, proxies, *times)
+            door = udp.Door(desk, lane, house.meter, *times)
+            serving = [
+                asyncio.create_task(crowd.serve(sock.dup())),
+                asyncio.create_task(elsewhere.serve(other.dup())),
+                asyncio.create_task(door.serve(datagrams.dup())),
+            ]
+            await asyncio.sleep(0)
+            values = [
+                {"index": v.index, "type": v.type, "data": {"format": "hex", "value": v.data.hex()}}
+                | ({"permissions": "1100"} if v.type == "HS_SECKEY" else {})
+                for v in KEYS
+            ]
+            assert (await made.call("PUT", f"/api/handles/{ADMIN}", values))[0] == 201
+            yield World(made, sock.getsockname()[1], other.getsockname()[1])
+            for task in serving:
+                task.cancel()
+            await asyncio.gather(*serving, return_exceptions=True)
+
+
+@asynccontextmanager
+async def connected(world: World, source: str = "127.0.0.1", port: int = 0) -> AsyncIterator[Connection]:
+    made = Connection(*await asyncio.open_connection("127.0.0.1", port or world.port, local_addr=(source, 0)))
+    try:
+        yield made
+    finally:
+        await made.close()
+
+
+@dataclass(frozen=True)
+class Key:
+    """What somebody proves: a secret by one of its digests, or a private key; of `user`, as is said."""
+
+    index: int = 300
+    held: bytes | PrivateKey = SECRET
+    how: int | bytes = PBKDF2
+    user: str = ADMIN
+    type: str = ""
+
+    def answers(self, challenge: bytes) -> bytes:
+        if isinstance(self.held, PrivateKey):
+            assert isinstance(self.how, bytes)
+            return KeyAnswer.made(self.held, challenge, self.how, self.user).to_octets()
+        assert isinstance(self.how, int)
+        return SecretAnswer.made(self.held, challenge, self.how, b"some salt").to_octets()
+
+    def proof(self, nonce: bytes, digest: RequestDigest) -> Message:
+        type_ = self.type or ("HS_PUBKEY" if isinstance(self.held, PrivateKey) else "HS_SECKEY")
+        body = Proof(type_, self.user, self.index, self.answers(nonce + digest.octets))
+        return Message(OpCode.CHALLENGE_RESPONSE, body=body.to_octets())
+
+
+OWNER, OTHER = Key(), Key(302, b"of somebody")
+
+
+async def challenged(
+    connection: Connection, message: Message, version: Version = OWN
+) -> tuple[int, bytes, RequestDigest]:
+    """The session, the nonce and the digest of the challenge to a request."""
+    heard = await connection.ask(message, version, version)
+    assert heard.message.code == ResponseCode.AUTHENTICATION_NEEDED, heard
+    assert heard.message.op == message.op
+    assert isinstance(heard.body, Challenge)
+    assert heard.digest == RequestDigest.of(message.covered, heard.envelope.version)
+    assert 0 < heard.envelope.session < 2**31
+    return heard.envelope.session, heard.body.nonce, heard.digest
+
+
+async def proves(
+    connection: Connection, message: Message, key: Key = OWNER, version: Version = OWN, by: Connection | None = None
+) -> Heard:
+    """What is said to who proves a key for a request, on the same connection or another."""
+    session, nonce, digest = await challenged(connection, message, version)
+    return await (by or connection).ask(key.proof(nonce, digest), version, version, session)
+
+
+def asks(op: OpCode, body: Body, flags: int = HANDLE_NET) -> Message:
+    return Message(op, flags=flags, body=body.to_octets())
+
+
+def create(handle: str, *values: Value, flags: int = 0) -> Message:
+    return asks(OpCode.CREATE_HANDLE, Valued(f"{PREFIX}/{handle}", values), HANDLE_NET | flags)
+
+
+def question(handle: str, *indexes: int, flags: int = HANDLE_NET) -> Message:
+    return asks(OpCode.RESOLUTION, bodies.Question(f"{PREFIX}/{handle}", indexes), flags)
+
+
+async def made(world: World, handle: str, *values: Value) -> None:
+    async with connected(world) as connection:
+        assert (await proves(connection, create(handle, *values))).message.code == ResponseCode.SUCCESS
+
+
+async def indexes_of(connection: Connection, handle: str) -> list[int]:
+    heard = await connection.ask(question(handle, flags=HANDLE_NET | PUBLIC_ONLY))
+    return [value.index for value in heard.body.values] if isinstance(heard.body, Valued) else []
+
+
+# --- challenges
+
+
+PROVING = [
+    *((Key(how=how), OWN) for how in (*MACS, PBKDF2)),
+    *((Key(how=0x02), version) for version in ((2, 0), (2, 3), (2, 7), (2, 10))),
+    *((Key(301, private_key(RSA_KEY), name), OWN) for name in (b"SHA1", b"SHA-1", b"SHA256", b"SHA-256")),
+    (Key(303, private_key(DSA_KEY), b"SHA1"), (2, 10)),
+    (Key(0, private_key(RSA_KEY), b"SHA-256"), OWN),
+    (Key(0), OWN),
+]
+
+
+async def test_every_kind_of_key_is_proven_in_every_version(world: World) -> None:
+    async with connected(world) as connection, connected(world, port=world.other) as another:
+        for number, (key, version) in enumerate(PROVING):
+            heard = await proves(connection, create(f"KEY-{number}", URL), key, version, another)
+            assert (heard.message.op, heard.message.code) == (OpCode.CREATE_HANDLE, 1), (key, version, heard.body)
+            assert heard.envelope.session == 0
+            assert await indexes_of(connection, f"KEY-{number}") == [1]
+
+
+REFUSED = {
+    "a wrong secret": (Key(held=b"wrong"), ResponseCode.AUTHENTICATION_FAILED),
+    "no such index": (Key(399), ResponseCode.INVALID_ADMIN),
+    "no such identifier": (Key(user=f"{PREFIX}/NOBODY"), ResponseCode.INVALID_ADMIN),
+    "no identifier": (Key(user="nobody"), ResponseCode.INVALID_ADMIN),
+    "a key of another type": (Key(type="HS_PUBKEY"), ResponseCode.INVALID_ADMIN),
+    "a type that is no key": (Key(type="URL"), ResponseCode.INVALID_ADMIN),
+    "another's key": (Key(301, private_key(rsa.generate_private_key(65537, 2048)), b"SHA1"), ResponseCode(403)),
+    "somebody who may not": (OTHER, ResponseCode.INVALID_ADMIN),
+}
+
+
+async def test_who_proves_nothing_is_told_why(world: World) -> None:
+    async with connected(world) as connection:
+        for why, (key, code) in REFUSED.items():
+            heard = await proves(connection, create("NEVER", URL), key)
+            assert (heard.message.op, heard.message.code) == (OpCode.CREATE_HANDLE, code), why
+        session, nonce, _ = await challenged(connection, create("NEVER", URL))
+        unknown = Proof("HS_SECKEY", ADMIN, 300, b"\x7f" + nonce)
+        heard = await connection.ask(asks(OpCode.CHALLENGE_RESPONSE, unknown), session=session)
+        assert heard.message.code == ResponseCode.UNABLE_TO_AUTHENTICATE
+        assert await indexes_of(connection, "NEVER") == []
+        assert world.proofs().keys() >= {"proven", "failed", "no_key", "unable"}
+
+
+async def test_a_challenge_is_answered_once_in_time_and_from_where_it_was_asked(
+    world: World, module_database: str
+) -> None:
+    async with connected(world) as connection, connected(world, "127.0.0.3") as elsewhere:
+        asked = create("ONCE", URL)
+        session, nonce, digest = await challenged(connection, asked)
+        late = ResponseCode.AUTHENTICATION_TIMEOUT
+        proof = OWNER.proof(nonce, digest)
+        assert (await elsewhere.ask(proof, session=session)).message.code == late
+        for other in (0, session - 1, 2**31, 2**32 - 1):
+            assert (await connection.ask(proof, session=other)).message.code == late
+        assert (await connection.ask(proof, session=session)).message.code == ResponseCode.SUCCESS
+        assert (await connection.ask(proof, session=session)).message.code == late, "it was used"
+        session, nonce, digest = await challenged(connection, create("LATE", URL))
+        assert (await connection.ask(OTHER.proof(nonce, digest), session=session)).message.code == 400
+        assert (await connection.ask(OWNER.proof(nonce, digest), session=session)).message.code == late, "a try is one"
+        session, nonce, digest = await challenged(connection, create("LATE", URL))
+        direct = await asyncpg.connect(module_database)
+        await direct.execute("UPDATE native_challenge SET made = made - interval '61 s'")
+        assert (await connection.ask(OWNER.proof(nonce, digest), session=session)).message.code == late
+        await challenged(connection, create("LATE", URL))
+        assert await direct.fetchval("SELECT count(*) FROM native_challenge WHERE made < now() - interval '60 s'") == 0
+        await direct.close()
+        assert await indexes_of(connection, "LATE") == []
+
+
+async def test_what_waits_is_bounded(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with connected(world, "127.0.0.4") as connection, connected(world, "127.0.0.5") as another:
+        monkeypatch.setattr(native_challenges, "OF_PEER_MOST", 2)
+        for _ in range(2):
+            await challenged(connection, create("MANY", URL))
+        assert (await connection.ask(create("MANY", URL))).message.code == ResponseCode.SERVER_BUSY
+        await challenged(another, create("MANY", URL))
+        monkeypatch.setattr(native_challenges, "WAITING_OCTETS", 10)
+        assert (await another.ask(create("MANY", URL))).message.code == ResponseCode.SERVER_BUSY
+
+
+async def test_who_guesses_is_braked(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(world.node.house.keyholders, "_brake", Brake(lambda: 0.0))
+    async with connected(world) as connection:
+        codes = [
+            (await proves(connection, create("GUESS", URL), Key(held=b"guess", how=0x02))).message.code
+            for _ in range(12)
+        ]
+        assert codes == [ResponseCode.AUTHENTICATION_FAILED] * 10 + [ResponseCode.SERVER_BUSY] * 2
+        assert (await proves(connection, create("GUESS", URL))).message.code == ResponseCode.SERVER_BUSY
+    assert world.proofs()["braked"] == 3
+
+
+# --- writing
+
+
+async def test_records_are_written_as_deployed_servers_do(world: World) -> None:
+    async with connected(world) as connection:
+        handle = f"{PREFIX}/Written"
+        heard = await proves(connection, create("Written", URL, admin()))
+        assert (heard.message.code, heard.body) == (1, Named(handle))
+        changed, mail = Value(1, "URL", b"http://y/"), Value(4, "EMAIL", b"a@x")
+        for op, body, key in (
+            (OpCode.ADD_VALUE, Valued(handle, (mail,)), OTHER),
+            (OpCode.MODIFY_VALUE, Valued(handle, (changed,)), OTHER),
+            (OpCode.REMOVE_VALUE, Removal(handle, (4,)), OTHER),
+        ):
+            heard = await proves(connection, asks(op, body), key)
+            assert (heard.message.op, heard.message.code, heard.body) == (op, 1, Nothing())
+        heard = await connection.ask(question("Written", 1, flags=PUBLIC_ONLY))
+        assert isinstance(heard.body, Valued)
+        assert [(v.index, v.data) for v in heard.body.values] == [(1, b"http://y/")]
+        heard = await proves(connection, create("Written", mail, flags=OVERWRITE))
+        assert heard.message.code == 1
+        assert await indexes_of(connection, "Written") == [4]
+        heard = await proves(connection, asks(OpCode.DELETE_HANDLE, Named(handle)))
+        assert (heard.message.code, heard.body) == (1, Nothing())
+        assert (await connection.ask(question("Written", flags=PUBLIC_ONLY))).message.code == 100
+        assert (await proves(connection, create("Written", URL))).message.code == 1, "revived"
+
+
+async def test_a_suffix_is_minted(world: World) -> None:
+    async with connected(world) as connection:
+        heard = await proves(connection, create("mint-", URL, flags=MINT))
+        assert isinstance(heard.body, Named)
+        assert heard.body.handle.startswith(f"{PREFIX}/mint-")
+        assert len(heard.body.handle) == len(f"{PREFIX}/mint-") + 36
+        assert await indexes_of(connection, heard.body.handle.partition("/")[2]) == [1]
+
+
+async def test_what_is_wrong_with_a_request_is_told_before_or_after_the_challenge(world: World) -> None:
+    await made(world, "Wrong", URL, Value(5, "FREE", b"anybody's", permissions=0x0F))
+    handle = f"{PREFIX}/Wrong"
+    zero = Valued(f"{handle}-2", (URL,)).to_octets().replace(bytes((0, 0, 0, 1)) * 2, bytes((0, 0, 0, 1, 0, 0, 0, 0)))
+    at_once = (
+        (asks(OpCode.CREATE_HANDLE, Valued("99.9/x", (URL,))), ResponseCode.SERVER_NOT_RESPONSIBLE),
+        (asks(OpCode.CREATE_HANDLE, Valued("none", (URL,))), ResponseCode.INVALID_HANDLE),
+        (replace(create("Wrong-2", URL), body=zero), ResponseCode.INVALID_VALUE),
+        (create("Wrong-2", URL, URL), ResponseCode.VALUE_ALREADY_EXISTS),
+        (create("Wrong", URL), ResponseCode.HANDLE_ALREADY_EXISTS),
+        (asks(OpCode.MODIFY_VALUE, Valued(handle, (Value(9, "URL", b"x"),))), ResponseCode.VALUES_NOT_FOUND),
+        (asks(OpCode.MODIFY_VALUE, Valued(f"{handle}-2", (URL,))), ResponseCode.HANDLE_NOT_FOUND),
+        (asks(OpCode.MODIFY_VALUE, Valued(handle)), ResponseCode.SUCCESS),
+        (asks(OpCode.MODIFY_VALUE, Valued(handle, (Value(5, "FREE", b"mine", permissions=0x0F),))), ResponseCode(1)),
+        (asks(OpCode.LIST_HANDLES, Named("0.NA/99.9")), ResponseCode.SERVER_NOT_RESPONSIBLE),
+        (Message(OpCode.DELETE_HANDLE, flags=HANDLE_NET, body=b"\0\0\0\2\xff\xff"), ResponseCode.INVALID_HANDLE),
+        (Message(OpCode.DELETE_HANDLE, flags=HANDLE_NET, body=b"\0\0\0\2"), ResponseCode.PROTOCOL_ERROR),
+        (Message(OpCode.CHALLENGE_RESPONSE, body=b"\0"), ResponseCode.PROTOCOL_ERROR),
+        (asks(OpCode.HOME_PREFIX, Named("0.NA/88.7")), ResponseCode.OPERATION_NOT_SUPPORTED),
+    )
+    proven = (
+        (asks(OpCode.ADD_VALUE, Valued(handle, (URL,))), ResponseCode.VALUE_ALREADY_EXISTS),
+        (asks(OpCode.ADD_VALUE, Valued(f"{handle}-2", (URL,))), ResponseCode.HANDLE_NOT_FOUND),
+        (asks(OpCode.REMOVE_VALUE, Removal(handle, (9,))), ResponseCode.VALUES_NOT_FOUND),
+        (asks(OpCode.DELETE_HANDLE, Named(f"{handle}-2")), ResponseCode.HANDLE_NOT_FOUND),
+    )
+    async with connected(world) as connection:
+        for message, code in at_once:
+            assert (await connection.ask(message)).message.code == code, message
+        for message, code in proven:
+            assert (await proves(connection, message)).message.code == code, message
+        heard = await proves(connection, proven[0][0])
+        assert heard.body == Failure("Index conflict for 1")
+        heard = await connection.ask(question("Wrong", 5, flags=PUBLIC_ONLY))
+        assert isinstance(heard.body, Valued)
+        assert heard.body.values[0].data == b"mine"
+
+
+async def test_lists_go_on_in_further_messages(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    await world.node.create(*(f"LIST-{n:03}" for n in range(120)))
+    async with connected(world) as connection:
+        for name in (f"0.NA/{PREFIX}", PREFIX):
+            session, nonce, digest = await challenged(connection, asks(OpCode.LIST_HANDLES, Named(name)))
+            parts = await _all(connection, OWNER.proof(nonce, digest), session)
+            names = [each for part in parts if isinstance(part.body, Listed) for each in part.body.names]
+            assert names == sorted(names)
+            assert {f"{PREFIX}/LIST-{n:03}" for n in range(120)} < set(names)
+            assert all(len(part.body.names) == 50 for part in parts[:-1] if isinstance(part.body, Listed))
+            assert {part.message.op for part in parts} == {OpCode.LIST_HANDLES}
+        assert (await proves(connection, asks(OpCode.LIST_HANDLES, Named(PREFIX)), OTHER)).message.code == 400
+        monkeypatch.setattr("node.native.administration.LISTED_MOST", 100)
+        heard = await proves(connection, asks(OpCode.LIST_HANDLES, Named(PREFIX)))
+        assert heard.message.code == ResponseCode.ERROR
+        heard = await proves(connection, asks(OpCode.LIST_HOMED_PREFIXES, Named("/")))
+        assert isinstance(heard.body, Listed)
+        assert f"0.NA/{PREFIX}" in heard.body.names
+        heard = await proves(connection, asks(OpCode.LIST_HOMED_PREFIXES, Named("/")), OTHER)
+        assert heard.message.code == ResponseCode.INVALID_ADMIN
+    assert LISTED_MOST == 10_000
+
+
+async def _all(connection: Connection, message: Message, session: int) -> list[Heard]:
+    parts = [await connection.ask(message, session=session)]
+    while parts[-1].message.has(CONTINUOUS):
+        parts.append(await connection.hear())
+        assert parts[-1].envelope.request == parts[0].envelope.request
+    return parts
+
+
+# --- what is not public
+
+
+async def test_what_is_not_public_is_told_to_who_may_read_it(world: World) -> None:
+    await made(world, "Secret", URL, PRIVATE, NOBODYS, admin(0x0400))
+    async with connected(world) as connection:
+        asked = question("Secret", 1, 2)
+        heard = await proves(connection, asked, OTHER)
+        assert isinstance(heard.body, Valued)
+        assert [value.index for value in heard.body.values] == [1, 2]
+        assert (await proves(connection, asked, Key(held=b"wrong"))).message.code == 403
+        assert (await connection.ask(question("Secret", 3))).message.code == ResponseCode.INSUFFICIENT_PERMISSIONS
+        assert (await connection.ask(question("Secret", 1))).message.code == ResponseCode.SUCCESS, "no challenge"
+        for flags in (0, PUBLIC_ONLY, HANDLE_NET | PUBLIC_ONLY):
+            heard = await connection.ask(question("Secret", flags=flags))
+            assert isinstance(heard.body, Valued)
+            assert [value.index for value in heard.body.values] == [1, 100], flags
+        for handle, code in (("None", 100), ("\0", 100)):
+            assert (await connection.ask(question(handle))).message.code == code
+
+
+async def test_another_server_may_ask_whether_a_secret_was_proven(world: World) -> None:
+    digest, nonce = RequestDigest.of(b"a request there", OWN), b"a nonce of there"
+    async with connected(world) as connection:
+        for data, valid in ((SECRET, True), (b"wrong", False)):
+            signed = SecretAnswer.made(data, nonce + digest.octets, 0x13).to_octets()
+            asked = asks(OpCode.VERIFY_CHALLENGE, bodies.Verification(ADMIN, 300, nonce, digest, signed))
+            assert (await connection.ask(asked)).body == bodies.Verified(valid)
+
+
+# --- logins
+
+
+def login(index: int = 301) -> Message:
+    return Message(OpCode.LOGIN_BY_KEY, flags=REQUEST_DIGEST, body=KeyOf(ADMIN, index).to_octets(), credential=None)
+
+
+RSA_OWNER = Key(301, private_key(RSA_KEY), b"SHA256")
+
+
+async def test_who_logged_in_works_on_without_challenges(world: World) -> None:
+    """As clients of CAICT and teleinfo do: no flags, and no answer to challenges but that of the login."""
+    version = (2, 10)
+    created = asks(OpCode.CREATE_HANDLE, Valued(f"{PREFIX}/Login", (URL, PRIVATE)), 0)
+    async with connected(world) as connection, connected(world) as another:
+        assert (await connection.ask(created, version, version)).message.code == ResponseCode.LOGIN_NEEDED
+        heard = await proves(connection, login(), RSA_OWNER, version)
+        assert (heard.message.op, heard.message.code) == (OpCode.LOGIN_BY_KEY, ResponseCode.SUCCESS)
+        assert (await connection.ask(created, version, version)).message.code == ResponseCode.SUCCESS
+        heard = await connection.ask(question("Login", flags=0))
+        assert isinstance(heard.body, Valued)
+        assert [value.index for value in heard.body.values] == [1, 2]
+        for op, body in (
+            (OpCode.MODIFY_VALUE, Valued(f"{PREFIX}/Login", (Value(1, "URL", b"http://z/"),))),
+            (OpCode.REMOVE_VALUE, Removal(f"{PREFIX}/Login", (2,))),
+            (OpCode.ADD_VALUE, Valued(f"{PREFIX}/Login", (PRIVATE,))),
+        ):
+            assert (await connection.ask(asks(op, body, 0))).message.code == ResponseCode.SUCCESS
+        assert await indexes_of(connection, "Login") == [1]
+        deleted = asks(OpCode.DELETE_HANDLE, Named(f"{PREFIX}/Login"), 0)
+        assert (await another.ask(deleted)).message.code == ResponseCode.LOGIN_NEEDED, "it is the connection's"
+        heard = await another.ask(question("Login", flags=0))
+        assert isinstance(heard.body, Valued)
+        assert [value.index for value in heard.body.values] == [1], "and filtered, not challenged"
+        assert (await connection.ask(deleted)).message.code == ResponseCode.SUCCESS
+
+
+async def test_a_login_is_by_the_key_it_names(world: World) -> None:
+    created = asks(OpCode.CREATE_HANDLE, Valued(f"{PREFIX}/Named", (URL,)), 0)
+    async with connected(world) as connection:
+        assert (await proves(connection, login(302), RSA_OWNER)).message.code == ResponseCode.INVALID_ADMIN
+        assert (await proves(connection, login(), Key(301, b"no", 2, type="HS_SECKEY"))).message.code == 400
+        assert (await connection.ask(created)).message.code == ResponseCode.LOGIN_NEEDED
+        assert (await proves(connection, login(0), RSA_OWNER)).message.code == ResponseCode.SUCCESS
+        assert (await connection.ask(created)).message.code == ResponseCode.SUCCESS
+
+
+async def test_a_key_that_changes_ends_its_logins(world: World) -> None:
+    handle = f"{PREFIX}/Fleeting"
+    await made(world, "Fleeting", secret(1, b"before"), admin())
+    fleeting = Key(1, b"before", user=handle)
+    message = Message(OpCode.LOGIN_BY_KEY, flags=REQUEST_DIGEST, body=KeyOf(handle, 1).to_octets())
+    created = asks(OpCode.CREATE_HANDLE, Valued(f"{PREFIX}/By-Fleeting", (URL,)), 0)
+    async with connected(world) as connection, connected(world) as owner:
+        assert (await proves(connection, message, fleeting)).message.code == ResponseCode.SUCCESS
+        assert (await connection.ask(created)).message.code == ResponseCode.INVALID_ADMIN, "logged in, and may not"
+        changed = asks(OpCode.MODIFY_VALUE, Valued(handle, (secret(1, b"after"),)))
+        assert (await proves(owner, changed)).message.code == ResponseCode.SUCCESS
+        assert (await connection.ask(created)).message.code == ResponseCode.LOGIN_EXPIRED
+        assert (await connection.ask(created)).message.code == ResponseCode.LOGIN_NEEDED
+        again = Key(1, b"after", user=handle)
+        assert (await proves(connection, message, again)).message.code == ResponseCode.SUCCESS
+        assert (await proves(owner, asks(OpCode.DELETE_HANDLE, Named(handle)))).message.code == ResponseCode.SUCCESS
+        heard = await connection.ask(message)
+        assert heard.message.code == ResponseCode.AUTHENTICATION_NEEDED, "to log in is no use of the login before"
+
+
+async def test_nothing_is_administered_by_udp(world: World) -> None:
+    datagrams = await Datagrams.open(world.port)
+    heard = await datagrams.ask(create("Udp", URL))
+    assert heard.message.code == ResponseCode.PROTOCOL_ERROR
+    heard = await datagrams.ask(question("ADMIN", 300))
+    assert heard.message.code == ResponseCode.VALUES_NOT_FOUND
+    datagrams.close()
+
+
+async def test_the_tunnel_takes_challenges_and_no_logins(world: World) -> None:
+    async def post(message: Message, session: int = 0) -> Heard:
+        octets = framed(message, 7, session=session).to_octets()
+        headers = {"Content-Type": "application/x-hdl-message"}
+        async with world.node.client.post("/", data=octets, headers=headers) as response:
+            stream = Stream(262_144)
+            stream.feed(await response.read())
+            told = stream.take()
+            assert told is not None
+            return Heard(told.envelope, Message.from_octets(told.message))
+
+    async def proven(message: Message, key: Key) -> Heard:
+        heard = await post(message)
+        assert isinstance(heard.body, Challenge)
+        assert heard.digest is not None
+        return await post(key.proof(heard.body.nonce, heard.digest), heard.envelope.session)
+
+    assert (await proven(create("Tunnel", URL), OWNER)).message.code == ResponseCode.SUCCESS
+    assert (await proven(login(), RSA_OWNER)).message.code == ResponseCode.SUCCESS
+    created = asks(OpCode.CREATE_HANDLE, Valued(f"{PREFIX}/Tunnel-2", (URL,)), 0)
+    assert (await post(created)).message.code == ResponseCode.LOGIN_NEEDED
