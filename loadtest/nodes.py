@@ -118,15 +118,16 @@ async def _node(
 
     Raises NodeError with the end of its log.
     """
-    ports = free_ports(len(flags))
+    ports = dict(zip(flags, free_ports(len(flags)), strict=True))
     environment = {name: value for name, value in os.environ.items() if not name.startswith("IDNODE_")}
     command = [sys.executable, "-m", "node.cli", *words, "--workers", str(workers)]
-    command += [word for flag, port in zip(flags, ports, strict=True) for word in (flag, str(port))]
+    command += [word for flag, port in ports.items() for word in (flag, str(port))]
     with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(
             *command, env={**environment, **variables}, stdout=output, stderr=output, stdin=asyncio.subprocess.DEVNULL
         )
-    node = Node(process.pid, Address("127.0.0.1", ports[0]), Address("127.0.0.1", ports[1]))
+    http, operator = (Address("127.0.0.1", ports[flag]) for flag in ("--http-port", "--operator-port"))
+    node = Node(process.pid, http, operator)
     ended = asyncio.create_task(process.wait())
     coming = asyncio.create_task(ready(node))
     try:

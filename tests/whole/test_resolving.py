@@ -162,7 +162,8 @@ def test_words_that_deployed_servers_say(anyone: Caller) -> None:
         b'{"responseCode":4,"message":"Unknown HTTP API endpoint GET /api/foo"}'
     )
     assert anyone.call("GET", "/api/foo").status == 404
-    assert anyone.call("POST", f"{API}/{SAMPLE}").status == 404
+    assert anyone.call("POST", f"{API}/{SAMPLE}").body == anyone.call("GET", f"{API}/{SAMPLE}").body
+    assert anyone.call("PATCH", f"{API}/{SAMPLE}").status == 501
     for accept in ("*/*", "text/html"):
         assert anyone.call("GET", f"/{PREFIX}/%0a", Accept=accept).status == 400
 
