@@ -39,7 +39,8 @@ async def running(config: Config, descriptor: int, https: int = -1) -> AsyncIter
         try:
             yield task, f"http://127.0.0.1:{sock.getsockname()[1]}"
         finally:
-            task.cancel()
+            if not task.cancelling():  # a second one would meet it while it writes down what is left
+                task.cancel()
             await asyncio.gather(task, return_exceptions=True)
             os.close(counting)
 
