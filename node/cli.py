@@ -27,7 +27,14 @@ from node.doorkeeper import Doorkeeper, DueError
 from node.embedded import EmbeddedError
 from node.importer import forget, key
 from node.importer import run as importer
-from node.supervisor import PortTakenError, Supervisor, listening_sockets, native_sockets, secure_sockets
+from node.supervisor import (
+    PortTakenError,
+    Supervisor,
+    client_cert_sockets,
+    listening_sockets,
+    native_sockets,
+    secure_sockets,
+)
 from node.toplevel import server as toplevel
 from proto.errors import ProtoError
 from proto.identifier import Identifier, Prefix
@@ -53,6 +60,7 @@ DEFAULT_DATA: Final = Path(".idnode")
 NODE_FLAGS: Final = (
     "http_port",
     "https_port",
+    "client_cert_port",
     "native_port",
     "host",
     "operator_port",
@@ -134,8 +142,8 @@ async def _serve(arguments: argparse.Namespace) -> int:
     await _check_schema(config)
     if config.certificate:
         certificate.read(config)
-    secure = secure_sockets(config) if config.certificate else []
-    supervisor = Supervisor(config, listening_sockets(config), secure, native_sockets(config))
+    sockets = listening_sockets(config), secure_sockets(config), native_sockets(config), client_cert_sockets(config)
+    supervisor = Supervisor(config, *sockets)
     async with up.operator_door(config, supervisor):
         await up.until_told(asyncio.create_task(supervisor.run()))
     return 0

@@ -98,6 +98,13 @@ class Config:
     https_port: int = _setting(
         8443, "HTTPS端口；有证书时才使用", "HTTPS port; used when there is a certificate", low=1, high=65535
     )
+    client_cert_port: int = _setting(
+        0,
+        "客户端证书所用的HTTPS端口；有证书时才使用；0为不提供",
+        "port of HTTPS on which clients may show certificates; used when there is a certificate; 0: not served",
+        low=0,
+        high=65535,
+    )
     certificate: str = _setting(
         "",
         "HTTPS证书文件（PEM，含证书链）；留空则serve不提供HTTPS，up自行制作；文件更换后自动启用",

@@ -3,7 +3,7 @@
 import asyncio
 import re
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -195,6 +195,14 @@ async def _native(config: Config) -> Finding:
     return Finding("native_port", str(config.native_port))
 
 
+def _secure(config: Config) -> Iterator[tuple[str, int]]:
+    """The settings of the ports of HTTPS that are used, and the ports."""
+    if config.certificate:
+        yield "https_port", config.https_port
+        if config.client_cert_port:
+            yield "client_cert_port", config.client_cert_port
+
+
 def _taken(setting: str, port: int, error: PortTakenError) -> Finding:
     return Finding(setting, str(port), f"{error}（正在运行的节点也会占用 a running node of yours takes it too）")
 
@@ -216,7 +224,7 @@ async def examine(config: Config, *, ports: bool = True) -> list[Finding]:
         checks += [
             _port("http_port", config.host, config.http_port),
             _native,
-            *([_port("https_port", config.host, config.https_port)] if config.certificate else []),
+            *(_port(name, config.host, port) for name, port in _secure(config)),
             _port("operator_port", config.operator_host, config.operator_port),
             _port("toplevel_port", config.host, config.toplevel_port),
         ]

@@ -13,7 +13,7 @@ from node.brake import Brake
 from proto.codes import ResponseCode
 from proto.errors import ProtoError
 from proto.identifier import Identifier, fold
-from proto.keys import proof
+from proto.keys import proof, public
 from proto.keys.proof import Verdict, WebAnswer
 from proto.native.bodies import Proof
 from proto.value import Reference, Value
@@ -125,8 +125,7 @@ class Keyholders:
             judged = asyncio.to_thread(said.answer.judge, fold(value.type), value.data, nonce + said.cnonce, user)
             if await judged is not Verdict.PROVEN:
                 return None
-            name = f"{reference.index}:{reference.handle}"
-            if not await self._steward.begin_key_session(key_session.digest(session), name, _digest(value)):
+            if not await self._begin(session, reference, value):
                 return None
             proven()
         return self._as(reference)
@@ -156,6 +155,32 @@ class Keyholders:
         if not keys:
             return ResponseCode.INVALID_ADMIN
         return ResponseCode.UNABLE_TO_AUTHENTICATE if unable else ResponseCode.AUTHENTICATION_FAILED
+
+    async def by_certificate(self, name: str, key: public.Key, peer: str, session: str = "") -> Administrator | None:
+        """Who of the address `peer` proved in a handshake to hold `key`, by a certificate for `name`; None where the
+        HS_PUBKEY there is another one, or none. It begins `session` where one is named.
+
+        Raises as `by_secret` does.
+        """
+        if session and self.nonce(session) is None:
+            return None
+        async with self._brake.trying(name, peer) as proven:
+            try:
+                reference = keyholder(name)
+            except ProtoError:
+                return None
+            value = (await self._values({reference}))[reference]
+            if not _is_key(value, "HS_PUBKEY") or not _is_of(key, value):
+                return None
+            if session and not await self._begin(session, reference, value):
+                return None
+            proven()
+        return self._as(reference)
+
+    async def _begin(self, session: str, reference: Reference, value: Value) -> bool:
+        """Whether who proved the key at `reference` begins that session: its nonce is good once."""
+        name = f"{reference.index}:{reference.handle}"
+        return await self._steward.begin_key_session(key_session.digest(session), name, _digest(value))
 
     async def _keys(self, user: str, index: int, type_: str) -> list[Value]:
         """The keys of that type in an identifier; with index 0 all of them."""
@@ -238,6 +263,14 @@ def _is_key(value: Value | None, type_: str) -> TypeGuard[Value]:
     if value is None or fold(value.type) != fold(type_):
         return False
     return fold(type_) == "HS_PUBKEY" or (fold(type_) == "HS_SECKEY" and not exposed(value))
+
+
+def _is_of(key: public.Key, value: Value) -> bool:
+    """Whether the value holds this key, however it is written."""
+    try:
+        return public.fingerprint(public.load(value.data)) == public.fingerprint(key)
+    except ProtoError:
+        return False
 
 
 def _digest(value: Value) -> bytes:

@@ -48,6 +48,7 @@ class Place:
     https: int = -1
     native_tcp: int = -1
     native_udp: int = -1
+    client_cert: int = -1
 
     @property
     def name(self) -> str:

@@ -106,8 +106,14 @@ def listening_sockets(config: Config) -> list[socket.socket]:
 
 
 def secure_sockets(config: Config) -> list[socket.socket]:
-    """The same on the HTTPS port."""
-    return _one_a_worker(config, config.https_port, "--https-port")
+    """The same on the HTTPS port; none without a certificate."""
+    return _one_a_worker(config, config.https_port, "--https-port") if config.certificate else []
+
+
+def client_cert_sockets(config: Config) -> list[socket.socket]:
+    """The same on the port of clients' certificates; none without a certificate of ours, or where that port is 0."""
+    port = config.client_cert_port if config.certificate else 0
+    return _one_a_worker(config, port, "--client-cert-port") if port else []
 
 
 def _one_a_worker(config: Config, port: int, setting: str) -> list[socket.socket]:
@@ -172,8 +178,8 @@ class Child:
 
 
 class Supervisor:
-    """Runs one node. `sockets` come from `listening_sockets`, those of HTTPS from `secure_sockets` (none without it),
-    `native` from `native_sockets`."""
+    """Runs one node. `sockets` come from `listening_sockets`, those of HTTPS from `secure_sockets`, `native` from
+    `native_sockets`, those of clients with certificates from `client_cert_sockets`."""
 
     def __init__(
         self,
@@ -181,11 +187,13 @@ class Supervisor:
         sockets: list[socket.socket],
         secure: Sequence[socket.socket] = (),
         native: Sequence[tuple[socket.socket, socket.socket]] = (),
+        client_cert: Sequence[socket.socket] = (),
     ) -> None:
         self.config = config
         self._sockets = sockets
         self._secure = secure
         self._native = native
+        self._client_cert = client_cert
         self._descriptor = stamps.create(config.workers)
         # This view writes no column: it reads, and clears the generation of a follower that is dead.
         self._shared = Shared(self._descriptor, config.workers, 0, 1)
@@ -246,7 +254,8 @@ class Supervisor:
         listening = self._sockets[child.column].fileno() if worker else -1
         https = self._secure[child.column].fileno() if worker and self._secure else -1
         native = [each.fileno() for each in self._native[child.column]] if worker and self._native else [-1, -1]
-        inherited = (self._descriptor, listening, self._counting, https, *native)
+        client_cert = self._client_cert[child.column].fileno() if worker and self._client_cert else -1
+        inherited = (self._descriptor, listening, self._counting, https, *native, client_cert)
         place = Place(self._machine, child.column, self._incarnation, *inherited)
         child.born = clock.monotonic()
         child.process = await asyncio.create_subprocess_exec(
@@ -324,7 +333,7 @@ class Supervisor:
             await asyncio.sleep(CERTIFICATE_SECONDS)
 
     async def _stop(self) -> None:
-        for sock in (*self._sockets, *self._secure, *chain.from_iterable(self._native)):
+        for sock in (*self._sockets, *self._secure, *self._client_cert, *chain.from_iterable(self._native)):
             sock.close()  # first: who connects now is refused at once, not kept waiting for nobody
         # The uplink last: it tells what the workers have counted to their end.
         await _ended([child for child in self.children if child.module != UPLINK])

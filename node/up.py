@@ -25,7 +25,14 @@ from node.config import Config
 from node.embedded import Embedded, Servers
 from node.listen import replies
 from node.samples import ENTERPRISES, SECONDARY, SampleRecord, particulars_of, sample_records
-from node.supervisor import Supervisor, listening_socket, listening_sockets, native_sockets, secure_sockets
+from node.supervisor import (
+    Supervisor,
+    client_cert_sockets,
+    listening_socket,
+    listening_sockets,
+    native_sockets,
+    secure_sockets,
+)
 from node.toplevel import server as toplevel
 from node.toplevel.keeper import Keeper
 from node.toplevel.keeper import until_ready as until_toplevel_ready
@@ -232,6 +239,7 @@ def _ready(config: Config, known: dict[str, Any]) -> dict[str, Any]:
     return {
         "http": _url(config.host, config.http_port),
         "https": _url(config.host, config.https_port, "https"),
+        "client_cert": _url(config.host, config.client_cert_port, "https") if config.client_cert_port else None,
         "native": {"host": config.host, "port": config.native_port} if config.native_port else None,
         "operator": _url(config.operator_host, config.operator_port),
         "toplevel": config.toplevel_url,
@@ -359,6 +367,7 @@ async def up(config: Config, options: Options, say: Say) -> None:
     journal.open_(config.log_level)
     of_ours, config = not config.certificate, proven
     sockets, secure, native = listening_sockets(config), secure_sockets(config), native_sockets(config)
+    client_cert = client_cert_sockets(config)
     top = None if config.toplevel_url else toplevel.listening(config)
     embedded = Embedded(data, database_url=config.database_url or None, redis_url=config.redis_url or None, say=say)
     servers = await embedded.start()
@@ -383,7 +392,7 @@ async def up(config: Config, options: Options, say: Say) -> None:
                 "pid": os.getpid(),
             },
         )
-        supervisor = Supervisor(config, sockets, secure, native)
+        supervisor = Supervisor(config, sockets, secure, native, client_cert)
         async with _beside_toplevel(config, top), operator_door(config, supervisor):
             running = asyncio.create_task(supervisor.run())
 

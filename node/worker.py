@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import structlog
 from aiohttp import web
 
-from node import clock, process
+from node import clock, process, tls
 from node.admission import Admission
 from node.announcer import Announcer
 from node.bell import Bell
@@ -238,11 +238,13 @@ def _native(house: House, place: process.Place) -> list[Coroutine[Any, Any, None
 
 
 def _secure(config: Config, place: process.Place, crowd: Crowd) -> list[Coroutine[Any, Any, None]]:
-    """What serves HTTPS, for ever, where there is any."""
-    if place.https < 0:
-        return []
-    door = Door(crowd, config.proxies, config.certificate, config.certificate_key)
-    return [door.serve(socket.socket(fileno=place.https))]
+    """What serves HTTPS, for ever, where there is any: for everybody, and for clients with certificates."""
+    ports = ((place.https, tls.context), (place.client_cert, tls.asking))
+    return [
+        Door(crowd, config.proxies, config.certificate, config.certificate_key, made).serve(socket.socket(fileno=port))
+        for port, made in ports
+        if port >= 0
+    ]
 
 
 async def _meet(redis: RedisCache) -> None:

@@ -283,9 +283,15 @@ def _bits(given: Any, width: int, field: str) -> int:
     return int(text, 2)
 
 
+_NUMBER: Final = re.compile(r"[0-9]{1,10}", re.ASCII)
+
+
 def _reference(given: Any, field: str) -> Reference:
     entry = _object(given, field)
-    index = _unsigned(_integer(entry.get("index"), field), 32)
+    said = entry.get("index")
+    if isinstance(said, str) and _NUMBER.fullmatch(said):  # pyhandle writes it so, and deployed servers take it
+        said = int(said)
+    index = _unsigned(_integer(said, field), 32)
     if not 0 <= index < 2**32:
         raise _wrong(field, f"{field}的索引超出范围", f"index in {field} is out of range")
     return Reference(_text(entry.get("handle"), field), index)

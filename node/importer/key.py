@@ -21,6 +21,7 @@ from proto.codes import ResponseCode
 from proto.errors import ProtoError
 from proto.identifier import Identifier
 from proto.keys import public
+from registry.editing import keyholder
 
 _PATH: Final = "/api/handles/"
 
@@ -35,6 +36,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("index", type=int, metavar="INDEX", help="值的索引 · index of the value")
     add("file", type=Path, metavar="PUBLIC_KEY.pem", help="公钥 · the public key: RSA, DSA, SM2")
+    add(
+        "--certificate",
+        action="store_true",
+        help="文件为客户端证书，其主体的UID或CN为INDEX:HANDLE · the file is a client's certificate, whose subject says "
+        "INDEX:HANDLE as UID or CN",
+    )
     add("--replace", action="store_true", help="替换该索引上的值 · replace what is there at that index")
     add("--enterprise", help="企业；省略则取标识的前缀 · default: the prefix of the identifier")
     run.add_sign_in(parser)
@@ -53,7 +60,7 @@ async def run_add(arguments: argparse.Namespace) -> int:
 async def _add(arguments: argparse.Namespace, shown: Progress) -> int:
     identifier = Identifier.parse(arguments.identifier)
     arguments.enterprise = arguments.enterprise or identifier.prefix_key
-    key = _read(arguments.file)
+    key = _read(arguments.file, f"{arguments.index}:{identifier}" if arguments.certificate else "")
     data = {"format": "base64", "value": b64encode(public.to_octets(key)).decode()}
     body = msgspec.json.encode([{"index": arguments.index, "type": "HS_PUBKEY", "data": data}])
     path = _PATH + quote(str(identifier))
@@ -72,11 +79,28 @@ async def _add(arguments: argparse.Namespace, shown: Progress) -> int:
     return 0
 
 
-def _read(path: Path) -> public.Key:
+def _read(path: Path, holder: str) -> public.Key:
+    """The key in a file, a certificate for `holder` where one is named. Raises Problem."""
     try:
         with path.open("rb") as file:
-            return public.of_pem(file.read(public.KEY_OCTETS + 1))
+            octets = file.read(public.KEY_OCTETS + 1)
+        return _certified(octets, holder) if holder else public.of_pem(octets)
     except OSError as error:
         raise Problem(f"读不了文件{path}：{error}", f"cannot read {path}: {error}") from None
     except ProtoError as error:
         raise Problem(f"{path}：{error.zh}", f"{path}: {error.en}") from None
+
+
+def _certified(octets: bytes, holder: str) -> public.Key:
+    """Raises ProtoError where nobody could sign in as `holder` by this certificate: its key would lie there in vain."""
+    key, said = public.of_certificate(octets)
+    if not _is_same(said, holder):
+        raise ProtoError("subject", f"证书属于“{said}”，而非“{holder}”", f'it is for "{said}", not for "{holder}"')
+    return key
+
+
+def _is_same(one: str, other: str) -> bool:
+    try:
+        return keyholder(one) == keyholder(other)
+    except ProtoError:
+        return False

@@ -1,5 +1,6 @@
 """Who asks at the Handle HTTP API: by a token of ours, or, over TLS alone, by a key of the Handle system: its secret
-(Basic), or an answer to what it is to sign (the scheme Handle, and its sessions).
+(Basic), or an answer to what it is to sign, or the certificate shown in the handshake (the scheme Handle, and its
+sessions).
 
 What they may do then is judged elsewhere.
 """
@@ -18,6 +19,8 @@ from node.listen import replies
 from node.listen.http import HOUSE, is_secure, json_response, noted, peer
 from node.listen.snms_api import bearer
 from proto.codes import ResponseCode
+from proto.errors import ProtoError
+from proto.keys import public
 from proto.keys.proof import Derived, WebAnswer
 from proto.web_json import failed
 from registry.account import USERNAME_CHARACTERS, Account
@@ -113,25 +116,47 @@ def fields(request: web.Request) -> dict[str, str]:
 
 
 async def _by_session(request: web.Request) -> Administrator | None:
-    """Who goes on with a session, or begins it with this very request."""
+    """Who goes on with a session, or begins it with this very request; by a certificate no session is needed."""
     said = fields(request)
     session = said.get("sessionId", "")
     by = await request.app[HOUSE].keyholders.by_session(session)
-    if by is None and "signature" in said:
+    if by is None and ("signature" in said or by_certificate(said)):
         return await begun(request, session, said)
     if by is not None:
         _noted(request, f"{by.index}:{by.handle}", by)
     return by
 
 
+def by_certificate(said: Mapping[str, str]) -> bool:
+    """Whether the certificate of the handshake is to be gone by. It must be said: browsers show it unasked, whichever
+    page has them ask.
+    """
+    return said.get("clientCert", "").lower() == "true"
+
+
 async def begun(request: web.Request, session: str, said: Mapping[str, str]) -> Administrator | None:
     """Who begins a session by what was said; None when that proves nothing."""
+    if by_certificate(said):
+        return await _by_certificate(request, session)
     try:
         answer = _answer(said)
     except (LookupError, ValueError):  # binascii.Error is one
         return None
     by = await request.app[HOUSE].keyholders.by_answer(session, answer, peer(request))
     _noted(request, answer.name, by)
+    return by
+
+
+async def _by_certificate(request: web.Request, session: str) -> Administrator | None:
+    """Who showed a certificate in the handshake with us; what a proxy was shown, it does not tell."""
+    handshake = request.get_extra_info("ssl_object")
+    shown = handshake.getpeercert(binary_form=True) if handshake else None
+    try:
+        key, name = public.of_certificate(shown or b"")
+    except ProtoError:
+        return None
+    by = await request.app[HOUSE].keyholders.by_certificate(name, key, peer(request), session)
+    _noted(request, name, by)
     return by
 
 

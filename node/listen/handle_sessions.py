@@ -8,7 +8,7 @@ import msgspec
 from aiohttp import web
 
 from node.listen.bodies import BODIES
-from node.listen.handle_auth import begun, challenged, fields
+from node.listen.handle_auth import begun, by_certificate, challenged, fields
 from node.listen.http import HOUSE, encoded, is_secure
 from registry.administration import Administrator
 
@@ -36,9 +36,14 @@ def _told(session: str, nonce: bytes | None, by: Administrator | None = None) ->
 
 
 async def open_(request: web.Request) -> web.Response:
-    """A session that may begin."""
+    """A session that may begin, or begins at once by the certificate of the handshake."""
     session, nonce = request.app[HOUSE].keyholders.challenge()
-    response = encoded(_told(session, nonce), 201)
+    said, by = fields(request), None
+    if by_certificate(said):
+        by = await begun(request, session, said)
+        if by is None:
+            return challenged(request, web.Response(status=401), "Identity not verified")
+    response = encoded(_told(session, nonce, by), 201)
     response.headers["Location"] = THIS
     return response
 
@@ -63,7 +68,7 @@ async def answer(request: web.Request) -> web.Response:
         said = msgspec.json.decode(await request.app[BODIES].of_stranger(request, ANSWER_OCTETS), type=_Fields)
     except msgspec.DecodeError:
         return challenged(request, web.Response(status=401), "Identity not verified")
-    by = await begun(request, session, {name: str(value) for name, value in said.items()})
+    by = await begun(request, session, fields(request) | {name: str(value) for name, value in said.items()})
     if by is None:
         return challenged(request, web.Response(status=401), "Identity not verified")
     return encoded(_told(session, keyholders.nonce(session), by))

@@ -7,12 +7,14 @@ import asyncio
 import os
 import socket
 import ssl
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 import structlog
 
 from node.listen.connection import Connection, Crowd
-from node.tls import context
+from node.tls import context, is_full
 from proto.errors import ProtoError
 from proto.forwarded_for import TrustedProxies
 from proto.proxy_header import BLOCK_OCTETS, NoHeader, ProxyHeader, read
@@ -37,12 +39,21 @@ class Door:
     One too many is closed without a word: to tell it why would cost the handshake it is one too many for.
     """
 
-    def __init__(self, crowd: Crowd, proxies: TrustedProxies, certificate: str, key: str) -> None:
+    def __init__(
+        self,
+        crowd: Crowd,
+        proxies: TrustedProxies,
+        certificate: str,
+        key: str,
+        made: Callable[[str, str], ssl.SSLContext] = context,
+    ) -> None:
         self._crowd = crowd
         self._proxies = proxies
         self._certificate, self._key = certificate, key
+        self._made = made
         self._context: ssl.SSLContext | None = None
         self._state: list[tuple[int, int, int]] = []
+        self._unusable: object = None  # the state of files that are of no use, and why: said once
         self.look()
 
     def look(self) -> None:
@@ -50,14 +61,18 @@ class Door:
 
         What cannot be used changes nothing: when half of a pair was replaced, the other half comes.
         """
+        state: list[tuple[int, int, int]] = []
         try:
             state = [_state(path) for path in (self._certificate, self._key) if path]
             if state == self._state:
                 return
-            self._context, self._state = context(self._certificate, self._key), state
+            self._context, self._state = self._made(self._certificate, self._key), state
         except OSError as error:
-            log.warning("certificate_unusable", certificate=self._certificate, error=str(error))
+            before, self._unusable = self._unusable, (state, str(error))
+            if before != self._unusable:
+                log.warning("certificate_unusable", certificate=self._certificate, error=str(error))
         else:
+            self._unusable = None
             log.info("certificate_shown", certificate=self._certificate)
 
     async def serve(self, listening: socket.socket) -> None:
@@ -107,6 +122,9 @@ class Door:
             except BaseException:
                 sock.close()
                 raise
+        if self._context is not None and is_full(self._context):
+            with suppress(OSError):  # it goes on with what it has; `look` tells why
+                self._context = self._made(self._certificate, self._key)
         await asyncio.get_running_loop().connect_accepted_socket(lambda: connection, sock, ssl=self._context)
 
 

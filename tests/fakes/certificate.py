@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 
 def own_certificate(file: Path, days: int = 8) -> ssl.SSLContext:
@@ -30,3 +30,35 @@ def own_certificate(file: Path, days: int = 8) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(file)
     return context
+
+
+ClientKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+
+
+def client_certificate(
+    file: Path,
+    holder: str,
+    key: ClientKey | None = None,
+    *,
+    named_by: x509.ObjectIdentifier = x509.NameOID.COMMON_NAME,
+    days: int = 8,
+    signer: ClientKey | None = None,
+) -> ClientKey:
+    """A certificate of a client, whose subject says `holder` (nothing if that is empty), signed by its own key or by
+    that of a `signer`, good for so many days, left with its key in `file`. Returns the key.
+    """
+    key = key or ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(named_by, holder)] if holder else [])
+    issuer = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "a firm")]) if signer else name
+    begins = datetime.now(UTC) - timedelta(days=99)
+    made = (
+        x509.CertificateBuilder(issuer, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(begins)
+        .not_valid_after(begins + timedelta(days=99 + days))
+        .sign(signer or key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    file.write_bytes(
+        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()) + made.public_bytes(pem)
+    )
+    return key

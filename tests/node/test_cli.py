@@ -97,7 +97,7 @@ CHIEF = ("chief", "--person", "周 1001")
 CONTRACT = [
     "up --data d --http-port 1 --https-port 2 --native-port 3 --operator-port 4 --toplevel-port 5 --host 0.0.0.0 "
     "--operator-host 127.0.0.1 --public-url https://x --workers 3 --no-samples",
-    "serve --http-port 1 --native-port 0 --config c.toml",
+    "serve --http-port 1 --native-port 0 --client-cert-port 2 --config c.toml",
     "toplevel --toplevel-port 5 --host 0.0.0.0 --config c.toml",
     "migrate",
     "doctor --data d",
@@ -118,6 +118,7 @@ CONTRACT = [
     "audit export --format csv --actor a --action prefix_changed --object x --since 2026-11-23 --until 2026-11-24",
     "access-log read --from 2026-11-23 --to 2026-11-24 --identifier 88.999.1001/A --account a",
     "template refer",
+    "key add 88.999.1001/ADMIN 301 c.pem --certificate --replace --data d",
     "import f.csv --enterprise leather --template t --dry-run",
     "import f.parcel --signed-by 00 --data d",
     "export 88.999.7 f.parcel --to 88.777 --data d",

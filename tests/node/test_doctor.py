@@ -3,6 +3,7 @@
 import base64
 import socket
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -42,7 +43,8 @@ def ports() -> list[int]:
 
 async def found(config: Config) -> dict[str, Finding]:
     findings = await examine(config)
-    assert [each.name for each in findings if each.name != "https_port"] == NAMES, "in the order of a start"
+    tls = {"https_port", "client_cert_port"}
+    assert [each.name for each in findings if each.name not in tls] == NAMES, "in the order of a start"
     return {each.name: each for each in findings}
 
 
@@ -118,6 +120,19 @@ async def test_a_native_port_in_use_by_either_protocol(ports: list[int]) -> None
     with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as sock:
         sock.bind(("127.0.0.1", ports[3]))
         assert "--native-port" in (await found(Config(native_port=ports[3])))["native_port"].mend
+
+
+async def test_the_port_of_clients_certificates_is_looked_at_where_there_is_one(
+    tmp_path: Path, ports: list[int]
+) -> None:
+    file = tmp_path / "https.pem"
+    own_certificate(file)
+    served = Config(certificate=str(file), https_port=ports[0], client_cert_port=ports[1])
+    assert (await found(served))["client_cert_port"] == Finding("client_cert_port", str(ports[1]))
+    with closing(socket.create_server(("127.0.0.1", ports[1]))):
+        assert "--client-cert-port" in (await found(served))["client_cert_port"].mend
+    for unserved in (replace(served, client_cert_port=0), replace(served, certificate="")):
+        assert "client_cert_port" not in await found(unserved)
 
 
 async def test_how_long_the_certificate_is_good(tmp_path: Path, ports: list[int]) -> None:

@@ -5,7 +5,7 @@ import base64
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,7 @@ from node.resolve.answer import Answer, Outcome
 from node.supervisor import (
     PortTakenError,
     Supervisor,
+    client_cert_sockets,
     listening_socket,
     listening_sockets,
     native_sockets,
@@ -134,15 +135,30 @@ def test_another_node_on_the_port_is_found_though_it_would_share_it(port: int) -
         sock.close()
 
 
-@pytest.mark.parametrize("face", ["http", "https"])
-def test_all_workers_listen_on_the_one_port(port: int, face: str) -> None:
-    config = Config(workers=3, **{f"{face}_port": port})
-    held = listening_sockets(config) if face == "http" else secure_sockets(config)
+@pytest.mark.parametrize(
+    ("setting", "made"),
+    [
+        ("http_port", listening_sockets),
+        ("https_port", secure_sockets),
+        ("client_cert_port", client_cert_sockets),
+    ],
+)
+def test_all_workers_listen_on_the_one_port(
+    port: int, setting: str, made: Callable[[Config], list[socket.socket]]
+) -> None:
+    config = Config(workers=3, certificate="x", **{setting: port})
+    held = made(config)
     assert len(held) == 3
     with closing(socket.create_connection(("127.0.0.1", port), PATIENCE)):
         assert all(sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) for sock in held)
     for sock in held:
         sock.close()
+
+
+def test_without_a_certificate_there_is_no_port_for_those_of_clients_and_it_is_off_by_default(port: int) -> None:
+    assert client_cert_sockets(Config(client_cert_port=port)) == []
+    assert client_cert_sockets(Config(certificate="x")) == []
+    assert secure_sockets(Config()) == []
 
 
 def test_the_native_port_is_one_of_tcp_and_of_udp(port: int) -> None:
@@ -164,7 +180,7 @@ def test_the_native_port_is_one_of_tcp_and_of_udp(port: int) -> None:
 
 
 async def test_each_has_a_place_of_its_own_and_all_end_with_it(port: int) -> None:
-    secure = secure_sockets(Config(https_port=free_ports(1)[0], workers=2))
+    secure = secure_sockets(Config(https_port=free_ports(1)[0], certificate="x", workers=2))
     async with running(Config(http_port=port, workers=2, database_url=NOWHERE), secure) as supervisor:
         assert [(child.module, child.column) for child in supervisor.children] == [
             ("node.worker", 0),

@@ -363,6 +363,17 @@ SENT = {
         },
         Value(100, "HS_ADMIN", ADMIN),
     ),
+    "admin by pyhandle": (
+        {
+            "index": 100,
+            "type": "HS_ADMIN",
+            "data": {
+                "format": "admin",
+                "value": {"handle": "88.100.1/ADMIN", "index": "301", "permissions": "011111110011"},
+            },
+        },
+        Value(100, "HS_ADMIN", ADMIN),
+    ),
     "admin by an old writer": (
         {
             "index": 100,

@@ -22,6 +22,8 @@ from tests.waiting import wait_until
 ROOT = Path(__file__).parents[2]
 SERVER_ADMIN = "300:88.999.1001/ADMIN"
 """The key that may write as the Handle protocol has it at the world of these tests, once somebody has put it there."""
+CERTIFIED_ADMIN = "301:88.999.2001/CERT"
+"""The same, by a certificate."""
 
 
 @dataclass(frozen=True)

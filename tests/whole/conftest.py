@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.waiting import PATIENCE, wait_until
-from tests.whole.calls import SERVER_ADMIN, free_port
+from tests.whole.calls import CERTIFIED_ADMIN, SERVER_ADMIN, free_port
 
 
 @dataclass
@@ -53,11 +53,11 @@ def start(data: Path, *more: str) -> World:
     """Starts `idnode up` on free ports and returns when it is ready; fails with its log when it ends instead."""
     log = data.with_suffix(".log")
     command = [sys.executable, "-m", "node.cli", "up", "--data", str(data)]
-    for flag in ("--http-port", "--https-port", "--native-port", "--operator-port", "--toplevel-port"):
-        command += [flag, str(free_port())]
+    for name in ("http", "https", "client-cert", "native", "operator", "toplevel"):
+        command += [f"--{name}-port", str(free_port())]
     command += more
     environment = {k: v for k, v in os.environ.items() if not k.startswith("IDNODE_")}
-    environment["IDNODE_SERVER_ADMINS"] = SERVER_ADMIN
+    environment["IDNODE_SERVER_ADMINS"] = f"{SERVER_ADMIN},{CERTIFIED_ADMIN}"
     with log.open("ab") as output:
         process = subprocess.Popen(
             command,

@@ -12,9 +12,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from tests.fakes.certificate import client_certificate
 from tests.waiting import PATIENCE
-from tests.whole.calls import SERVER_ADMIN, Caller
+from tests.whole.calls import CERTIFIED_ADMIN, SERVER_ADMIN, Caller
 
+ROOT = Path(__file__).parents[2]
 SECRET = "a long secret"
 STALE = {
     "test_global_resolve": "asks a server of the whole world",
@@ -96,3 +98,62 @@ def test_its_own_suites_pass(world: Any, tmp_path: Path) -> None:
     assert told["failed"] == []
     assert told["ran"] == len(told["found"]) - len(STALE) >= 20
     assert SECRET not in world.log.read_text()
+
+
+BY_CERTIFICATE = """
+import json, sys
+from pyhandle.client.resthandleclient import RESTHandleClient
+from pyhandle.handleexceptions import HandleAlreadyExistsException, HandleAuthenticationError
+server, trusted, certificate, name = sys.argv[1:]
+client = RESTHandleClient(handle_server_url=server, HTTPS_verify=trusted, certificate_and_key=certificate)
+told = []
+told.append(client.register_handle(name, "http://one.example/", overwrite=False))
+try:
+    client.register_handle(name, "http://two.example/", overwrite=False)
+except HandleAlreadyExistsException:
+    told.append("it is there")
+client.modify_handle_value(name, URL="http://three.example/")
+told.append(client.get_value_from_handle(name, "URL"))
+client.delete_handle(name)
+told.append(client.retrieve_handle_record(name))
+print(json.dumps(told))
+"""
+
+
+def test_it_writes_by_a_client_certificate_and_so_does_curl(world: Any, tmp_path: Path) -> None:
+    automotive = world.ready["enterprises"][1]
+    prefix, trusted = automotive["prefix"], str(world.data / "https.crt")
+    holder, certificate = CERTIFIED_ADMIN.partition(":")[2], tmp_path / "client.pem"
+    client_certificate(certificate, CERTIFIED_ADMIN)
+    signed = ["--url", world.http, "--username", automotive["username"], "--password", automotive["password"]]
+    key_add = [sys.executable, "-m", "node.cli", "key", "add", holder, "301", str(certificate), "--certificate"]
+    subprocess.run([*key_add, *signed], cwd=ROOT, check=True, timeout=PATIENCE)
+    mine = Caller(world.http).signed(automotive["username"], automotive["password"])
+
+    def done(*command: str) -> str:
+        ran = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+        assert ran.returncode == 0, ran.stderr
+        return ran.stdout
+
+    name = f"{prefix}/BY-CERTIFICATE"
+    python = (sys.executable, "-c", BY_CERTIFICATE)
+    said = done(*python, world.ready["client_cert"], trusted, str(certificate), name)
+    assert json.loads(said) == [name, "it is there", "http://three.example/", None]
+    curl = (
+        "curl",
+        "-sS",
+        "--cacert",
+        trusted,
+        "--cert",
+        str(certificate),
+        "-H",
+        'Authorization: Handle clientCert="true"',
+    )
+    body = ("-H", "Content-Type: application/json", "-d", json.dumps([value(1, "URL", "http://x/")]))
+    url = f"{world.ready['client_cert']}/api/handles/{name}"
+    assert json.loads(done(*curl, "-X", "PUT", *body, url)) == {"responseCode": 1, "handle": name}
+    taken = mine.call(
+        "PUT", f"/api/handles/{holder}?index=301", [value(301, "URL", "x")], Content_Type="application/json"
+    )
+    assert taken.status == 200
+    assert done(*curl, "-X", "DELETE", url, "-o", "-", "-w", "%{http_code}") == "401"

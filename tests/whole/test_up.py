@@ -42,7 +42,7 @@ def test_ready_json_is_the_contract(mine: Any) -> None:
     file = mine.data / "ready.json"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     ready = mine.ready
-    assert {"http", "https", "native", "operator", "toplevel", "admin", "enterprises"} <= ready.keys()
+    assert {"http", "https", "client_cert", "native", "operator", "toplevel", "admin", "enterprises"} <= ready.keys()
     assert ready["native"]["host"] == "127.0.0.1"
     assert Caller(ready["toplevel"]).status("/health/ready") == 200
     assert ready["pid"] == mine.process.pid

@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from node import cli
 from proto.identifier import Identifier
 from proto.keys import public
+from tests.fakes.certificate import client_certificate
 from tests.fakes.in_process import PASSWORD, Node, node
 from tests.fakes.small_registry import PREFIX
 
@@ -61,3 +62,25 @@ async def test_a_key_is_put_into_an_identifier_and_replaced_only_when_told(
             assert await added(made, *words) == 2
             assert why in capsys.readouterr().err, words
         assert (await held()).keys() == {301, 302}
+
+
+async def test_the_key_of_a_clients_certificate_lies_where_the_certificate_says(
+    database: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LC_ALL", "en_GB.UTF-8")
+    handle, file = f"{PREFIX}/CERT", tmp_path / "client.pem"
+    async with node(database) as made:
+        key = client_certificate(file, f"301:{handle}")
+        assert await added(made, handle, "301", str(file), "--certificate") == 0
+        assert capsys.readouterr().out == f"301:{handle}  EC  {public.fingerprint(key.public_key()).hex()}\n"
+        stored = (await made.house.lookup.look([Identifier.parse(handle)]))[0]
+        held = (await made.house.lookup.record(stored))[0].values
+        assert [(each.index, each.data) for each in held] == [(301, public.to_octets(key.public_key()))]
+        assert await added(made, handle, "302", str(file), "--certificate") == 2
+        assert f'it is for "301:{handle}", not for "302:{handle}"' in capsys.readouterr().err
+        assert await added(made, handle, "302", str(file)) == 2, "it is no bare key"
+        client_certificate(file, "")
+        assert await added(made, handle, "302", str(file), "--certificate") == 2
+        assert 'it is for ""' in capsys.readouterr().err
+        _, files = pairs(tmp_path)
+        assert await added(made, handle, "302", files[0], "--certificate") == 2, "nor a bare key a certificate"

@@ -6,7 +6,7 @@ import resource
 import socket
 import ssl
 import warnings
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from node.listen import https
 from node.listen.connection import Crowd
 from node.listen.https import Door
 from proto.forwarded_for import TrustedProxies
-from tests.fakes.certificate import own_certificate
+from tests.fakes.certificate import client_certificate, own_certificate
 from tests.waiting import PATIENCE, until
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -34,6 +34,7 @@ BLOCK = bytes.fromhex("0d0a0d0a000d0a515549540a 21 11 0010 c0000208 c6336401 dc0
 LOCAL = bytes.fromhex("0d0a0d0a000d0a515549540a 20 00 0000")
 
 Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+Shown = Callable[[str, str], ssl.SSLContext]
 
 
 async def who(request: web.BaseRequest) -> web.Response:
@@ -99,7 +100,9 @@ def shown(ends: Ends) -> int:
 
 
 @asynccontextmanager
-async def port(file: Path, most: int = 100, proxies: str = "", key: str = "") -> AsyncIterator[Port]:
+async def port(
+    file: Path, most: int = 100, proxies: str = "", key: str = "", shown: Shown = tls.context
+) -> AsyncIterator[Port]:
     """An HTTPS port that shows the certificate in `file`."""
     runner = web.ServerRunner(web.Server(who))
     await runner.setup()
@@ -109,7 +112,7 @@ async def port(file: Path, most: int = 100, proxies: str = "", key: str = "") ->
     crowd = Crowd(runner.server, most, trusted, None, refused.append)
     listening = socket.create_server(("127.0.0.1", 0))
     at = listening.getsockname()
-    door = Door(crowd, trusted, str(file), key)
+    door = Door(crowd, trusted, str(file), key, shown)
     serving = asyncio.create_task(door.serve(listening))
     try:
         yield Port(door, runner.server, crowd, at, refused)
@@ -241,11 +244,14 @@ async def test_want_of_descriptors_does_not_end_it(file: Path, capsys: pytest.Ca
 # -- the certificate
 
 
+@pytest.mark.parametrize("shown_by", [tls.context, tls.asking], ids=["plain", "asking"])
 async def test_a_new_certificate_is_shown_to_who_comes_and_open_connections_go_on(
-    file: Path, monkeypatch: pytest.MonkeyPatch
+    file: Path, monkeypatch: pytest.MonkeyPatch, shown_by: Shown
 ) -> None:
     monkeypatch.setattr(https, "LOOK_SECONDS", 0.01)
-    async with port(file) as opened:
+    client_certificate(file.with_name("client.pem"), "301:88.999.1001/ADMIN")
+    async with port(file, shown=shown_by) as opened:
+        opened.context.load_cert_chain(file.with_name("client.pem"))
         before = await opened.connect()
         assert await answer(before) == "https 127.0.0.1 True"
         own_certificate(file.with_suffix(".new"))
@@ -281,6 +287,66 @@ async def test_half_of_a_new_pair_changes_nothing_until_the_other_half_is_there(
         os.unlink(key)
         opened.door.look()
         assert await opened.asked() == "https 127.0.0.1 True"
+
+
+def content(file: Path) -> bytes:
+    return file.read_bytes()
+
+
+def put(file: Path, octets: bytes) -> None:
+    file.write_bytes(octets)
+
+
+async def test_one_that_is_broken_is_told_once_and_the_one_before_stays(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = content(file)
+
+    def told() -> list[str]:
+        return [word for word in capsys.readouterr().out.split() if word.startswith("certificate_")]
+
+    async with port(file) as opened:
+        assert told() == ["certificate_shown"]
+        for broken in (b"", b"nonsense", good[:300]):
+            put(file, broken)
+            for _ in range(3):
+                opened.door.look()
+            assert told() == ["certificate_unusable"], broken
+            assert await opened.asked() == "https 127.0.0.1 True"
+        put(file, good)
+        opened.door.look()
+        opened.door.look()
+        assert told() == ["certificate_shown"]
+        put(file, b"")
+        opened.door.look()
+        assert told() == ["certificate_unusable"], "once for each time"
+
+
+async def test_when_clients_have_shown_many_it_goes_on_with_a_new_context(
+    file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(tls, "CERTIFICATES_MOST", 2)
+    client = file.with_name("client.pem")
+
+    async def asked(opened: Port) -> str:
+        client_certificate(client, "301:88.999.1001/ADMIN")
+        opened.context.load_cert_chain(client)
+        return await opened.asked()
+
+    async with port(file, shown=tls.asking) as opened:
+        before = await opened.connect()
+        for _ in range(5):
+            assert await asked(opened) == "https 127.0.0.1 True"
+        assert await answer(before) == "https 127.0.0.1 True"
+        before[1].close()
+        assert capsys.readouterr().out.count("certificate_shown") == 1
+        good = content(file)
+        put(file, b"nonsense")
+        assert await asked(opened) == "https 127.0.0.1 True", "there was room for one more"
+        with pytest.raises((ssl.SSLError, ConnectionError, asyncio.IncompleteReadError)):
+            await asked(opened)
+        put(file, good)
+        assert await asked(opened) == "https 127.0.0.1 True"
 
 
 async def test_without_a_usable_certificate_nobody_is_kept_waiting_until_there_is_one(tmp_path: Path) -> None:
