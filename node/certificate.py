@@ -78,6 +78,23 @@ def _known(path: Path) -> Certificate:
     return Certificate(found.not_valid_after_utc, frozenset([*named.get_values_for_type(x509.DNSName), *addresses]))
 
 
+def vouched(config: Config, address: str) -> str:
+    """What strangers reach a node at `address` over HTTPS by, sure of whom they reach: that address where the
+    certificate is for it, else the first name it is for. Empty without HTTPS, and by a certificate that signed itself:
+    strangers have no copy of it.
+    """
+    try:
+        found = x509.load_pem_x509_certificate(Path(config.certificate).read_bytes())
+        named = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (OSError, ValueError, x509.ExtensionNotFound):
+        return ""
+    if found.issuer == found.subject:
+        return ""
+    if address in map(str, named.get_values_for_type(x509.IPAddress)):
+        return address
+    return next((name for name in named.get_values_for_type(x509.DNSName) if "*" not in name), "")
+
+
 def names(config: Config) -> frozenset[str]:
     """The names and addresses clients may reach a node of these settings by."""
     found = {"localhost", "127.0.0.1", "::1", config.host, urlsplit(config.public_url).hostname or ""}

@@ -89,7 +89,8 @@ class Terms:
     @classmethod
     def of(cls, config: Config) -> "Terms":
         """What the settings say."""
-        own = [(config.host, config.http_port), (config.route_address, config.http_port)]
+        ports = [config.http_port, *((config.https_port, config.client_cert_port) if config.certificate else ())]
+        own = [(host, port) for host in (config.host, config.route_address) for port in ports]
         doors = frozenset(_doors([*own, _host_and_port(config.public_url)]))
         return cls(config.toplevel_url.rstrip("/"), config.prefix, config.cache_seconds, config.networks, doors)
 

@@ -9,7 +9,8 @@ from typing import Final
 
 import structlog
 
-from node import clock
+from node import certificate, clock
+from node.config import Config
 from node.metrics import UPLINK_OLDEST, UPLINK_QUEUE
 from node.uplink import tally
 from node.uplink.tenure import Tenure
@@ -33,10 +34,20 @@ WINDOWS_MOST: Final = 2000
 log = structlog.get_logger("uplink")
 
 
-def _iiidap(public_url: str) -> str:
-    """Where IIIDAP is answered over HTTPS; empty when the settings name no such address."""
-    url = f"{public_url.rstrip('/')}/iiidap/"
+def _iiidap(config: Config, address: str) -> str:
+    """Where IIIDAP is answered over HTTPS: at the public URL, or where none is set, by what the certificate is for.
+
+    Empty: nowhere that strangers could be sent to.
+    """
+    base = config.public_url or _secure(config, address)
+    url = f"{base.rstrip('/')}/iiidap/"
     return url if url.startswith("https://") and is_base(url) else ""
+
+
+def _secure(config: Config, address: str) -> str:
+    name = certificate.vouched(config, address)
+    host = f"[{name}]" if ":" in name else name
+    return f"https://{host}:{config.https_port}" if name else ""
 
 
 class Reports:
@@ -98,7 +109,7 @@ class Reports:
             started=self._around.started,
             oldest_unreceipted=oldest,
             unreceipted=waiting,
-            iiidap=_iiidap(self._around.config.public_url),
+            iiidap=_iiidap(self._around.config, self._around.address),
         )
         reply = await self._node.ask("Heartbeat", beat, pb.HeartbeatResponse)
         if reply.ok and reply.message.messages:

@@ -32,6 +32,28 @@ def own_certificate(file: Path, days: int = 8) -> ssl.SSLContext:
     return context
 
 
+def signed_certificate(file: Path, *names: str) -> None:
+    """A certificate for these names and addresses that somebody else has signed, left in `file`."""
+    key, signer = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    subject, issuer = (x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)]) for name in ("node", "a firm"))
+    begins = datetime.now(UTC) - timedelta(days=1)
+    made = (
+        x509.CertificateBuilder(issuer, subject, key.public_key(), x509.random_serial_number())
+        .not_valid_before(begins)
+        .not_valid_after(begins + timedelta(days=9))
+    )
+    if names:
+        made = made.add_extension(x509.SubjectAlternativeName([_general(name) for name in names]), critical=False)
+    file.write_bytes(made.sign(signer, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+
+
+def _general(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
+
+
 ClientKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 

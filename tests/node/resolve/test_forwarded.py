@@ -320,6 +320,10 @@ def test_which_doors_are_ours() -> None:
     assert not terms.is_ours(at("192.0.2.2"), 8000)
     filed = Terms.of(Config(host="0.0.0.0", http_port=8000, route_address="2400:3200::1"))
     assert filed.is_ours(at("2400:3200::1"), 8000), "what the top-level node is told"
+    secure = {"host": "0.0.0.0", "route_address": "192.0.2.1", "https_port": 8443, "client_cert_port": 8444}
+    for port in (8443, 8444):
+        assert Terms.of(Config(certificate="x", **secure)).is_ours(at("192.0.2.1"), port)
+        assert not Terms.of(Config(**secure)).is_ours(at("192.0.2.1"), port), "nobody listens there"
     named = Terms.of(Config(host="127.0.0.1", http_port=8000, public_url="https://id.example.com"))
     assert named.is_ours(at("127.0.0.1"), 8000)
     assert not named.is_ours(at("127.0.0.2"), 8000)

@@ -1,13 +1,17 @@
 """Proves node/uplink/reports.py under a top-level node that lies; under an honest one tests/whole/ does."""
 
+from pathlib import Path
+
 import pytest
 from structlog.testing import capture_logs
 
+from node.config import Config
 from node.metrics import UPLINK_QUEUE
 from node.uplink import reports
 from proto import uplink_pb2 as pb
 from registry.clerk import count_resolutions
 from registry.postgres import filing
+from tests.fakes.certificate import own_certificate, signed_certificate
 from tests.node.uplink.side import Side
 from tests.registry.world import PREFIX, request
 
@@ -46,7 +50,32 @@ async def test_a_heartbeat_says_how_far_behind_it_is_and_has_messages_fetched(si
     ],
 )
 def test_where_iiidap_is_answered_is_told_when_it_is_https(public_url: str, told: str):
-    assert reports._iiidap(public_url) == told
+    assert reports._iiidap(Config(public_url=public_url), "192.0.2.1") == told
+
+
+@pytest.mark.parametrize(
+    ("public_url", "names", "address", "told"),
+    [
+        ("", ("id.example",), "192.0.2.1", "https://id.example:8443/iiidap/"),
+        ("", ("*.example", "id.example", "www.example"), "", "https://id.example:8443/iiidap/"),
+        ("", ("id.example", "192.0.2.1"), "192.0.2.1", "https://192.0.2.1:8443/iiidap/"),
+        ("", ("2001:db8::7",), "2001:db8::7", "https://[2001:db8::7]:8443/iiidap/"),
+        ("", ("*.example",), "192.0.2.1", ""),
+        ("", ("192.0.2.2",), "192.0.2.1", ""),
+        ("", (), "192.0.2.1", ""),
+        ("http://id.example", ("id.example",), "192.0.2.1", ""),
+        ("https://x.example", ("id.example",), "192.0.2.1", "https://x.example/iiidap/"),
+    ],
+)
+def test_without_a_public_url_it_is_told_by_what_the_certificate_is_for(
+    tmp_path: Path, public_url: str, names: tuple[str, ...], address: str, told: str
+):
+    file = tmp_path / "https.pem"
+    signed_certificate(file, *names)
+    config = Config(public_url=public_url, certificate=str(file))
+    assert reports._iiidap(config, address) == told
+    own_certificate(file)
+    assert reports._iiidap(Config(certificate=str(file)), "127.0.0.1") == "", "strangers have no copy of it"
 
 
 async def test_windows_are_told_until_they_are_taken(side: Side):
