@@ -93,6 +93,8 @@ async def identifier(request: web.Request) -> web.StreamResponse:
     raw = handle_api.raw_path(request)[1:]
     accept = _joined(request, "Accept")
     media_types = other_types(accept)
+    if request.query.get("action", "").lower() == "api":
+        return await _json(request, raw)
     if not wants_page(accept) and not (media_types and await negotiates(request, raw, media_types)):
         return await _json(request, raw)
     look = _look(request)

@@ -15,6 +15,7 @@ import msgspec
 from aiohttp import web
 
 from node import clock
+from node.console.pages import page_path
 from node.hypertext import SAFE
 from node.listen import handle_api
 from node.listen.http import HOUSE, onward
@@ -33,6 +34,11 @@ VARY: Final = {"Vary": "Accept, Accept-Language, Authorization"}
 WISHES_MOST: Final = 8
 """Attributes of a location that are looked at: each is compared with those of a thousand locations."""
 
+SHOWN: Final = frozenset({"showvalues", "showurls"})
+"""What `action` says where nobody is to be sent on; by any other they are."""
+METADATA: Final = "metadata"
+"""The `action` that is short for `locatt=role:metadata`."""
+
 _array: Final = msgspec.json.Decoder(list[dict[str, Any]]).decode
 _chance: Final = SystemRandom().random
 
@@ -40,7 +46,7 @@ _chance: Final = SystemRandom().random
 class Wish(NamedTuple):
     """What the query of a request asks for (handle reference §3.6).
 
-    `auth` and `cert` are taken and change nothing, as in the Handle HTTP API.
+    `auth` and `cert` are taken and change nothing, as in the Handle HTTP API. An `action` says more than `noredirect`.
     """
 
     redirect: bool
@@ -56,11 +62,14 @@ class Wish(NamedTuple):
         """Raises ProtoError naming the parameter that is wrong."""
         query = request.query
         attributes = (each.partition(":") for each in query.getall("locatt", ())[:WISHES_MOST])
-        wishes = [(name, value) for name, _, value in attributes]
+        wishes = [(name, value if colon else None) for name, colon, value in attributes]
+        action = query.get("action", "").lower()
+        if action == METADATA:
+            wishes.append(("role", "metadata"))
         return cls(
-            redirect=not handle_api.flag(query, "noredirect"),
+            redirect=action not in SHOWN if action else not handle_api.flag(query, "noredirect"),
             aliases=not handle_api.flag(query, "ignore_aliases"),
-            action=query.get("action", "").lower(),
+            action=action,
             indexes=frozenset(map(handle_api.index_of, query.getall("index", ()))),
             types=tuple(query.getall("type", ())),
             append=query.get("urlappend", ""),
@@ -148,7 +157,7 @@ async def negotiates(request: web.Request, raw: str, media_types: Sequence[str])
 
 def target(trail: Trail, wish: Wish, attribute: int) -> Target | None:
     """Where a record sends a browser: by its value at the index `attribute`, or by all of them (0)."""
-    if not wish.redirect or wish.action:
+    if not wish.redirect:
         return None
     found, now = values(wish.of_shown(trail.answer.shown)), clock.seconds()
     if attribute:
@@ -162,9 +171,14 @@ def target(trail: Trail, wish: Wish, attribute: int) -> Target | None:
 
 
 def redirect(request: web.Request, trail: Trail, to: Target) -> web.Response:
-    """The response that sends a browser there: 302, 301 behind an alias, or what its owner asks for."""
-    config = request.app[HOUSE].config
+    """The response that sends a browser there: 302, or what its owner asks for; behind an alias to the page of what it
+    is of, with all that was asked for, and 301. With `redirectionHeaders` all of it is shown, and nobody sent (200).
+    """
+    config, query = request.app[HOUSE].config, request.rel_url.raw_query_string
     address = proxy.halted(to.address, (request.host, urlsplit(config.public_url).netloc))
+    status = to.status or 302
+    if trail.aliases:
+        address, status = page_path(str(trail.identifier)) + (f"?{query}" if query else ""), 301
     seconds = min(to.seconds, trail.seconds(config.cache_seconds))
     kept = {
         "Cache-Control": f"public, max-age={seconds}",
@@ -172,7 +186,7 @@ def redirect(request: web.Request, trail: Trail, to: Target) -> web.Response:
     }
     linked = escape(address)
     return web.Response(
-        status=to.status or (301 if trail.aliases else 302),
+        status=200 if "redirectionHeaders" in request.query else status,
         text=f'<!doctype html><title>{escape(str(trail.identifier))}</title><a href="{linked}">{linked}</a>\n',
         headers=SAFE | VARY | (NOT_KEPT if trail.private else kept) | {"Location": address},
         content_type="text/html",

@@ -17,20 +17,27 @@ TYPE: Final = "10320/loc"
 STATUSES: Final = frozenset({301, 302, 303, 307, 308})
 """What `http_sc` may say: the statuses by which a browser goes on (RFC 9110 §15.4)."""
 _CHOOSE_BY: Final = "locatt,address,country,score,weighted"
-"""Where `chooseby` is missing. `address` and `score` choose nothing here: whence a browser asks is not looked up."""
-_WEIGHT: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?", re.ASCII)
+"""Where none is said. `address` chooses nothing here: what is told one asker may be kept for others."""
+_NUMBER: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?", re.ASCII)
+_MEDIA_TYPES: Final = ("ctype", "media-type", "media_type")
+"""What the attribute is called in deployed records."""
 
 
 class Location(NamedTuple):
-    """One address, by its attributes."""
+    """One address, by its attributes, and the status all of them ask for that ask for none."""
 
     attributes: dict[str, str]
+    usual: str = ""
 
     @property
     def weight(self) -> float:
         """How often it is chosen, measured by the others; 1 where that is not said, or not with a number."""
-        said = self.attributes.get("weight", "")
-        return float(said) if _WEIGHT.fullmatch(said) else 1.0
+        return _number(self.attributes.get("weight", ""), 1.0)
+
+    @property
+    def score(self) -> float:
+        """How good it is, measured by the others; 0 where that is not said."""
+        return _number(self.attributes.get("score", ""), 0.0)
 
     @property
     def country(self) -> str:
@@ -40,7 +47,7 @@ class Location(NamedTuple):
     @property
     def status(self) -> int | None:
         """The status of a redirect to it, where it asks for one."""
-        said = self.attributes.get("http_sc", "")
+        said = self.attributes.get("http_sc", self.usual)
         return int(said) if said in map(str, STATUSES) else None
 
     @property
@@ -48,23 +55,36 @@ class Location(NamedTuple):
         """Whether it is for those only who ask for a media type."""
         return self.attributes.get("http_role", "").lower() == "conneg"
 
+    @property
+    def media_type(self) -> str:
+        """The media type it is for, in small letters; empty: for all."""
+        return next((self.attributes[name].lower() for name in _MEDIA_TYPES if name in self.attributes), "")
+
     def address(self, identifier: Identifier) -> str:
-        """Its `href`, or its `href_template` with `{hdl}` filled in; empty when it has neither."""
+        """Its `href`, or its `href_template` with `{hdl}` filled in, as a part of a path or query, or `{hdl:path}`, as
+        a path; empty when it has neither.
+        """
         template = self.attributes.get("href_template", "")
-        return self.attributes.get("href") or template.replace("{hdl}", quote(str(identifier)))
+        filled = template.replace("{hdl}", quote(str(identifier), safe=""))
+        return self.attributes.get("href") or filled.replace("{hdl:path}", quote(str(identifier)))
+
+    def has(self, name: str, value: str | None) -> bool:
+        """Whether it has the attribute, of that value where one is asked for."""
+        found = self.attributes.get(name)
+        return found is not None and value in {None, found}
 
     def suits(self, asker: "Asker") -> bool:
         """Whether it is just what was asked for: an attribute, or the country."""
-        wished = any(self.attributes.get(name) == value for name, value in asker.attributes)
+        wished = any(self.has(name, value) for name, value in asker.attributes)
         return wished or (bool(self.country) and self.country == asker.country.lower())
 
 
 class Asker(NamedTuple):
-    """What is known of who asks: the attributes wished for (`locatt=name:value`), a country, and the `media_types`
-    liked better than a page, in small letters, best first.
+    """What is known of who asks: the attributes wished for (`locatt=name:value`; None: of any value), a country, and
+    the `media_types` liked better than a page, in small letters, best first.
     """
 
-    attributes: Sequence[tuple[str, str]] = ()
+    attributes: Sequence[tuple[str, str | None]] = ()
     country: str = ""
     media_types: Sequence[str] = ()
 
@@ -79,8 +99,10 @@ class Locations(NamedTuple):
     def from_octets(cls, octets: bytes) -> Self:
         """Reads the data of a 10320/loc value. Raises ProtoError."""
         root = parse(octets, "locations")
-        methods = root.attributes.get("chooseby", _CHOOSE_BY).lower().split(",")
-        found = (Location(each.attributes) for each in root.children if each.name == "location")
+        said = (root.attributes.get(name) for name in ("choose_by", "chooseby"))
+        methods = next((each for each in said if each is not None), _CHOOSE_BY).lower().split(",")
+        usual = root.attributes.get("http_sc", "")
+        found = (Location(each.attributes, usual) for each in root.children if each.name == "location")
         return cls(tuple(each.strip() for each in methods), tuple(found))
 
     def chosen(self, asker: Asker, chance: float) -> Location | None:
@@ -92,7 +114,7 @@ class Locations(NamedTuple):
         for method in takewhile("weighted".__ne__, self.choose_by):
             left = _METHODS.get(method, _all)(left, asker)
         left = [each for each in left if each.weight] or [each for each in left if each.suits(asker)]
-        return _drawn(left, chance) if "weighted" in self.choose_by else next(iter(left), None)
+        return _drawn(left, chance)
 
     def negotiated(self, media_types: Sequence[str]) -> Location | None:
         """The location for who likes these media types, best first."""
@@ -101,7 +123,7 @@ class Locations(NamedTuple):
                 each
                 for wanted in media_types
                 for each in self.all_
-                if each.negotiated and each.attributes.get("media_type", wanted).lower() == wanted
+                if each.negotiated and each.media_type in {"", wanted}
             ),
             None,
         )
@@ -116,7 +138,7 @@ def _all(left: list[Location], _: Asker) -> list[Location]:
 
 def _wished(left: list[Location], asker: Asker) -> list[Location]:
     for name, value in asker.attributes:
-        left = [each for each in left if each.attributes.get(name) == value] or left
+        left = [each for each in left if each.has(name, value)] or left
     return left
 
 
@@ -125,7 +147,16 @@ def _of_country(left: list[Location], asker: Asker) -> list[Location]:
     return theirs or [each for each in left if not each.country] or left
 
 
-_METHODS: Final = {"locatt": _wished, "country": _of_country}
+def _best(left: list[Location], _: Asker) -> list[Location]:
+    most = max((each.score for each in left), default=0.0)
+    return [each for each in left if each.score == most]
+
+
+_METHODS: Final = {"locatt": _wished, "country": _of_country, "score": _best}
+
+
+def _number(said: str, otherwise: float) -> float:
+    return float(said) if _NUMBER.fullmatch(said) else otherwise
 
 
 def _drawn(left: list[Location], chance: float) -> Location | None:

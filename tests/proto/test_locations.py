@@ -53,14 +53,27 @@ def test_one_is_chosen_by_wish_then_country_then_weight(asker: Asker, chance: fl
         ("country", Asker([("id", "b")], "gb"), "c"),
         ("weighted,country", Asker(country="gb"), "a"),
         ("locatt", Asker([("id", "b")], "gb"), "b"),
-        ("address,score", Asker([("id", "b")], "gb"), "a"),
+        ("address", Asker([("id", "b")], "gb"), "a"),
+        ("address,score", Asker([("id", "b")], "gb"), "d"),
         (" Country , LOCATT ", Asker(country="gb"), "c"),
         ("", Asker([("id", "b")], "gb"), "a"),
+        ("score", Asker(), "d"),
+        ("country,score", Asker(country="gb"), "c"),
+        ("locatt,score", Asker([("score", None)]), "d"),
+        ("locatt", Asker([("country", None)]), "c"),
     ],
 )
 def test_the_methods_named_are_the_ones_used_in_their_order(choose_by: str, asker: Asker, id_: str):
     said = f'<locations chooseby="{choose_by}"><location id="a" href="h"/><location id="b" href="h"/>'
-    assert chosen(f'{said}<location id="c" href="h" country="GB"/></locations>'.encode(), asker) == id_
+    more = '<location id="c" href="h" country="GB"/><location id="d" href="h" score="2.5"/></locations>'
+    assert chosen(f"{said}{more}".encode(), asker) == id_
+    newer = f"{said}{more}".replace("chooseby=", 'chooseby="none" choose_by=')
+    assert chosen(newer.encode(), asker) == id_, "the name of today goes first"
+
+
+def test_chance_decides_whatever_methods_are_named():
+    said = b'<locations chooseby="country"><location id="a" href="h"/><location id="b" href="h"/></locations>'
+    assert [chosen(said, chance=chance) for chance in (0.4, 0.6)] == ["a", "b"]
 
 
 def test_what_has_no_weight_is_not_come_upon_by_chance():
@@ -81,8 +94,14 @@ def test_only_a_redirect_is_asked_for(said: str, status: int | None):
     assert Location({"http_sc": said}).status == status
 
 
+def test_the_status_may_be_said_for_all():
+    said = b'<locations http_sc="301"><location id="a" href="h"/><location id="b" href="h" http_sc="307"/></locations>'
+    assert [each.status for each in Locations.from_octets(said).all_] == [301, 307]
+
+
 def test_an_address_may_be_made_of_the_identifier():
-    assert Location({"href_template": "http://a/?{hdl}"}).address(HERE) == "http://a/?88.100.1/a%20b"
+    assert Location({"href_template": "http://a/?{hdl}"}).address(HERE) == "http://a/?88.100.1%2Fa%20b"
+    assert Location({"href_template": "http://a/{hdl:path}"}).address(HERE) == "http://a/88.100.1/a%20b"
     assert Location({"href": "http://a/{hdl}", "href_template": "x"}).address(HERE) == "http://a/{hdl}"
     assert Location({}).address(HERE) == ""
 
@@ -94,6 +113,10 @@ def test_who_likes_a_media_type_better_gets_what_is_for_it():
     assert found.attributes["id"] == "4"
     assert read.negotiated(["application/rdf+xml"]) is None
     assert read.negotiated([]) is None
+    for name in (b"ctype", b"media-type"):
+        named = Locations.from_octets(DEPLOYED.replace(b"media_type", name))
+        assert named.negotiated(["application/rdf+xml"]) is None
+        assert named.negotiated(["text/turtle"]) is not None
     any_ = Locations.from_octets(b'<locations><location http_role="CONNEG" href="h"/></locations>')
     assert any_.negotiated(["application/rdf+xml"]) is not None, "one that names no type is for all"
     assert any_.chosen(Asker(), 0) is None

@@ -23,7 +23,7 @@ from tests.node.console.pages_seen import BAG, TEMPLATE, WHOLE, Ask, Page, Rooms
 
 HERE = "88.999.1001/MOVED"
 LOC = """<locations><location id="cn" href="https://cn.example.com/" country="cn" http_sc="303"/>
-<location id="any" href="https://any.example.com/"/>
+<location id="any" href="https://any.example.com/" role="metadata"/>
 <location href_template="https://data.example.com/?{hdl}" http_role="conneg" media_type="text/turtle"/></locations>"""
 
 
@@ -79,12 +79,31 @@ async def test_a_redirect_is_kept_no_longer_than_its_value(
         ("noredirect", None),
         ("noredirect=TRUE", None),
         ("action=showvalues", None),
+        ("action=redirect", "https://example.com/a?b=%3C1%3E"),
+        ("action=Redirect&noredirect", "https://example.com/a?b=%3C1%3E"),
+        ("action=toolbar", "https://example.com/a?b=%3C1%3E"),
     ],
 )
 async def test_what_is_asked_for_chooses_among_the_values(ask: Ask, moved: Rooms, query: str, to: str | None) -> None:
     answer = await ask(f"/{HERE}?{query}")
     assert answer.headers.get("Location") == to
     assert answer.status == (302 if to else 200)
+
+
+async def test_what_would_be_sent_may_be_looked_at(ask: Ask, moved: Rooms) -> None:
+    there = await ask(f"/{HERE}")
+    for query in ("redirectionHeaders", "redirectionHeaders=x&action=redirect"):
+        answer = await ask(f"/{HERE}?{query}")
+        assert (answer.status, answer.text) == (200, there.text)
+        assert [answer.headers[name] for name in ("Location", "Cache-Control", "Vary")] == [
+            there.headers[name] for name in ("Location", "Cache-Control", "Vary")
+        ]
+        assert "Expires" in answer.headers
+
+
+async def test_programs_may_ask_for_json_by_name(ask: Ask, moved: Rooms) -> None:
+    there = await ask(f"/api/handles/{HERE}?index=2")
+    assert (await ask(f"/{HERE}?action=API&index=2")).text == there.text
 
 
 async def test_an_index_that_is_none_is_explained(ask: Ask) -> None:
@@ -126,6 +145,8 @@ async def test_addresses_are_listed(ask: Ask, rooms: Rooms) -> None:
         ("locatt=id:cn", 303, "https://cn.example.com/"),
         ("locatt=id:any&country=cn", 302, "https://any.example.com/"),
         ("type=URL", 302, "https://example.com/a?b=%3C1%3E"),
+        ("locatt=country", 303, "https://cn.example.com/"),
+        ("action=metadata", 302, "https://any.example.com/"),
     ],
 )
 async def test_of_several_locations_one_is_chosen(ask: Ask, rooms: Rooms, query: str, status: int, to: str) -> None:
@@ -136,7 +157,7 @@ async def test_of_several_locations_one_is_chosen(ask: Ask, rooms: Rooms, query:
 
 async def test_who_asks_for_a_media_type_is_sent_where_it_is(ask: Ask, rooms: Rooms) -> None:
     rooms.answers[HERE] = record(URL, (9, "10320/loc", LOC))
-    turtle = "https://data.example.com/?88.999.1001/MOVED"
+    turtle = "https://data.example.com/?88.999.1001%2FMOVED"
     for accept in ("text/turtle", "text/turtle, text/html;q=0.5", "application/x, text/turtle;q=0.9, */*;q=0.1"):
         answer = await ask(f"/{HERE}", Accept=accept)
         assert (answer.status, answer.headers["Location"]) == (302, turtle)
@@ -152,10 +173,16 @@ async def test_who_asks_for_a_media_type_is_sent_where_it_is(ask: Ask, rooms: Ro
     assert (await ask(f"/{HERE}", Accept="text/turtle")).status == 503
 
 
-async def test_an_alias_is_followed_and_the_redirect_says_so(ask: Ask, moved: Rooms) -> None:
+async def test_an_alias_is_followed_to_the_identifier_it_is_of(ask: Ask, moved: Rooms) -> None:
     moved.answers["88.1/ALIAS"] = record((1, "HS_ALIAS", HERE), (2, "URL", "https://no.example.com/"))
     answer = await ask("/88.1/ALIAS")
-    assert (answer.status, answer.headers["Location"]) == (301, "https://example.com/a?b=%3C1%3E")
+    assert (answer.status, answer.headers["Location"]) == (301, f"/{HERE}")
+    asked = "urlappend=%26c&locatt=a:b%22"
+    assert (await ask(f"/88.1/ALIAS?{asked}")).headers["Location"] == f"/{HERE}?{asked}"
+    assert (await ask(f"/{HERE}?{asked}")).headers["Location"] == "https://example.com/a?b=%3C1%3E&c"
+    moved.answers["88.1/OTHER"] = record((1, "HS_ALIAS", "88.1/a b?c%"))
+    moved.answers["88.1/a b?c%"] = record(URL)
+    assert (await ask("/88.1/OTHER")).headers["Location"] == "/88.1/a%20b%3Fc%25"
     ignored = await ask("/88.1/ALIAS?ignore_aliases")
     assert (ignored.status, ignored.headers["Location"]) == (302, "https://no.example.com/")
     moved.answers["88.1/ALIAS"] = record((1, "HS_ALIAS", str(BAG)), version=4)
@@ -280,7 +307,9 @@ async def test_records_of_a_node_redirect_as_soon_as_they_say_so(database: str) 
         status, headers = await opened(running, f"/{PREFIX}/BARE")
         assert (status, headers["Location"]) == (302, "https://out/")
         status, headers = await opened(running, f"/{PREFIX}/ALIAS", "leather")
-        assert (status, headers["Location"], headers["Cache-Control"]) == (301, "https://in/", "no-store")
+        assert (status, headers["Location"], headers["Cache-Control"]) == (301, f"/{PREFIX}/BARE", "no-store")
+        status, headers = await opened(running, headers["Location"], "leather")
+        assert (status, headers["Location"], headers["Cache-Control"]) == (302, "https://in/", "no-store")
         assert "Expires" not in headers
 
         assert (await running.call("POST", "/api/v1/templates", made | {"items": [item]}))[0] == 201
