@@ -17,7 +17,7 @@ from node.house import House
 from node.listen import replies
 from node.listen.bodies import BODIES
 from node.listen.handle_auth import asker_of, by_key
-from node.listen.http import HOUSE, encoded, json_response, keeping, noted, onward, source
+from node.listen.http import HOUSE, encoded, face, json_response, keeping, noted, onward, source
 from node.listen.snms_api import bearer
 from node.resolve.answer import Answer, Outcome
 from node.sight import Told
@@ -278,10 +278,13 @@ async def site(request: web.Request) -> web.Response:
 
 
 async def unknown(request: web.Request) -> web.Response:
-    """Anything else under /api."""
+    """Anything else under /api; what browsers ask beforehand is answered whatever it is about."""
+    if request.method == "OPTIONS" and face(request.path) == "handle":
+        return await options(request)
     message = f"Unknown HTTP API endpoint {request.method} {request.path}"
     status = 501 if request.method == "PATCH" and request.path.startswith(PATH) else 404
-    return encoded({"responseCode": int(ResponseCode.PROTOCOL_ERROR), "message": message}, status)
+    told_ = {"responseCode": int(ResponseCode.PROTOCOL_ERROR), "message": message}
+    return dressed(encoded(told_, status), request.query)
 
 
 def add_routes(app: web.Application) -> None:

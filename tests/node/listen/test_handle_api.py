@@ -115,7 +115,7 @@ async def test_a_question_may_be_a_post(database: str) -> None:
 async def test_a_script_of_a_page_is_called_by_one_name(database: str, asked: str, name: str) -> None:
     async with node(database) as running:
         await running.create("A", styleNo="a\u2028b\u2029")
-        for path in (f"{PATH}/A", f"{PATH}/nothing", "/api/handles/", "/api/site"):
+        for path in (f"{PATH}/A", f"{PATH}/nothing", "/api/handles/", "/api/site", "/api/foo"):
             plain = (await running.client.get(path)).read()
             async with running.client.get(path, params={"callback": asked}) as response:
                 assert response.headers["Content-Type"] == "application/javascript;charset=utf-8"
@@ -140,8 +140,24 @@ async def test_what_nobody_does_is_said_so(database: str) -> None:
     async with node(database) as running:
         status, answer = await running.call("PATCH", f"{PATH}/A", {})
         assert (status, answer["responseCode"]) == (501, 4)
+        unknown = {"responseCode": 4, "message": "Unknown HTTP API endpoint GET /api/foo"}
+        assert await running.call("GET", "/api/foo") == (404, unknown)
         status, answer = await running.call("GET", "/api/site")
         assert (status, answer["servers"][0]["address"], answer["protocolVersion"]) == (200, "127.0.0.1", "2.11")
+
+
+async def test_a_page_may_ask_before_whatever_it_asks_the_handle_api(database: str) -> None:
+    asks = {"Origin": "https://shop.example", "Access-Control-Request-Method": "PUT"}
+    async with node(database) as running:
+        for path in (f"{PATH}/A", "/api/handles", "/api/sessions", "/api/sessions/this", "/api/site", "/api/prefixes"):
+            async with running.client.options(path, headers=asks) as response:
+                assert (response.status, await response.read()) == (200, b""), path
+                assert response.headers["Access-Control-Allow-Methods"] == "GET,POST,HEAD,PUT,DELETE"
+                assert "Authorization" in response.headers["Access-Control-Allow-Headers"]
+                assert response.headers["Access-Control-Allow-Origin"] == "*"
+                assert "Access-Control-Allow-Credentials" not in response.headers, "nor a certificate is lent to a page"
+        async with running.client.options("/api/v1/foo", headers=asks) as response:
+            assert response.status == 404
 
 
 async def test_when_postgresql_is_away_what_is_kept_is_answered_and_the_rest_is_503(database: str) -> None:
