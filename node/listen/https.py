@@ -109,6 +109,10 @@ class Door:
         except (OSError, ProtoError) as error:  # TimeoutError and ssl.SSLError are OSErrors
             self._crowd.refused("proxy_header" if isinstance(error, ProtoError) else "handshake")
             log.debug("handshake_failed", peer=address, error=str(error))
+        except Exception:  # a mistake of ours: the port goes on with all others
+            self._crowd.refused("handshake")
+            sock.close()
+            log.exception("handshake_broken", peer=address)
         finally:
             self._crowd.arriving -= 1
             if connection.transport is None:

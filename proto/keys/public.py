@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey, RSAPublicNumbers
 from cryptography.hazmat.primitives.hashes import MD5, SHA1, SHA256, HashAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
-from cryptography.x509 import load_der_x509_certificate, load_pem_x509_certificate
+from cryptography.x509 import InvalidVersion, load_der_x509_certificate, load_pem_x509_certificate
 from cryptography.x509.oid import NameOID
 
 from proto.errors import ProtoError
@@ -151,7 +151,7 @@ def of_certificate(octets: bytes) -> tuple[Key, str]:
         certificate = load_(octets)
         names = [each for oid in _HOLDER for each in certificate.subject.get_attributes_for_oid(oid)]
         return _bounded(certificate.public_key()), str(names[0].value) if names else ""
-    except (ValueError, UnsupportedAlgorithm):
+    except (ValueError, UnsupportedAlgorithm, InvalidVersion, TypeError):  # the last of names that are no text
         raise _unusable() from None
 
 

@@ -32,6 +32,15 @@ def own_certificate(file: Path, days: int = 8) -> ssl.SSLContext:
     return context
 
 
+def spoilt_certificate(file: Path, holder: str) -> None:
+    """A certificate of a client whose version is one there is not, left with its key in `file`."""
+    client_certificate(file, holder)
+    key, begin, certificate = file.read_bytes().partition(b"-----BEGIN CERTIFICATE")
+    der = ssl.PEM_cert_to_DER_cert((begin + certificate).decode())
+    spoilt = der.replace(bytes.fromhex("a003020102"), bytes.fromhex("a00302012a"), 1)
+    file.write_bytes(key + ssl.DER_cert_to_PEM_cert(spoilt).encode())
+
+
 def signed_certificate(file: Path, *names: str) -> None:
     """A certificate for these names and addresses that somebody else has signed, left in `file`."""
     key, signer = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())

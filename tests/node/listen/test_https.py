@@ -25,7 +25,7 @@ from node.listen import https
 from node.listen.connection import Crowd
 from node.listen.https import Door
 from proto.forwarded_for import TrustedProxies
-from tests.fakes.certificate import client_certificate, own_certificate
+from tests.fakes.certificate import client_certificate, own_certificate, spoilt_certificate
 from tests.waiting import PATIENCE, until
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -320,6 +320,34 @@ async def test_one_that_is_broken_is_told_once_and_the_one_before_stays(
         put(file, b"")
         opened.door.look()
         assert told() == ["certificate_unusable"], "once for each time"
+
+
+async def test_a_spoilt_certificate_of_a_client_ends_its_own_handshake_alone(file: Path) -> None:
+    client = file.with_name("client.pem")
+    spoilt_certificate(client, "301:88.999.1001/ADMIN")
+    async with port(file, shown=tls.asking) as opened:
+        before = await opened.connect()
+        opened.context.load_cert_chain(client)
+        opened.context.maximum_version = ssl.TLSVersion.TLSv1_2
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            await opened.asked()
+        await until(lambda: opened.refused == ["handshake"])
+        assert await answer(before) == "https 127.0.0.1 True"
+        before[1].close()
+
+
+async def test_a_mistake_of_ours_in_a_handshake_ends_that_connection_alone(
+    file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with port(file) as opened:
+        before = await opened.connect()
+        with monkeypatch.context() as broken:
+            broken.setattr(https, "is_full", lambda _: 1 / 0)
+            assert await ended(await opened.bare())
+        assert "ZeroDivisionError" in capsys.readouterr().out
+        assert await answer(before) == "https 127.0.0.1 True"
+        before[1].close()
+        assert await opened.asked() == "https 127.0.0.1 True"
 
 
 async def test_when_clients_have_shown_many_it_goes_on_with_a_new_context(

@@ -70,7 +70,11 @@ def test_certificates():
     for octets in (pem.encode(), der):
         held, holder = of_certificate(octets)
         assert (fingerprint(held).hex(), holder) == (row["fingerprint"], row["holder"])
-    for octets in (b"", pem.encode()[:-40], der[:-1], row["publicPem"].encode()):
+    unheard_of = der.replace(bytes.fromhex("a003020102"), bytes.fromhex("a00302012a"), 1)
+    assert unheard_of != der, "it says another version"
+    named = der.rfind(bytes.fromhex("0603550403")) + 5  # the name of the subject
+    no_text = der[:named] + b"\x03" + der[named + 1 :]
+    for octets in (b"", pem.encode()[:-40], der[:-1], row["publicPem"].encode(), unheard_of, no_text):
         with pytest.raises(ProtoError):
             of_certificate(octets)
 
