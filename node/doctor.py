@@ -163,7 +163,10 @@ async def _toplevel(config: Config) -> Finding:
 
 async def _certificate(config: Config) -> Finding:
     if not config.certificate:
-        return Finding("certificate", "无HTTPS no HTTPS")
+        vain = (
+            "IDNODE_CLIENT_CERT_PORT需要IDNODE_CERTIFICATE  it needs a certificate" if config.client_cert_port else ""
+        )
+        return Finding("certificate", "无HTTPS no HTTPS", vain)
     try:
         found = certificate.read(config)
     except CertificateError as error:

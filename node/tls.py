@@ -11,6 +11,9 @@ from proto.keys import public
 CERTIFICATES_MOST: Final = 256
 """Certificates of clients a context takes before it is full: each stays in it, some 4 kB, and makes adding the next a
 little slower."""
+_NO_COMPRESSED_CERTIFICATES: Final = 1 << 33
+"""OpenSSL's SSL_OP_NO_RX_CERTIFICATE_COMPRESSION, from 3.2 on, which Python has no name for: one that is compressed
+(RFC 8879) comes in another message."""
 _HANDSHAKE: Final = 22
 _CERTIFICATE: Final = 11
 """The content type and the message in which clients show theirs (RFC 8446 §4, §5.1)."""
@@ -38,6 +41,7 @@ def asking(certificate: str, key: str = "") -> ssl.SSLContext:
     subject says. Raises as `context` does.
     """
     made = context(certificate, key)
+    made.options |= _NO_COMPRESSED_CERTIFICATES
     made.verify_mode = ssl.CERT_OPTIONAL
     made.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # one that another has signed stands for itself
     # OpenSSL ends a handshake with a certificate that its store does not lead to, and Python's ssl has no word for

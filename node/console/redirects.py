@@ -16,7 +16,7 @@ from aiohttp import web
 
 from node import clock
 from node.console.pages import page_path
-from node.hypertext import SAFE
+from node.hypertext import SAFE, weighed
 from node.listen import handle_api
 from node.listen.http import HOUSE, onward
 from node.resolve.answer import Answer, Outcome
@@ -66,6 +66,7 @@ class Wish(NamedTuple):
         action = query.get("action", "").lower()
         if action == METADATA:
             wishes.append(("role", "metadata"))
+        wishes += [("language", each) for each in _languages(request)]
         return cls(
             redirect=action not in SHOWN if action else not handle_api.flag(query, "noredirect"),
             aliases=not handle_api.flag(query, "ignore_aliases"),
@@ -79,6 +80,13 @@ class Wish(NamedTuple):
     def of_shown(self, shown: bytes) -> bytes:
         """Those of the values an answer shows that are asked for."""
         return selected(shown, self.indexes, self.types) if self.indexes or self.types else shown
+
+
+def _languages(request: web.Request) -> list[str]:
+    """The languages that are accepted, in small letters, best first; what is asked for by name goes before them."""
+    said = weighed(",".join(request.headers.getall("Accept-Language", ())))
+    liked = sorted((each for each in said if each[1] > 0), key=lambda each: -each[1])
+    return [name for name, _ in liked[:WISHES_MOST]]
 
 
 class Trail(NamedTuple):

@@ -132,7 +132,9 @@ async def test_the_port_of_clients_certificates_is_looked_at_where_there_is_one(
     with closing(socket.create_server(("127.0.0.1", ports[1]))):
         assert "--client-cert-port" in (await found(served))["client_cert_port"].mend
     for unserved in (replace(served, client_cert_port=0), replace(served, certificate="")):
-        assert "client_cert_port" not in await found(unserved)
+        findings = await found(unserved)
+        assert "client_cert_port" not in findings
+        assert ("IDNODE_CLIENT_CERT_PORT" in findings["certificate"].mend) == (not unserved.certificate), "set in vain"
 
 
 async def test_how_long_the_certificate_is_good(tmp_path: Path, ports: list[int]) -> None:

@@ -27,6 +27,9 @@ LOC = """<locations><location id="cn" href="https://cn.example.com/" country="cn
 <location href_template="https://data.example.com/?{hdl}" http_role="conneg" media_type="text/turtle"/></locations>"""
 
 
+LANGUAGES = {"any": "", "zh": 'language="zh-cn" weight="0"', "en": 'language="en" weight="0"'}
+
+
 def record(*values: tuple[int, str, str], version: int = 1, ttl: int | str = 86400, **more: Any) -> Answer:
     """A record without template."""
     shown = [{"index": i, "type": t, "data": {"format": "string", "value": v}, "ttl": ttl} for i, t, v in values]
@@ -153,6 +156,25 @@ async def test_of_several_locations_one_is_chosen(ask: Ask, rooms: Rooms, query:
     rooms.answers[HERE] = record(URL, (9, "10320/loc", LOC))
     answer = await ask(f"/{HERE}?{query}")
     assert (answer.status, answer.headers["Location"]) == (status, to)
+
+
+@pytest.mark.parametrize(
+    ("accepted", "query", "to"),
+    [
+        ("de, zh-CN;q=0.5, en;q=0.7", "", "en"),
+        ("zh-CN", "", "zh"),
+        ("fr", "", "any"),
+        ("", "", "any"),
+        ("en;q=0", "", "any"),
+        ("en", "locatt=language:zh-cn", "zh"),
+    ],
+)
+async def test_a_location_may_be_for_a_language(ask: Ask, rooms: Rooms, accepted: str, query: str, to: str) -> None:
+    said = "".join(f'<location href="http://{name}/" {more}/>' for name, more in LANGUAGES.items())
+    rooms.answers[HERE] = record((9, "10320/loc", f"<locations>{said}</locations>"))
+    answer = await ask(f"/{HERE}?{query}", Accept_Language=accepted)
+    assert answer.headers["Location"] == f"http://{to}/"
+    assert "Accept-Language" in answer.headers["Vary"]
 
 
 async def test_who_asks_for_a_media_type_is_sent_where_it_is(ask: Ask, rooms: Rooms) -> None:
