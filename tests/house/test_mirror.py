@@ -34,7 +34,6 @@ ELSEWHERE = {
     "node/uplink/__main__.py": "tests/node/uplink/test_sync.py",
     "node/keyholders.py": "tests/node/listen/test_handle_writes.py",
     "node/listen/handle_auth.py": "tests/node/listen/test_handle_writes.py",
-    "node/tls.py": "tests/node/listen/test_https.py",
     "node/server.py": "tests/node/test_embedded.py",
     "node/quarters.py": "tests/node/test_embedded.py",
     "node/deathwatch.py": "tests/node/test_embedded.py",
