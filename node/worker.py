@@ -73,6 +73,7 @@ from node.resolve.own import Own
 from node.sight import Sight
 from node.slices import Slices
 from node.stamps import Shared
+from node.verifier import Verifier
 from registry.account import Vault
 from registry.blanker import Blanker
 from registry.examiner import Examiner
@@ -180,6 +181,7 @@ async def run(config: Config, place: process.Place) -> None:
             key_of(config.key()),
             clock.seconds,
         ),
+        verifier=Verifier(hot, config.roots, clock.monotonic, clock.seconds),
         files=Intake.of(config, steward, meter),
         names=Names(lookup, clock.monotonic),
         register=Register(link, config.toplevel_url, clock.monotonic, clock.utc),

@@ -44,6 +44,7 @@ from node.resolve.own import Own
 from node.sight import Sight
 from node.slices import Slices
 from node.stamps import Shared
+from node.verifier import Verifier
 from registry.account import Account, Vault, hash_password
 from registry.blanker import Blanker
 from registry.examiner import Examiner
@@ -177,6 +178,7 @@ async def node(
                 key_of(config.key()),
                 clock.seconds,
             ),
+            verifier=Verifier(hot, config.roots, clock.monotonic, clock.seconds),
             files=Intake.of(config, registry.steward, counter),
             names=Names(registry.lookup, clock.monotonic),
             register=Register(link, config.toplevel_url, clock.monotonic, clock.utc),
