@@ -88,6 +88,11 @@ def is_signature(value: Value) -> bool:
     return fold(value.type) == "HS_SIGNATURE"
 
 
+def is_covered(value: Value) -> bool:
+    """Whether signatures are about it: not about themselves."""
+    return fold(value.type) not in {"HS_SIGNATURE", "HS_CERT"}
+
+
 def issuer_of(claim: Signature | Certificate, values: Iterable[Value]) -> Certificate | None:
     """The certificate among `values`, those of the identifier `claim.issuer.handle`, of whoever signed `claim`; if none
     is, one of whom the claim names.
@@ -131,7 +136,7 @@ def best(findings: Iterable[Finding]) -> Finding:
 
 def _covered(values: Collection[Value], claim: Signature) -> Finding | None:
     said = dict(claim.digests)
-    told = [value for value in values if fold(value.type) not in {"HS_SIGNATURE", "HS_CERT"}]
+    told = [value for value in values if is_covered(value)]
     if any(said.get(v.index, b"") != digest(v, claim.algorithm) for v in told if v.index in said):
         return Finding.CHANGED
     return None if all(value.index in said for value in told) else Finding.NOT_COVERED
@@ -158,7 +163,7 @@ def _vouched(
 
 def permits(permissions: Iterable[tuple[str, str]], identifier: Identifier) -> bool:
     """Whether a certificate with these covers what is said of `identifier`."""
-    return any(_PERMITS[what](identifier, fold(of)) for what, of in permissions if what in _PERMITS)
+    return any(PERMISSIONS[what](identifier, fold(of)) for what, of in permissions if what in PERMISSIONS)
 
 
 def _under(identifier: Identifier, of: str) -> bool:
@@ -171,9 +176,10 @@ def _derived(identifier: Identifier, of: str) -> bool:
     return of.startswith(_PREFIX) and own.startswith(of.removeprefix(_PREFIX) + ".")
 
 
-_PERMITS: Final = {
+PERMISSIONS: Final = {
     "everything": lambda identifier, of: True,
     "thisHandle": lambda identifier, of: fold(identifier.key) == of or _under(identifier, of),
     "handlesUnderThisPrefix": _under,
     "derivedPrefixes": _derived,
 }
+"""What a certificate may permit, and whether that covers an identifier."""
