@@ -19,6 +19,7 @@ from node.calls import Calls
 from node.config import Config
 from node.console import doors
 from node.doorkeeper import Doorkeeper
+from node.elsewhere import Elsewhere
 from node.files import sweep
 from node.files.intake import Intake
 from node.house import House
@@ -139,10 +140,11 @@ async def run(config: Config, place: process.Place) -> None:
     announcer.inherit_doubt(steward.catalogue_number)
     admission = Admission(config.requests, config.peer_rate, clock.monotonic)
     link = Link(urlsplit(config.toplevel_url).hostname or "")
-    last: Stage = Own(lookup)
+    own, forwarded = Own(lookup), None
     if config.toplevel_url:
         terms = Terms.of(config)
-        last = Forwarded(last, link, terms, meter, admission.has_room, clock.monotonic, clock.seconds)
+        forwarded = Forwarded(own, link, terms, meter, admission.has_room, clock.monotonic, clock.seconds)
+    last: Stage = forwarded or own
     first = Cached(redis, shared, last, clock.monotonic, meter) if redis else last
     registrar = Registrar(writers, lookup, announcer, slices.each, reuse_deleted=config.reuse_deleted == "allow")
     batcher = Batcher(registrar, config.write_rows, clock.seconds)
@@ -180,6 +182,7 @@ async def run(config: Config, place: process.Place) -> None:
             config.administrators,
             key_of(config.key()),
             clock.seconds,
+            Elsewhere(hot, forwarded) if forwarded else None,
         ),
         verifier=Verifier(hot, config.roots, clock.monotonic, clock.seconds),
         files=Intake.of(config, steward, meter),

@@ -98,15 +98,15 @@ async def run_certify(arguments: argparse.Namespace) -> int:
 async def _run(arguments: argparse.Namespace, identifier: Identifier, work: Work) -> int:
     shown = Progress(sys.stderr, speaks_chinese(), clock.monotonic)
     arguments.enterprise = arguments.enterprise or identifier.prefix_key
-    try:
-        async with aiohttp.ClientSession() as session:
-            node = client.Node(session, run.access_of(arguments), shown.say)
-            await node.reach()
-            await node.sign_in()
-            await work(arguments, node)
-    except Problem as problem:
-        shown.say(problem.zh, problem.en)
-        return 2
+    return await run.finished(_signed_in(arguments, shown, work), shown)
+
+
+async def _signed_in(arguments: argparse.Namespace, shown: Progress, work: Work) -> int:
+    async with aiohttp.ClientSession() as session:
+        node = client.Node(session, run.access_of(arguments), shown.say)
+        await node.reach()
+        await node.sign_in()
+        await work(arguments, node)
     return 0
 
 
