@@ -37,6 +37,7 @@ from node.listen import (
     grants_api,
     handle_api,
     handle_sessions,
+    handle_verifications,
     handle_writes,
     http,
     iiidap_api,
@@ -114,6 +115,7 @@ def _doors(house: House) -> web.Application:
     handle_api.add_routes(app)
     handle_writes.add_routes(app)
     handle_sessions.add_routes(app)
+    handle_verifications.add_routes(app)
     iiidap_api.add_routes(app)
     app.router.add_route("*", "/api/{rest:.*}", handle_api.unknown)
     tunnel.add_routes(app, house)

@@ -127,7 +127,7 @@ async def _by_session(request: web.Request) -> Administrator | None:
 async def begun(request: web.Request, session: str, said: Mapping[str, str]) -> Administrator | None:
     """Who begins a session by what was said; None when that proves nothing."""
     try:
-        answer = _answer(said)
+        answer = answer_of(said)
     except (LookupError, ValueError):  # binascii.Error is one
         return None
     by = await request.app[HOUSE].keyholders.by_answer(session, answer, peer(request))
@@ -135,8 +135,8 @@ async def begun(request: web.Request, session: str, said: Mapping[str, str]) -> 
     return by
 
 
-def _answer(said: Mapping[str, str]) -> Answer:
-    """Raises LookupError or ValueError for what is no answer."""
+def answer_of(said: Mapping[str, str]) -> Answer:
+    """What is said by name. Raises LookupError or ValueError for what is no answer."""
     derived = None
     if "salt" in said:
         iterations, length = said["iterations"], said["length"]
