@@ -39,7 +39,7 @@ from proto.native.versions import OWN
 from proto.value import Value
 from proto.web_json import value_to_json
 from tests.fakes.in_process import Node, node
-from tests.fakes.other_node import OtherNode, by_name, hangs, knows_nothing, other_node, says
+from tests.fakes.other_node import OtherNode, by_name, hangs, knows_nothing, other_node, refers, says, site
 from tests.fakes.small_registry import PREFIX
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -145,6 +145,27 @@ async def connected(world: World) -> AsyncIterator[Connection]:
         await made.close()
 
 
+async def test_two_nodes_of_ours_understand_each_other(world: World, database: str) -> None:
+    """The other one is a whole node, to which the top-level node refers."""
+    key = "88.777.1001/KEY"
+    async with node(database) as there:
+        await there.house.steward.enrol("甲", "A", "leather", "88.777.1001")
+        held = {"index": 300, "type": "HS_SECKEY", "data": SECRET.decode(), "permissions": "1100"}
+        assert (await there.call("PUT", f"/api/handles/{key}", [held], "admin"))[0] == 201
+        world.other.saying, world.other.replying = refers(site(there.client.port or 0)), None
+        admin = {"handle": key, "index": 300, "permissions": "111111111111"}
+        values = [
+            {"index": 1, "type": "URL", "data": "http://before/"},
+            {"index": 100, "type": "HS_ADMIN", "data": {"format": "admin", "value": admin}},
+        ]
+        name = f"{PREFIX}/OF-ANOTHER"
+        assert (await world.node.call("PUT", f"/api/handles/{name}", values))[0] == 201
+        flags = RECURSIVE | CACHE_AUTHENTICATION
+        changed = Message(OpCode.MODIFY_VALUE, flags=flags, body=Valued(name, (URL,)).to_octets())
+        assert await proves(world, changed, secret=b"wrong", user=key) is ResponseCode.AUTHENTICATION_FAILED
+        assert await proves(world, changed, user=key) is ResponseCode.SUCCESS
+
+
 def create(name: str) -> Message:
     flags = RECURSIVE | CACHE_AUTHENTICATION
     return Message(OpCode.CREATE_HANDLE, flags=flags, body=Valued(f"{PREFIX}/{name}", (URL,)).to_octets())
@@ -155,9 +176,14 @@ def login(index: int) -> Message:
 
 
 async def proves(
-    world: World, message: Message, index: int = 300, secret: bytes = SECRET, by: Connection | None = None
+    world: World,
+    message: Message,
+    index: int = 300,
+    secret: bytes = SECRET,
+    by: Connection | None = None,
+    user: str = FAR,
 ) -> ResponseCode:
-    """What is said to who proves a key of FAR for a request: 301 is the public one."""
+    """What is said to who proves a key of `user` for a request: 301 is the public one."""
     async with connected(world) as own:
         connection = by or own
         heard = await connection.ask(message)
@@ -169,7 +195,7 @@ async def proves(
             type_, signed = "HS_PUBKEY", KeyAnswer.made(PrivateKey.read(pem), challenge, b"SHA256", FAR).to_octets()
         else:
             type_, signed = "HS_SECKEY", SecretAnswer.made(secret, challenge, PBKDF2, b"some salt").to_octets()
-        proof = Proof(type_, FAR, index, signed).to_octets()
+        proof = Proof(type_, user, index, signed).to_octets()
         answer = Message(OpCode.CHALLENGE_RESPONSE, body=proof)
         return ResponseCode((await connection.ask(answer, session=heard.envelope.session)).message.code)
 
