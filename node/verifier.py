@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple, Protocol
 
 import structlog
 
+from node.buckets import Buckets
 from node.gather import BusyError
 from node.resolve.answer import Answer, Outcome
 from proto import trust
@@ -39,6 +40,8 @@ KEPT_MOST: Final = 4096
 """Findings kept, some 200 octets each."""
 UNDER_WAY_MOST: Final = 256
 """Records verified at once; who asks for more is told to come back."""
+LINES_MOST: Final = 50
+"""Lines of the journal a second for one reason; more than that are written at level debug."""
 
 Look = Callable[[Identifier], Awaitable[tuple[Value, ...]]]
 """The public values of an identifier, none where there is none."""
@@ -125,6 +128,7 @@ class Verifier:
         self._kept: OrderedDict[bytes, tuple[Finding, float]] = OrderedDict()
         self._under_way: dict[bytes, asyncio.Task[Finding]] = {}
         self._turn = asyncio.Lock()
+        self._lines = Buckets(LINES_MOST, 1.0, clock)
 
     async def found(self, identifier: Identifier, told: tuple[Value, ...], *, onward: bool = True) -> Finding:
         """What is found of the values `told` of `identifier`, perhaps a moment ago.
@@ -168,7 +172,8 @@ class Verifier:
             proven = Proven(Finding.CHAIN_INCOMPLETE)
         finding = proven.finding
         by = f"{proven.claim.issuer.index}:{proven.claim.issuer.handle}" if proven.claim else ""
-        log.info("trusted_query", identifier=str(identifier), trust=finding.trust.value, reason=finding.word, by=by)
+        tell = log.debug if self._lines.draw(finding) else log.info
+        tell("trusted_query", identifier=str(identifier), trust=finding.trust.value, reason=finding.word, by=by)
         return finding
 
     async def _look(self, onward: bool, identifier: Identifier) -> tuple[Value, ...]:

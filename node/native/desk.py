@@ -214,16 +214,15 @@ class Desk:
             identifier = Identifier.parse(answers.named(told.handle))
             finding = await self._house.verifier.found(identifier, told.values, onward=further)
             trusted = finding.trust
+            self._house.meter.count(NATIVE_TRUSTED, trusted.value)
             if trusted is Trust.UNTRUSTED:
                 said = answers.untrusted(finding)
         except Exception as error:  # noqa: BLE001 - it is answered; a mistake of ours stands in the journal
             said = self._trouble(asked, error)
         finally:
             self._house.admission.in_hand -= 1
-        self._house.meter.count(NATIVE_TRUSTED, trusted.value)
         self._count(said[0])
-        answer = framed(asked, said, self._now(), authoritative=authoritative, trusted=trusted is Trust.TRUSTED)
-        reply(answer)
+        reply(framed(asked, said, self._now(), authoritative=authoritative, trusted=trusted is Trust.TRUSTED))
 
     def _count(self, code: ResponseCode) -> None:
         self._house.meter.count(NATIVE_REQUESTS, _CODES[code])

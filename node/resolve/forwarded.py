@@ -214,7 +214,9 @@ class Forwarded:
         self._telling += 1
         try:
             async with asyncio.timeout(FORWARD_SECONDS):
-                base, _ = await self._resolved(identifier)
+                base, reply = await self._resolved(identifier)
+                if isinstance(reply, NotResponsible):
+                    raise _Failed(metrics.NOT_RESPONSIBLE, "nobody has the prefix")
                 async with self._neighbours.place(base):
                     with self._neighbours.asking(base):
                         return await self._answered(base, message)

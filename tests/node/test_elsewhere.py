@@ -235,6 +235,7 @@ async def test_what_cannot_be_told_is_told_so(world: World, monkeypatch: pytest.
         ("no such identifier", 301, knows_nothing(), verified(), ResponseCode.INVALID_ADMIN),
         ("it hangs", 301, hangs, verified(), UNABLE),
         ("nobody has the prefix", 301, says(400, {"responseCode": 301}), verified(), UNABLE),
+        ("nobody has its prefix", 300, says(400, {"responseCode": 301}), verified(valid=True), UNABLE),
     ]
     for why, index, saying, replying, code in cases:
         world.reset()

@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 from node import verifier
 from node.gather import BusyError
 from node.resolve.answer import Answer, Outcome
-from node.verifier import KEPT_MOST, KEPT_SECONDS, LOOKS_MOST, UNKNOWN_SECONDS, Verifier
+from node.verifier import KEPT_MOST, KEPT_SECONDS, LINES_MOST, LOOKS_MOST, UNKNOWN_SECONDS, Verifier
 from proto.identifier import Identifier
 from proto.keys.public import fingerprint
 from proto.trust import Finding, Root
@@ -89,6 +89,15 @@ async def test_a_chain_is_followed_to_a_root_and_the_finding_kept_and_told_in_th
     world.passed += KEPT_SECONDS
     assert await made.found(NAME, RECORD) is Finding.PROVEN
     assert len(world.asked) == 6
+
+
+async def test_the_journal_is_not_flooded() -> None:
+    made = World().verifier()
+    with capture_logs() as lines:
+        for n in range(LINES_MOST + 5):
+            await made.found(NAME, (Value(1, "URL", str(n).encode()),))
+        await made.found(NAME, RECORD)
+    assert [line["log_level"] for line in lines] == ["info"] * LINES_MOST + ["debug"] * 5 + ["info"]
 
 
 async def test_it_ends_at_a_root_in_the_middle() -> None:

@@ -1,14 +1,17 @@
 """The verbs `sign` and `certify` against a node in this process: what they make is what `verify` believes."""
 
+import shlex
 from pathlib import Path
 
 import pytest
 
-from node import cli
+from node import cli, verifier
+from node.elsewhere import TRUSTED_SECONDS
 from node.importer import claims
+from node.importer.claims import DAYS, INDEX
 from proto.identifier import Identifier
 from proto.keys.public import fingerprint, to_der
-from proto.trust import Root
+from proto.trust import CHAIN_MOST, PERMISSIONS, Finding, Root
 from proto.value import Value
 from proto.values.claims import Certificate, Signature
 from proto.values.public_key import pem
@@ -16,6 +19,7 @@ from tests.fakes.in_process import PASSWORD, Node, node
 from tests.fakes.small_registry import PREFIX
 from tests.proto.keys.made import key, private
 
+PAGE = (Path(__file__).parents[3] / "docs" / "trust.md").read_text("utf-8")
 ROOT, ADMIN, BAG = f"300:{PREFIX}/ROOT", f"301:{PREFIX}/ADMIN", f"{PREFIX}/包 1"
 SECRET = {"index": 300, "type": "HS_SECKEY", "data": "not for all", "permissions": "1100"}
 URL, NOTE = {"index": 1, "type": "URL", "data": "http://x/"}, {"index": 2, "type": "NOTE", "data": "x"}
@@ -93,6 +97,30 @@ async def test_a_record_is_signed_certified_and_verified(
         assert f"400:{BAG}  HS_SIGNATURE  1  {ADMIN}" in capsys.readouterr().out
         assert await done(made, "verify", BAG, "--root", str(root)) == 1, "not all of it is signed"
         assert "not signed" in capsys.readouterr().out
+
+
+async def test_the_example_of_the_documents_is_true(
+    database: str, files: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, of in (("root.pem", "rsa.key"), ("admin.pem", "ec.key"), ("admin.pub", "ec.pem")):
+        (files / of).rename(files / name)
+    monkeypatch.chdir(files)
+    example = PAGE.partition("```sh")[2].partition("```")[0]
+    commands = [shlex.split(line, comments=True)[1:] for line in example.splitlines() if line.startswith("./idnode ")]
+    assert [words[0] for words in commands] == ["certify", "certify", "key", "sign", "verify"]
+    async with node(database) as made:
+        for words in commands[:-1]:
+            assert await done(made, *words) == 0, words
+        set_ = next(line for line in capsys.readouterr().out.splitlines() if "ROOTS" in line)
+        monkeypatch.setenv(*set_.split("=", 1))
+        assert await done(made, *commands[-1]) == 0
+
+
+def test_every_reason_and_bound_is_on_the_page() -> None:
+    bounds = (INDEX, DAYS, CHAIN_MOST, verifier.LOOKS_MOST, int(verifier.SECONDS), int(verifier.KEPT_SECONDS))
+    words = [f"`{finding.word}`" for finding in Finding] + [f"`{what}" for what in PERMISSIONS]
+    words += [f" {bound} " for bound in bounds] + [f"{TRUSTED_SECONDS // 60} 分钟"]
+    assert [word for word in words if word not in PAGE] == []
 
 
 async def test_every_kind_of_key_signs(database: str, files: Path, capsys: pytest.CaptureFixture[str]) -> None:

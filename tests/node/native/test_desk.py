@@ -234,3 +234,4 @@ async def test_a_trusted_query_may_find_the_node_busy(roots: str, monkeypatch: p
     async with world(trust_roots=roots) as made:
         _, said = await told(made, asks("88.999.1001/BAG-1", flags=TRUSTED_QUERY))
         assert said.code == ResponseCode.SERVER_BUSY
+        assert made.counted(NATIVE_TRUSTED) == {}, "nothing was found"
