@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from proto.errors import ProtoError
 from proto.identifier import Identifier
 from proto.keys.public import fingerprint
 from proto.trust import CHAIN_MOST, SIGNATURES_MOST, Finding, Root, Trust, best, issuer_of, judge, permits, signatures
@@ -106,6 +107,15 @@ def test_the_next_certificate_is_found_among_others():
     assert issuer_of(claim, (bad, by_other_key, of_other)) == read(by_other_key), "so that it is told to be another's"
     assert issuer_of(claim, (*[bad] * SIGNATURES_MOST, MIDDLE)) is None
     assert issuer_of(sign(), (LOWEST,)) == read(LOWEST)
+
+
+def test_a_root_as_it_is_set():
+    root = Root("88/A=B", bytes(range(32)))
+    assert Root.parse(str(root)) == root
+    assert Root.parse(f"88.1/x={'AB' * 32}") == Root("88.1/x", b"\xab" * 32)
+    for wrong in ("", "88/ROOT", f"={'00' * 32}", f"88/ROOT={'00' * 31}", f"88/ROOT={'0g' * 32}", f"none={'00' * 32}"):
+        with pytest.raises(ProtoError):
+            Root.parse(wrong)
 
 
 def test_the_signatures_of_a_record():

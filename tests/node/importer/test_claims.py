@@ -5,12 +5,18 @@ from pathlib import Path
 
 import pytest
 
+from loadtest.native import framed
 from node import cli, verifier
 from node.elsewhere import TRUSTED_SECONDS
 from node.importer import claims
 from node.importer.claims import DAYS, INDEX
+from node.resolve.forwarded import MESSAGE_TYPE
+from proto.codes import OpCode, ResponseCode
 from proto.identifier import Identifier
 from proto.keys.public import fingerprint, to_der
+from proto.native.bodies import Question
+from proto.native.envelope import ENVELOPE_OCTETS
+from proto.native.message import TRUSTED_QUERY, TRUSTED_RESULT, Message
 from proto.trust import CHAIN_MOST, PERMISSIONS, Finding, Root
 from proto.value import Value
 from proto.values.claims import Certificate, Signature
@@ -49,11 +55,20 @@ async def held(made: Node, handle: str) -> dict[int, Value]:
     return {value.index: value for value in (await made.house.lookup.record(stored))[0].values}
 
 
+async def trusted(made: Node) -> tuple[int, bool]:
+    """The code of a trusted query for BAG, and whether it is marked as trusted."""
+    asked = Message(OpCode.RESOLUTION, flags=TRUSTED_QUERY, body=Question(BAG, (), ()).to_octets())
+    headers = {"Content-Type": MESSAGE_TYPE}
+    async with made.client.post("/", data=framed(asked, 1).to_octets(), headers=headers) as response:
+        told = Message.from_octets((await response.read())[ENVELOPE_OCTETS:])
+    return told.code, told.has(TRUSTED_RESULT)
+
+
 async def test_a_record_is_signed_certified_and_verified(
     database: str, files: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = Root(f"{PREFIX}/ROOT", fingerprint(private("rsa").public()))
-    async with node(database) as made:
+    async with node(database, trust_roots=str(root)) as made:
         assert (await made.call("PUT", f"/api/handles/{BAG}", [URL, NOTE, SECRET]))[0] == 201
         assert await done(made, "sign", BAG, "--by", ADMIN, "--key", str(files / "ec.key")) == 0
         told = capsys.readouterr().out
@@ -70,6 +85,7 @@ async def test_a_record_is_signed_certified_and_verified(
         assert await done(made, "verify", BAG, "--root", str(root)) == 0
         lines = capsys.readouterr().out.splitlines()
         assert lines[0] == f"可信 trusted  {BAG}"
+        assert await trusted(made) == (ResponseCode.SUCCESS, True)
         assert [line.split()[:2] for line in lines[2:]] == [
             ["HS_SIGNATURE", ADMIN],
             ["HS_CERT", ADMIN],
@@ -91,12 +107,14 @@ async def test_a_record_is_signed_certified_and_verified(
         assert (await made.call("PUT", f"/api/handles/{BAG}?index=1", [URL | {"data": "http://y/"}]))[0] == 200
         assert await done(made, "verify", BAG, "--root", str(root)) == 1
         assert capsys.readouterr().out.splitlines()[0] == f"不可信 untrusted  {BAG}"
+        assert await trusted(made) == (ResponseCode.CREDENTIAL_REFUSED, False)
         assert await done(made, *sign) == 2
         assert "Index conflict for 400" in capsys.readouterr().err
         assert await done(made, *sign, "--replace", "--only", "1") == 0
         assert f"400:{BAG}  HS_SIGNATURE  1  {ADMIN}" in capsys.readouterr().out
         assert await done(made, "verify", BAG, "--root", str(root)) == 1, "not all of it is signed"
         assert "not signed" in capsys.readouterr().out
+        assert await trusted(made) == (ResponseCode.SUCCESS, False)
 
 
 async def test_the_example_of_the_documents_is_true(
