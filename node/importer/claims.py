@@ -29,6 +29,7 @@ from proto.value import Reference, Value
 from proto.values import claims
 from proto.values.claims import Signature, Term
 from proto.web_json import value_from_json
+from registry.editing import keyholder
 
 INDEX: Final = 400
 """Where signatures and certificates usually lie."""
@@ -92,7 +93,7 @@ async def run_sign(arguments: argparse.Namespace) -> int:
 
 async def run_certify(arguments: argparse.Namespace) -> int:
     """`idnode certify`. Returns 0 when the certificate is there, 2 when it is not, with one sentence."""
-    return await _run(arguments, Identifier.parse(claims.reference(arguments.subject).handle), _certify)
+    return await _run(arguments, Identifier.parse(keyholder(arguments.subject).handle), _certify)
 
 
 async def _run(arguments: argparse.Namespace, identifier: Identifier, work: Work) -> int:
@@ -111,7 +112,7 @@ async def _signed_in(arguments: argparse.Namespace, shown: Progress, work: Work)
 
 
 async def _sign(arguments: argparse.Namespace, node: client.Node) -> None:
-    identifier, by, signer = Identifier.parse(arguments.identifier), claims.reference(arguments.by), _signer(arguments)
+    identifier, by, signer = Identifier.parse(arguments.identifier), keyholder(arguments.by), _signer(arguments)
     values = _chosen(await _public(node, identifier), arguments.only)
     algorithm = "SM3" if public.kind(signer.public()) == "SM2" else "SHA-256"
     data = claims.signature(by, identifier, values, _term(arguments), signer, algorithm)
@@ -153,7 +154,7 @@ async def _certified(node: client.Node, by: Reference, claim: Signature) -> bool
 
 
 async def _certify(arguments: argparse.Namespace, node: client.Node) -> None:
-    subject, by, signer = claims.reference(arguments.subject), claims.reference(arguments.by), _signer(arguments)
+    subject, by, signer = keyholder(arguments.subject), keyholder(arguments.by), _signer(arguments)
     own = subject == by
     if arguments.file is None and not own:
         raise Problem("请给出要作证的公钥文件", "name the file of the public key to certify")

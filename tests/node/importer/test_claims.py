@@ -12,6 +12,7 @@ from node.importer import claims
 from node.importer.claims import DAYS, INDEX
 from node.resolve.forwarded import MESSAGE_TYPE
 from proto.codes import OpCode, ResponseCode
+from proto.errors import ProtoError
 from proto.identifier import Identifier
 from proto.keys.public import fingerprint, to_der
 from proto.native.bodies import Question
@@ -183,6 +184,8 @@ async def test_what_cannot_be_done_is_one_sentence(
         assert await done(made, "verify", BAG) == 1
         assert "it is not signed" in capsys.readouterr().out
         assert set(await held(made, BAG)) == {1, 300}
+        with pytest.raises(ProtoError, match="must look like 300:"):
+            await done(made, "sign", BAG, "--by", f"{PREFIX}/ADMIN", "--key", str(files / "ec.key"))
     with pytest.raises(SystemExit):
         cli._parser().parse_args(["verify", BAG, "--root", "88/ROOT"])
     with pytest.raises(SystemExit):
