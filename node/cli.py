@@ -25,7 +25,7 @@ from node.calls import Calls
 from node.config import Config, ConfigError
 from node.doorkeeper import Doorkeeper, DueError
 from node.embedded import EmbeddedError
-from node.importer import forget, key
+from node.importer import claims, forget, key, verify
 from node.importer import run as importer
 from node.supervisor import (
     PortTakenError,
@@ -39,6 +39,7 @@ from node.toplevel import server as toplevel
 from proto.errors import ProtoError
 from proto.identifier import Identifier, Prefix
 from proto.signed import KEY_OCTETS, public_key
+from proto.trust import Root
 from registry import mover, parcel
 from registry.account import Account, Vault, token_digest
 from registry.application import STEPS, Occasion, Refusal, remarks
@@ -213,6 +214,20 @@ async def _resolve(arguments: argparse.Namespace) -> int:
     ):
         say(await response.text())
         return int(response.status != 200)
+
+
+async def _verify(arguments: argparse.Namespace) -> int:
+    roots = frozenset(arguments.root) or _config(arguments).roots
+    return await verify.run(
+        arguments.url or _running(arguments.data), Identifier.parse(arguments.identifier), roots, say
+    )
+
+
+def _root(text: str) -> Root:
+    try:
+        return Root.parse(text)
+    except ProtoError as error:
+        raise argparse.ArgumentTypeError(f"{error.zh}。 {error.en}.") from None
 
 
 def _running(data: Path) -> str:
@@ -559,6 +574,12 @@ def _parser() -> argparse.ArgumentParser:
     made = with_data(verb("resolve", "解析一个标识 · resolve an identifier", _resolve))
     made.add_argument("identifier")
     made.add_argument("--url")
+    text = "核验一个标识的签名与证书链 · verify the signature of an identifier and its chain of certificates"
+    made = with_data(verb("verify", text, _verify))
+    made.add_argument("identifier")
+    made.add_argument("--url")
+    text = "受信的根，可重复；省略则取IDNODE_TRUST_ROOTS · a trusted root, repeatable; default: IDNODE_TRUST_ROOTS"
+    made.add_argument("--root", type=_root, action="append", default=[], metavar="HANDLE=FINGERPRINT", help=text)
     made = verb("import", "导入CSV、Excel、导出的记录或迁出的前缀 · import CSV, Excel, a dump, or a prefix", _import)
     importer.add_arguments(made, "import")
     made.add_argument("--signed-by", metavar="KEY", help="迁出的前缀由此密钥签名 · who signed a prefix that moved out")
@@ -574,6 +595,10 @@ def _parser() -> argparse.ArgumentParser:
     of_keys = with_data(verb("key", "Handle体系的密钥 · keys of the Handle system", key.run_add))
     text = "把公钥放入标识 · put a public key into an identifier"
     key.add_arguments(of_keys.add_subparsers(required=True, metavar="ACTION").add_parser("add", help=text))
+    text = "为标识的值签名 · sign the values of an identifier (HS_SIGNATURE)"
+    claims.add_sign_arguments(with_data(verb("sign", text, claims.run_sign)))
+    text = "为他人的密钥作证，或自签为根 · certify a key of another, or one's own as a root (HS_CERT)"
+    claims.add_certify_arguments(with_data(verb("certify", text, claims.run_certify)))
     _add_administration(with_data, verb)
     audit_verbs.add_audit_arguments(with_data(verb("audit", "审计账 · the audit journal", _audit)))
     audit_verbs.add_access_arguments(with_data(verb("access-log", "访问日志 · the access log", _audit)))

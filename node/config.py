@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from proto.errors import ProtoError
 from proto.forwarded_for import TrustedProxies
 from proto.identifier import Prefix
+from proto.trust import Root
 from proto.value import Reference
 from registry.editing import keyholder
 
@@ -141,6 +142,12 @@ class Config:
         "Handle协议的服务器管理员（索引:标识，以逗号分隔），可经该协议修改全部无模板的记录",
         "server administrators of the Handle protocol (index:identifier, with commas between them), who may change all "
         "records without template by it",
+    )
+    trust_roots: str = _setting(
+        "",
+        "受信的根（标识=公钥指纹，即SubjectPublicKeyInfo的SHA-256，以逗号分隔）；留空则可信查询一律为未知",
+        "roots that are trusted (identifier=fingerprint of its key, the SHA-256 of its SubjectPublicKeyInfo, with "
+        "commas between them); empty: trusted queries are answered as unknown",
     )
     second_factor: str = _setting(
         "auto",
@@ -304,6 +311,14 @@ class Config:
             raise _wrong(
                 "server_admins", "应形如300:88.999.1001/ADMIN", "must look like 300:88.999.1001/ADMIN"
             ) from None
+        try:
+            self.roots  # noqa: B018 - read for its errors
+        except ProtoError:
+            raise _wrong(
+                "trust_roots",
+                "应形如88/ROOT=64个十六进制字符",
+                "must look like 88/ROOT=… with 64 hexadecimal characters",
+            ) from None
         if self.secret_key:
             self.key()
 
@@ -336,6 +351,11 @@ class Config:
     def administrators(self) -> frozenset[Reference]:
         """The server administrators of the Handle protocol, settled."""
         return frozenset(keyholder(text.strip()) for text in self.server_admins.split(",") if text.strip())
+
+    @property
+    def roots(self) -> frozenset[Root]:
+        """Whom HS_SIGNATURE and HS_CERT must lead to."""
+        return frozenset(Root.parse(text.strip()) for text in self.trust_roots.split(",") if text.strip())
 
     @property
     def zone(self) -> ZoneInfo:

@@ -17,6 +17,7 @@ from node.resolve.hot import Hot
 from node.resolve.measured import Measured
 from node.sight import Sight
 from node.slices import Slices
+from node.verifier import Verifier
 from registry.blanker import Blanker
 from registry.examiner import Examiner
 from registry.lookup import Lookup
@@ -47,6 +48,7 @@ class House:
     announcer: Announcer
     doorkeeper: Doorkeeper
     keyholders: Keyholders
+    verifier: Verifier
     files: Intake | None
     names: Names
     register: Register

@@ -10,6 +10,7 @@ from hashlib import sha256
 from typing import Final, NamedTuple, TypeGuard
 
 from node.brake import Brake
+from node.elsewhere import TRUSTED_SECONDS, AwayError, Elsewhere, is_elsewhere, is_trusted, trusted_until
 from proto.codes import ResponseCode
 from proto.errors import ProtoError
 from proto.identifier import Identifier, fold
@@ -59,7 +60,9 @@ KEYS_MOST: Final = 8
 
 
 class Keyholders:
-    """Looks keys up in the registry; `everywhere` are the server administrators. Raises UnavailableError."""
+    """Looks keys up in the registry, and `elsewhere` where they do not live here; `everywhere` are the server
+    administrators. Raises UnavailableError.
+    """
 
     def __init__(
         self,
@@ -69,6 +72,7 @@ class Keyholders:
         everywhere: frozenset[Reference],
         key: bytes,
         now: Callable[[], int],
+        elsewhere: Elsewhere | None,
     ) -> None:
         self._lookup = lookup
         self._steward = steward
@@ -76,6 +80,7 @@ class Keyholders:
         self._everywhere = everywhere
         self._key = key
         self._now = now
+        self._elsewhere = elsewhere
 
     def _as(self, reference: Reference) -> Administrator:
         return Administrator(reference.handle, reference.index, reference in self._everywhere)
@@ -90,11 +95,27 @@ class Keyholders:
                 reference = keyholder(name)
             except ProtoError:
                 return None
-            value = (await self._values({reference}))[reference]
-            if not _is_key(value, "HS_SECKEY") or not is_said_by(value.data, password):
+            if not await self._says(reference, password):
                 return None
             proven()
         return self._as(reference)
+
+    async def _says(self, reference: Reference, password: str) -> bool:
+        value = (await self._values({reference}))[reference]
+        elsewhere = await self._far(reference.handle) if value is None else None
+        if elsewhere is None:
+            return _is_key(value, "HS_SECKEY") and is_said_by(value.data, password)
+        try:
+            return await elsewhere.verified_secret(reference, password.encode(errors="surrogatepass"))
+        except AwayError:
+            return False
+
+    async def _far(self, handle: str) -> Elsewhere | None:
+        """Whom to ask for the keys of an identifier that does not live here."""
+        if self._elsewhere is None:
+            return None
+        stored = (await self._lookup.look([Identifier.parse(handle)]))[0]
+        return None if stored.prefix else self._elsewhere
 
     def challenge(self) -> Challenge:
         """A session that may begin."""
@@ -117,22 +138,43 @@ class Keyholders:
                 reference = keyholder(said.name)
             except ProtoError:
                 return None
-            value = (await self._values({reference}))[reference]
-            if not _is_key(value, said.type):
+            digest = await self._answered(reference, said, nonce)
+            if digest is None:
                 return None
-            user = said.name.partition(":")[2]
-            # Aside: to derive a key from a secret takes some 50 ms.
-            judged = asyncio.to_thread(said.answer.judge, fold(value.type), value.data, nonce + said.cnonce, user)
-            if await judged is not Verdict.PROVEN:
-                return None
-            if not await self._begin(session, reference, value):
+            if not await self._begin(session, reference, digest):
                 return None
             proven()
         return self._as(reference)
 
-    async def by_proof(self, said: Proof, challenge: bytes, peer: str) -> Held | ResponseCode:
+    async def _answered(self, reference: Reference, said: Answer, nonce: bytes) -> bytes | None:
+        """The digest of the key that answers `nonce`, or what stands for it; None where none does."""
+        value, challenge = (await self._values({reference}))[reference], nonce + said.cnonce
+        elsewhere = await self._far(reference.handle) if value is None else None
+        if elsewhere is not None:
+            return await self._answered_far(elsewhere, reference, said, challenge)
+        return _digest(value) if _is_key(value, said.type) and await _judged(said, value, challenge) else None
+
+    async def _answered_far(
+        self, elsewhere: Elsewhere, reference: Reference, said: Answer, challenge: bytes
+    ) -> bytes | None:
+        try:
+            if fold(said.type) == "HS_SECKEY":
+                signed = said.answer.to_octets()
+                proven = signed is not None and await elsewhere.verified(reference, challenge, signed)
+            else:
+                value = _at(await elsewhere.values(Identifier.parse(reference.handle)), reference.index)
+                proven = _is_key(value, said.type) and await _judged(said, value, challenge)
+        except AwayError:
+            return None
+        return self._for_a_while() if proven else None
+
+    def _for_a_while(self) -> bytes:
+        """What is kept of a key that was proven and lives elsewhere."""
+        return trusted_until(self._now() + TRUSTED_SECONDS)
+
+    async def by_proof(self, said: Proof, challenge: bytes, peer: str, *, onward: bool) -> Held | ResponseCode:
         """Who of the address `peer` answers `challenge`, or why it is nobody: INVALID_ADMIN where there is no such key,
-        AUTHENTICATION_FAILED, UNABLE_TO_AUTHENTICATE.
+        AUTHENTICATION_FAILED, UNABLE_TO_AUTHENTICATE. `onward`: other nodes may be asked for their keys.
 
         Raises as `by_secret` does, and ProtoError for an answer that is cut short.
         """
@@ -141,17 +183,27 @@ class Keyholders:
         except ProtoError:
             return ResponseCode.INVALID_ADMIN
         async with self._brake.trying(f"{said.index}:{user}", peer) as proven:
-            unable = True
-            keys = await self._keys(user, said.index, said.type)
-            for key in keys:
-                # Aside: to derive a key from a secret takes some 50 ms.
-                verdict = await asyncio.to_thread(
-                    proof.judge, fold(key.type), key.data, said.signed, challenge, said.handle
-                )
-                if verdict is Verdict.PROVEN:
-                    proven()
-                    return Held(self._as(Reference(user, key.index)), _digest(key))
-                unable &= verdict is Verdict.UNABLE
+            keys = await self._keys(user, said)
+            elsewhere = await self._far(user) if onward and not keys else None
+            if elsewhere is None:
+                held = await self._by_key(user, keys, said, challenge)
+            else:
+                held = await self._by_far_key(elsewhere, user, said, challenge)
+            if isinstance(held, Held):
+                proven()
+        return held
+
+    async def _by_key(self, user: str, keys: list[Value], said: Proof, challenge: bytes) -> Held | ResponseCode:
+        """Who proves one of `keys`, which are those of `user`."""
+        unable = True
+        for key in keys:
+            # Aside: to derive a key from a secret takes some 50 ms.
+            verdict = await asyncio.to_thread(
+                proof.judge, fold(key.type), key.data, said.signed, challenge, said.handle
+            )
+            if verdict is Verdict.PROVEN:
+                return Held(self._as(Reference(user, key.index)), _digest(key))
+            unable &= verdict is Verdict.UNABLE
         if not keys:
             return ResponseCode.INVALID_ADMIN
         return ResponseCode.UNABLE_TO_AUTHENTICATE if unable else ResponseCode.AUTHENTICATION_FAILED
@@ -172,23 +224,43 @@ class Keyholders:
             value = (await self._values({reference}))[reference]
             if not _is_key(value, "HS_PUBKEY") or not _is_of(key, value):
                 return None
-            if session and not await self._begin(session, reference, value):
+            if session and not await self._begin(session, reference, _digest(value)):
                 return None
             proven()
         return self._as(reference)
 
-    async def _begin(self, session: str, reference: Reference, value: Value) -> bool:
+    async def _begin(self, session: str, reference: Reference, digest: bytes) -> bool:
         """Whether who proved the key at `reference` begins that session: its nonce is good once."""
         name = f"{reference.index}:{reference.handle}"
-        return await self._steward.begin_key_session(key_session.digest(session), name, _digest(value))
+        return await self._steward.begin_key_session(key_session.digest(session), name, digest)
 
-    async def _keys(self, user: str, index: int, type_: str) -> list[Value]:
-        """The keys of that type in an identifier; with index 0 all of them."""
+    async def _by_far_key(self, elsewhere: Elsewhere, user: str, said: Proof, challenge: bytes) -> Held | ResponseCode:
+        """The same of a key that lives on another node. Of a secret it must be said which one it is."""
+        reference = Reference(user, said.index)
+        try:
+            if fold(said.type) == "HS_SECKEY":
+                if not said.index:
+                    return ResponseCode.UNABLE_TO_AUTHENTICATE
+                if not await elsewhere.verified(reference, challenge, said.signed):
+                    return ResponseCode.AUTHENTICATION_FAILED
+                return Held(self._as(reference), self._for_a_while())
+            keys = _of_type(await elsewhere.values(Identifier.parse(user)), said)
+        except AwayError:
+            return ResponseCode.UNABLE_TO_AUTHENTICATE
+        held = await self._by_key(user, keys, said, challenge)
+        return held._replace(key=self._for_a_while()) if isinstance(held, Held) else held
+
+    async def _keys(self, user: str, said: Proof) -> list[Value]:
+        """The keys in an identifier that are meant."""
         record = await self._of((await self._lookup.look([Identifier.parse(user)]))[0])
-        return [value for value in record or () if index in {0, value.index} and _is_key(value, type_)][:KEYS_MOST]
+        return _of_type(record or (), said)
 
     async def holds(self, held: Held) -> bool:
-        """Whether the key that was proven is still there, unchanged."""
+        """Whether the key that was proven is still there, unchanged; of one that lives elsewhere, whether that was seen
+        a while ago.
+        """
+        if is_elsewhere(held.key):
+            return is_trusted(held.key, self._now())
         reference = Reference(held.by.handle, held.by.index)
         value = (await self._values({reference}))[reference]
         return value is not None and _digest(value) == held.key
@@ -198,9 +270,8 @@ class Keyholders:
         found = await self._steward.key_session(key_session.digest(session)) if session else None
         if found is None:
             return None
-        reference = keyholder(found[0])
-        value = (await self._values({reference}))[reference]
-        return self._as(reference) if value is not None and _digest(value) == found[1] else None
+        held = Held(self._as(keyholder(found[0])), found[1])
+        return held.by if await self.holds(held) else None
 
     async def end(self, session: str) -> None:
         """Ends a session."""
@@ -211,10 +282,7 @@ class Keyholders:
         wanted = list(references)
         found = await self._lookup.look([Identifier.parse(each.handle) for each in wanted])
         records = [await self._of(each) for each in found]
-        return {
-            each: next((value for value in record or () if value.index == each.index), None)
-            for each, record in zip(wanted, records, strict=True)
-        }
+        return {each: _at(record, each.index) for each, record in zip(wanted, records, strict=True)}
 
     async def _of(self, stored: Stored) -> Values | None:
         """The values of a record; None where there is none, and under a prefix that is stopped, keys included."""
@@ -256,6 +324,23 @@ class Keyholders:
             groups = {**groups, **{each: administration.members(value) for each, value in found.items()}}
             outcome = judge(groups)
         return outcome, groups
+
+
+async def _judged(said: Answer, key: Value, challenge: bytes) -> bool:
+    """Whether `said` answers `challenge` by this key. Aside: to derive a key from a secret takes some 50 ms."""
+    user = said.name.partition(":")[2]
+    verdict = await asyncio.to_thread(said.answer.judge, fold(key.type), key.data, challenge, user)
+    return verdict is Verdict.PROVEN
+
+
+def _at(record: Values | None, index: int) -> Value | None:
+    """The value at an index."""
+    return next((value for value in record or () if value.index == index), None)
+
+
+def _of_type(values: Values, said: Proof) -> list[Value]:
+    """The keys that may be meant: of the type that is said, and with index 0 all of them."""
+    return [value for value in values if said.index in {0, value.index} and _is_key(value, said.type)][:KEYS_MOST]
 
 
 def _is_key(value: Value | None, type_: str) -> TypeGuard[Value]:

@@ -81,8 +81,18 @@ class Link:
 
     async def fetch(self, url: str, headers: dict[str, str]) -> tuple[int, bytes, Mapping[str, str]]:
         """`get` with the headers of the answer."""
+        return await self._asked("GET", url, headers, None)
+
+    async def post(self, url: str, headers: dict[str, str], body: bytes) -> tuple[int, bytes]:
+        """Status and body of one POST, as `get`."""
+        return (await self._asked("POST", url, headers, body))[:2]
+
+    async def _asked(
+        self, method: str, url: str, headers: dict[str, str], sent: bytes | None
+    ) -> tuple[int, bytes, Mapping[str, str]]:
         try:
-            async with self._session.get(url, headers=headers, allow_redirects=False) as response:
+            asking = self._session.request(method, url, headers=headers, data=sent, allow_redirects=False)
+            async with asking as response:
                 return response.status, await _body(response), response.headers
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise LinkError(f"{type(error).__name__}: {error}") from error

@@ -265,6 +265,12 @@ NATIVE_PROOFS: Final = _counter(
     "proofs of keys by the Handle protocol by outcome; braked: too many had failed, late: no such challenge any more",
     outcome=("proven", "failed", "unable", "no_key", "braked", "late"),
 )
+NATIVE_TRUSTED: Final = _counter(
+    "native_trusted_queries",
+    "Handle协议的可信查询次数，按结果",
+    "trusted queries by the Handle protocol, by outcome",
+    outcome=("trusted", "untrusted", "unknown"),
+)
 NATIVE_REFUSED: Final = _counter(
     "native_refused",
     "Handle协议未受理的请求、连接或数据报，按原因",
@@ -455,6 +461,7 @@ COUNTED: Final = (
     HTTP_CONNECTIONS,
     NATIVE_REQUESTS,
     NATIVE_PROOFS,
+    NATIVE_TRUSTED,
     NATIVE_REFUSED,
     NATIVE_CONNECTIONS,
     UPLOADS,

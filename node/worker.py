@@ -19,6 +19,7 @@ from node.calls import Calls
 from node.config import Config
 from node.console import doors
 from node.doorkeeper import Doorkeeper
+from node.elsewhere import Elsewhere
 from node.files import sweep
 from node.files.intake import Intake
 from node.house import House
@@ -36,6 +37,7 @@ from node.listen import (
     grants_api,
     handle_api,
     handle_sessions,
+    handle_verifications,
     handle_writes,
     http,
     iiidap_api,
@@ -73,6 +75,7 @@ from node.resolve.own import Own
 from node.sight import Sight
 from node.slices import Slices
 from node.stamps import Shared
+from node.verifier import Verifier
 from registry.account import Vault
 from registry.blanker import Blanker
 from registry.examiner import Examiner
@@ -112,6 +115,7 @@ def _doors(house: House) -> web.Application:
     handle_api.add_routes(app)
     handle_writes.add_routes(app)
     handle_sessions.add_routes(app)
+    handle_verifications.add_routes(app)
     iiidap_api.add_routes(app)
     app.router.add_route("*", "/api/{rest:.*}", handle_api.unknown)
     tunnel.add_routes(app, house)
@@ -138,10 +142,11 @@ async def run(config: Config, place: process.Place) -> None:
     announcer.inherit_doubt(steward.catalogue_number)
     admission = Admission(config.requests, config.peer_rate, clock.monotonic)
     link = Link(urlsplit(config.toplevel_url).hostname or "")
-    last: Stage = Own(lookup)
+    own, forwarded = Own(lookup), None
     if config.toplevel_url:
         terms = Terms.of(config)
-        last = Forwarded(last, link, terms, meter, admission.has_room, clock.monotonic, clock.seconds)
+        forwarded = Forwarded(own, link, terms, meter, admission.has_room, clock.monotonic, clock.seconds)
+    last: Stage = forwarded or own
     first = Cached(redis, shared, last, clock.monotonic, meter) if redis else last
     registrar = Registrar(writers, lookup, announcer, slices.each, reuse_deleted=config.reuse_deleted == "allow")
     batcher = Batcher(registrar, config.write_rows, clock.seconds)
@@ -179,7 +184,9 @@ async def run(config: Config, place: process.Place) -> None:
             config.administrators,
             key_of(config.key()),
             clock.seconds,
+            Elsewhere(hot, forwarded) if forwarded else None,
         ),
+        verifier=Verifier(hot, config.roots, clock.monotonic, clock.seconds),
         files=Intake.of(config, steward, meter),
         names=Names(lookup, clock.monotonic),
         register=Register(link, config.toplevel_url, clock.monotonic, clock.utc),

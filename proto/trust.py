@@ -3,10 +3,11 @@
 Pure: who wants to know loads the certificates step by step, `issuer_of` says which one is next.
 """
 
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from enum import Enum
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple, Self, TypeVar
 
 from proto.errors import ProtoError
 from proto.identifier import Identifier, fold
@@ -21,6 +22,7 @@ SIGNATURES_MOST: Final = 8
 second while keys change. Each may cost some milliseconds."""
 
 _PREFIX: Final = "0.NA/"
+_FINGERPRINT: Final = re.compile(r"[0-9A-Fa-f]{64}")
 Claim = TypeVar("Claim", Signature, Certificate)
 
 
@@ -36,6 +38,7 @@ class Finding(Enum):
     """What was found, in a word for the journal, and what it means."""
 
     PROVEN = "proven", Trust.TRUSTED
+    NO_ROOTS = "no_roots", Trust.UNKNOWN
     UNSIGNED = "unsigned", Trust.UNKNOWN
     NOT_COVERED = "not_covered", Trust.UNKNOWN
     CHAIN_INCOMPLETE = "chain_incomplete", Trust.UNKNOWN
@@ -63,18 +66,39 @@ class Root(NamedTuple):
     handle: str
     fingerprint: bytes
 
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """As it is set: `88/ROOT=` and the fingerprint in hexadecimal characters. Raises ProtoError."""
+        handle, _, digits = text.rpartition("=")
+        if not _FINGERPRINT.fullmatch(digits):
+            raise ProtoError("root", "根应形如88/ROOT=指纹", "a root must look like 88/ROOT=fingerprint")
+        return cls(Identifier.parse(handle).key, bytes.fromhex(digits))
+
+    def __str__(self) -> str:
+        return f"{self.handle}={self.fingerprint.hex()}"
+
 
 def signatures(values: Iterable[Value]) -> list[Signature]:
     """Those of a record that can be read."""
     return list(_readable(values, "HS_SIGNATURE", Signature.from_octets))
 
 
+def is_signature(value: Value) -> bool:
+    """Whether it signs others."""
+    return fold(value.type) == "HS_SIGNATURE"
+
+
+def is_covered(value: Value) -> bool:
+    """Whether signatures are about it: not about themselves."""
+    return fold(value.type) not in {"HS_SIGNATURE", "HS_CERT"}
+
+
 def issuer_of(claim: Signature | Certificate, values: Iterable[Value]) -> Certificate | None:
-    """The certificate among `values`, those of the identifier `claim.issuer.handle`, of whoever signed `claim`."""
-    for each in _readable(values, "HS_CERT", Certificate.from_octets):
-        if each.subject == claim.issuer and claim.jws.signed_with(each.key):
-            return each
-    return None
+    """The certificate among `values`, those of the identifier `claim.issuer.handle`, of whoever signed `claim`; if none
+    is, one of whom the claim names.
+    """
+    named = [each for each in _readable(values, "HS_CERT", Certificate.from_octets) if each.subject == claim.issuer]
+    return next((each for each in named if claim.jws.signed_with(each.key)), next(iter(named), None))
 
 
 def _readable(values: Iterable[Value], type_: str, read: Callable[[bytes], Claim]) -> Iterator[Claim]:
@@ -102,9 +126,17 @@ def judge(
     return _covered(values, claim) or _vouched(identifier, claim, chain[:CHAIN_MOST], roots, now)
 
 
+def best(findings: Iterable[Finding]) -> Finding:
+    """What is found of a record with several signatures: one that holds is enough, and one that is broken says more
+    than one of which nothing is known.
+    """
+    order = (Trust.UNKNOWN, Trust.UNTRUSTED, Trust.TRUSTED)
+    return max(findings, key=lambda each: order.index(each.trust), default=Finding.UNSIGNED)
+
+
 def _covered(values: Collection[Value], claim: Signature) -> Finding | None:
     said = dict(claim.digests)
-    told = [value for value in values if fold(value.type) not in {"HS_SIGNATURE", "HS_CERT"}]
+    told = [value for value in values if is_covered(value)]
     if any(said.get(v.index, b"") != digest(v, claim.algorithm) for v in told if v.index in said):
         return Finding.CHANGED
     return None if all(value.index in said for value in told) else Finding.NOT_COVERED
@@ -131,7 +163,7 @@ def _vouched(
 
 def permits(permissions: Iterable[tuple[str, str]], identifier: Identifier) -> bool:
     """Whether a certificate with these covers what is said of `identifier`."""
-    return any(_PERMITS[what](identifier, fold(of)) for what, of in permissions if what in _PERMITS)
+    return any(PERMISSIONS[what](identifier, fold(of)) for what, of in permissions if what in PERMISSIONS)
 
 
 def _under(identifier: Identifier, of: str) -> bool:
@@ -144,9 +176,10 @@ def _derived(identifier: Identifier, of: str) -> bool:
     return of.startswith(_PREFIX) and own.startswith(of.removeprefix(_PREFIX) + ".")
 
 
-_PERMITS: Final = {
+PERMISSIONS: Final = {
     "everything": lambda identifier, of: True,
     "thisHandle": lambda identifier, of: fold(identifier.key) == of or _under(identifier, of),
     "handlesUnderThisPrefix": _under,
     "derivedPrefixes": _derived,
 }
+"""What a certificate may permit, and whether that covers an identifier."""

@@ -7,7 +7,7 @@ import argparse
 import sys
 from base64 import b64encode
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote
 
 import aiohttp
@@ -23,7 +23,7 @@ from proto.identifier import Identifier
 from proto.keys import public
 from registry.editing import keyholder
 
-_PATH: Final = "/api/handles/"
+PATH: Final = "/api/handles/"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,27 +56,33 @@ async def run_add(arguments: argparse.Namespace) -> int:
 async def _add(arguments: argparse.Namespace, shown: Progress) -> int:
     identifier = Identifier.parse(arguments.identifier)
     arguments.enterprise = arguments.enterprise or identifier.prefix_key
-    key = _read(arguments.file, f"{arguments.index}:{identifier}" if arguments.certificate else "")
+    key = read(arguments.file, f"{arguments.index}:{identifier}" if arguments.certificate else "")
     data = {"format": "base64", "value": b64encode(public.to_octets(key)).decode()}
-    body = msgspec.json.encode([{"index": arguments.index, "type": "HS_PUBKEY", "data": data}])
-    path = _PATH + quote(str(identifier))
-    over = "true" if arguments.replace else "false"
+    value = {"index": arguments.index, "type": "HS_PUBKEY", "data": data}
     async with aiohttp.ClientSession() as session:
         node = client.Node(session, run.access_of(arguments), shown.say)
         await node.reach()
         await node.sign_in()
-        try:
-            await node.put(path, {"index": str(arguments.index), "overwrite": over}, body)
-        except Problem as problem:
-            if problem.code != ResponseCode.HANDLE_NOT_FOUND:
-                raise
-            await node.put(path, {"overwrite": "false"}, body)
+        await deposit(node, identifier, value, replace=arguments.replace)
     print(f"{arguments.index}:{identifier}  {public.kind(key)}  {public.fingerprint(key).hex()}")
     return 0
 
 
-def _read(path: Path, holder: str) -> public.Key:
-    """The key in a file, a certificate for `holder` where one is named. Raises Problem."""
+async def deposit(node: client.Node, identifier: Identifier, value: dict[str, Any], *, replace: bool) -> None:
+    """Puts one value, in the JSON of the Handle HTTP API, into an identifier, which is made where there is none; what
+    is there at its index only when it is to be replaced. Raises Problem.
+    """
+    path, body = PATH + quote(str(identifier)), msgspec.json.encode([value])
+    try:
+        await node.put(path, {"index": str(value["index"]), "overwrite": "true" if replace else "false"}, body)
+    except Problem as problem:
+        if problem.code != ResponseCode.HANDLE_NOT_FOUND:
+            raise
+        await node.put(path, {"overwrite": "false"}, body)
+
+
+def read(path: Path, holder: str = "") -> public.Key:
+    """The public key in a file of PEM, of a certificate for `holder` where one is named. Raises Problem."""
     try:
         with path.open("rb") as file:
             octets = file.read(public.KEY_OCTETS + 1)

@@ -139,7 +139,7 @@ async def begun(request: web.Request, session: str, said: Mapping[str, str]) -> 
     if by_certificate(said):
         return await _by_certificate(request, session)
     try:
-        answer = _answer(said)
+        answer = answer_of(said)
     except (LookupError, ValueError):  # binascii.Error is one
         return None
     by = await request.app[HOUSE].keyholders.by_answer(session, answer, peer(request))
@@ -160,8 +160,8 @@ async def _by_certificate(request: web.Request, session: str) -> Administrator |
     return by
 
 
-def _answer(said: Mapping[str, str]) -> Answer:
-    """Raises LookupError or ValueError for what is no answer."""
+def answer_of(said: Mapping[str, str]) -> Answer:
+    """What is said by name. Raises LookupError or ValueError for what is no answer."""
     derived = None
     if "salt" in said:
         iterations, length = said["iterations"], said["length"]

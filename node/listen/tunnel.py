@@ -4,7 +4,6 @@ What the octets mean is proto/native/'s, what is answered the desk's (node/nativ
 """
 
 from functools import partial
-from typing import Final
 
 from aiohttp import web
 
@@ -16,16 +15,15 @@ from node.listen.http import source
 from node.native import answers
 from node.native.desk import Desk
 from node.native.tcp import MESSAGE_OCTETS
+from node.resolve.forwarded import MESSAGE_TYPE
 from proto.errors import ProtoError
 from proto.native.envelope import ENVELOPE_OCTETS, Framed
 from proto.native.stream import Stream
 
-TYPE: Final = "application/x-hdl-message"
-
 
 async def _post(desk: Desk, request: web.Request) -> web.Response:
-    if request.content_type != TYPE:
-        raise BodyError(415, f"Content-Type应为{TYPE}", f"Content-Type must be {TYPE}")
+    if request.content_type != MESSAGE_TYPE:
+        raise BodyError(415, f"Content-Type应为{MESSAGE_TYPE}", f"Content-Type must be {MESSAGE_TYPE}")
     stream = Stream(MESSAGE_OCTETS)
     stream.feed(await request.app[BODIES].of_stranger(request, ENVELOPE_OCTETS + MESSAGE_OCTETS))
     try:
@@ -43,7 +41,7 @@ async def _post(desk: Desk, request: web.Request) -> web.Response:
 
 
 def _told(answer: Framed) -> web.Response:
-    return web.Response(body=answer.to_octets(), content_type=TYPE)
+    return web.Response(body=answer.to_octets(), content_type=MESSAGE_TYPE)
 
 
 def add_routes(app: web.Application, house: House) -> None:

@@ -145,16 +145,16 @@ class Administration:
         began = asked._replace(
             envelope=asked.envelope._replace(session=0), message=Message.from_octets(waiting.request)
         )
-        held = await self._held(said, waiting.nonce + waiting.digest, peer)
+        held = await self._held(said, waiting.nonce + waiting.digest, peer, onward=True)
         if not isinstance(held, Held):
             return began, (held, Failure())
         if began.message.op == OpCode.LOGIN_BY_KEY:
             return began, self._logged_in(began, held)
         return began, await self.operations[began.message.op](began, held.by)
 
-    async def _held(self, said: Proof, challenge: bytes, peer: str) -> Held | ResponseCode:
+    async def _held(self, said: Proof, challenge: bytes, peer: str, *, onward: bool) -> Held | ResponseCode:
         try:
-            held = await self._house.keyholders.by_proof(said, challenge, peer)
+            held = await self._house.keyholders.by_proof(said, challenge, peer, onward=onward)
         except BrakedError:
             self._house.meter.count(NATIVE_PROOFS, "braked")
             raise
@@ -181,7 +181,8 @@ class Administration:
         said = request_body(asked.message)
         assert isinstance(said, Verification)
         answer = Proof("HS_SECKEY", said.handle, said.index, said.signed)
-        held = await self._held(answer, said.nonce + said.digest.octets, asked.source[0])
+        # What another node asks is not asked on: of its keys it knows more than any other.
+        held = await self._held(answer, said.nonce + said.digest.octets, asked.source[0], onward=False)
         return ResponseCode.SUCCESS, Verified(isinstance(held, Held))
 
     # --- what is asked

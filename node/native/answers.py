@@ -27,9 +27,11 @@ from proto.native.message import (
     PUBLIC_ONLY,
     RECURSIVE,
     REQUEST_DIGEST,
+    TRUSTED_RESULT,
     Message,
 )
 from proto.native.versions import OWN, agreed, wire_code
+from proto.trust import Finding
 from proto.value import Value, type_matches
 from proto.web_json import values_of
 from registry.access_log import NOWHERE, Source
@@ -147,14 +149,19 @@ def told(question: Question, values: tuple[Value, ...]) -> Said:
     )
 
 
-def framed(asked: Asked, said: Said, now: int, *, authoritative: bool = True) -> Framed:
+def framed(asked: Asked, said: Said, now: int, *, authoritative: bool = True, trusted: bool = False) -> Framed:
     """The answer to `asked` at `now` (seconds since 1970 UTC); of what lives elsewhere no site of ours has the last
-    word.
+    word. `trusted`: its values were asked to be, and are, as somebody trusted said.
     """
     body = said[1]
     if isinstance(body, Listed):
         return _continued(asked, body, now)
-    return _one(asked, said, now, AUTHORITATIVE * authoritative)
+    return _one(asked, said, now, AUTHORITATIVE * authoritative | TRUSTED_RESULT * trusted)
+
+
+def untrusted(finding: Finding) -> Said:
+    """The answer to a trusted query for what is not as somebody trusted said."""
+    return ResponseCode.CREDENTIAL_REFUSED, Failure(f"凭证验证失败（{finding.word}）。 Not trusted: {finding.word}.")
 
 
 def _one(asked: Asked, said: Said, now: int, flags: int) -> Framed:

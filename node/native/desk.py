@@ -14,7 +14,7 @@ import structlog
 from node.brake import BrakedError
 from node.gather import BusyError
 from node.house import House
-from node.metrics import NATIVE_REFUSED, NATIVE_REQUESTS
+from node.metrics import NATIVE_REFUSED, NATIVE_REQUESTS, NATIVE_TRUSTED
 from node.native import answers
 from node.native.administration import Administration, wants_private
 from node.native.answers import Asked, Said, Standing, framed
@@ -23,9 +23,10 @@ from node.site import site_of
 from proto.codes import OpCode, ResponseCode
 from proto.errors import ProtoError
 from proto.identifier import Identifier
-from proto.native.bodies import Failure, Named, Opaque, Question, request_body
+from proto.native.bodies import Failure, Named, Opaque, Question, Valued, request_body
 from proto.native.envelope import Framed
-from proto.native.message import DO_NOT_REFER, Message
+from proto.native.message import DO_NOT_REFER, TRUSTED_QUERY, Message
+from proto.trust import Trust
 from registry.access_log import Source
 from registry.errors import UnavailableError, UnknownOutcomeError
 
@@ -195,8 +196,33 @@ class Desk:
     def _said(
         self, asked: Asked, reply: Reply, said: Said, *, to: Asked | None = None, authoritative: bool = True
     ) -> None:
+        to, body = to or asked, said[1]
+        if isinstance(body, Valued) and to.message.op == OpCode.RESOLUTION and to.message.has(TRUSTED_QUERY):
+            task = asyncio.get_running_loop().create_task(self._verified(to, reply, body, authoritative))
+            self._under_way.add(task)
+            task.add_done_callback(self._under_way.discard)
+            return
         self._count(said[0])
-        reply(framed(to or asked, said, self._now(), authoritative=authoritative))
+        reply(framed(to, said, self._now(), authoritative=authoritative))
+
+    async def _verified(self, asked: Asked, reply: Reply, told: Valued, authoritative: bool) -> None:
+        """Answers a trusted query for these values once it is known whether they are as somebody trusted said."""
+        said: Said = (ResponseCode.SUCCESS, told)
+        trusted, further = Trust.UNKNOWN, not asked.message.has(DO_NOT_REFER)
+        self._house.admission.in_hand += 1
+        try:
+            identifier = Identifier.parse(answers.named(told.handle))
+            finding = await self._house.verifier.found(identifier, told.values, onward=further)
+            trusted = finding.trust
+            self._house.meter.count(NATIVE_TRUSTED, trusted.value)
+            if trusted is Trust.UNTRUSTED:
+                said = answers.untrusted(finding)
+        except Exception as error:  # noqa: BLE001 - it is answered; a mistake of ours stands in the journal
+            said = self._trouble(asked, error)
+        finally:
+            self._house.admission.in_hand -= 1
+        self._count(said[0])
+        reply(framed(asked, said, self._now(), authoritative=authoritative, trusted=trusted is Trust.TRUSTED))
 
     def _count(self, code: ResponseCode) -> None:
         self._house.meter.count(NATIVE_REQUESTS, _CODES[code])

@@ -50,6 +50,9 @@ FAILED_SECONDS: Final = 2
 HEADER: Final = "CDN-Loop"
 """What our questions carry, with our prefix in it (RFC 8586): who gets a question with it asks nobody else."""
 
+MESSAGE_TYPE: Final = "application/x-hdl-message"
+"""Messages of the Handle protocol inside HTTP (handle reference §2.12)."""
+
 _SCHEMES: Final = {Protocol.HTTP: "http", Protocol.HTTPS: "https"}
 """What of a site's interfaces is spoken here, the better first: few deployed ones have a certificate for an address."""
 _PORTS: Final = {"http": 80, "https": 443}
@@ -70,6 +73,10 @@ class _Failed(Exception):
     def __init__(self, reason: str, text: str) -> None:
         super().__init__(text)
         self.reason = reason
+
+
+class SilentError(Exception):
+    """Another node gave no answer that can be used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +150,7 @@ class Forwarded:
         self._neighbours = Neighbours(clock, room)
         self._referrals = Referrals(clock)
         self._under_way: set[asyncio.Task[None]] = set()
+        self._telling = 0
         self._pointing: dict[str, asyncio.Future[Referral | _Failed | None]] = {}
 
     def ask(self, questions: Sequence[Question], told: Tell) -> None:
@@ -179,7 +187,7 @@ class Forwarded:
         """An answer without epoch, and what it is counted as."""
         try:
             async with asyncio.timeout(FORWARD_SECONDS):
-                reply = await self._resolved(identifier)
+                _, reply = await self._resolved(identifier)
         except TimeoutError:
             return self._answer(Outcome.UNREACHABLE, FAILED_SECONDS), metrics.TIMEOUT
         except _Failed as failure:
@@ -197,10 +205,39 @@ class Forwarded:
         until = self._now() + min(seconds, self._terms.seconds)
         return Answer(outcome, 0, 0, 0, until=until, where=Where.FORWARDED)
 
+    async def told(self, identifier: Identifier, message: bytes) -> bytes:
+        """What the node where `identifier` lives answers to a message of the Handle protocol, inside HTTP.
+
+        Raises SilentError, and BusyError when there is no room to ask.
+        """
+        if not self._room(self._telling):
+            raise BusyError
+        self._telling += 1
+        try:
+            async with asyncio.timeout(FORWARD_SECONDS):
+                base, reply = await self._resolved(identifier)
+                if isinstance(reply, NotResponsible):
+                    raise _Failed(metrics.NOT_RESPONSIBLE, "nobody has the prefix")
+                async with self._neighbours.place(base):
+                    with self._neighbours.asking(base):
+                        return await self._answered(base, message)
+        except (TimeoutError, _Failed, RestingError, LinkError) as error:
+            raise SilentError(f"{type(error).__name__}: {error}") from None
+        finally:
+            self._telling -= 1
+
+    async def _answered(self, base: str, message: bytes) -> bytes:
+        headers = {HEADER: self._terms.prefix, "Content-Type": MESSAGE_TYPE, "Accept": MESSAGE_TYPE}
+        async with asyncio.timeout(QUESTION_SECONDS):
+            status, body = await self._link.post(f"{base}/", headers, message)
+        if status != 200:
+            raise LinkError(f"{base}: HTTP status {status}")
+        return body
+
     # -- the way
 
-    async def _resolved(self, identifier: Identifier) -> Reply:
-        """What stands at the end of the referrals; NotResponsible only from the top-level node itself."""
+    async def _resolved(self, identifier: Identifier) -> tuple[str, Reply]:
+        """Who answers at the end of the referrals, and what; NotResponsible only from the top-level node itself."""
         kept = self._referrals.find(identifier)
         if kept is not None and self._referrals.is_fresh(kept):
             try:
@@ -218,7 +255,7 @@ class Forwarded:
         if isinstance(reply, Referral):
             return await self._follow(identifier, reply.sites)
         self._referrals.forget(identifier)
-        return reply
+        return self._terms.toplevel, reply
 
     async def _pointed(self, identifier: Identifier) -> Reply:
         """What the top-level node says; asked once for all who want the same unknown prefix at one moment."""
@@ -252,7 +289,7 @@ class Forwarded:
     async def _of_toplevel(self, identifier: Identifier) -> Reply:
         return await self._question(self._terms.toplevel, identifier, self._terms.toplevel)
 
-    async def _follow(self, identifier: Identifier, sites: Sequence[Site]) -> Told | Missing:
+    async def _follow(self, identifier: Identifier, sites: Sequence[Site]) -> tuple[str, Told | Missing]:
         because = ""
         for _ in range(DEPTH_MOST):
             base, reply = await self._any(identifier, sites, because)
@@ -261,7 +298,7 @@ class Forwarded:
             elif isinstance(reply, NotResponsible):
                 raise _Failed(metrics.NOT_RESPONSIBLE, "whom the referral names is not responsible")
             else:
-                return reply
+                return base, reply
         raise _Failed(metrics.TOO_DEEP, f"more than {DEPTH_MOST} referrals")
 
     async def _any(self, identifier: Identifier, sites: Sequence[Site], because: str) -> tuple[str, Reply]:

@@ -205,6 +205,15 @@ class WebAnswer(NamedTuple):
     signature: bytes
     derived: Derived | None = None
 
+    def to_octets(self) -> bytes | None:
+        """The same as the `signedResponse` of a secret key; None if it is none, or costs more than it may."""
+        number = WEB_MACS.get(self.algorithm)
+        if number is None or (number == PBKDF2) is not (self.derived is not None):
+            return None
+        if self.derived is not None and not self.derived.bounded:
+            return None
+        return SecretAnswer(number, self.signature, self.derived).to_octets()
+
     def judge(self, type_: str, key: bytes, challenge: bytes, user: str) -> Verdict:
         """As the function of this name."""
         if type_ == "HS_PUBKEY":

@@ -23,6 +23,7 @@ from node.brake import Brake
 from node.calls import Calls
 from node.config import Config
 from node.doorkeeper import Doorkeeper
+from node.elsewhere import Elsewhere
 from node.files.intake import Intake
 from node.follower import Follower
 from node.house import House
@@ -44,6 +45,7 @@ from node.resolve.own import Own
 from node.sight import Sight
 from node.slices import Slices
 from node.stamps import Shared
+from node.verifier import Verifier
 from registry.account import Account, Vault, hash_password
 from registry.blanker import Blanker
 from registry.examiner import Examiner
@@ -133,10 +135,11 @@ async def node(
         counter = Meter(counting, 1, 0)
         admission = Admission(config.requests, config.peer_rate, clock.monotonic)
         link = Link(urlsplit(config.toplevel_url).hostname or "")
-        last: Stage = Own(registry.lookup)
+        own, forwarded = Own(registry.lookup), None
         if config.toplevel_url:
             terms = Terms.of(config)
-            last = Forwarded(last, link, terms, counter, admission.has_room, clock.monotonic, clock.seconds)
+            forwarded = Forwarded(own, link, terms, counter, admission.has_room, clock.monotonic, clock.seconds)
+        last: Stage = forwarded or own
         first = Cached(redis, shared, last, clock.monotonic, counter) if redis else last
         slices = Slices(clock.monotonic)
         reuse = config.reuse_deleted == "allow"
@@ -176,7 +179,9 @@ async def node(
                 config.administrators,
                 key_of(config.key()),
                 clock.seconds,
+                Elsewhere(hot, forwarded) if forwarded else None,
             ),
+            verifier=Verifier(hot, config.roots, clock.monotonic, clock.seconds),
             files=Intake.of(config, registry.steward, counter),
             names=Names(registry.lookup, clock.monotonic),
             register=Register(link, config.toplevel_url, clock.monotonic, clock.utc),

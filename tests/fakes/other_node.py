@@ -16,6 +16,9 @@ from urllib.parse import unquote
 from proto.values.site import Interface, Protocol, Server, Site
 from proto.web_json import site_to_json
 
+Replying = Callable[[bytes], bytes]
+"""What is answered to a body that is posted."""
+
 Saying = Callable[[asyncio.StreamWriter, str], Awaitable[None]]
 """Writes what is said to a question for an identifier."""
 
@@ -89,6 +92,7 @@ class OtherNode:
     asked: list[str] = field(default_factory=list)
     heads: list[str] = field(default_factory=list)
     connections: int = 0
+    replying: Replying | None = None
 
     @property
     def url(self) -> str:
@@ -104,8 +108,11 @@ class OtherNode:
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
                 method, path, _ = head.split(" ", 2)
-                if method != "GET":  # what a node tells upwards; nobody listens to that here
+                if method != "GET" and self.replying is None:  # what a node tells upwards; nobody listens to that here
                     return
+                if method != "GET":
+                    await self._reply(reader, writer, head)
+                    continue
                 name = unquote(path.removeprefix("/api/handles/"))
                 self.heads.append(head)
                 self.asked.append(name)
@@ -117,6 +124,14 @@ class OtherNode:
             self.connections -= 1
             if not writer.is_closing():
                 writer.transport.abort()
+
+    async def _reply(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, head: str) -> None:
+        length = int(head.lower().partition("content-length:")[2].split("\r\n", 1)[0])
+        body = await reader.readexactly(length)
+        self.heads.append(head)
+        assert self.replying is not None
+        writer.write(octets(200, self.replying(body)))
+        await writer.drain()
 
 
 @asynccontextmanager

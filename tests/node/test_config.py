@@ -55,6 +55,8 @@ def test_variables_that_are_no_settings_are_passed_over(name: str) -> None:
         ("IDNODE_TIMEZONE", "Asia"),
         ("IDNODE_TIMEZONE", "x" * 300),
         ("IDNODE_TIMEZONE", "/etc/localtime"),
+        ("IDNODE_TRUST_ROOTS", "88/ROOT"),
+        ("IDNODE_TRUST_ROOTS", "88/ROOT=abc"),
         ("IDNODE_SECRET_KEY", "short"),
         ("IDNODE_SECRET_KEY", base64.b64encode(bytes(31)).decode()),
         ("IDNODE_PREFIX", "eighty-eight"),

@@ -41,6 +41,13 @@ async def test_the_headers_of_an_answer(link: Link, node: OtherNode) -> None:
     assert (status, body, headers["expires"]) == (200, b"hello", "soon")
 
 
+async def test_what_is_posted(link: Link, node: OtherNode) -> None:
+    node.replying = bytes.upper
+    assert await link.post(node.url + "/", {"Content-Type": "text/plain"}, b"hello") == (200, b"HELLO")
+    (head,) = node.heads
+    assert head.startswith("POST / HTTP/1.1\r\n")
+
+
 async def test_connections_are_used_again_and_bounded(link: Link, node: OtherNode) -> None:
     for _ in range(3):
         await link.get(node.url, {})

@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from proto.errors import ProtoError
 from proto.identifier import Identifier
 from proto.keys.public import fingerprint
-from proto.trust import CHAIN_MOST, SIGNATURES_MOST, Finding, Root, Trust, issuer_of, judge, permits, signatures
+from proto.trust import CHAIN_MOST, SIGNATURES_MOST, Finding, Root, Trust, best, issuer_of, judge, permits, signatures
 from proto.value import Reference, Value
 from proto.values.claims import Certificate, Signature, Term, certificate, signature
 from tests.proto.keys.made import private
@@ -82,6 +83,14 @@ def test_nothing_is_said_of_what_nobody_signed():
     assert Finding.UNSIGNED.trust is Trust.UNKNOWN
 
 
+def test_one_signature_that_holds_is_enough():
+    assert best([]) is Finding.UNSIGNED
+    assert best([Finding.CHANGED, Finding.PROVEN, Finding.NOT_COVERED]) is Finding.PROVEN
+    assert best([Finding.NOT_COVERED, Finding.CHANGED]) is Finding.CHANGED
+    assert best([Finding.NOT_COVERED, Finding.CHAIN_INCOMPLETE]) is Finding.NOT_COVERED
+    assert Finding.NO_ROOTS.trust is Trust.UNKNOWN
+
+
 def test_a_chain_has_an_end():
     round_and_round = read(cert(HERE, HERE, ENTERPRISE, signer=ENTERPRISE))
     assert found(chain=[round_and_round] * 99) is Finding.OTHER_ROOT
@@ -94,9 +103,19 @@ def test_the_next_certificate_is_found_among_others():
     of_other, by_other_key = cert(subject=ROOT), cert(key=ENTERPRISE)
     claim = read(LOWEST)
     assert issuer_of(claim, (*VALUES, bad, of_other, by_other_key, MIDDLE)) == read(MIDDLE)
-    assert issuer_of(claim, (bad, of_other, by_other_key)) is None
+    assert issuer_of(claim, (bad, of_other)) is None
+    assert issuer_of(claim, (bad, by_other_key, of_other)) == read(by_other_key), "so that it is told to be another's"
     assert issuer_of(claim, (*[bad] * SIGNATURES_MOST, MIDDLE)) is None
     assert issuer_of(sign(), (LOWEST,)) == read(LOWEST)
+
+
+def test_a_root_as_it_is_set():
+    root = Root("88/A=B", bytes(range(32)))
+    assert Root.parse(str(root)) == root
+    assert Root.parse(f"88.1/x={'AB' * 32}") == Root("88.1/x", b"\xab" * 32)
+    for wrong in ("", "88/ROOT", f"={'00' * 32}", f"88/ROOT={'00' * 31}", f"88/ROOT={'0g' * 32}", f"none={'00' * 32}"):
+        with pytest.raises(ProtoError):
+            Root.parse(wrong)
 
 
 def test_the_signatures_of_a_record():

@@ -215,6 +215,7 @@ ENDPOINTS = {f"{key.split()[0]} {base}{key.split()[1]}": row for key, row in of_
     "GET /api/sessions/this": Row(ANYONE),
     "PUT /api/sessions/this": Row(ANYONE),
     "DELETE /api/sessions/this": Row(ANYONE),
+    "GET /api/verifications/{key}": Row(ANYONE, f"/api/verifications/300:{PREFIX}/A"),
     "PUT /api/handles/{identifier}": Row(Right.MOVE, f"/api/handles/{PREFIX}/PUT", []),
     "DELETE /api/handles/{identifier}": Row(Right.MOVE, f"/api/handles/{PREFIX}/PUT"),
     "GET /api/handles": Row(Right.READ_RECORDS, f"?prefix={PREFIX}"),

@@ -1,7 +1,7 @@
 """The Handle protocol inside HTTP: the answer is the desk's, and what is no message is told in HTTP's words."""
 
 from loadtest.native import framed
-from node.listen.tunnel import TYPE
+from node.resolve.forwarded import MESSAGE_TYPE
 from proto.codes import ResponseCode
 from proto.native.bodies import Failure, Question, Valued, answer_body
 from proto.native.envelope import Envelope, Framed
@@ -10,14 +10,14 @@ from proto.values.site import Site
 from tests.fakes.in_process import PREFIX, Node, node
 
 
-async def posted(running: Node, octets: bytes, kind: str = TYPE) -> tuple[int, str, bytes]:
+async def posted(running: Node, octets: bytes, kind: str = MESSAGE_TYPE) -> tuple[int, str, bytes]:
     async with running.client.post("/", data=octets, headers={"Content-Type": kind}) as response:
         return response.status, response.content_type, await response.read()
 
 
 async def told(running: Node, message: Message, request: int = 7) -> Message:
     status, kind, octets = await posted(running, framed(message, request, (2, 3)).to_octets())
-    assert (status, kind) == (200, TYPE)
+    assert (status, kind) == (200, MESSAGE_TYPE)
     envelope = Envelope.from_octets(octets)
     assert (envelope.request, envelope.length) == (request, len(octets) - 20)
     return Message.from_octets(octets[20:])
@@ -48,9 +48,9 @@ async def test_a_message_is_answered_by_the_desk(database: str) -> None:
         assert isinstance(answer_body(refused, (2, 11))[0], Failure)
         whole = framed(asks(f"{PREFIX}/A"), 1).to_octets()
         for octets, kind, status in (
-            (whole[:-1], TYPE, 400),
-            (b"", TYPE, 400),
+            (whole[:-1], MESSAGE_TYPE, 400),
+            (b"", MESSAGE_TYPE, 400),
             (whole, "application/json", 415),
-            (whole + bytes(262_144), TYPE, 413),
+            (whole + bytes(262_144), MESSAGE_TYPE, 413),
         ):
             assert (await posted(running, octets, kind))[0] == status

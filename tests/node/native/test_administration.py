@@ -5,7 +5,7 @@ Every operation, kind of key and outcome; with it go registry/native_challenge.p
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
@@ -24,7 +24,7 @@ from node.native.administration import LISTED_MOST
 from node.native.desk import Desk
 from node.native.lane import Lane
 from proto.codes import OpCode, ResponseCode
-from proto.keys import public
+from proto.keys import public, sm2
 from proto.keys.private import PrivateKey
 from proto.keys.proof import MACS, PBKDF2, KeyAnswer, SecretAnswer
 from proto.native import bodies
@@ -44,9 +44,11 @@ from proto.native.stream import Stream
 from proto.native.versions import OWN, Version
 from proto.value import Value
 from proto.values.admin import ADMIN_ALL, Admin
+from proto.values.public_key import pem
 from registry.postgres import native_challenges
 from tests.fakes.in_process import Node, node
 from tests.fakes.small_registry import PREFIX
+from tests.proto.keys.made import private
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -55,6 +57,7 @@ HANDLE_NET = RECURSIVE | CACHE_AUTHENTICATION
 """Flags of a request of Handle.Net's own library that administers."""
 RSA_KEY = rsa.generate_private_key(65537, 2048)
 DSA_KEY = dsa.generate_private_key(1024)
+SM2_KEY = private("sm2")
 URL = Value(1, "URL", b"http://x/")
 PRIVATE = Value(2, "NOTE", b"not for all", permissions=0x0C)
 NOBODYS = Value(3, "NOTE", b"for nobody", permissions=0x04)
@@ -77,8 +80,10 @@ KEYS = (
     Value(301, "HS_PUBKEY", public.to_octets(RSA_KEY.public_key())),
     secret(302, b"of somebody"),
     Value(303, "HS_PUBKEY", public.to_octets(DSA_KEY.public_key())),
+    Value(304, "HS_PUBKEY", public.to_octets(SM2_KEY.public())),
+    Value(305, "HS_PUBKEY", pem(public.to_der(SM2_KEY.public())).encode()),
 )
-"""300 is a server administrator's, and so are 301 and 303; 302 may what records say."""
+"""300 is a server administrator's, and so are all but 302: that one may what records say."""
 
 
 @dataclass
@@ -96,7 +101,7 @@ class World:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def world(module_database: str) -> AsyncIterator[World]:
     """One for all tests: each writes identifiers of its own."""
-    admins = ",".join(f"{index}:{ADMIN}" for index in (300, 301, 303))
+    admins = ",".join(f"{index}:{ADMIN}" for index in (300, 301, 303, 304, 305))
     async with node(module_database, server_admins=admins) as made:
         house, times = made.house, (clock.monotonic, clock.seconds)
         with (
@@ -214,6 +219,7 @@ PROVING = [
     *((Key(how=0x02), version) for version in ((2, 0), (2, 3), (2, 7), (2, 10))),
     *((Key(301, private_key(RSA_KEY), name), OWN) for name in (b"SHA1", b"SHA-1", b"SHA256", b"SHA-256")),
     (Key(303, private_key(DSA_KEY), b"SHA1"), (2, 10)),
+    (Key(303, private_key(DSA_KEY), b"SHA256"), OWN),
     (Key(0, private_key(RSA_KEY), b"SHA-256"), OWN),
     (Key(0), OWN),
 ]
@@ -473,6 +479,21 @@ async def test_who_logged_in_works_on_without_challenges(world: World) -> None:
         assert isinstance(heard.body, Valued)
         assert [value.index for value in heard.body.values] == [1], "and filtered, not challenged"
         assert (await connection.ask(deleted)).message.code == ResponseCode.SUCCESS
+
+
+async def test_keys_of_sm2_are_proven_as_numbers_and_as_text(world: World, need: Callable[[object, str], None]) -> None:
+    """SM3 of nonce and digest, signed in the name of the key's identifier, as clients of teleinfo do."""
+    need(sm2.available(), "gmssl-pyx")
+    version = (2, 10)
+    for index in (304, 305):
+        key = Key(index, SM2_KEY, b"SM3")
+        created = asks(OpCode.CREATE_HANDLE, Valued(f"{PREFIX}/SM2-{index}", (URL,)), 0)
+        async with connected(world) as connection, connected(world) as another:
+            assert (await proves(another, login(index), key, version)).message.code == ResponseCode.SUCCESS
+            assert (await another.ask(created, version, version)).message.code == ResponseCode.SUCCESS
+            assert (await proves(connection, create(f"SM2-{index}-2", URL), key)).message.code == ResponseCode.SUCCESS
+            heard = await proves(connection, create("SM2-NEVER", URL), Key(301, SM2_KEY, b"SM3"))
+            assert heard.message.code == ResponseCode.AUTHENTICATION_FAILED, "it is another's"
 
 
 async def test_a_login_is_by_the_key_it_names(world: World) -> None:

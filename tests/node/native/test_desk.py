@@ -2,14 +2,21 @@
 
 import pytest
 
-from node.metrics import NATIVE_REFUSED, NATIVE_REQUESTS, RESOLUTIONS
+from node import verifier
+from node.metrics import NATIVE_REFUSED, NATIVE_REQUESTS, NATIVE_TRUSTED, RESOLUTIONS
 from node.native.answers import named
 from proto.codes import OpCode, ResponseCode
+from proto.identifier import Identifier
+from proto.keys.public import fingerprint
 from proto.native.bodies import Failure, Named, Opaque, Valued, answer_body
 from proto.native.envelope import Envelope, Framed
-from proto.native.message import AUTHORITATIVE, DO_NOT_REFER, Message
+from proto.native.message import AUTHORITATIVE, DO_NOT_REFER, TRUSTED_QUERY, TRUSTED_RESULT, Message
+from proto.trust import Root
+from proto.value import Reference, Value
+from proto.values.claims import Term, certificate, signature
 from proto.values.site import Site
-from tests.node.native.world import LONG, VALUES, World, asks, world
+from tests.node.native.world import BOOK, LONG, VALUES, World, asks, found, world
+from tests.proto.keys.made import private
 from tests.waiting import until
 
 SOURCE = ("192.0.2.9", 40_000)
@@ -164,3 +171,67 @@ async def test_who_is_not_admitted_is_told_to_come_back():
 
 def test_a_prefix_alone_is_what_is_known_of_it():
     assert [named(text) for text in ("88.999", "88.999/x", "", "0")] == ["0.NA/88.999", "88.999/x", "", "0.NA/0"]
+
+
+ADMIN = Reference("88.999.1001/SIGNER", 301)
+
+
+def signed(*values: Value, signer: str = "ec") -> tuple[Value, ...]:
+    name = Identifier.parse("88.999.1001/SIGNED")
+    claim = signature(ADMIN, name, VALUES, Term(None, None), private(signer))
+    return (*values, Value(400, "HS_SIGNATURE", claim))
+
+
+@pytest.fixture
+def roots(monkeypatch: pytest.MonkeyPatch) -> str:
+    """The setting for the root that signs 88.999.1001/SIGNED."""
+    key = private("ec")
+    own = certificate(ADMIN, ADMIN, key.public(), (("everything", ""),), Term(None, None), key)
+    monkeypatch.setitem(BOOK, ADMIN.handle, found((Value(400, "HS_CERT", own),)))
+    return str(Root(ADMIN.handle, fingerprint(key.public())))
+
+
+@pytest.mark.parametrize(
+    ("record", "outcome", "code", "flags"),
+    [
+        (signed(*VALUES), "trusted", ResponseCode.SUCCESS, TRUSTED_RESULT),
+        (signed(VALUES[0]), "trusted", ResponseCode.SUCCESS, TRUSTED_RESULT),
+        (VALUES, "unknown", ResponseCode.SUCCESS, 0),
+        (signed(Value(1, "URL", b"http://other/")), "untrusted", ResponseCode.CREDENTIAL_REFUSED, 0),
+        (signed(*VALUES, signer="rsa"), "untrusted", ResponseCode.CREDENTIAL_REFUSED, 0),
+    ],
+    ids=["signed", "signed and less", "unsigned", "changed", "forged"],
+)
+async def test_a_trusted_query_tells_whether_values_are_as_somebody_trusted_said(
+    roots: str,
+    monkeypatch: pytest.MonkeyPatch,
+    record: tuple[Value, ...],
+    outcome: str,
+    code: ResponseCode,
+    flags: int,
+):
+    monkeypatch.setitem(BOOK, "88.999.1001/SIGNED", found(record))
+    async with world(trust_roots=roots) as made:
+        _, said = await told(made, asks("88.999.1001/SIGNED", flags=TRUSTED_QUERY))
+        assert (said.code, said.flags) == (code, AUTHORITATIVE | flags)
+        assert isinstance(answer_body(said, (2, 11))[0], Valued if code is ResponseCode.SUCCESS else Failure)
+        assert made.counted(NATIVE_TRUSTED) == {outcome: 1}
+        assert made.house.admission.in_hand == 0
+        _, said = await told(made, asks("88.999.1001/SIGNED"))
+        assert (said.code, said.flags & TRUSTED_RESULT) == (ResponseCode.SUCCESS, 0), "nobody asked"
+
+
+async def test_a_trusted_query_for_what_is_not_there_is_as_any_other(roots: str):
+    async with world(trust_roots=roots) as made:
+        for handle in ("88.999.1001/NONE", "88.999.1001/EMPTY", "88.999.1001/BUSY"):
+            _, plain = await told(made, asks(handle, flags=0))
+            assert (await told(made, asks(handle, flags=TRUSTED_QUERY)))[1] == plain
+        assert made.counted(NATIVE_TRUSTED) == {}
+
+
+async def test_a_trusted_query_may_find_the_node_busy(roots: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(verifier, "UNDER_WAY_MOST", 0)
+    async with world(trust_roots=roots) as made:
+        _, said = await told(made, asks("88.999.1001/BAG-1", flags=TRUSTED_QUERY))
+        assert said.code == ResponseCode.SERVER_BUSY
+        assert made.counted(NATIVE_TRUSTED) == {}, "nothing was found"

@@ -26,6 +26,7 @@ from node.resolve.answer import Answer, Outcome, Question, Tell
 from node.resolve.hot import Hot
 from node.resolve.measured import Measured
 from node.stamps import Shared
+from node.verifier import Verifier
 from proto.identifier import Identifier
 from proto.native import bodies
 from proto.native.message import CACHE_AUTHENTICATION, PUBLIC_ONLY, RECURSIVE, Message
@@ -127,6 +128,7 @@ async def world(warm: Sequence[str] = (), **given: Any) -> AsyncIterator[World]:
         admission=Admission(config.requests, config.peer_rate, made.clock),
         meter=counting,
         hot=hot,
+        verifier=Verifier(hot, config.roots, made.clock, made.now),
         road=Measured(hot, counting, made.clock, noted.append),
         recording=SimpleNamespace(access_log=SimpleNamespace(note=noted.append)),
     )

@@ -41,6 +41,22 @@ def test_the_same_signature_by_its_name_in_the_json_api(proof: dict[str, Any], n
     assert web.judge("URL", held, challenge, proof["user"]) is Verdict.UNABLE
 
 
+def test_an_answer_of_the_json_api_as_other_servers_are_sent_it():
+    derived = Derived(b"salt", 10)
+    web = WebAnswer("PBKDF2-HMAC-SHA1", b"mac", derived)
+    octets = web.to_octets()
+    assert octets is not None
+    assert SecretAnswer.from_octets(octets) == SecretAnswer(PBKDF2, b"mac", derived)
+    assert WebAnswer("HMAC-SHA256", b"mac").to_octets() == b"\x13mac"
+    for wrong in (
+        WebAnswer("SHA512", b"mac"),
+        web._replace(derived=None),
+        web._replace(algorithm="SHA1"),
+        web._replace(derived=derived._replace(iterations=9_999_999_999)),
+    ):
+        assert wrong.to_octets() is None, wrong
+
+
 def test_derived_keys_in_the_json_api():
     derived = Derived(b"salt", 10)
     web = WebAnswer("PBKDF2-HMAC-SHA1", derived.mac(b"secret", b"challenge"), derived)
