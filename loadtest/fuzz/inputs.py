@@ -32,7 +32,7 @@ _REQUESTS: Final[dict[int, bodies.Body]] = {
     OpCode.CREATE_HANDLE: bodies.Valued(_HANDLE, _VALUES),
     OpCode.REMOVE_VALUE: bodies.Removal(_HANDLE, (1, 2)),
     OpCode.CHALLENGE_RESPONSE: bodies.Proof("HS_SECKEY", *_KEY, b"\2" + bytes(20)),
-    OpCode.VERIFY_CHALLENGE: bodies.Verification(*_KEY, bytes(16), RequestDigest(3, bytes(32)), bytes(20)),
+    OpCode.VERIFY_CHALLENGE: bodies.Verification(*_KEY, bytes(16), bytes(32), bytes(20)),
     OpCode.SESSION_SETUP: bodies.SessionSetup(bodies.DIFFIE_HELLMAN, 600, *_KEY, bytes(40)),
     OpCode.LOGIN_BY_KEY: bodies.KeyOf(*_KEY),
     1001: bodies.Opaque(bytes(24)),

@@ -181,7 +181,7 @@ class Administration:
         said = request_body(asked.message)
         assert isinstance(said, Verification)
         answer = Proof("HS_SECKEY", said.handle, said.index, said.signed)
-        held = await self._held(answer, said.nonce + said.digest.octets, asked.source[0])
+        held = await self._held(answer, said.nonce + said.digest, asked.source[0])
         return ResponseCode.SUCCESS, Verified(isinstance(held, Held))
 
     # --- what is asked

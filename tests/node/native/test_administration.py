@@ -297,7 +297,7 @@ async def test_another_server_may_ask_whether_a_secret_was_proven(world: World) 
     async with connected(world) as connection:
         for data, valid in ((SECRET, True), (b"wrong", False)):
             signed = SecretAnswer.made(data, nonce + digest.octets, 0x13).to_octets()
-            asked = asks(OpCode.VERIFY_CHALLENGE, bodies.Verification(ADMIN, 300, nonce, digest, signed))
+            asked = asks(OpCode.VERIFY_CHALLENGE, bodies.Verification(ADMIN, 300, nonce, digest.octets, signed))
             assert (await connection.ask(asked)).body == bodies.Verified(valid)
 
 
