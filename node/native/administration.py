@@ -208,7 +208,7 @@ class Administration:
         if isinstance(written, RuleRefused):
             if written.rule is Rule.CONTENDED:
                 return answers.BUSY
-            return replies.REFUSED_CODE[written.rule], Failure(f"{written.zh}。 {written.en}.")
+            return answers.known(replies.REFUSED_CODE[written.rule]), Failure(f"{written.zh}。 {written.en}.")
         return wanted.done
 
     async def _resolve(self, asked: Asked, by: Administrator | None) -> Said:

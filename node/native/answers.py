@@ -48,6 +48,7 @@ OUTCOMES: Final[dict[Outcome, tuple[ResponseCode, str]]] = {
 }
 """What is said of an identifier of which no values can be shown."""
 
+_QUOTAS: Final = frozenset({ResponseCode.REGISTRATION_LIMIT, ResponseCode.PREFIX_LIMIT})
 _VALUED: Final = frozenset({OpCode.CREATE_HANDLE, OpCode.ADD_VALUE, OpCode.MODIFY_VALUE})
 
 BUSY: Final = (ResponseCode.SERVER_BUSY, Failure("系统繁忙，请稍后再试。 Busy; try again shortly."))
@@ -113,6 +114,13 @@ def refused(error: ProtoError, op: int) -> Said:
     if isinstance(error, NotUtf8Error) and error.field == "handle":
         code = ResponseCode.HANDLE_NOT_FOUND if op == OpCode.RESOLUTION else ResponseCode.INVALID_HANDLE
     return code, Failure(f"{error.zh}。 {error.en}.")
+
+
+def known(code: ResponseCode) -> ResponseCode:
+    """The code of a write that is refused, as clients of the protocol know it: quotas have none there, and those of
+    teleinfo say the numbers other faces have for them to themselves (handle reference §2.4).
+    """
+    return ResponseCode.ERROR if code in _QUOTAS else code
 
 
 def named(handle: str) -> str:

@@ -240,6 +240,22 @@ async def test_what_is_wrong_with_a_request_is_told_before_or_after_the_challeng
         assert heard.body.values[0].data == b"mine"
 
 
+async def test_who_has_registered_all_they_may_is_told_so_in_words(world: World) -> None:
+    """No client of the protocol knows a code for it."""
+    house = world.node.house
+    prefix = await house.lookup.prefix(PREFIX)
+    assert prefix is not None
+    async with connected(world) as connection:
+        for quota, text in (("identifiers", "identifiers"), ("room", "octets")):
+            await house.steward.set_quota(prefix.enterprise, {quota: 0})
+            heard = await proves(connection, create("Beyond", URL))
+            await house.steward.set_quota(prefix.enterprise, {quota: None})
+            assert heard.message.code == ResponseCode.ERROR
+            assert isinstance(heard.body, Failure)
+            assert text in heard.body.text
+        assert (await proves(connection, create("Beyond", URL))).message.code == ResponseCode.SUCCESS
+
+
 async def test_lists_go_on_in_further_messages(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     await world.node.create(*(f"LIST-{n:03}" for n in range(120)))
     async with connected(world) as connection:
