@@ -32,6 +32,7 @@ from proto.value import Value
 from proto.values.admin import ADMIN_ALL, Admin
 from tests.fakes.in_process import Node, node
 from tests.fakes.small_registry import PREFIX
+from tests.proto.keys.made import key
 
 ADMIN, SECRET = f"{PREFIX}/ADMIN", b"vector-secret-1"
 HANDLE_NET = RECURSIVE | CACHE_AUTHENTICATION
@@ -60,8 +61,9 @@ KEYS = (
     Value(301, "HS_PUBKEY", public.to_octets(RSA_KEY.public_key())),
     secret(302, b"of somebody"),
     Value(303, "HS_PUBKEY", public.to_octets(DSA_KEY.public_key())),
+    Value(304, "HS_PUBKEY", bytes.fromhex(key("sm2")["data"])),
 )
-"""300 is a server administrator's, and so are 301 and 303; 302 may what records say."""
+"""All are a server administrator's but 302, who may what records say."""
 
 
 @dataclass
@@ -79,7 +81,7 @@ class World:
 @asynccontextmanager
 async def keyed(database: str, **settings: Any) -> AsyncIterator[World]:
     """One on a migrated, empty database; each test writes identifiers of its own."""
-    admins = ",".join(f"{index}:{ADMIN}" for index in (300, 301, 303))
+    admins = ",".join(f"{index}:{ADMIN}" for index in (300, 301, 303, 304))
     async with node(database, server_admins=admins, **settings) as made:
         house, times = made.house, (clock.monotonic, clock.seconds)
         with (

@@ -18,6 +18,7 @@ from loadtest.native import Connection, Heard
 from node import clock
 from node.native.answers import COPIED, EXPIRES_SECONDS
 from proto.codes import OpCode, ResponseCode
+from proto.keys import sm2
 from proto.keys.proof import MACS, PBKDF2
 from proto.native.bodies import Body, Challenge, KeyOf, Listed, Named, Nothing, Proof, Question, Removal, Valued
 from proto.native.message import AUTHORITATIVE, CONTINUOUS, MINT, OVERWRITE, PUBLIC_ONLY, REQUEST_DIGEST, Message
@@ -48,6 +49,7 @@ from tests.node.native.keyed import (
     proves,
     question,
 )
+from tests.proto.keys.made import private
 
 one_world = pytest.mark.asyncio(loop_scope="module")
 
@@ -98,6 +100,7 @@ PROVES: dict[str, Key] = {
     "HS_SECKEY of any index": Key(0),
     **{f"RSA {name.decode()}": Key(301, RSA, name) for name in (b"SHA1", b"SHA-1", b"SHA256", b"SHA-256")},
     "DSA SHA1": Key(303, private_key(DSA_KEY), b"SHA1"),
+    **({"SM2 SM3": Key(304, private("sm2"), b"SM3")} if sm2.available() else {}),
 }
 """Whoever is proven to be a server administrator (§2.8)."""
 REFUSED: dict[str, tuple[Key, int]] = {
@@ -173,6 +176,7 @@ LOGINS: dict[str, tuple[Key | None, int, frozenset[str] | set[str]]] = {
     "administrator": (Key(301, RSA, b"SHA256"), 1, set(ASKED)),
     "administrator by an old digest": (Key(301, RSA, b"SHA1"), 1, set(ASKED)),
     "administrator by a secret": (OWNER, 1, set(ASKED)),
+    **({"administrator by SM2": (PROVES["SM2 SM3"], 1, set(ASKED))} if sm2.available() else {}),
     "by group": (OTHER, 400, OF_A_RECORD),
 }
 """Who logged in by 2001 (§2.15): what else than success they get, and for what not."""
