@@ -32,7 +32,7 @@ from proto.native.versions import OWN
 from proto.value import Value
 from registry.postgres import native_challenges
 from tests.fakes.small_registry import PREFIX
-from tests.node.native.keyed import (
+from tests.node.native.administered import (
     ADMIN,
     DSA_KEY,
     HANDLE_NET,
@@ -46,12 +46,12 @@ from tests.node.native.keyed import (
     Key,
     World,
     admin,
+    administered,
     asks,
     challenged,
     connected,
     create,
     indexes_of,
-    keyed,
     made,
     private_key,
     proves,
@@ -65,8 +65,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def world(module_database: str) -> AsyncIterator[World]:
     """One for all tests: each writes identifiers of its own."""
-    async with keyed(module_database) as made_:
-        yield made_
+    async with administered(module_database) as made:
+        yield made
 
 
 # --- challenges

@@ -28,7 +28,7 @@ from proto.value import Reference, Value
 from proto.values import value_list
 from proto.values.admin import ADMIN_ALL, Admin
 from tests.fakes.small_registry import PREFIX
-from tests.node.native.keyed import (
+from tests.node.native.administered import (
     ADMIN,
     DSA_KEY,
     HANDLE_NET,
@@ -40,10 +40,10 @@ from tests.node.native.keyed import (
     URL,
     Key,
     World,
+    administered,
     asks,
     connected,
     create,
-    keyed,
     made,
     private_key,
     proves,
@@ -64,7 +64,7 @@ MAIL, CHANGED = Value(9, "EMAIL", b"a@x"), Value(1, "URL", b"http://changed/")
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def world(module_database: str) -> AsyncIterator[World]:
     """With a record of each kind of value, and a group in a group in which the holder of OTHER is."""
-    async with keyed(module_database) as made_:
+    async with administered(module_database) as made_:
         team, outer = ((Reference(*each),) for each in ((ADMIN, 302), (GROUP, 201)))
         groups = [Value(200 + n, "HS_VLIST", value_list.to_octets(each)) for n, each in enumerate((outer, team))]
         await made(made_, "GROUP", *groups)

@@ -31,7 +31,7 @@ from proto.octets import data, string
 from proto.value import Reference, Value
 from proto.values import value_list
 from tests.fakes.small_registry import PREFIX
-from tests.node.native.keyed import (
+from tests.node.native.administered import (
     ADMIN,
     HANDLE_NET,
     KEYS,
@@ -42,10 +42,10 @@ from tests.node.native.keyed import (
     Key,
     World,
     admin,
+    administered,
     asks,
     challenged,
     create,
-    keyed,
     private_key,
     proves,
     question,
@@ -226,7 +226,7 @@ def differs(said: Framed, answer: bool, seen: Dissected) -> list[str]:
 
 async def test_what_is_said_is_read_by_wireshark(module_database: str, tshark: str, tmp_path: Path) -> None:
     capture = Capture()
-    async with keyed(module_database) as world:
+    async with administered(module_database) as world:
         await conversation(world, capture)
     seen = dissect(tshark, capture, tmp_path)
     assert len(seen) == len(capture.said)

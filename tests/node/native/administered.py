@@ -1,7 +1,4 @@
-"""A node in this process whose identifiers hold keys, its native ports, and clients that prove those keys.
-
-A client knows proto/ alone.
-"""
+"""A node in this process whose native port is on real sockets, keys that administer it, and what they are asked for."""
 
 import asyncio
 import socket
@@ -26,7 +23,12 @@ from proto.keys.proof import KeyAnswer, SecretAnswer
 from proto.native import bodies
 from proto.native.bodies import Body, Challenge, Proof, Valued
 from proto.native.digest import RequestDigest
-from proto.native.message import CACHE_AUTHENTICATION, PUBLIC_ONLY, RECURSIVE, Message
+from proto.native.message import (
+    CACHE_AUTHENTICATION,
+    PUBLIC_ONLY,
+    RECURSIVE,
+    Message,
+)
 from proto.native.versions import OWN, Version
 from proto.value import Value
 from proto.values.admin import ADMIN_ALL, Admin
@@ -79,10 +81,10 @@ class World:
 
 
 @asynccontextmanager
-async def keyed(database: str, **settings: Any) -> AsyncIterator[World]:
-    """One on a migrated, empty database; each test writes identifiers of its own."""
+async def administered(url: str, **settings: Any) -> AsyncIterator[World]:
+    """The world on the migrated, empty database at `url`."""
     admins = ",".join(f"{index}:{ADMIN}" for index in (300, 301, 303, 304))
-    async with node(database, server_admins=admins, **settings) as made:
+    async with node(url, server_admins=admins, **settings) as made:
         house, times = made.house, (clock.monotonic, clock.seconds)
         with (
             socket.create_server(("127.0.0.1", 0)) as sock,
