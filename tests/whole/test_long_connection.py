@@ -165,13 +165,19 @@ def put_key(anyone: Caller, password: str) -> None:
     assert told.status == 201, told.body
 
 
-async def through_trouble(valkey: OwnValkey, certificate: Path, https: int) -> None:
-    """The cache dies and comes back empty; the certificate is another."""
-    before = shown(https)
+def taken(log: Path) -> int:
+    """How often workers took a certificate into use."""
+    return log.read_text().count("certificate_shown")
+
+
+async def through_trouble(valkey: OwnValkey, certificate: Path, https: int, log: Path) -> None:
+    """The cache dies and comes back empty; the certificate is another, and every worker has told of it."""
+    before, by_all = await asyncio.to_thread(shown, https), taken(log)
     await asyncio.to_thread(own_certificate, certificate)
     await asyncio.to_thread(valkey.kill)
     await asyncio.to_thread(valkey.start)
-    await until(lambda: shown(https) != before, "another certificate")
+    await until(lambda: taken(log) == 2 * by_all, "another certificate")
+    assert await asyncio.to_thread(shown, https) != before
 
 
 async def test_a_connection_outlives_the_cache_and_the_certificate(folder: Path, database: str) -> None:
@@ -191,6 +197,6 @@ async def test_a_connection_outlives_the_cache_and_the_certificate(folder: Path,
         wait_until(lambda: readiness(node)["ready"], "ready")
         await asyncio.to_thread(put_key, anyone, password)
         async with working(native, CAICT, 0) as first, working(native, TELEINFO, 10_001) as second:
-            await through_trouble(valkey, certificate, https)
+            await through_trouble(valkey, certificate, https, log)
             await until(lambda: first.asked + second.asked >= REQUESTS, "thousands of requests")
     assert "Traceback" not in log.read_text()
