@@ -109,7 +109,7 @@ async def world(module_database: str) -> AsyncIterator[World]:
             proxies = house.config.proxies
             crowd = tcp.Crowd(desk, lane, house.meter, 100, proxies, *times)
             elsewhere = tcp.Crowd(Desk(house, *times), lane, house.meter, 100, proxies, *times)
-            door = udp.Door(desk, lane, house.meter, *times)
+            door = udp.Door(desk, lane, house.meter, *times, logins=False)
             serving = [
                 asyncio.create_task(crowd.serve(sock.dup())),
                 asyncio.create_task(elsewhere.serve(other.dup())),
