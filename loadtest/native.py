@@ -160,12 +160,16 @@ class Datagrams(asyncio.DatagramProtocol):
         """A fresh socket."""
         self._transport = cast(asyncio.DatagramTransport, transport)  # uvloop's is one in all but its ancestors
 
-    async def ask(self, message: Message, version: Version = OWN, suggested: Version = OWN) -> Heard:
+    async def ask(self, message: Message, version: Version = OWN, suggested: Version = OWN, session: int = 0) -> Heard:
         """The answer to one request, which is sent again while there is none."""
         self._last += 1
-        sent = split(framed(message, self._last, version, suggested))
+        return await self.told(framed(message, self._last, version, suggested, session))
+
+    async def told(self, request: Framed) -> Heard:
+        """The answer to a request as it travels."""
+        number, sent = request.envelope.request, split(request)
         answer: asyncio.Future[Heard] = asyncio.get_running_loop().create_future()
-        self._waiting[self._last] = answer
+        self._waiting[number] = answer
         try:
             async with asyncio.timeout(PATIENCE):
                 while not answer.done():

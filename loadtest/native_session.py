@@ -1,6 +1,6 @@
-"""A client's side of a session of the Handle protocol, and of answers that are certified (handle reference §2.9, §2.10).
+"""A client's side of a session of the Handle protocol, and of answers that are certified.
 
-What is asked is its user's business.
+What octets mean is proto/'s (handle reference §2.9, §2.10), what is asked is its user's business.
 """
 
 import secrets

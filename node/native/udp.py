@@ -92,7 +92,8 @@ class Door:
         except ProtoError as error:
             self._broken(datagram, address, error)
             return
-        if framed is not None and not _is_answer(framed.message):
+        # Of what is encrypted that cannot be told; what it is answered is an answer to anybody.
+        if framed is not None and (framed.envelope.encrypted or not _is_answer(framed.message)):
             standing = Standing(by_udp=True) if self._logins else None
             self._desk.take(framed, (peer, port), partial(self._answer, address), standing=standing)
 

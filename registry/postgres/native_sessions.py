@@ -74,14 +74,14 @@ async def use(connection: Connection, number: int, counter: int, answers: int) -
         f"""
         UPDATE native_session SET
             heard = CASE
-                WHEN $4::bigint >= highest + $5 THEN 1
-                WHEN $4 > highest THEN ((heard << ($4 - highest)::integer) | 1) & ((1::bigint << $5) - 1)
+                WHEN $4::bigint >= highest + $5::integer THEN 1
+                WHEN $4 > highest THEN ((heard << ($4 - highest)::integer) | 1) & ((1::bigint << $5::integer) - 1)
                 ELSE heard | (1::bigint << (highest - $4)::integer)
             END,
             highest = greatest(highest, $4), answered = answered + $6, used = now()
         WHERE number = $1 AND {_LIVE} AND (
             $4 > highest
-            OR (highest - $4 < $5 AND (heard >> least(greatest(highest - $4, 0), $5)::integer) & 1 = 0)
+            OR (highest - $4 < $5::integer AND (heard >> least(greatest(highest - $4, 0), $5::integer)::integer) & 1 = 0)
         )
         RETURNING answered - $6 + 1, coalesce(name, ''), coalesce(key_digest, '')
         """,  # noqa: S608 - our own text
