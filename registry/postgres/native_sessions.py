@@ -81,7 +81,7 @@ async def use(connection: Connection, number: int, counter: int, answers: int) -
             highest = greatest(highest, $4), answered = answered + $6, used = now()
         WHERE number = $1 AND {_LIVE} AND (
             $4 > highest
-            OR (highest - $4 < $5::integer AND (heard >> least(greatest(highest - $4, 0), $5::integer)::integer) & 1 = 0)
+            OR (highest - $4 < $5 AND (heard >> least(greatest(highest - $4, 0), $5)::integer) & 1 = 0)
         )
         RETURNING answered - $6 + 1, coalesce(name, ''), coalesce(key_digest, '')
         """,  # noqa: S608 - our own text

@@ -27,6 +27,10 @@ ELSEWHERE = {
     "registry/postgres/enterprises.py": "tests/node/listen/test_snms_enterprises.py",
     "registry/native_challenge.py": "tests/node/native/test_administration.py",
     "registry/postgres/native_challenges.py": "tests/node/native/test_administration.py",
+    "registry/native_session.py": "tests/node/native/test_sessions.py",
+    "registry/native_login.py": "tests/node/native/test_sessions.py",
+    "registry/postgres/native_sessions.py": "tests/node/native/test_sessions.py",
+    "registry/postgres/native_logins.py": "tests/node/native/test_sessions.py",
     "registry/postgres/key_sessions.py": "tests/node/listen/test_handle_sessions.py",
     "registry/postgres/listings.py": "tests/node/listen/test_doip_api.py",
     "registry/postgres/parcels.py": "tests/registry/test_mover.py",
@@ -44,6 +48,7 @@ ELSEWHERE = {
     "loadtest/bilingual.py": "tests/loadtest/test_response.py",
     "loadtest/nodes.py": "tests/whole/test_reading.py",
     "loadtest/telling.py": "tests/whole/test_reading.py",
+    "loadtest/native_session.py": "tests/node/native/test_sessions.py",
     "loadtest/wire.py": "tests/loadtest/test_history_crowd.py",
     "loadtest/__main__.py": "tests/whole/test_load.py",
 }

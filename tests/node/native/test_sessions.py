@@ -12,8 +12,8 @@ import pytest
 import pytest_asyncio
 
 from loadtest.native import AskError, Connection, Datagrams, Heard, framed
-from loadtest.native_session import Session, setup
-from node import clock
+from loadtest.native_session import Session, certified, setup
+from node import clock, site_key
 from node.gather import answered
 from node.metrics import NATIVE_SESSIONS
 from node.native import sessions
@@ -65,9 +65,10 @@ LOST = ResponseCode.SESSION_TIMEOUT
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def world(module_database: str) -> AsyncIterator[World]:
+async def world(module_database: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
     """One for all tests: each writes identifiers of its own, and uses addresses and sessions of its own."""
-    async with administered(module_database, udp_logins="on") as made:
+    key = str(site_key.own(tmp_path_factory.mktemp("site")))
+    async with administered(module_database, udp_logins="on", site_key=key) as made:
         yield made
 
 
@@ -99,16 +100,16 @@ async def said(connection: Connection, octets: Framed) -> int:
 
 @pytest.mark.parametrize("version", [(2, 4), (2, 7), (2, 10), (2, 11)])
 async def test_a_key_is_proven_once_in_a_session_whichever_worker_hears_of_it(world: World, version: Version) -> None:
-    certified = replace(PREFIXES, flags=HANDLE_NET | CERTIFY)
+    proven = replace(PREFIXES, flags=HANDLE_NET | CERTIFY)
     async with connected(world) as connection, connected(world, port=world.other) as another:
         session = await Session.begin(connection, ADMIN, 300, version=version)
         assert NUMBER_FIRST <= session.number < 2**31
-        heard = await proves_inside(session, another, certified)
+        heard = await proves_inside(session, another, proven)
         assert (heard.message.op, heard.message.code) == (OpCode.LIST_HOMED_PREFIXES, ResponseCode.SUCCESS)
         assert heard.envelope.session == session.number
         assert heard.message.has(CERTIFY), "it was proven by the client"
         for used in (connection, another):
-            for message in (PREFIXES, certified, replace(PREFIXES, flags=ENCRYPT), replace(certified, flags=CERTIFY)):
+            for message in (PREFIXES, proven, replace(PREFIXES, flags=ENCRYPT), replace(PREFIXES, flags=CERTIFY)):
                 for encrypted in (False, True):
                     heard = await session.ask(used, message, encrypted=encrypted)
                     assert isinstance(heard.body, Listed)
@@ -169,6 +170,28 @@ async def test_a_list_in_a_session_is_certified_message_by_message(
         assert parts > 1
         assert await code(session, connection, replace(PREFIXES, flags=CERTIFY)) == ResponseCode.SUCCESS
     assert LISTED_MOST / 50 < LISTED_ANSWERS, "no two answers have one counter"
+
+
+async def test_what_is_answered_outside_of_a_session_is_certified_by_the_site_key(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(continued, "NAMES_A_MESSAGE", 1)
+    assert world.node.house.site_key is not None
+    key, asked = world.node.house.site_key.public, replace(PREFIXES, flags=HANDLE_NET | CERTIFY)
+    async with connected(world) as connection, connected(world, port=world.other) as another:
+        heard = await connection.ask(setup(5))
+        assert isinstance(heard.body, bodies.SessionKey)
+        assert certified(heard, key)
+        heard = await connection.ask(asked)
+        assert isinstance(heard.body, Challenge)
+        assert certified(heard, key)
+        assert heard.digest is not None
+        heard = await another.ask(OWNER.proof(heard.body.nonce, heard.digest), session=heard.envelope.session)
+        parts = [heard]
+        while parts[-1].message.has(CONTINUOUS):
+            parts.append(await another.hear())
+        assert len(parts) > 1
+        assert all(certified(part, key) for part in parts), "as what was asked before was to be"
 
 
 # --- what is no part of it
