@@ -17,7 +17,7 @@ def site_of(config: Config, key: bytes, reached: str) -> Site | None:
 
     That is the one others are told (`route_address`), or the one it listens on, or where it listens on all of them, the
     one it was `reached` at. TCP stands first: a client of CAICT takes the first protocol for the only one.
-    By UDP nothing is administered.
+    UDP is named for questions alone: who logs in by it, where that is allowed, needs no telling.
     """
     for text in (config.route_address, config.host, reached):
         try:

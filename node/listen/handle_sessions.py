@@ -41,8 +41,11 @@ async def open_(request: web.Request) -> web.Response:
     """A session that may begin, with the proof of the site key if its client has said a nonce of its own."""
     try:
         said = await _said(request)
+    except msgspec.DecodeError:  # whatever it is, it is not needed
+        said = {}
+    try:
         cnonce = b64decode(str(said.get("cnonce", fields(request).get("cnonce", ""))), validate=True)
-    except (msgspec.DecodeError, ValueError):  # binascii.Error is one
+    except ValueError:  # binascii.Error is one
         return web.Response(status=400)
     session, nonce = request.app[HOUSE].keyholders.challenge()
     proof = await _proof(request.app[HOUSE].site_key, nonce + cnonce) if cnonce else {}

@@ -241,6 +241,9 @@ class Desk:
     async def _sealed(self, to: Asked, reply: Reply, said: Said, *, authoritative: bool) -> None:
         try:
             answer = await self._seals.framed(to, said, self._now(), authoritative=authoritative)
+        except BusyError:  # counted there; whoever wants many shall not fill the journal
+            said = answers.BUSY
+            answer = framed(to, said, self._now())
         except Exception as error:  # noqa: BLE001 - it is answered; a mistake of ours stands in the journal
             said = self._trouble(to, error)
             answer = framed(to, said, self._now())

@@ -87,7 +87,7 @@ class Sessions:
         self._waiting = 0
 
     async def set_up(self, asked: Asked) -> tuple[Asked, Said]:
-        """Agrees on a key with whoever asks (operation 400). Raises ProtoError, BusyError, or as the registry does."""
+        """Agrees on a key with whoever asks (operation 400). Raises ProtoError, and what the registry raises."""
         said = request_body(asked.message)
         assert isinstance(said, SessionSetup)
         refused = self._refused(asked, said)
@@ -96,6 +96,8 @@ class Sessions:
                 return await self._begun(asked, said)
             except ProtoError as error:
                 refused = ResponseCode.INVALID_SESSION_SETUP, Failure(f"{error.zh}。 {error.en}.")
+            except BusyError:
+                refused = answers.BUSY
         self._counted("refused")
         return asked, refused
 

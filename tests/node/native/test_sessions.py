@@ -30,6 +30,7 @@ from proto.native.message import CERTIFY, CONTINUOUS, ENCRYPT, REQUEST_DIGEST, M
 from proto.native.versions import Version
 from proto.value import Reference, Value
 from proto.values.public_key import PublicKey
+from registry import native_challenge
 from registry.native_session import NUMBER_FIRST, WINDOW
 from registry.postgres import native_logins, native_sessions
 from tests.fakes.small_registry import PREFIX
@@ -439,6 +440,15 @@ async def test_logins_by_udp_are_bounded_end_when_silent_and_with_their_key(
     await direct.close()
     one.close()
     other.close()
+
+
+async def test_challenges_by_udp_leave_room_for_others(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(native_challenge, "BY_UDP_MOST", 0)
+    datagrams = await Datagrams.open(world.port)
+    assert (await datagrams.ask(LOGIN)).message.code == ResponseCode.SERVER_BUSY
+    async with connected(world) as connection:
+        assert (await connection.ask(LOGIN)).message.code == ResponseCode.AUTHENTICATION_NEEDED
+    datagrams.close()
 
 
 async def test_there_are_no_sessions_by_udp(world: World) -> None:
