@@ -48,14 +48,14 @@ class Session:
     async def begin(
         cls, connection: Connection, handle: str = "", index: int = 0, seconds: int = 600, version: Version = OWN
     ) -> Self:
-        """A fresh one. Raises AskError with the code of who refuses."""
+        """A fresh one. Raises AskError with the code of who refuses, and ProtoError for what is no answer."""
         private = int.from_bytes(secrets.token_bytes(EXPONENT_OCTETS))
         heard = await connection.ask(setup(private, handle, index, seconds), version, version)
         if heard.message.code != ResponseCode.SUCCESS:
             raise AskError(str(heard.message.code))
         said = heard.body
-        assert isinstance(said, SessionKey)
-        assert (said.mode, said.octets[:4]) == (DIFFIE_HELLMAN, AES_CIPHER.to_bytes(4))
+        if not isinstance(said, SessionKey) or (said.mode, said.octets[:4]) != (DIFFIE_HELLMAN, AES_CIPHER.to_bytes(4)):
+            raise AskError("this is no session as it was asked for")
         return cls(heard.envelope.session, session.exchange(said.octets[4:], private)[1], version)
 
     def framed(self, message: Message, request: int, *, encrypted: bool = False, counter: int | None = None) -> Framed:

@@ -48,7 +48,6 @@ ELSEWHERE = {
     "loadtest/bilingual.py": "tests/loadtest/test_response.py",
     "loadtest/nodes.py": "tests/whole/test_reading.py",
     "loadtest/telling.py": "tests/whole/test_reading.py",
-    "loadtest/native_session.py": "tests/node/native/test_sessions.py",
     "loadtest/wire.py": "tests/loadtest/test_history_crowd.py",
     "loadtest/__main__.py": "tests/whole/test_load.py",
 }

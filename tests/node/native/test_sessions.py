@@ -22,11 +22,12 @@ from node.native.answers import Standing
 from node.native.desk import Desk
 from node.native.sessions import LISTED_ANSWERS
 from proto.codes import OpCode, ResponseCode
-from proto.keys.session import OAKLEY, SessionKey
+from proto.keys.session import OAKLEY, SessionKey, exchange
 from proto.native import bodies, continued
-from proto.native.bodies import Challenge, KeyOf, Listed, Named, SessionSetup, Valued
+from proto.native.bodies import Challenge, KeyOf, Listed, Named, SessionSetup, Valued, answer_body
 from proto.native.envelope import Framed
 from proto.native.message import CERTIFY, CONTINUOUS, ENCRYPT, REQUEST_DIGEST, Message
+from proto.native.stream import Stream
 from proto.native.versions import Version
 from proto.value import Reference, Value
 from proto.values.public_key import PublicKey
@@ -171,6 +172,29 @@ async def test_a_list_in_a_session_is_certified_message_by_message(
         assert parts > 1
         assert await code(session, connection, replace(PREFIXES, flags=CERTIFY)) == ResponseCode.SUCCESS
     assert LISTED_MOST / 50 < LISTED_ANSWERS, "no two answers have one counter"
+
+
+async def test_the_tunnel_sets_sessions_up_and_knows_them(world: World) -> None:
+    async def post(sent: Framed) -> Framed:
+        headers = {"Content-Type": "application/x-hdl-message"}
+        async with world.node.client.post("/", data=sent.to_octets(), headers=headers) as response:
+            stream = Stream(262_144)
+            stream.feed(await response.read())
+            told = stream.take()
+            assert told is not None
+            return told
+
+    private = 1 << 250
+    told = await post(framed(setup(private), 1))
+    said = answer_body(Message.from_octets(told.message), told.envelope.version)[0]
+    assert isinstance(said, bodies.SessionKey)
+    session = Session(told.envelope.session, exchange(said.octets[4:], private)[1])
+    told = await post(session.framed(question("ADMIN", 301), 2, encrypted=True))
+    assert Message.from_octets(session.key.decrypt(told.message)).code == ResponseCode.SUCCESS
+    async with connected(world) as connection:
+        assert (await proves_inside(session, connection, PREFIXES)).message.code == ResponseCode.SUCCESS
+    told = await post(session.framed(PREFIXES, 3))
+    assert Message.from_octets(told.message).code == ResponseCode.SUCCESS, "what was proven elsewhere"
 
 
 async def test_what_is_answered_outside_of_a_session_is_certified_by_the_site_key(
@@ -406,9 +430,10 @@ async def test_who_logged_in_by_udp_administers_from_that_address(world: World) 
     ):
         assert await by_udp(one, op, body) == ResponseCode.SUCCESS, op
         assert await by_udp(other, op, body) == ResponseCode.LOGIN_NEEDED, "another port is another program"
-    heard = await one.ask(question("By-Udp", flags=0))
-    assert isinstance(heard.body, Valued)
-    assert [value.index for value in heard.body.values] == [1], "what is told is public"
+    for flags in (0, HANDLE_NET):
+        heard = await one.ask(question("By-Udp", flags=flags))
+        assert isinstance(heard.body, Valued)
+        assert [value.index for value in heard.body.values] == [1], "what is told is public"
     assert await by_udp(one, OpCode.DELETE_HANDLE, Named(handle)) == ResponseCode.SUCCESS
     one.close()
     other.close()
