@@ -96,15 +96,14 @@ class Desk:
             self._count(ResponseCode.PROTOCOL_ERROR)
             reply(answers.broken(envelope, error, self._now()))
             return
-        said = partial(self._said, asked, reply)
         status = 0 if admitted else self._house.admission.admit(source[0])
         if status:
             self._house.meter.count(NATIVE_REFUSED, _TURNED_AWAY[status])
-            said(answers.BUSY)
+            self._tell(asked, reply, answers.BUSY)  # who asks too much shall not have us sign it
         elif concerned(asked):
             self._open(asked, message.message, reply)
         else:
-            self._begin(asked, said)
+            self._begin(asked, partial(self._said, asked, reply))
 
     def _open(self, asked: Asked, octets: bytes, reply: Reply) -> None:
         """Looks for the session it may have come in; by UDP there are none."""
@@ -235,20 +234,23 @@ class Desk:
         if self._seals.wanted(to):
             self._spawn(self._sealed(to, reply, said, authoritative=authoritative))
         else:
-            self._count(said[0])
-            reply(framed(to, said, self._now(), authoritative=authoritative))
+            self._tell(to, reply, said, authoritative=authoritative)
 
     async def _sealed(self, to: Asked, reply: Reply, said: Said, *, authoritative: bool) -> None:
         try:
             answer = await self._seals.framed(to, said, self._now(), authoritative=authoritative)
         except BusyError:  # counted there; whoever wants many shall not fill the journal
-            said = answers.BUSY
-            answer = framed(to, said, self._now())
-        except Exception as error:  # noqa: BLE001 - it is answered; a mistake of ours stands in the journal
-            said = self._trouble(to, error)
-            answer = framed(to, said, self._now())
+            self._tell(to, reply, answers.BUSY)
+        except Exception as error:  # noqa: BLE001 - a mistake of ours: it is answered and stands in the journal
+            self._tell(to, reply, self._failed(error))
+        else:
+            self._count(said[0])
+            reply(answer)
+
+    def _tell(self, to: Asked, reply: Reply, said: Said, *, authoritative: bool = True) -> None:
+        """Answers as it is, unsealed."""
         self._count(said[0])
-        reply(answer)
+        reply(framed(to, said, self._now(), authoritative=authoritative))
 
     def _count(self, code: ResponseCode) -> None:
         self._house.meter.count(NATIVE_REQUESTS, _CODES[code])

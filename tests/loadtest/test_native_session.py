@@ -80,9 +80,8 @@ async def test_an_answer_is_heard_once() -> None:
 
 def test_a_certificate_is_of_one_answer_and_of_the_key_that_is_known() -> None:
     key, envelope, message = private("rsa"), Envelope((2, 3), (2, 11), 1, 0), Message(1, 100, CERTIFY)
-    signed = replace(
-        message, credential=Credential("HS_SIGNED", b"SHA1", key.sign("SHA1", message.covered)).to_octets()
-    )
+    signature = key.sign("SHA1", message.covered)
+    signed = replace(message, credential=Credential("HS_SIGNED", b"SHA1", signature).to_octets())
     shown = public.to_octets(key.public())
     assert certified(Heard(envelope, signed), shown)
     assert not certified(Heard(envelope, replace(signed, code=1)), shown)

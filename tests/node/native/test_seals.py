@@ -110,3 +110,12 @@ async def test_who_wants_a_signature_while_too_many_wait_is_told_to_come_back(
         assert made.counted(NATIVE_REQUESTS) == {"server_busy": 1}
         assert made.house.admission.in_hand == 0
         await connection.close()
+
+
+async def test_who_asks_too_much_is_told_so_unsigned(key: str) -> None:
+    async with world([PLAIN], site_key=key, peer_rate=1) as made, tcp_door(made) as (_, port):
+        connection = await Connection.open(port)
+        answers = [await connection.ask(asks(PLAIN, flags=CERTIFIED)) for _ in range(4)]
+        assert [(a.message.code, a.message.has(CERTIFY)) for a in answers] == [(1, True)] * 2 + [(3, False)] * 2
+        assert made.counted(SITE_SIGNATURES) == {"made": 2}
+        await connection.close()
