@@ -162,6 +162,10 @@ class Keyholders:
         record = await self._of((await self._lookup.look([Identifier.parse(user)]))[0])
         return [value for value in record or () if index in {0, value.index} and _is_key(value, type_)][:KEYS_MOST]
 
+    def kept(self, name: str, key: bytes) -> Held:
+        """Who proved a key before, by its name (`index:identifier`, settled) and digest; it may have changed since."""
+        return Held(self._as(keyholder(name)), key)
+
     async def holds(self, held: Held) -> bool:
         """Whether the key that was proven is still there, unchanged."""
         reference = Reference(held.by.handle, held.by.index)

@@ -96,7 +96,7 @@ async def administered(url: str, **settings: Any) -> AsyncIterator[World]:
             proxies = house.config.proxies
             crowd = tcp.Crowd(desk, lane, house.meter, 100, proxies, *times)
             elsewhere = tcp.Crowd(Desk(house, *times), lane, house.meter, 100, proxies, *times)
-            door = udp.Door(desk, lane, house.meter, *times)
+            door = udp.Door(desk, lane, house.meter, *times, logins=house.config.udp_logins == "on")
             serving = [
                 asyncio.create_task(crowd.serve(sock.dup())),
                 asyncio.create_task(elsewhere.serve(other.dup())),

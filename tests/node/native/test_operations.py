@@ -20,7 +20,19 @@ from node.native.answers import COPIED, EXPIRES_SECONDS
 from proto.codes import OpCode, ResponseCode
 from proto.keys import sm2
 from proto.keys.proof import MACS, PBKDF2
-from proto.native.bodies import Body, Challenge, KeyOf, Listed, Named, Nothing, Proof, Question, Removal, Valued
+from proto.native.bodies import (
+    Body,
+    Challenge,
+    KeyOf,
+    Listed,
+    Named,
+    Nothing,
+    Proof,
+    Question,
+    Removal,
+    SessionSetup,
+    Valued,
+)
 from proto.native.message import AUTHORITATIVE, CONTINUOUS, MINT, OVERWRITE, PUBLIC_ONLY, REQUEST_DIGEST, Message
 from proto.native.versions import OWN
 from proto.octets import data
@@ -295,6 +307,11 @@ ROWS = [
     # answers to challenges
     Row("7", "to no challenge", Message(200, body=Proof("HS_SECKEY", ADMIN, 300, b"\2").to_octets()), None, 405),
     Row("2.5", "to a login by another key", asks(OpCode.LOGIN_BY_KEY, KeyOf(ADMIN, 302)), OWNER, 400),
+    # sessions
+    Row("7", "by RSA, as no server of today", asks(OpCode.SESSION_SETUP, SessionSetup(2, 60, "", 0)), None, 501),
+    Row("2.9", "in no known way", asks(OpCode.SESSION_SETUP, SessionSetup(9, 60, "", 0)), None, 504),
+    Row("2.9", "cut short", Message(400, flags=HANDLE_NET, body=b"\0\4"), None, 4),
+    Row("2.9", "ended without one", asks(OpCode.SESSION_TERMINATE, Nothing()), None, 500),
     # what is malformed, or not served
     Row("2.4", "no operation", Message(0), None, 4),
     Row("2.4", "an answer", Message(1, 1), None, 4),
@@ -302,7 +319,7 @@ ROWS = [
     Row("2.4", "cut short where it takes a key", Message(101, flags=HANDLE_NET, body=b"\0\0\0\2"), None, 4),
     *(
         Row("2.3", f"operation {op}", Message(op, flags=HANDLE_NET, body=Named(THERE).to_octets()), None, 5)
-        for op in (106, 300, 301, 400, 401, 402, 1000, 1001, 1002, 1003, 2000, 999)
+        for op in (106, 300, 301, 402, 1000, 1001, 1002, 1003, 2000, 999)
     ),
 ]
 
@@ -321,19 +338,16 @@ ELSEWHERE = {
     ResponseCode.ERROR: "test_administration.py",
     ResponseCode.SERVER_BUSY: "test_administration.py",
     ResponseCode.LOGIN_EXPIRED: "test_administration.py",
-    ResponseCode.SESSION_FAILED: "test_desk.py",
+    ResponseCode.INVALID_SESSION_KEY: "test_sessions.py",
+    ResponseCode.SESSION_MESSAGE_REJECTED: "test_sessions.py",
+    ResponseCode.INVALID_CREDENTIAL: "test_sessions.py",
 }
 """Codes that take more than one request to be told, and where they are."""
 NEVER = {
     ResponseCode.RECURSION_COUNT_TOO_HIGH: "nothing is asked on by recursion",
     ResponseCode.SERVER_READ_ONLY: "no node is a mirror",
     ResponseCode.EXPIRED_SITE_INFO: "deployed servers never say it (§2.6)",
-    ResponseCode.INVALID_CREDENTIAL: "credentials of requests are not read",
-    ResponseCode.INVALID_SESSION_KEY: "there are no sessions",
-    ResponseCode.NEED_RSA_KEY: "there are no sessions",
-    ResponseCode.INVALID_SESSION_SETUP: "there are no sessions",
-    ResponseCode.SESSION_TIMEOUT: "there are no sessions",
-    ResponseCode.SESSION_MESSAGE_REJECTED: "there are no sessions",
+    ResponseCode.NEED_RSA_KEY: "sessions take no RSA keys of clients",
     ResponseCode.SERVICE_REFERRAL: "other nodes' records are fetched",
     ResponseCode.PREFIX_REFERRAL: "other nodes' records are fetched",
     ResponseCode.TRYING: "every answer is the last one",
