@@ -73,12 +73,17 @@ class Connection:
 
     async def ask(self, message: Message, version: Version = OWN, suggested: Version = OWN, session: int = 0) -> Heard:
         """The answer to one request."""
-        self._last += 1
-        await self.send(framed(message, self._last, version, suggested, session).to_octets())
+        request = self.number()
+        await self.send(framed(message, request, version, suggested, session).to_octets())
         heard = await self.hear()
-        if heard.envelope.request != self._last:
-            raise AskError(f"an answer to {heard.envelope.request}, not {self._last}")
+        if heard.envelope.request != request:
+            raise AskError(f"an answer to {heard.envelope.request}, not {request}")
         return heard
+
+    def number(self) -> int:
+        """That of the next request."""
+        self._last += 1
+        return self._last
 
     async def ask_many(self, messages: Iterable[Message]) -> list[Heard]:
         """The answers to all of these, which are sent in one piece, in the order they were asked."""
@@ -107,6 +112,14 @@ class Connection:
 
     async def hear(self) -> Heard:
         """The next answer, to whichever request."""
+        answer = await self.take()
+        try:
+            return Heard(answer.envelope, Message.from_octets(answer.message))
+        except ProtoError as error:
+            raise AskError(str(error)) from error
+
+    async def take(self) -> Framed:
+        """The same as it came."""
         try:
             async with asyncio.timeout(PATIENCE):
                 while (answer := self._stream.take()) is None:
@@ -114,7 +127,7 @@ class Connection:
                     if not octets:
                         raise AskError("the connection was closed")
                     self._stream.feed(octets)
-            return Heard(answer.envelope, Message.from_octets(answer.message))
+            return answer
         except (OSError, ProtoError) as error:
             raise AskError(str(error) or "no answer in time") from error
 
@@ -147,12 +160,16 @@ class Datagrams(asyncio.DatagramProtocol):
         """A fresh socket."""
         self._transport = cast(asyncio.DatagramTransport, transport)  # uvloop's is one in all but its ancestors
 
-    async def ask(self, message: Message, version: Version = OWN, suggested: Version = OWN) -> Heard:
+    async def ask(self, message: Message, version: Version = OWN, suggested: Version = OWN, session: int = 0) -> Heard:
         """The answer to one request, which is sent again while there is none."""
         self._last += 1
-        sent = split(framed(message, self._last, version, suggested))
+        return await self.told(framed(message, self._last, version, suggested, session))
+
+    async def told(self, request: Framed) -> Heard:
+        """The answer to a request as it travels."""
+        number, sent = request.envelope.request, split(request)
         answer: asyncio.Future[Heard] = asyncio.get_running_loop().create_future()
-        self._waiting[self._last] = answer
+        self._waiting[number] = answer
         try:
             async with asyncio.timeout(PATIENCE):
                 while not answer.done():

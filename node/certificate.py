@@ -137,7 +137,7 @@ def own(folder: Path, wanted: frozenset[str], now: datetime) -> tuple[Path, Path
     except (OSError, ValueError):  # there is none yet, or it was spoilt
         good = False
     if not good:
-        _put(certificate, _signed(_key(key), sorted(wanted), now).public_bytes(Encoding.PEM))
+        write_private(certificate, _signed(_key(key), sorted(wanted), now).public_bytes(Encoding.PEM))
     return certificate, key
 
 
@@ -159,7 +159,7 @@ def _key(path: Path) -> ec.EllipticCurvePrivateKey:
     if isinstance(known, ec.EllipticCurvePrivateKey):
         return known
     made = ec.generate_private_key(ec.SECP256R1())
-    _put(path, made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    write_private(path, made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     return made
 
 
@@ -194,7 +194,7 @@ def _general(name: str) -> x509.GeneralName:
         return x509.DNSName(name)
 
 
-def _put(path: Path, octets: bytes) -> None:
+def write_private(path: Path, octets: bytes) -> None:
     """Writes a file its owner alone may read, all of it or nothing."""
     draft = path.with_name(f"{path.name}.new")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 import aiohttp
 
-from node import audit_verbs, certificate, clock, doctor, journal, up, users
+from node import audit_verbs, certificate, clock, doctor, journal, site_key, up, users
 from node import config as settings
 from node.brake import Brake
 from node.calls import Calls
@@ -75,7 +75,7 @@ SETTING_FLAGS: Final = {
     "toplevel": ("host", "toplevel_port"),
 }
 """Settings that may be given on the command line, by verb."""
-FROM_UP: Final = ("log_folder", "audit_octets", "files", "certificate", "certificate_key")
+FROM_UP: Final = ("log_folder", "audit_octets", "files", "certificate", "certificate_key", "site_key")
 """Settings of a running `up` that other commands go by, where it has said them."""
 
 
@@ -88,6 +88,7 @@ SENTENCES: Final = (
     users.UserError,
     ConfigError,
     certificate.CertificateError,
+    site_key.SiteKeyError,
     EmbeddedError,
     PortTakenError,
     RegistryError,
@@ -143,6 +144,8 @@ async def _serve(arguments: argparse.Namespace) -> int:
     await _check_schema(config)
     if config.certificate:
         certificate.read(config)
+    if config.site_key:
+        site_key.read(config.site_key)
     sockets = listening_sockets(config), secure_sockets(config), native_sockets(config), client_cert_sockets(config)
     supervisor = Supervisor(config, *sockets)
     async with up.operator_door(config, supervisor):

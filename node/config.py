@@ -117,6 +117,21 @@ class Config:
         "证书私钥文件（PEM，无口令）；留空则私钥在证书文件内",
         "file of the certificate's private key, PEM without a password; empty: it is in the file of the certificate",
     )
+    site_key: str = _setting(
+        "",
+        "站点私钥文件（RSA或DSA，PEM或Handle.Net格式，无口令），用于签署Handle协议的应答；留空则serve不签署，up自行制作；"
+        "同一数据库的各节点须相同",
+        "file of the site's private key (RSA or DSA, PEM or as Handle.Net writes it, without a password) that signs "
+        "answers of the Handle protocol; empty: `serve` signs none, `up` makes one of its own; the same on every node "
+        "of one database",
+    )
+    udp_logins: str = _setting(
+        "off",
+        "是否允许经UDP以密钥登录并管理（CAICT客户端）；UDP的来源地址可以伪造，仅在可信网络中开启",
+        "whether keys may log in and administer by UDP, as clients of CAICT do; addresses can be forged there: only in "
+        "networks that are trusted",
+        among=("on", "off"),
+    )
     operator_host: str = _setting("127.0.0.1", "运维端口的监听地址", "address the operator port listens on")
     operator_port: int = _setting(
         9600, "运维端口：/metrics与/health", "operator port: /metrics and /health", low=1, high=65535

@@ -9,17 +9,19 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from node import audit_verbs, certificate, clock
+from node import audit_verbs, certificate, clock, site_key
 from node.certificate import CertificateError
 from node.config import Config
 from node.files.folder import Folder, FolderError
 from node.files.scanner import Scanner, ScannerAwayError
 from node.link import Link, LinkError
 from node.redis_wire import BROKEN, RedisWire
+from node.site_key import SiteKeyError
 from node.supervisor import PortTakenError, listening_socket, native_sockets
 from proto import web_reply
 from proto.errors import ProtoError
 from proto.identifier import Identifier
+from proto.keys import public
 from registry.audit import Broken
 from registry.auditor import Auditor
 from registry.errors import UnavailableError
@@ -176,6 +178,15 @@ async def _certificate(config: Config) -> Finding:
     return Finding("certificate", f"{found.ends:%Y-%m-%d}, {left.days} d: {' '.join(sorted(found.names))}", soon)
 
 
+async def _site_key(config: Config) -> Finding:
+    if not config.site_key:
+        return Finding("site_key", "不签署应答 answers are not certified")
+    try:
+        return Finding("site_key", public.kind(site_key.read(config.site_key).public()))
+    except SiteKeyError as error:
+        return Finding("site_key", str(error), "检查IDNODE_SITE_KEY  check the file")
+
+
 def _port(setting: str, host: str, port: int) -> Callable[[Config], Awaitable[Finding]]:
     async def check(config: Config) -> Finding:
         try:
@@ -222,6 +233,7 @@ async def examine(config: Config, *, ports: bool = True) -> list[Finding]:
         _clamd,
         _toplevel,
         _certificate,
+        _site_key,
     ]
     if ports:
         checks += [

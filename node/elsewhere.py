@@ -17,7 +17,7 @@ from proto.errors import ProtoError
 from proto.identifier import Identifier
 from proto.keys.proof import PBKDF2, SecretAnswer
 from proto.native.bodies import Verification, Verified, answer_body
-from proto.native.digest import UNTOLD, RequestDigest
+from proto.native.digest import RequestDigest
 from proto.native.envelope import Envelope, Framed
 from proto.native.message import PUBLIC_ONLY, RECURSIVE, REQUEST_DIGEST, Message
 from proto.native.stream import Stream
@@ -104,9 +104,8 @@ class Elsewhere:
         """
         if len(signed) > SIGNED_OCTETS:
             return False
-        # Whoever reads the digest takes any of this form for that of the request it was made for.
-        digest = RequestDigest(UNTOLD, challenge[NONCE_OCTETS:])
-        body = Verification(key.handle, key.index, challenge[:NONCE_OCTETS], digest, signed).to_octets()
+        nonce, digest = challenge[:NONCE_OCTETS], challenge[NONCE_OCTETS:]
+        body = Verification(key.handle, key.index, nonce, digest, signed).to_octets()
         message = Message(OpCode.VERIFY_CHALLENGE, flags=_FLAGS, body=body)
         number = 1 + secrets.randbelow(2**31 - 1)
         octets = message.to_octets()

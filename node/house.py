@@ -16,6 +16,7 @@ from node.register.measured import MeasuredBatcher
 from node.resolve.hot import Hot
 from node.resolve.measured import Measured
 from node.sight import Sight
+from node.site_key import SiteKey
 from node.slices import Slices
 from node.verifier import Verifier
 from registry.blanker import Blanker
@@ -30,7 +31,7 @@ class House:
 
     Clients are answered by `road`, those who are signed in by `sight`; `hot` is `road` uncounted, for what the node
     asks itself. `slices` divides what would hold the loop for long. `files` is None where no folder is set for them;
-    `names` and `register` are what IIIDAP searches and refers by.
+    `names` and `register` are what IIIDAP searches and refers by. Without `site_key` no answer is certified.
     """
 
     config: Config
@@ -53,3 +54,4 @@ class House:
     names: Names
     register: Register
     recording: Recording
+    site_key: SiteKey | None

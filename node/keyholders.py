@@ -255,6 +255,10 @@ class Keyholders:
         record = await self._of((await self._lookup.look([Identifier.parse(user)]))[0])
         return _of_type(record or (), said)
 
+    def kept(self, name: str, key: bytes) -> Held:
+        """Who proved a key before, by its name (`index:identifier`, settled) and digest; it may have changed since."""
+        return Held(self._as(keyholder(name)), key)
+
     async def holds(self, held: Held) -> bool:
         """Whether the key that was proven is still there, unchanged; of one that lives elsewhere, whether that was seen
         a while ago.

@@ -271,6 +271,19 @@ NATIVE_TRUSTED: Final = _counter(
     "trusted queries by the Handle protocol, by outcome",
     outcome=("trusted", "untrusted", "unknown"),
 )
+NATIVE_SESSIONS: Final = _counter(
+    "native_sessions",
+    "Handle协议会话的报文数，按结果；unknown为没有这个会话，unproven为MAC缺失或不符，replayed为计数已用过",
+    "messages of sessions of the Handle protocol by outcome; unknown: no such session, unproven: its MAC is missing or "
+    "wrong, replayed: its counter was used",
+    outcome=("begun", "refused", "served", "unknown", "unproven", "replayed", "ended"),
+)
+SITE_SIGNATURES: Final = _counter(
+    "site_signatures",
+    "站点私钥的签名次数，按结果；busy为等待过多，refused为UDP上的请求过多",
+    "signatures by the site key by outcome; busy: too many waited, refused: too many were wanted by UDP",
+    outcome=("made", "busy", "refused"),
+)
 NATIVE_REFUSED: Final = _counter(
     "native_refused",
     "Handle协议未受理的请求、连接或数据报，按原因",
@@ -462,6 +475,8 @@ COUNTED: Final = (
     NATIVE_REQUESTS,
     NATIVE_PROOFS,
     NATIVE_TRUSTED,
+    NATIVE_SESSIONS,
+    SITE_SIGNATURES,
     NATIVE_REFUSED,
     NATIVE_CONNECTIONS,
     UPLOADS,

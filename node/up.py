@@ -20,7 +20,7 @@ from typing import IO, Any, Final
 import aiohttp
 from aiohttp import web
 
-from node import certificate, clock, journal, operator_port
+from node import certificate, clock, journal, operator_port, site_key
 from node.config import Config
 from node.embedded import Embedded, Servers
 from node.listen import replies
@@ -361,7 +361,7 @@ async def up(config: Config, options: Options, say: Say) -> None:
         lock = _locked(data)
         (data / "ready.json").unlink(missing_ok=True)
         known = _credentials(data)
-        proven = _proven(config, data)
+        proven = _keyed(_proven(config, data), data)
     except (OSError, ValueError) as error:
         raise UpError(f"数据目录{data}不可用：{error}。 The data folder {data} cannot be used: {error}.") from None
     journal.open_(config.log_level)
@@ -389,6 +389,7 @@ async def up(config: Config, options: Options, say: Say) -> None:
                 "files": config.files,
                 "certificate": config.certificate,
                 "certificate_key": config.certificate_key,
+                "site_key": config.site_key,
                 "pid": os.getpid(),
             },
         )
@@ -441,6 +442,13 @@ def _proven(config: Config, data: Path) -> Config:
         return config
     made, key = certificate.own(data.resolve(), certificate.names(config), clock.utc())
     return replace(config, certificate=str(made), certificate_key=str(key))
+
+
+def _keyed(config: Config, data: Path) -> Config:
+    """With a site key of its own in the data folder where none is set. Raises OSError or SiteKeyError."""
+    keyed = replace(config, site_key=config.site_key or str(site_key.own(data.resolve())))
+    site_key.read(keyed.site_key)
+    return keyed
 
 
 def _complete(config: Config, servers: Servers, known: dict[str, Any], data: Path) -> Config:

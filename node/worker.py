@@ -73,6 +73,7 @@ from node.resolve.hot import Hot
 from node.resolve.measured import Measured
 from node.resolve.own import Own
 from node.sight import Sight
+from node.site_key import SiteKey
 from node.slices import Slices
 from node.stamps import Shared
 from node.verifier import Verifier
@@ -191,6 +192,7 @@ async def run(config: Config, place: process.Place) -> None:
         names=Names(lookup, clock.monotonic),
         register=Register(link, config.toplevel_url, clock.monotonic, clock.utc),
         recording=recording,
+        site_key=SiteKey.of(config, meter),
     )
     try:
         async with recording.at_work():
@@ -237,7 +239,7 @@ def _native(house: House, place: process.Place) -> list[Coroutine[Any, Any, None
     config, meter, times = house.config, house.meter, (clock.monotonic, clock.seconds)
     desk, lane = Desk(house, *times), native_lane.Lane(house, *times)
     crowd = tcp.Crowd(desk, lane, meter, config.connections, config.proxies, *times)
-    datagrams = udp.Door(desk, lane, meter, *times)
+    datagrams = udp.Door(desk, lane, meter, *times, logins=config.udp_logins == "on")
     return [
         crowd.serve(socket.socket(fileno=place.native_tcp)),
         datagrams.serve(socket.socket(fileno=place.native_udp)),

@@ -20,6 +20,7 @@ from registry.file import StoredFile
 from registry.filing import Filing, Particulars, check_names, may_open
 from registry.granting import Grantee, Kind, Names, Object, Wishes, gains, plan
 from registry.native_challenge import NativeChallenge
+from registry.native_session import NativeSession, Used
 from registry.postgres import (
     accounts,
     audit,
@@ -32,6 +33,8 @@ from registry.postgres import (
     holdings,
     key_sessions,
     native_challenges,
+    native_logins,
+    native_sessions,
     quota,
     templates,
     uplink,
@@ -372,15 +375,57 @@ class Steward:
         async with self._change() as connection:
             await key_sessions.end(connection, digest)
 
-    async def keep_native_challenge(self, challenge: NativeChallenge, peer: str) -> bool:
+    async def keep_native_challenge(self, challenge: NativeChallenge, peer: str, most: int) -> bool:
         """Keeps a request until its key is proven from the address `peer`; False when too much waits."""
         async with self._change() as connection:
-            return await native_challenges.keep(connection, challenge, peer)
+            return await native_challenges.keep(connection, challenge, peer, most)
 
     async def take_native_challenge(self, number: int, peer: str) -> NativeChallenge | None:
         """Uses a live challenge to the address `peer` up; None when there is none."""
         async with self._change() as connection:
             return await native_challenges.take(connection, number, peer)
+
+    async def begin_native_session(self, session: NativeSession, peer: str) -> bool:
+        """Keeps a session of the Handle protocol that `peer` set up; False when there are too many."""
+        async with self._change() as connection:
+            return await native_sessions.begin(connection, session, peer)
+
+    async def native_session(self, number: int) -> NativeSession | None:
+        """A live session."""
+        async with borrowed(self.pool, "administer") as connection:
+            return await native_sessions.live(connection, number)
+
+    async def use_native_session(self, number: int, counter: int, answers: int) -> Used | None:
+        """Notes that the message with that counter was heard, and takes numbers for so many answers; None for one that
+        was heard before.
+        """
+        async with self._change() as connection:
+            return await native_sessions.use(connection, number, counter, answers)
+
+    async def prove_native_session(self, number: int, name: str, key: bytes) -> None:
+        """Who goes on in a session has proven the key of that name and digest, if it is not another's."""
+        async with self._change() as connection:
+            await native_sessions.prove(connection, number, name, key)
+
+    async def end_native_session(self, number: int) -> None:
+        """Ends a session."""
+        async with self._change() as connection:
+            await native_sessions.end(connection, number)
+
+    async def keep_native_login(self, peer: str, port: int, name: str, key: bytes) -> bool:
+        """Keeps that a key logged in by UDP from that address; False when there are too many."""
+        async with self._change() as connection:
+            return await native_logins.keep(connection, peer, port, name, key)
+
+    async def native_login(self, peer: str, port: int) -> tuple[str, bytes] | None:
+        """The key that logged in by UDP from that address, by name and digest."""
+        async with self._change() as connection:
+            return await native_logins.used(connection, peer, port)
+
+    async def end_native_login(self, peer: str, port: int) -> None:
+        """Ends a login by UDP."""
+        async with self._change() as connection:
+            await native_logins.end(connection, peer, port)
 
     async def offer_totp(self, account: Account, sealed: bytes) -> None:
         """Keeps a key of one-time codes until it is confirmed."""

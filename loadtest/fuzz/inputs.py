@@ -32,19 +32,40 @@ _REQUESTS: Final[dict[int, bodies.Body]] = {
     OpCode.CREATE_HANDLE: bodies.Valued(_HANDLE, _VALUES),
     OpCode.REMOVE_VALUE: bodies.Removal(_HANDLE, (1, 2)),
     OpCode.CHALLENGE_RESPONSE: bodies.Proof("HS_SECKEY", *_KEY, b"\2" + bytes(20)),
-    OpCode.VERIFY_CHALLENGE: bodies.Verification(*_KEY, bytes(16), RequestDigest(3, bytes(32)), bytes(20)),
+    OpCode.VERIFY_CHALLENGE: bodies.Verification(*_KEY, bytes(16), bytes(32), bytes(20)),
+    OpCode.DELETE_HANDLE: bodies.Named(_HANDLE),
+    OpCode.ADD_VALUE: bodies.Valued(_HANDLE, _VALUES[:1]),
+    OpCode.MODIFY_VALUE: bodies.Valued(_HANDLE, _VALUES[1:]),
+    OpCode.LIST_HANDLES: bodies.Named("0.NA/88.999.1001"),
+    OpCode.LIST_PREFIXES: bodies.Named("0.NA/88"),
+    OpCode.HOME_PREFIX: bodies.Named("0.NA/88.7"),
+    OpCode.UNHOME_PREFIX: bodies.Named("0.NA/88.7"),
+    OpCode.LIST_HOMED_PREFIXES: bodies.Named("/"),
     OpCode.SESSION_SETUP: bodies.SessionSetup(bodies.DIFFIE_HELLMAN, 600, *_KEY, bytes(40)),
+    OpCode.SESSION_TERMINATE: bodies.Nothing(),
+    OpCode.SESSION_EXCHANGE_KEY: bodies.KeyExchange(bytes(40)),
+    OpCode.LOGIN_BY_PASSWORD: bodies.Question(_HANDLE, (300,), ("secret",)),
     OpCode.LOGIN_BY_KEY: bodies.KeyOf(*_KEY),
     1001: bodies.Opaque(bytes(24)),
 }
+_OTHER_SESSIONS: Final = (
+    bodies.SessionSetup(bodies.CLIENT_KEY, 600, *_KEY, bytes(40)),
+    bodies.SessionSetup(bodies.SERVER_KEY, 600, "", 0),
+    bodies.SessionSetup(bodies.HANDLE_KEY, 600, *_KEY, exchange=Reference(_HANDLE, 302)),
+)
 _ANSWERS: Final[dict[tuple[int, int], bodies.Body]] = {
     (OpCode.RESOLUTION, ResponseCode.SUCCESS): bodies.Valued(_HANDLE, _VALUES),
     (OpCode.RESOLUTION, ResponseCode.PREFIX_REFERRAL): bodies.Referral("", _VALUES),
     (OpCode.RESOLUTION, ResponseCode.HANDLE_NOT_FOUND): bodies.Failure("no", (1, 2)),
     (OpCode.CREATE_HANDLE, ResponseCode.AUTHENTICATION_NEEDED): bodies.Challenge(bytes(16)),
+    (OpCode.RESOLUTION, ResponseCode.SERVICE_REFERRAL): bodies.Referral("0.SERV/88"),
+    (OpCode.GET_SITE_INFO, ResponseCode.SUCCESS): bodies.Opaque(bytes(64)),
+    (OpCode.CREATE_HANDLE, ResponseCode.SUCCESS): bodies.Named(_HANDLE),
+    (OpCode.DELETE_HANDLE, ResponseCode.SUCCESS): bodies.Nothing(),
     (OpCode.LIST_HANDLES, ResponseCode.SUCCESS): bodies.Listed((_HANDLE, "", "x" * 200)),
     (OpCode.VERIFY_CHALLENGE, ResponseCode.SUCCESS): bodies.Verified(True),
     (OpCode.SESSION_SETUP, ResponseCode.SUCCESS): bodies.SessionKey(bodies.DIFFIE_HELLMAN, bytes(40)),
+    (OpCode.LOGIN_BY_PASSWORD, ResponseCode.SUCCESS): bodies.KeyOf(*_KEY),
 }
 _VERSIONS: Final = ((2, 0), (2, 3), (2, 11))
 
@@ -52,6 +73,7 @@ _VERSIONS: Final = ((2, 0), (2, 3), (2, 11))
 def well_formed() -> list[bytes]:
     """A message of every layout, in every generation of versions where they differ, some of them in packets."""
     made = [Message(op, body=body.to_octets()) for op, body in _REQUESTS.items()]
+    made += [Message(OpCode.SESSION_SETUP, body=each.to_octets()) for each in _OTHER_SESSIONS]
     all_values = bodies.Question(_HANDLE).to_octets()
     credential = Credential("HS_MAC", b"\2", bytes(20), index=9).to_octets()
     made += [Message(1, body=all_values, credential=each) for each in (b"", None, credential)]

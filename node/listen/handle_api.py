@@ -272,7 +272,8 @@ async def options(request: web.Request) -> web.Response:
 async def site(request: web.Request) -> web.Response:
     """Where this node answers, and by which protocols."""
     sock = request.get_extra_info("sockname") or ("",)
-    found = site_of(request.app[HOUSE].config, str(sock[0]))
+    house = request.app[HOUSE]
+    found = site_of(house.config, house.site_key.public if house.site_key else b"", str(sock[0]))
     response = json_response(failed(ResponseCode.ERROR), 500) if found is None else encoded(site_to_json(found))
     return dressed(response, request.query)
 

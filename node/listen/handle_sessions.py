@@ -1,6 +1,6 @@
 """Sessions of the Handle HTTP API, over TLS alone: /api/sessions and /api/sessions/this."""
 
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
@@ -10,6 +10,8 @@ from aiohttp import web
 from node.listen.bodies import BODIES
 from node.listen.handle_auth import begun, by_certificate, challenged, fields
 from node.listen.http import HOUSE, encoded, is_secure
+from node.site_key import SiteKey
+from proto.native.versions import OWN
 from registry.administration import Administrator
 
 PATH: Final = "/api/sessions"
@@ -36,16 +38,42 @@ def _told(session: str, nonce: bytes | None, by: Administrator | None = None) ->
 
 
 async def open_(request: web.Request) -> web.Response:
-    """A session that may begin, or begins at once by the certificate of the handshake."""
+    """A session that may begin, or does at once by the certificate of the handshake; with the proof of the site key if
+    its client has said a nonce of its own.
+    """
+    try:
+        said = await _said(request)
+    except msgspec.DecodeError:  # whatever it is, it is not needed
+        said = {}
+    header, by = fields(request), None
+    try:
+        cnonce = b64decode(str(said.get("cnonce", header.get("cnonce", ""))), validate=True)
+    except ValueError:  # binascii.Error is one
+        return web.Response(status=400)
     session, nonce = request.app[HOUSE].keyholders.challenge()
-    said, by = fields(request), None
-    if by_certificate(said):
-        by = await begun(request, session, said)
+    if by_certificate(header):
+        by = await begun(request, session, header)
         if by is None:
             return challenged(request, web.Response(status=401), "Identity not verified")
-    response = encoded(_told(session, nonce, by), 201)
+    proof = await _proof(request.app[HOUSE].site_key, nonce + cnonce) if cnonce else {}
+    response = encoded(_told(session, nonce, by) | proof, 201)
     response.headers["Location"] = THIS
     return response
+
+
+async def _said(request: web.Request) -> _Fields:
+    """The fields of a body; of none, none. Raises msgspec.DecodeError and as reading bodies does."""
+    octets = await request.app[BODIES].of_stranger(request, ANSWER_OCTETS)
+    return msgspec.json.decode(octets, type=_Fields) if octets.strip() else {}
+
+
+async def _proof(key: SiteKey | None, signed: bytes) -> dict[str, str]:
+    """What the server is proven by, if it has a key. Raises BusyError."""
+    if key is None:
+        return {}
+    # As from version 2.7 of the protocol on: SHA-256.
+    signature = (await key.sign(signed, OWN))[1]
+    return {"serverAlg": "SHA256", "serverSignature": b64encode(signature).decode()}
 
 
 async def show(request: web.Request) -> web.Response:
@@ -65,7 +93,7 @@ async def answer(request: web.Request) -> web.Response:
     if session is None:
         return web.Response(status=403)
     try:
-        said = msgspec.json.decode(await request.app[BODIES].of_stranger(request, ANSWER_OCTETS), type=_Fields)
+        said = await _said(request)
     except msgspec.DecodeError:
         return challenged(request, web.Response(status=401), "Identity not verified")
     by = await begun(request, session, fields(request) | {name: str(value) for name, value in said.items()})

@@ -17,6 +17,7 @@ from node.listen import replies
 from node.metrics import NATIVE_PROOFS
 from node.native import answers
 from node.native.answers import Asked, Said
+from node.native.sessions import Sessions
 from proto.codes import OpCode, ResponseCode
 from proto.errors import ProtoError
 from proto.forwarded_for import end_site
@@ -77,7 +78,9 @@ def answers_challenges(message: Message) -> bool:
 
 
 def wants_private(asked: Asked) -> bool:
-    """Whether a question may be about more than what is public."""
+    """Whether a question may be about more than what is public; by UDP it is not."""
+    if asked.by_udp:
+        return False
     signed = asked.standing is not None and (asked.standing.login is not None or answers_challenges(asked.message))
     return signed and not asked.message.has(PUBLIC_ONLY)
 
@@ -85,8 +88,9 @@ def wants_private(asked: Asked) -> bool:
 class Administration:
     """Answers for one worker. Raises ProtoError for what cannot be read, and what the registry and the brake raise."""
 
-    def __init__(self, house: House) -> None:
+    def __init__(self, house: House, sessions: Sessions) -> None:
         self._house = house
+        self._sessions = sessions
         self.operations: dict[int, Callable[[Asked, Administrator | None], Awaitable[Said]]] = {
             OpCode.CREATE_HANDLE: self._write,
             OpCode.DELETE_HANDLE: self._write,
@@ -105,16 +109,19 @@ class Administration:
         everybody is told.
         """
         assert asked.standing is not None
-        if asked.message.op == OpCode.CHALLENGE_RESPONSE:
+        op = asked.message.op
+        if op == OpCode.CHALLENGE_RESPONSE:
             return await self._proven(asked)
-        if asked.message.op == OpCode.RESOLUTION and await self._private(asked.message) is None:
+        if op == OpCode.RESOLUTION and await self._private(asked.message) is None:
             return None
+        if asked.standing.by_udp and op != OpCode.LOGIN_BY_KEY:
+            asked.standing.login = await self._of_address(asked)
+            if asked.standing.login is None:
+                return asked, answers.NOT_BY_UDP if answers_challenges(asked.message) else answers.LOGIN_NEEDED
         login = asked.standing.login
-        if login and asked.message.op != OpCode.LOGIN_BY_KEY and not await self._house.keyholders.holds(login):
-            if asked.standing.login is login:
-                asked.standing.login = None
-            return asked, answers.LOGIN_EXPIRED
-        said = await self.operations[asked.message.op](asked, login.by if login else None)
+        if login and op != OpCode.LOGIN_BY_KEY and not await self._house.keyholders.holds(login):
+            return asked, await self._forgotten(asked, login)
+        said = await self.operations[op](asked, login.by if login else None)
         return await self._challenge(asked) if said[0] is ResponseCode.AUTHENTICATION_NEEDED else (asked, said)
 
     # --- who asks
@@ -125,10 +132,12 @@ class Administration:
             return asked, answers.LOGIN_NEEDED
         envelope, message = asked.envelope, asked.message
         digest = RequestDigest.of(message.covered, agreed(envelope.version, envelope.suggested))
-        number = 1 + secrets.randbelow(native_challenge.NUMBER_LAST)
+        inside = asked.inside
+        number = inside.number if inside else 1 + secrets.randbelow(native_challenge.NUMBER_LAST)
         nonce = secrets.token_bytes(native_challenge.NONCE_OCTETS)
         waiting = NativeChallenge(number, nonce, digest.octets, message.to_octets())
-        if not await self._house.steward.keep_native_challenge(waiting, end_site(asked.source[0])):
+        most = native_challenge.BY_UDP_MOST if asked.by_udp else native_challenge.CHALLENGES_MOST
+        if not await self._house.steward.keep_native_challenge(waiting, end_site(asked.source[0]), most):
             return asked, answers.BUSY
         told = asked._replace(envelope=envelope._replace(session=number))
         return told, (ResponseCode.AUTHENTICATION_NEEDED, Challenge(nonce))
@@ -137,19 +146,21 @@ class Administration:
         said = request_body(asked.message)
         assert isinstance(said, Proof)
         peer = asked.source[0]
-        number = _signed(asked.envelope.session)
+        number = asked.inside.number if asked.inside else _signed(asked.envelope.session)
         waiting = await self._house.steward.take_native_challenge(number, end_site(peer))
         if waiting is None:
             self._house.meter.count(NATIVE_PROOFS, "late")
             return asked, answers.LATE
-        began = asked._replace(
-            envelope=asked.envelope._replace(session=0), message=Message.from_octets(waiting.request)
-        )
+        began = asked._replace(message=Message.from_octets(waiting.request))
+        if asked.inside is None:
+            began = began._replace(envelope=asked.envelope._replace(session=0))
         held = await self._held(said, waiting.nonce + waiting.digest, peer, onward=True)
         if not isinstance(held, Held):
             return began, (held, Failure())
+        if asked.inside is not None:
+            await self._sessions.proven(asked.inside.number, held)
         if began.message.op == OpCode.LOGIN_BY_KEY:
-            return began, self._logged_in(began, held)
+            return began, await self._logged_in(began, held)
         return began, await self.operations[began.message.op](began, held.by)
 
     async def _held(self, said: Proof, challenge: bytes, peer: str, *, onward: bool) -> Held | ResponseCode:
@@ -165,16 +176,35 @@ class Administration:
         request_body(asked.message)  # what cannot be read needs no challenge
         return _NEEDED
 
-    @staticmethod
-    def _logged_in(asked: Asked, held: Held) -> Said:
-        """Binds the connection to the key, if it is the one that was to log in."""
+    async def _logged_in(self, asked: Asked, held: Held) -> Said:
+        """Binds the connection, by UDP the address, to the key, if it is the one that was to log in."""
         key = request_body(asked.message)
         assert isinstance(key, KeyOf)
         assert asked.standing is not None
         if Identifier.parse(key.handle).key != held.by.handle or key.index not in {0, held.by.index}:
             return ResponseCode.INVALID_ADMIN, Failure()
+        if asked.standing.by_udp:
+            kept = await self._house.steward.keep_native_login(*asked.source, _account(held.by).username, held.key)
+            return _DONE if kept else answers.BUSY
         asked.standing.login = held
         return _DONE
+
+    async def _of_address(self, asked: Asked) -> Held | None:
+        """Who logged in by UDP from where the request says it comes from."""
+        found = await self._house.steward.native_login(*asked.source)
+        return self._house.keyholders.kept(*found) if found else None
+
+    async def _forgotten(self, asked: Asked, login: Held) -> Said:
+        """Ends what was founded on a key that is there no more; clients set up another session by themselves."""
+        assert asked.standing is not None
+        if asked.inside is not None:
+            await self._sessions.ended(asked.inside.number)
+            return answers.NO_SESSION
+        if asked.standing.by_udp:
+            await self._house.steward.end_native_login(*asked.source)
+        elif asked.standing.login is login:
+            asked.standing.login = None
+        return answers.LOGIN_EXPIRED
 
     async def _verify(self, asked: Asked, _: Administrator | None) -> Said:
         """Whether a secret key that lies here answered the challenge of another server."""
@@ -182,7 +212,7 @@ class Administration:
         assert isinstance(said, Verification)
         answer = Proof("HS_SECKEY", said.handle, said.index, said.signed)
         # What another node asks is not asked on: of its keys it knows more than any other.
-        held = await self._held(answer, said.nonce + said.digest.octets, asked.source[0], onward=False)
+        held = await self._held(answer, said.nonce + said.digest, asked.source[0], onward=False)
         return ResponseCode.SUCCESS, Verified(isinstance(held, Held))
 
     # --- what is asked
@@ -205,7 +235,7 @@ class Administration:
         job = Job(edited(identifier, edit), _account(edit.by))
         written = await self._house.batcher.write_one(job, asked.source)
         if isinstance(written, RuleRefused):
-            return replies.REFUSED_CODE[written.rule], Failure(f"{written.zh}。 {written.en}.")
+            return answers.known(replies.REFUSED_CODE[written.rule]), Failure(f"{written.zh}。 {written.en}.")
         return wanted.done
 
     async def _resolve(self, asked: Asked, by: Administrator | None) -> Said:

@@ -3,7 +3,7 @@
 Nothing is decided here but flags and versions; whoever wonders which code a client sees looks here only.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -13,6 +13,7 @@ from node.resolve.answer import Answer, Outcome
 from node.site import SERIAL
 from proto.codes import OpCode, ResponseCode
 from proto.errors import NotUtf8Error, ProtoError
+from proto.keys.session import SessionKey
 from proto.native.bodies import Body, Challenge, Failure, Listed, Question, Valued, answer_octets
 from proto.native.continued import parts
 from proto.native.digest import RequestDigest
@@ -27,7 +28,6 @@ from proto.native.message import (
     PUBLIC_ONLY,
     RECURSIVE,
     REQUEST_DIGEST,
-    TRUSTED_RESULT,
     Message,
 )
 from proto.native.versions import OWN, agreed, wire_code
@@ -39,7 +39,7 @@ from registry.access_log import NOWHERE, Source
 EXPIRES_SECONDS: Final = 12 * 3600
 """How long an answer is good, as deployed servers say it; clients refuse one that has ended."""
 COPIED: Final = RECURSIVE | CACHE_AUTHENTICATION | PUBLIC_ONLY | REQUEST_DIGEST | OVERWRITE | MINT | DO_NOT_REFER
-"""Flags an answer has of its request. Not those that promise a signature or a session: there is none."""
+"""Flags an answer has of its request. Those that promise a signature or a session are theirs who seal it (seals.py)."""
 
 OUTCOMES: Final[dict[Outcome, tuple[ResponseCode, str]]] = {
     Outcome.ABSENT: (ResponseCode.HANDLE_NOT_FOUND, ""),
@@ -50,12 +50,16 @@ OUTCOMES: Final[dict[Outcome, tuple[ResponseCode, str]]] = {
 }
 """What is said of an identifier of which no values can be shown."""
 
+_QUOTAS: Final = frozenset({ResponseCode.REGISTRATION_LIMIT, ResponseCode.PREFIX_LIMIT})
 _VALUED: Final = frozenset({OpCode.CREATE_HANDLE, OpCode.ADD_VALUE, OpCode.MODIFY_VALUE})
 
 BUSY: Final = (ResponseCode.SERVER_BUSY, Failure("系统繁忙，请稍后再试。 Busy; try again shortly."))
 NOT_SERVED: Final = (ResponseCode.OPERATION_NOT_SUPPORTED, Failure("不支持的操作。 This operation is not served."))
 NO_REQUEST: Final = (ResponseCode.PROTOCOL_ERROR, Failure("这不是请求。 This is no request."))
-NO_SESSION: Final = (ResponseCode.SESSION_FAILED, Failure("没有这个会话。 There is no such session."))
+NO_SESSION: Final = (
+    ResponseCode.SESSION_TIMEOUT,
+    Failure("没有这个会话，或已结束。 There is no such session, or it has ended."),
+)
 NO_SITE: Final = (
     ResponseCode.ERROR,
     Failure("设置没有给出本节点的地址。 The settings name no address of this node."),
@@ -80,15 +84,30 @@ TOO_LONG: Final = (ResponseCode.ERROR, Failure("回答过长，请用TCP。 The 
 
 @dataclass(slots=True)
 class Standing:
-    """How who sends requests stands with us, for as long as their connection does: the key they signed in with."""
+    """How who sends requests stands with us, for as long as their connection or session does: the key they signed in
+    with. `by_udp`: for as long as it is kept for their address, where the settings let keys log in by UDP.
+    """
 
     login: Held | None = None
+    by_udp: bool = False
+
+
+class Inside(NamedTuple):
+    """The session a request came in: its number and key, the number of the first answer to the request, and whether
+    answers are encrypted.
+    """
+
+    number: int
+    key: SessionKey
+    first: int
+    encrypts: bool
 
 
 class Asked(NamedTuple):
     """A request whose header could be read, who sent it, and at which address of ours, where that is known.
 
-    `standing` have those alone who may administer: by UDP nobody can be told from who borrows their address.
+    `standing` have those alone who may administer: by UDP nobody can be told from who borrows their address. `inside`
+    have those that came in a session (sessions.py).
     """
 
     envelope: Envelope
@@ -96,6 +115,12 @@ class Asked(NamedTuple):
     source: Source = NOWHERE
     reached: str = ""
     standing: Standing | None = None
+    inside: Inside | None = None
+
+    @property
+    def by_udp(self) -> bool:
+        """Whether it came from an address that anybody could have written down."""
+        return self.standing is None or self.standing.by_udp
 
 
 Said = tuple[ResponseCode, Body]
@@ -115,6 +140,13 @@ def refused(error: ProtoError, op: int) -> Said:
     if isinstance(error, NotUtf8Error) and error.field == "handle":
         code = ResponseCode.HANDLE_NOT_FOUND if op == OpCode.RESOLUTION else ResponseCode.INVALID_HANDLE
     return code, Failure(f"{error.zh}。 {error.en}.")
+
+
+def known(code: ResponseCode) -> ResponseCode:
+    """The code of a write that is refused, as clients of the protocol know it: quotas have none there, and those of
+    teleinfo say the numbers other faces have for them to themselves (handle reference §2.4).
+    """
+    return ResponseCode.ERROR if code in _QUOTAS else code
 
 
 def named(handle: str) -> str:
@@ -149,14 +181,11 @@ def told(question: Question, values: tuple[Value, ...]) -> Said:
     )
 
 
-def framed(asked: Asked, said: Said, now: int, *, authoritative: bool = True, trusted: bool = False) -> Framed:
-    """The answer to `asked` at `now` (seconds since 1970 UTC); of what lives elsewhere no site of ours has the last
-    word. `trusted`: its values were asked to be, and are, as somebody trusted said.
+def framed(asked: Asked, said: Said, now: int, flags: int = 0, *, authoritative: bool = True) -> Framed:
+    """The answer to `asked` at `now` (seconds since 1970 UTC), with `flags` beside the usual ones; of what lives
+    elsewhere no site of ours has the last word.
     """
-    body = said[1]
-    if isinstance(body, Listed):
-        return _continued(asked, body, now)
-    return _one(asked, said, now, AUTHORITATIVE * authoritative | TRUSTED_RESULT * trusted)
+    return joined([laid(*each) for each in messages(asked, said, now, flags, authoritative=authoritative)])
 
 
 def untrusted(finding: Finding) -> Said:
@@ -164,7 +193,32 @@ def untrusted(finding: Finding) -> Said:
     return ResponseCode.CREDENTIAL_REFUSED, Failure(f"凭证验证失败（{finding.word}）。 Not trusted: {finding.word}.")
 
 
-def _one(asked: Asked, said: Said, now: int, flags: int) -> Framed:
+def messages(
+    asked: Asked, said: Said, now: int, flags: int = 0, *, authoritative: bool
+) -> Iterable[tuple[Envelope, Message]]:
+    """The messages of the answer, with `flags` and envelopes that do not know their lengths yet: one, or for a list as
+    many as it takes.
+    """
+    flags |= AUTHORITATIVE * authoritative
+    code, body = said
+    if not isinstance(body, Listed):
+        return [_one(asked, said, now, flags)]
+    return (_one(asked, (code, part), now, flags | CONTINUOUS * follows) for part, follows in parts(body.names))
+
+
+def laid(envelope: Envelope, message: Message) -> Framed:
+    """A message as it travels."""
+    octets = message.to_octets()
+    return Framed(envelope._replace(length=len(octets)), octets)
+
+
+def joined(answers: Sequence[Framed]) -> Framed:
+    """Several in a row behind the envelope of the first: they go out in one piece."""
+    first, *rest = answers
+    return Framed(first.envelope, first.message + b"".join(each.to_octets() for each in rest)) if rest else first
+
+
+def _one(asked: Asked, said: Said, now: int, flags: int) -> tuple[Envelope, Message]:
     (code, body), envelope, message = said, asked.envelope, asked.message
     version = agreed(envelope.version, envelope.suggested)
     challenges = isinstance(body, Challenge)  # what is to be signed with it is the digest of the request
@@ -176,17 +230,8 @@ def _one(asked: Asked, said: Said, now: int, flags: int) -> Framed:
         answer_octets(body, digest, version),
         serial=SERIAL,
         expiration=now + EXPIRES_SECONDS,
-    ).to_octets()
-    return Framed(Envelope(version, OWN, envelope.request, len(answer), envelope.session), answer)
-
-
-def _continued(asked: Asked, listed: Listed, now: int) -> Framed:
-    """The messages that tell a list, in a row behind the envelope of the first: they go out in one piece."""
-    first, *rest = (
-        _one(asked, (ResponseCode.SUCCESS, part), now, AUTHORITATIVE | CONTINUOUS * follows)
-        for part, follows in parts(listed.names)
     )
-    return Framed(first.envelope, first.message + b"".join(each.to_octets() for each in rest))
+    return Envelope(version, OWN, envelope.request, 0, envelope.session), answer
 
 
 def broken(envelope: Envelope, error: ProtoError, now: int) -> Framed:

@@ -5,9 +5,9 @@ Every operation has a row in the table; what is not there is not served.
 
 import asyncio
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
@@ -18,6 +18,8 @@ from node.metrics import NATIVE_REFUSED, NATIVE_REQUESTS, NATIVE_TRUSTED
 from node.native import answers
 from node.native.administration import Administration, wants_private
 from node.native.answers import Asked, Said, Standing, framed
+from node.native.seals import Seals
+from node.native.sessions import Sessions, concerned
 from node.resolve.answer import Answer
 from node.site import site_of
 from proto.codes import OpCode, ResponseCode
@@ -25,13 +27,15 @@ from proto.errors import ProtoError
 from proto.identifier import Identifier
 from proto.native.bodies import Failure, Named, Opaque, Question, Valued, request_body
 from proto.native.envelope import Framed
-from proto.native.message import DO_NOT_REFER, TRUSTED_QUERY, Message
+from proto.native.message import DO_NOT_REFER, TRUSTED_QUERY, TRUSTED_RESULT, Message
 from proto.trust import Trust
 from registry.access_log import Source
 from registry.errors import UnavailableError, UnknownOutcomeError
 
 Reply = Callable[[Framed], None]
 """Who waits for an answer; told once. Raises nothing."""
+Answering = Callable[[Asked], Awaitable[tuple[Asked, Said] | None]]
+"""What is answered, and to what; None: what everybody is told."""
 
 HEARTBEAT: Final = "0"
 """What clients of teleinfo resolve to see whether anybody is there (handle reference §2.16): no other node is asked."""
@@ -56,11 +60,16 @@ class Desk:
         self._house = house
         self._clock = clock
         self._now = now
-        self._administration = Administration(house)
+        self._sessions = Sessions(house, clock)
+        self._seals = Seals(house.site_key, clock)
+        self._administration = Administration(house, self._sessions)
         self._under_way: set[asyncio.Task[None]] = set()
+        self._administer = partial(self._aside, self._administration.answer)
         self._operations: dict[int, Callable[[Asked, Callable[..., None]], None]] = {
             OpCode.RESOLUTION: self._resolve,
             OpCode.GET_SITE_INFO: self._tell_site,
+            OpCode.SESSION_SETUP: partial(self._aside, self._sessions.set_up),
+            OpCode.SESSION_TERMINATE: partial(self._aside, self._sessions.end),
         }
         served = (*self._administration.operations, OpCode.CHALLENGE_RESPONSE)
         self._operations = dict.fromkeys(served, self._administer) | self._operations
@@ -81,29 +90,59 @@ class Desk:
         """
         envelope = message.envelope
         try:
-            asked = Asked(envelope, Message.from_octets(message.message), source, reached, standing)
+            # What is encrypted is read by who knows its session.
+            said_by = Message(0) if envelope.encrypted else Message.from_octets(message.message)
+            asked = Asked(envelope, said_by, source, reached, standing)
         except ProtoError as error:
             self._count(ResponseCode.PROTOCOL_ERROR)
             reply(answers.broken(envelope, error, self._now()))
             return
-        said = partial(self._said, asked, reply)
         status = 0 if admitted else self._house.admission.admit(source[0])
         if status:
             self._house.meter.count(NATIVE_REFUSED, _TURNED_AWAY[status])
-            said(answers.BUSY)
-        elif asked.message.code:
-            said(answers.NO_REQUEST)
-        elif envelope.encrypted:
-            said(answers.NO_SESSION)
+            self._tell(asked, reply, answers.BUSY)  # who asks too much shall not have us sign it
+        elif concerned(asked):
+            self._open(asked, message.message, reply)
         else:
-            self._begin(asked, said)
+            self._begin(asked, partial(self._said, asked, reply))
+
+    def _open(self, asked: Asked, octets: bytes, reply: Reply) -> None:
+        """Looks for the session it may have come in; by UDP there are none."""
+        if asked.by_udp:
+            self._said(asked, reply, answers.NOT_BY_UDP)
+        else:
+            self._spawn(self._opened(asked, octets, reply))
+
+    async def _opened(self, asked: Asked, octets: bytes, reply: Reply) -> None:
+        try:
+            opened = await self._sessions.opened(asked, octets)
+        except Exception as error:  # noqa: BLE001 - it is answered; a mistake of ours stands in the journal
+            opened = self._trouble(asked, error)
+        if isinstance(opened, Asked):
+            self._begin(opened, partial(self._said, opened, reply))
+        else:
+            self._said(asked, reply, opened)
 
     def _begin(self, asked: Asked, said: Callable[..., None]) -> None:
+        if asked.message.code or not asked.message.op:
+            said(answers.NO_REQUEST)
+            return
         operation = self._operations.get(asked.message.op)
         if operation is None:
-            said(answers.NOT_SERVED if asked.message.op else answers.NO_REQUEST)
+            said(answers.NOT_SERVED)
         else:
             self._begin_with(operation, asked, said)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Does what takes time of its own, as a request in hand."""
+        self._house.admission.in_hand += 1
+        task = asyncio.get_running_loop().create_task(work)
+        self._under_way.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        self._house.admission.in_hand -= 1
+        self._under_way.discard(task)
 
     def _begin_with(
         self, operation: Callable[[Asked, Callable[..., None]], None], asked: Asked, said: Callable[..., None]
@@ -115,24 +154,19 @@ class Desk:
         except Exception as error:  # noqa: BLE001 - a mistake of ours: it is answered and stands in the journal
             said(self._failed(error))
 
-    def _administer(self, asked: Asked, said: Callable[..., None]) -> None:
-        """What takes time of its own."""
+    def _aside(self, answer: Answering, asked: Asked, said: Callable[..., None]) -> None:
+        """What takes time of its own, and is not for who may have borrowed an address."""
         if asked.standing is None:
             said(answers.NOT_BY_UDP)
-            return
-        self._house.admission.in_hand += 1
-        task = asyncio.get_running_loop().create_task(self._administered(asked, said))
-        self._under_way.add(task)
-        task.add_done_callback(self._under_way.discard)
+        else:
+            self._spawn(self._answered(answer, asked, said))
 
-    async def _administered(self, asked: Asked, said: Callable[..., None]) -> None:
+    async def _answered(self, answer: Answering, asked: Asked, said: Callable[..., None]) -> None:
         answered: tuple[Asked, Said] | None
         try:
-            answered = await self._administration.answer(asked)
+            answered = await answer(asked)
         except Exception as error:  # noqa: BLE001 - it is answered; a mistake of ours stands in the journal
             answered = asked, self._trouble(asked, error)
-        finally:
-            self._house.admission.in_hand -= 1
         if answered is None:
             self._begin_with(self._ask, asked, said)
         else:
@@ -190,7 +224,8 @@ class Desk:
 
     def _tell_site(self, asked: Asked, said: Callable[..., None]) -> None:
         assert isinstance(request_body(asked.message), Named)
-        site = site_of(self._house.config, asked.reached)
+        key = self._house.site_key
+        site = site_of(self._house.config, key.public if key else b"", asked.reached)
         said((ResponseCode.SUCCESS, Opaque(site.to_octets())) if site else answers.NO_SITE)
 
     def _said(
@@ -198,18 +233,14 @@ class Desk:
     ) -> None:
         to, body = to or asked, said[1]
         if isinstance(body, Valued) and to.message.op == OpCode.RESOLUTION and to.message.has(TRUSTED_QUERY):
-            task = asyncio.get_running_loop().create_task(self._verified(to, reply, body, authoritative))
-            self._under_way.add(task)
-            task.add_done_callback(self._under_way.discard)
-            return
-        self._count(said[0])
-        reply(framed(to, said, self._now(), authoritative=authoritative))
+            self._spawn(self._verified(to, reply, body, authoritative=authoritative))
+        else:
+            self._deliver(to, reply, said, authoritative=authoritative)
 
-    async def _verified(self, asked: Asked, reply: Reply, told: Valued, authoritative: bool) -> None:
+    async def _verified(self, asked: Asked, reply: Reply, told: Valued, *, authoritative: bool) -> None:
         """Answers a trusted query for these values once it is known whether they are as somebody trusted said."""
         said: Said = (ResponseCode.SUCCESS, told)
         trusted, further = Trust.UNKNOWN, not asked.message.has(DO_NOT_REFER)
-        self._house.admission.in_hand += 1
         try:
             identifier = Identifier.parse(answers.named(told.handle))
             finding = await self._house.verifier.found(identifier, told.values, onward=further)
@@ -219,10 +250,29 @@ class Desk:
                 said = answers.untrusted(finding)
         except Exception as error:  # noqa: BLE001 - it is answered; a mistake of ours stands in the journal
             said = self._trouble(asked, error)
-        finally:
-            self._house.admission.in_hand -= 1
+        self._deliver(asked, reply, said, TRUSTED_RESULT * (trusted is Trust.TRUSTED), authoritative=authoritative)
+
+    def _deliver(self, to: Asked, reply: Reply, said: Said, flags: int = 0, *, authoritative: bool) -> None:
+        if self._seals.wanted(to):
+            self._spawn(self._sealed(to, reply, said, flags, authoritative=authoritative))
+        else:
+            self._tell(to, reply, said, flags, authoritative=authoritative)
+
+    async def _sealed(self, to: Asked, reply: Reply, said: Said, flags: int, *, authoritative: bool) -> None:
+        try:
+            answer = await self._seals.framed(to, said, self._now(), flags, authoritative=authoritative)
+        except BusyError:  # counted there; whoever wants many shall not fill the journal
+            self._tell(to, reply, answers.BUSY)
+        except Exception as error:  # noqa: BLE001 - a mistake of ours: it is answered and stands in the journal
+            self._tell(to, reply, self._failed(error))
+        else:
+            self._count(said[0])
+            reply(answer)
+
+    def _tell(self, to: Asked, reply: Reply, said: Said, flags: int = 0, *, authoritative: bool = True) -> None:
+        """Answers as it is, unsealed."""
         self._count(said[0])
-        reply(framed(asked, said, self._now(), authoritative=authoritative, trusted=trusted is Trust.TRUSTED))
+        reply(framed(to, said, self._now(), flags, authoritative=authoritative))
 
     def _count(self, code: ResponseCode) -> None:
         self._house.meter.count(NATIVE_REQUESTS, _CODES[code])

@@ -17,7 +17,14 @@ from node.site import SERIAL
 from proto.codes import OpCode, ResponseCode
 from proto.native import values
 from proto.native.envelope import ENVELOPE_OCTETS, HEADER_OCTETS
-from proto.native.message import AUTHORITATIVE, CACHE_AUTHENTICATION, PUBLIC_ONLY, REQUEST_DIGEST, TRUSTED_QUERY
+from proto.native.message import (
+    AUTHORITATIVE,
+    CACHE_AUTHENTICATION,
+    CERTIFY,
+    PUBLIC_ONLY,
+    REQUEST_DIGEST,
+    TRUSTED_QUERY,
+)
 from proto.native.versions import OWN, agreed
 from proto.web_json import values_of
 
@@ -27,7 +34,7 @@ of the body; length of the identifier."""
 _NAME_AT: Final = _HEAD.size
 _COUNTS: Final = frozenset({8, 12})
 """Octets behind the identifier in the body of who wants all values: two counts, and of some clients a third length."""
-_PECULIAR: Final = REQUEST_DIGEST | TRUSTED_QUERY | PUBLIC_ONLY | CACHE_AUTHENTICATION
+_PECULIAR: Final = REQUEST_DIGEST | TRUSTED_QUERY | PUBLIC_ONLY | CACHE_AUTHENTICATION | CERTIFY
 _PLAIN: Final = frozenset({0, PUBLIC_ONLY, PUBLIC_ONLY | CACHE_AUTHENTICATION})
 """Of these flags, those of who is told what everybody is: others may be asked for a proof (administration.py)."""
 _ZEROS: Final = bytes(16)

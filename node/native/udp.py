@@ -1,6 +1,7 @@
 """The native face over UDP: a request is a datagram or some, and so is its answer. What is asked is not known here.
 
-A source address proves nothing: nobody is sent much more than a record takes, and no answer is answered.
+A source address proves nothing: nobody is sent much more than a record takes, no answer is answered, and keys log in
+by it only where the settings let them.
 """
 
 import asyncio
@@ -12,7 +13,7 @@ from typing import Any, Final
 from node.meter import Meter
 from node.metrics import NATIVE_REFUSED
 from node.native import answers
-from node.native.answers import Asked
+from node.native.answers import Asked, Standing
 from node.native.desk import Desk
 from node.native.lane import Lane
 from proto.errors import ProtoError
@@ -42,16 +43,19 @@ Address = tuple[Any, ...]
 
 
 class Door:
-    """Serves the datagrams of one worker. `clock` gives monotonic seconds, `now` those since 1970 UTC."""
+    """Serves the datagrams of one worker. `logins`: whether keys may log in. `clock` gives monotonic seconds, `now`
+    those since 1970 UTC.
+    """
 
     def __init__(
-        self, desk: Desk, lane: Lane, meter: Meter, clock: Callable[[], float], now: Callable[[], int]
+        self, desk: Desk, lane: Lane, meter: Meter, clock: Callable[[], float], now: Callable[[], int], *, logins: bool
     ) -> None:
         self._desk = desk
         self._lane = lane
         self._refused = partial(meter.count, NATIVE_REFUSED)
         self._clock = clock
         self._now = now
+        self._logins = logins
         self._reassembler = Reassembler(BOUNDS)
 
     async def serve(self, sock: socket.socket) -> None:
@@ -88,8 +92,10 @@ class Door:
         except ProtoError as error:
             self._broken(datagram, address, error)
             return
-        if framed is not None and not _is_answer(framed.message):
-            self._desk.take(framed, (peer, port), partial(self._answer, address))
+        # Of what is encrypted that cannot be told; what it is answered is an answer to anybody.
+        if framed is not None and (framed.envelope.encrypted or not _is_answer(framed.message)):
+            standing = Standing(by_udp=True) if self._logins else None
+            self._desk.take(framed, (peer, port), partial(self._answer, address), standing=standing)
 
     def _broken(self, datagram: bytes, address: Address, error: ProtoError) -> None:
         """Says so to who sent at least an envelope, unless what follows it calls itself an answer."""

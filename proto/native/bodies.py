@@ -189,24 +189,27 @@ class Proof:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """Asks whether `signed` is the answer of the secret key `index:handle` to a challenge of another server."""
+    """Asks whether `signed` is the answer of the secret key `index:handle` to a challenge of another server.
+
+    The digest of that challenge goes without its algorithm, as octets with their length, in every version.
+    """
 
     handle: str
     index: int
     nonce: bytes
-    digest: RequestDigest
+    digest: bytes
     signed: bytes
 
     @classmethod
     def read(cls, reader: Reader) -> "Verification":
         """Takes it off the front."""
         key, nonce = KeyOf.read(reader), reader.data("nonce")
-        return cls(key.handle, key.index, nonce, RequestDigest.read(reader), reader.data("signedResponse"))
+        return cls(key.handle, key.index, nonce, reader.data("digest"), reader.data("signedResponse"))
 
     def to_octets(self) -> bytes:
         """The body."""
         key = KeyOf(self.handle, self.index).to_octets()
-        return key + data(self.nonce) + self.digest.to_octets() + data(self.signed)
+        return key + data(self.nonce) + data(self.digest) + data(self.signed)
 
 
 @dataclass(frozen=True, slots=True)

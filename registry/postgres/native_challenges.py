@@ -3,14 +3,17 @@
 from datetime import timedelta
 from typing import Final
 
-from registry.native_challenge import CHALLENGES_MOST, LIVES_SECONDS, OF_PEER_MOST, WAITING_OCTETS, NativeChallenge
+from registry.native_challenge import LIVES_SECONDS, OF_PEER_MOST, WAITING_OCTETS, NativeChallenge
+from registry.native_session import NUMBER_FIRST
 from registry.postgres.connection import Connection
 
 _LIVES: Final = timedelta(seconds=LIVES_SECONDS)
 
 
-async def keep(connection: Connection, challenge: NativeChallenge, peer: str) -> bool:
-    """Keeps what waits for `peer`'s proof; False when too much waits, or the number is taken. The old ones go."""
+async def keep(connection: Connection, challenge: NativeChallenge, peer: str, most: int) -> bool:
+    """Keeps what waits for `peer`'s proof; False when too much waits, `most` and more, or the number is taken. In a
+    session the last one counts. The old ones go.
+    """
     kept = await connection.fetchval(
         """
         WITH over AS (
@@ -25,7 +28,11 @@ async def keep(connection: Connection, challenge: NativeChallenge, peer: str) ->
         INSERT INTO native_challenge (number, peer, nonce, digest, request)
         SELECT $1, $2, $3, $4, $5::bytea FROM held
         WHERE count < $7 AND of_peer < $8 AND octets + octet_length($5::bytea) <= $9
-        ON CONFLICT (number) DO NOTHING RETURNING true
+        ON CONFLICT (number) DO UPDATE
+        SET peer = excluded.peer, nonce = excluded.nonce, digest = excluded.digest, request = excluded.request,
+            made = excluded.made
+        WHERE excluded.number >= $10
+        RETURNING true
         """,
         challenge.number,
         peer,
@@ -33,9 +40,10 @@ async def keep(connection: Connection, challenge: NativeChallenge, peer: str) ->
         challenge.digest,
         challenge.request,
         _LIVES,
-        CHALLENGES_MOST,
+        most,
         OF_PEER_MOST,
         WAITING_OCTETS,
+        NUMBER_FIRST,
     )
     return bool(kept)
 

@@ -43,6 +43,7 @@ from node.resolve.hot import Hot
 from node.resolve.measured import Measured
 from node.resolve.own import Own
 from node.sight import Sight
+from node.site_key import SiteKey
 from node.slices import Slices
 from node.stamps import Shared
 from node.verifier import Verifier
@@ -186,6 +187,7 @@ async def node(
             names=Names(registry.lookup, clock.monotonic),
             register=Register(link, config.toplevel_url, clock.monotonic, clock.utc),
             recording=recording,
+            site_key=SiteKey.of(config, counter),
         )
         follower = Follower(registry.pool, following, redis, config.cache_seconds, Meter(counting, 1, 1))
         follower.bell = bell

@@ -318,7 +318,7 @@ def test_doctor_tells_by_its_exit_code(
     monkeypatch.setenv("IDNODE_TOPLEVEL_PORT", "18973")
     code, out, _ = idnode("doctor")
     assert code == 0, out
-    assert [line[0] for line in out.splitlines()] == ["✔"] * 13
+    assert [line[0] for line in out.splitlines()] == ["✔"] * 14
     monkeypatch.delenv("IDNODE_SECRET_KEY")
     code, out, _ = idnode("doctor")
     assert code == 1

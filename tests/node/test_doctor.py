@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from loadtest.ports import free_ports
-from node import doctor
+from node import doctor, site_key
 from node.config import Config
 from node.doctor import Finding, examine
 from node.embedded import Servers
@@ -29,6 +29,7 @@ NAMES = [
     "clamd",
     "toplevel",
     "certificate",
+    "site_key",
     "http_port",
     "native_port",
     "operator_port",
@@ -149,6 +150,14 @@ async def test_how_long_the_certificate_is_good(tmp_path: Path, ports: list[int]
         assert not findings["https_port"].mend
     file.unlink()
     assert str(file) in (await found(Config(certificate=str(file))))["certificate"].state
+
+
+async def test_whether_answers_can_be_certified(tmp_path: Path) -> None:
+    file = tmp_path / "site.key"
+    assert not (await found(Config()))["site_key"].mend
+    assert "IDNODE_SITE_KEY" in (await found(Config(site_key=str(file))))["site_key"].mend
+    file.write_bytes(site_key.own(tmp_path).read_bytes())
+    assert (await found(Config(site_key=str(file))))["site_key"] == Finding("site_key", "RSA")
 
 
 async def test_nothing_is_changed(empty_database: str) -> None:

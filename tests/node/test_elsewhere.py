@@ -67,7 +67,7 @@ def judged(body: bodies.Verification) -> bool:
     if (body.handle, body.index) != (FAR, 300):
         return False
     answer = SecretAnswer.from_octets(body.signed)
-    return answer.judge(SECRET, body.nonce + body.digest.octets) is Verdict.PROVEN
+    return answer.judge(SECRET, body.nonce + body.digest) is Verdict.PROVEN
 
 
 def answering(said: Callable[[Message, Envelope], Message]) -> Callable[[bytes], bytes]:
@@ -266,8 +266,8 @@ async def test_there_is_room_for_what_lives_here(world: World, monkeypatch: pyte
 
 
 async def test_what_another_node_asks_is_not_asked_on(world: World) -> None:
-    digest, nonce = RequestDigest.of(b"a request there", OWN), bytes(16)
-    signed = SecretAnswer.made(SECRET, nonce + digest.octets, 0x13).to_octets()
+    digest, nonce = RequestDigest.of(b"a request there", OWN).octets, bytes(16)
+    signed = SecretAnswer.made(SECRET, nonce + digest, 0x13).to_octets()
     body = bodies.Verification(FAR, 300, nonce, digest, signed).to_octets()
     async with connected(world) as connection:
         heard = await connection.ask(Message(OpCode.VERIFY_CHALLENGE, body=body))

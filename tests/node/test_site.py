@@ -22,7 +22,7 @@ from proto.values.site import Protocol
 def test_it_is_told_where_others_are_or_where_it_was_reached(
     settings: dict[str, str], reached: str, address: str | None
 ) -> None:
-    found = site_of(Config(**settings), reached)
+    found = site_of(Config(**settings), b"", reached)
     assert (str(found.servers[0].address) if found else None) == address
 
 
@@ -33,6 +33,7 @@ def test_its_interfaces_are_those_that_are_served_tcp_first() -> None:
         (Config(http_port=1, native_port=3), [*native, http]),
         (Config(http_port=1, https_port=2, native_port=0, certificate="x"), [http, (Protocol.HTTPS, 2)]),
     ):
-        found = site_of(config, "")
+        found = site_of(config, b"key", "")
         assert found is not None
+        assert found.servers[0].public_key == b"key"
         assert [(each.protocol, each.port) for each in found.servers[0].interfaces] == wanted

@@ -21,6 +21,7 @@ from aiohttp.test_utils import TestServer
 from node import up as upping
 from node.config import Config
 from node.samples import ENTERPRISES, sample_records
+from node.site_key import SiteKeyError
 from node.up import UpError
 from proto.value import Value
 from registry.account import Vault
@@ -129,6 +130,18 @@ def test_addresses_are_urls(known: dict[str, Any], host: str, url: str) -> None:
     ready = upping._ready(Config(host=host, operator_host=host, operator_port=8000), known)
     assert ready["http"] == ready["operator"] == url
     assert upping._ready(Config(toplevel_url="http://192.0.2.1:8100"), known)["toplevel"] == "http://192.0.2.1:8100"
+
+
+# -- the site key
+
+
+def test_a_site_key_is_made_where_none_is_set(tmp_path: Path) -> None:
+    made = upping._keyed(Config(), tmp_path)
+    assert made.site_key == str(tmp_path / "site.key")
+    assert upping._keyed(Config(), tmp_path) == upping._keyed(made, tmp_path / "other") == made
+    (tmp_path / "site.key").write_bytes(b"")
+    with pytest.raises(SiteKeyError):  # it is not made anew in silence: clients know it
+        upping._keyed(Config(), tmp_path)
 
 
 # -- the table

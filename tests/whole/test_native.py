@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from loadtest.native import Connection, Datagrams
+from loadtest.native_session import Session, certified
 from proto.native.bodies import Named, Opaque, Question, Valued
-from proto.native.message import PUBLIC_ONLY, Message
+from proto.native.message import CERTIFY, PUBLIC_ONLY, Message
 from proto.values.site import Protocol, Site
 from proto.web_json import value_to_json
 from tests.whole.calls import Caller
@@ -106,6 +107,20 @@ def world_site(told: list[tuple[int, Any]]) -> bytes:
     assert {code for code, _ in told} == {1}
     (octets,) = {body.octets for _, body in told if isinstance(body, Opaque)}
     return octets
+
+
+async def test_all_workers_certify_by_one_key_and_know_one_session(world: Any) -> None:
+    told = await heard(world, Message(2, body=Named("/").to_octets()))
+    key = Site.from_octets(world_site(told)).servers[0].public_key
+    assert (world.data / "site.key").stat().st_mode & 0o777 == 0o600
+    async with speaking(world) as clients:
+        for client in clients:
+            assert certified(await client.ask(asks(SAMPLES[0], flags=PUBLIC_ONLY | CERTIFY)), key)
+        connections = [client for client in clients if isinstance(client, Connection)]
+        session = await Session.begin(connections[0])
+        for connection in connections:
+            answer = await session.ask(connection, asks(SAMPLES[0], flags=CERTIFY), encrypted=True)
+            assert isinstance(answer.body, Valued)
 
 
 async def test_one_connection_is_good_for_thousands_of_requests(world: Any) -> None:

@@ -16,8 +16,11 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 
+from node import site_key
 from node.brake import Brake
+from proto.keys import public
 from proto.keys.proof import PBKDF2, WEB_MACS, SecretAnswer
+from proto.web_json import octets_from_jwk
 from registry.key_session import NONCE_SECONDS, SESSIONS_OF_KEY
 from tests.fakes.in_process import Node, node
 from tests.fakes.small_registry import PREFIX
@@ -41,10 +44,10 @@ def jwk() -> dict[str, Any]:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def running(module_database: str) -> AsyncIterator[Node]:
+async def running(module_database: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Node]:
     """One for all tests; its administrator has a secret key (300) and a public one (301)."""
-    admins = f"{ADMIN},301:{PREFIX}/ADMIN"
-    async with node(module_database, trusted_proxies="127.0.0.1", server_admins=admins) as made:
+    admins, key = f"{ADMIN},301:{PREFIX}/ADMIN", str(site_key.own(tmp_path_factory.mktemp("site")))
+    async with node(module_database, trusted_proxies="127.0.0.1", server_admins=admins, site_key=key) as made:
         secret = {"index": 300, "type": "HS_SECKEY", "data": SECRET.decode(), "permissions": "1100"}
         keys = [secret, {"index": 301, "type": "HS_PUBKEY", "data": jwk()}]
         assert (await made.call("PUT", f"{PATH}/ADMIN", keys))[0] == 201
@@ -111,6 +114,23 @@ async def test_a_session_begins_by_every_kind_of_key_and_is_found_again(running:
     assert (await call(running, "PUT", f"{PATH}/S", URL, header(session)))[0] == 401
     assert (await call(running, "PUT", f"{PATH}/S", URL, header(session, said)))[0] == 401, "nor when it has ended"
     running.house.keyholders._brake = Brake(lambda: 0.0)
+
+
+async def test_the_server_proves_itself_to_who_says_a_nonce(running: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, site, _ = await call(running, "GET", "/api/site")
+    shown = octets_from_jwk(site["servers"][0]["publicKey"]["value"])
+    said = {"cnonce": base64.b64encode(CNONCE).decode()}
+    for body, who in ((said, ""), (None, f'Handle cnonce="{said["cnonce"]}"')):
+        status, told, _ = await call(running, "POST", "/api/sessions", body, who)
+        assert (status, told["serverAlg"]) == (201, "SHA256")
+        signed, signature = base64.b64decode(told["nonce"]) + CNONCE, base64.b64decode(told["serverSignature"])
+        assert public.verifies(public.load(shown), "SHA256", signature, signed)
+    for body in (None, {}, {"version": 0}, [1], {"cnonce": None}):
+        _, told, _ = await call(running, "POST", "/api/sessions", body)
+        assert told.keys() == {"sessionId", "nonce"}
+    assert (await call(running, "POST", "/api/sessions", {"cnonce": "*"}))[0] == 400
+    monkeypatch.setattr(site_key, "WAITING_MOST", 0)
+    assert (await call(running, "POST", "/api/sessions", said))[0] == 503
 
 
 async def test_it_may_begin_with_the_very_request_and_that_be_repeated(running: Node) -> None:

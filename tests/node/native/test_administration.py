@@ -3,212 +3,72 @@
 Every operation, kind of key and outcome; with it go registry/native_challenge.py and the SQL of its name.
 """
 
-import asyncio
-import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import asyncpg
 import pytest
 import pytest_asyncio
-from cryptography.hazmat.primitives.asymmetric import dsa, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from loadtest.native import Connection, Datagrams, Heard, framed
-from node import clock
 from node.brake import Brake
-from node.metrics import NATIVE_PROOFS
-from node.native import tcp, udp
 from node.native.administration import LISTED_MOST
-from node.native.desk import Desk
-from node.native.lane import Lane
 from proto.codes import OpCode, ResponseCode
-from proto.keys import public, sm2
-from proto.keys.private import PrivateKey
-from proto.keys.proof import MACS, PBKDF2, KeyAnswer, SecretAnswer
+from proto.keys import sm2
+from proto.keys.proof import MACS, PBKDF2, SecretAnswer
 from proto.native import bodies
-from proto.native.bodies import Body, Challenge, Failure, KeyOf, Listed, Named, Nothing, Proof, Removal, Valued
+from proto.native.bodies import Challenge, Failure, KeyOf, Listed, Named, Nothing, Proof, Removal, Valued
 from proto.native.digest import RequestDigest
 from proto.native.message import (
-    CACHE_AUTHENTICATION,
     CONTINUOUS,
     MINT,
     OVERWRITE,
     PUBLIC_ONLY,
-    RECURSIVE,
     REQUEST_DIGEST,
     Message,
 )
 from proto.native.stream import Stream
-from proto.native.versions import OWN, Version
+from proto.native.versions import OWN
 from proto.value import Value
-from proto.values.admin import ADMIN_ALL, Admin
-from proto.values.public_key import pem
 from registry.postgres import native_challenges
-from tests.fakes.in_process import Node, node
 from tests.fakes.small_registry import PREFIX
-from tests.proto.keys.made import private
+from tests.node.native.administered import (
+    ADMIN,
+    DSA_KEY,
+    HANDLE_NET,
+    NOBODYS,
+    OTHER,
+    OWNER,
+    PRIVATE,
+    RSA_KEY,
+    SECRET,
+    SM2_KEY,
+    URL,
+    Key,
+    World,
+    admin,
+    administered,
+    asks,
+    challenged,
+    connected,
+    create,
+    indexes_of,
+    made,
+    private_key,
+    proves,
+    question,
+    secret,
+)
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-ADMIN, SECRET = f"{PREFIX}/ADMIN", b"vector-secret-1"
-HANDLE_NET = RECURSIVE | CACHE_AUTHENTICATION
-"""Flags of a request of Handle.Net's own library that administers."""
-RSA_KEY = rsa.generate_private_key(65537, 2048)
-DSA_KEY = dsa.generate_private_key(1024)
-SM2_KEY = private("sm2")
-URL = Value(1, "URL", b"http://x/")
-PRIVATE = Value(2, "NOTE", b"not for all", permissions=0x0C)
-NOBODYS = Value(3, "NOTE", b"for nobody", permissions=0x04)
-
-
-def private_key(key: rsa.RSAPrivateKey | dsa.DSAPrivateKey) -> PrivateKey:
-    return PrivateKey.read(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-
-
-def admin(permissions: int = ADMIN_ALL, index: int = 302) -> Value:
-    return Value(100, "HS_ADMIN", Admin(permissions, ADMIN, index).to_octets())
-
-
-def secret(index: int, data: bytes = SECRET) -> Value:
-    return Value(index, "HS_SECKEY", data, permissions=0x0C)
-
-
-KEYS = (
-    secret(300),
-    Value(301, "HS_PUBKEY", public.to_octets(RSA_KEY.public_key())),
-    secret(302, b"of somebody"),
-    Value(303, "HS_PUBKEY", public.to_octets(DSA_KEY.public_key())),
-    Value(304, "HS_PUBKEY", public.to_octets(SM2_KEY.public())),
-    Value(305, "HS_PUBKEY", pem(public.to_der(SM2_KEY.public())).encode()),
-)
-"""300 is a server administrator's, and so are all but 302: that one may what records say."""
-
-
-@dataclass
-class World:
-    """A node, its native port for TCP and UDP, and the one for TCP of another worker."""
-
-    node: Node
-    port: int
-    other: int
-
-    def proofs(self) -> dict[str, float]:
-        return {s.labels[0]: s.value for s in self.node.totals.samples(NATIVE_PROOFS, 0.0) if s.value}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def world(module_database: str) -> AsyncIterator[World]:
     """One for all tests: each writes identifiers of its own."""
-    admins = ",".join(f"{index}:{ADMIN}" for index in (300, 301, 303, 304, 305))
-    async with node(module_database, server_admins=admins) as made:
-        house, times = made.house, (clock.monotonic, clock.seconds)
-        with (
-            socket.create_server(("127.0.0.1", 0)) as sock,
-            socket.create_server(("127.0.0.1", 0)) as other,
-            socket.socket(type=socket.SOCK_DGRAM) as datagrams,
-        ):
-            datagrams.bind(sock.getsockname())
-            desk, lane = Desk(house, *times), Lane(house, *times)
-            proxies = house.config.proxies
-            crowd = tcp.Crowd(desk, lane, house.meter, 100, proxies, *times)
-            elsewhere = tcp.Crowd(Desk(house, *times), lane, house.meter, 100, proxies, *times)
-            door = udp.Door(desk, lane, house.meter, *times)
-            serving = [
-                asyncio.create_task(crowd.serve(sock.dup())),
-                asyncio.create_task(elsewhere.serve(other.dup())),
-                asyncio.create_task(door.serve(datagrams.dup())),
-            ]
-            await asyncio.sleep(0)
-            values = [
-                {"index": v.index, "type": v.type, "data": {"format": "hex", "value": v.data.hex()}}
-                | ({"permissions": "1100"} if v.type == "HS_SECKEY" else {})
-                for v in KEYS
-            ]
-            assert (await made.call("PUT", f"/api/handles/{ADMIN}", values))[0] == 201
-            yield World(made, sock.getsockname()[1], other.getsockname()[1])
-            for task in serving:
-                task.cancel()
-            await asyncio.gather(*serving, return_exceptions=True)
-
-
-@asynccontextmanager
-async def connected(world: World, source: str = "127.0.0.1", port: int = 0) -> AsyncIterator[Connection]:
-    made = Connection(*await asyncio.open_connection("127.0.0.1", port or world.port, local_addr=(source, 0)))
-    try:
+    async with administered(module_database) as made:
         yield made
-    finally:
-        await made.close()
-
-
-@dataclass(frozen=True)
-class Key:
-    """What somebody proves: a secret by one of its digests, or a private key; of `user`, as is said."""
-
-    index: int = 300
-    held: bytes | PrivateKey = SECRET
-    how: int | bytes = PBKDF2
-    user: str = ADMIN
-    type: str = ""
-
-    def answers(self, challenge: bytes) -> bytes:
-        if isinstance(self.held, PrivateKey):
-            assert isinstance(self.how, bytes)
-            return KeyAnswer.made(self.held, challenge, self.how, self.user).to_octets()
-        assert isinstance(self.how, int)
-        return SecretAnswer.made(self.held, challenge, self.how, b"some salt").to_octets()
-
-    def proof(self, nonce: bytes, digest: RequestDigest) -> Message:
-        type_ = self.type or ("HS_PUBKEY" if isinstance(self.held, PrivateKey) else "HS_SECKEY")
-        body = Proof(type_, self.user, self.index, self.answers(nonce + digest.octets))
-        return Message(OpCode.CHALLENGE_RESPONSE, body=body.to_octets())
-
-
-OWNER, OTHER = Key(), Key(302, b"of somebody")
-
-
-async def challenged(
-    connection: Connection, message: Message, version: Version = OWN
-) -> tuple[int, bytes, RequestDigest]:
-    """The session, the nonce and the digest of the challenge to a request."""
-    heard = await connection.ask(message, version, version)
-    assert heard.message.code == ResponseCode.AUTHENTICATION_NEEDED, heard
-    assert heard.message.op == message.op
-    assert isinstance(heard.body, Challenge)
-    assert heard.digest == RequestDigest.of(message.covered, heard.envelope.version)
-    assert 0 < heard.envelope.session < 2**31
-    return heard.envelope.session, heard.body.nonce, heard.digest
-
-
-async def proves(
-    connection: Connection, message: Message, key: Key = OWNER, version: Version = OWN, by: Connection | None = None
-) -> Heard:
-    """What is said to who proves a key for a request, on the same connection or another."""
-    session, nonce, digest = await challenged(connection, message, version)
-    return await (by or connection).ask(key.proof(nonce, digest), version, version, session)
-
-
-def asks(op: OpCode, body: Body, flags: int = HANDLE_NET) -> Message:
-    return Message(op, flags=flags, body=body.to_octets())
-
-
-def create(handle: str, *values: Value, flags: int = 0) -> Message:
-    return asks(OpCode.CREATE_HANDLE, Valued(f"{PREFIX}/{handle}", values), HANDLE_NET | flags)
-
-
-def question(handle: str, *indexes: int, flags: int = HANDLE_NET) -> Message:
-    return asks(OpCode.RESOLUTION, bodies.Question(f"{PREFIX}/{handle}", indexes), flags)
-
-
-async def made(world: World, handle: str, *values: Value) -> None:
-    async with connected(world) as connection:
-        assert (await proves(connection, create(handle, *values))).message.code == ResponseCode.SUCCESS
-
-
-async def indexes_of(connection: Connection, handle: str) -> list[int]:
-    heard = await connection.ask(question(handle, flags=HANDLE_NET | PUBLIC_ONLY))
-    return [value.index for value in heard.body.values] if isinstance(heard.body, Valued) else []
 
 
 # --- challenges
@@ -383,6 +243,22 @@ async def test_what_is_wrong_with_a_request_is_told_before_or_after_the_challeng
         assert heard.body.values[0].data == b"mine"
 
 
+async def test_who_has_registered_all_they_may_is_told_so_in_words(world: World) -> None:
+    """No client of the protocol knows a code for it."""
+    house = world.node.house
+    prefix = await house.lookup.prefix(PREFIX)
+    assert prefix is not None
+    async with connected(world) as connection:
+        for quota, text in (("identifiers", "identifiers"), ("room", "octets")):
+            await house.steward.set_quota(prefix.enterprise, {quota: 0})
+            heard = await proves(connection, create("Beyond", URL))
+            await house.steward.set_quota(prefix.enterprise, {quota: None})
+            assert heard.message.code == ResponseCode.ERROR
+            assert isinstance(heard.body, Failure)
+            assert text in heard.body.text
+        assert (await proves(connection, create("Beyond", URL))).message.code == ResponseCode.SUCCESS
+
+
 async def test_lists_go_on_in_further_messages(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     await world.node.create(*(f"LIST-{n:03}" for n in range(120)))
     async with connected(world) as connection:
@@ -440,7 +316,7 @@ async def test_another_server_may_ask_whether_a_secret_was_proven(world: World) 
     async with connected(world) as connection:
         for data, valid in ((SECRET, True), (b"wrong", False)):
             signed = SecretAnswer.made(data, nonce + digest.octets, 0x13).to_octets()
-            asked = asks(OpCode.VERIFY_CHALLENGE, bodies.Verification(ADMIN, 300, nonce, digest, signed))
+            asked = asks(OpCode.VERIFY_CHALLENGE, bodies.Verification(ADMIN, 300, nonce, digest.octets, signed))
             assert (await connection.ask(asked)).body == bodies.Verified(valid)
 
 

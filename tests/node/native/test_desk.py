@@ -125,7 +125,7 @@ async def test_a_node_without_an_address_has_no_site():
         (Message(0), {}, ResponseCode.PROTOCOL_ERROR, 0),
         (Message(1, code=1), {}, ResponseCode.PROTOCOL_ERROR, 1),
         (Message(1), {}, ResponseCode.PROTOCOL_ERROR, 1),
-        (asks("88.999.1001/BAG-1"), {"encrypted": True}, ResponseCode.SESSION_FAILED, 1),
+        (asks("88.999.1001/BAG-1"), {"encrypted": True}, ResponseCode.PROTOCOL_ERROR, 0),
         (bytes(23), {}, ResponseCode.PROTOCOL_ERROR, 0),
         (asks("88.999.1001/BAG-1").to_octets()[:40], {}, ResponseCode.PROTOCOL_ERROR, 0),
     ],

@@ -13,7 +13,14 @@ from node.metrics import NATIVE_REQUESTS, RESOLUTIONS
 from node.native.lane import PIECES_MOST
 from proto.errors import ProtoError
 from proto.native.envelope import Envelope, Framed
-from proto.native.message import CACHE_AUTHENTICATION, PUBLIC_ONLY, REQUEST_DIGEST, TRUSTED_QUERY, Message
+from proto.native.message import (
+    CACHE_AUTHENTICATION,
+    CERTIFY,
+    PUBLIC_ONLY,
+    REQUEST_DIGEST,
+    TRUSTED_QUERY,
+    Message,
+)
 from proto.native.stream import Stream
 from proto.value import Value
 from tests.node.native.world import BOOK, PREFIX, USUAL, World, asks, found, world
@@ -55,7 +62,9 @@ SPOKEN = st.fixed_dictionaries(
     }
 )
 FLAGS = st.integers(0, 2**32 - 1).map(
-    lambda flags: (flags | PUBLIC_ONLY * bool(flags & CACHE_AUTHENTICATION)) & ~REQUEST_DIGEST & ~TRUSTED_QUERY
+    lambda flags: (
+        (flags | PUBLIC_ONLY * bool(flags & CACHE_AUTHENTICATION)) & ~(REQUEST_DIGEST | CERTIFY | TRUSTED_QUERY)
+    )
 )
 SHAPES = st.sampled_from(["usual", "no credential", "octets for authentication", "both"])
 
@@ -89,6 +98,7 @@ OTHERS = {
     "chosen by type": octets(asks(PLAIN, (), ["URL"])),
     "with a digest": octets(asks(PLAIN, flags=USUAL | REQUEST_DIGEST)),
     "a trusted query": octets(asks(PLAIN, flags=USUAL | TRUSTED_QUERY)),
+    "to be certified": octets(asks(PLAIN, flags=USUAL | CERTIFY)),
     "an answer": octets(Message(1, 1, body=asks(PLAIN).body)),
     "another operation": octets(Message(2, body=asks(PLAIN).body)),
     "encrypted": octets(asks(PLAIN), encrypted=True),

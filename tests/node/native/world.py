@@ -4,6 +4,7 @@ The clocks stand still until a test moves them.
 """
 
 import asyncio
+import base64
 import os
 import socket
 from collections.abc import AsyncIterator, Sequence
@@ -25,6 +26,7 @@ from node.native.tcp import Crowd
 from node.resolve.answer import Answer, Outcome, Question, Tell
 from node.resolve.hot import Hot
 from node.resolve.measured import Measured
+from node.site_key import SiteKey
 from node.stamps import Shared
 from node.verifier import Verifier
 from proto.identifier import Identifier
@@ -35,6 +37,7 @@ from proto.web_json import array
 from registry.errors import UnavailableError
 
 NOW = 1_795_000_000
+KEY = base64.b64encode(bytes(32)).decode()
 PREFIX, EPOCH = 3, 11
 VALUES = (
     Value(1, "URL", b"https://example.com/", timestamp=1_790_000_000),
@@ -115,7 +118,7 @@ class World:
 @asynccontextmanager
 async def world(warm: Sequence[str] = (), **given: Any) -> AsyncIterator[World]:
     """A world in which the answers to `warm` are kept."""
-    config = Config(**{"trusted_proxies": "127.0.0.9", "host": "192.0.2.1"} | given)
+    config = Config(**{"trusted_proxies": "127.0.0.9", "host": "192.0.2.1", "secret_key": KEY} | given)
     words, counts = stamps.create(1), meter.create(1)
     shared, follower = Shared(words, 1, 0, 1), Shared(words, 1, 1, 2)
     follower.follow(EPOCH, [(PREFIX, EPOCH)], [])
@@ -125,6 +128,7 @@ async def world(warm: Sequence[str] = (), **given: Any) -> AsyncIterator[World]:
     hot = Hot(shared, book, 100, 60, made.clock, made.now, counting)
     made.house = SimpleNamespace(
         config=config,
+        site_key=SiteKey.of(config, counting),
         admission=Admission(config.requests, config.peer_rate, made.clock),
         meter=counting,
         hot=hot,
@@ -157,7 +161,7 @@ async def tcp_door(world: World, most: int = 100) -> AsyncIterator[tuple[Crowd, 
 @asynccontextmanager
 async def udp_door(world: World) -> AsyncIterator[int]:
     """The UDP door of a world: its port."""
-    door = udp.Door(world.desk, world.lane, world.house.meter, world.clock, world.now)
+    door = udp.Door(world.desk, world.lane, world.house.meter, world.clock, world.now, logins=False)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.bind(("127.0.0.1", 0))
         serving = asyncio.create_task(door.serve(sock.dup()))

@@ -34,9 +34,8 @@ _MEANT = {
     "indexes": tuple,
     "types": tuple,
     "names": tuple,
-    "digest": digest_of,
     "exchange": lambda said: said and Reference(*said),
-} | dict.fromkeys(("nonce", "signed", "octets", "public_key"), bytes.fromhex)
+} | dict.fromkeys(("nonce", "digest", "signed", "octets", "public_key"), bytes.fromhex)
 
 
 def body_of(said: dict[str, Any]) -> bodies.Body:

@@ -40,7 +40,7 @@ REQUESTS = {
     OpCode.CREATE_HANDLE: RECORD,
     OpCode.REMOVE_VALUE: st.builds(bodies.Removal, TEXTS, INDEXES),
     OpCode.CHALLENGE_RESPONSE: st.builds(bodies.Proof, TEXTS, TEXTS, U32, OCTETS),
-    OpCode.VERIFY_CHALLENGE: st.builds(bodies.Verification, TEXTS, U32, OCTETS, DIGESTS, OCTETS),
+    OpCode.VERIFY_CHALLENGE: st.builds(bodies.Verification, TEXTS, U32, OCTETS, OCTETS, OCTETS),
     OpCode.SESSION_SETUP: st.builds(bodies.SessionSetup, MODES, U32, TEXTS, U32, OCTETS)
     | st.builds(bodies.SessionSetup, st.just(bodies.HANDLE_KEY), U32, TEXTS, U32, st.just(b""), REFERENCES),
     OpCode.SESSION_EXCHANGE_KEY: st.builds(bodies.KeyExchange, OCTETS),
