@@ -21,6 +21,7 @@ import pytest
 import pytest_asyncio
 import structlog
 
+from node import journal
 from node.embedded import Embedded, Servers
 from registry.postgres.migrate import migrate
 
@@ -58,9 +59,11 @@ def program(need: Callable[[object, str], None]) -> Callable[[str], str]:
 
 @pytest.fixture(autouse=True)
 def left_as_found() -> Iterator[None]:
-    """What is the whole process's is after a test as it was before: none hangs on which ones ran earlier. The journal,
-    which every command line opens, is closed for them."""
+    """What is the whole process's is after a test as it was before: none hangs on which ones ran earlier. The journal
+    is open as in the program; structlog by itself draws a mistake with all that was known around it, which takes long.
+    """
     found = _of_the_process()
+    journal.open_("debug")
     yield
     structlog.reset_defaults()
     left = _of_the_process()

@@ -78,7 +78,7 @@ async def test_it_is_kept_while_the_node_runs_and_a_full_disk_does_not_end_that(
 ) -> None:
     monkeypatch.setattr(certificate, "KEEP_SECONDS", 0.001)
     keeping = asyncio.create_task(certificate.keep(tmp_path / "nowhere", NAMES))
-    await until(lambda: "certificate_not_renewed" in capsys.readouterr().out)
+    await until(lambda: "certificate_not_renewed" in capsys.readouterr().err)
     (tmp_path / "nowhere").mkdir()
     await until((tmp_path / "nowhere" / "https.crt").exists)
     keeping.cancel()

@@ -124,7 +124,7 @@ async def test_a_wrong_header_from_a_proxy_ends_the_connection(capsys: pytest.Ca
         reader, writer = await opened.connect(b"PROXY TCP4 here there 1 2\r\n" + GET)
         assert await reader.read() == b""
         writer.close()
-    assert "proxy_header_refused" in capsys.readouterr().out
+    assert "proxy_header_refused" in capsys.readouterr().err
 
 
 # -- how long a head may take

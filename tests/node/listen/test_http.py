@@ -102,7 +102,7 @@ async def test_an_internal_error_tells_nothing_but_a_number_that_is_in_the_journ
 ) -> None:
     async with door(raising(ZeroDivisionError("secret detail"))) as client:
         answers = [await told(client, path) for path in (*SNMS, OWN, HANDLE)]
-    journal = capsys.readouterr().out
+    journal = capsys.readouterr().err
     assert "secret detail" in journal
     for status, answer, _ in answers[: len(SNMS)]:
         assert (status, answer["status"], answer["data"]) == (200, -4, None)

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import resource
 import socket
 import ssl
@@ -234,7 +235,7 @@ async def test_want_of_descriptors_does_not_end_it(file: Path, capsys: pytest.Ca
         resource.setrlimit(resource.RLIMIT_NOFILE, (sock.fileno() + 1, limits[1]))
         try:
             sock.connect(opened.at)
-            await until(lambda: "connection_not_taken" in capsys.readouterr().out)
+            await until(lambda: "connection_not_taken" in capsys.readouterr().err)
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, limits)
             sock.close()
@@ -303,7 +304,7 @@ async def test_one_that_is_broken_is_told_once_and_the_one_before_stays(
     good = content(file)
 
     def told() -> list[str]:
-        return [word for word in capsys.readouterr().out.split() if word.startswith("certificate_")]
+        return re.findall(r"event=(certificate_\w+)", capsys.readouterr().err)
 
     async with port(file) as opened:
         assert told() == ["certificate_shown"]
@@ -344,7 +345,7 @@ async def test_a_mistake_of_ours_in_a_handshake_ends_that_connection_alone(
         with monkeypatch.context() as broken:
             broken.setattr(https, "is_full", lambda _: 1 / 0)
             assert await ended(await opened.bare())
-        assert "ZeroDivisionError" in capsys.readouterr().out
+        assert "ZeroDivisionError" in capsys.readouterr().err
         assert await answer(before) == "https 127.0.0.1 True"
         before[1].close()
         assert await opened.asked() == "https 127.0.0.1 True"
@@ -367,7 +368,7 @@ async def test_when_clients_have_shown_many_it_goes_on_with_a_new_context(
             assert await asked(opened) == "https 127.0.0.1 True"
         assert await answer(before) == "https 127.0.0.1 True"
         before[1].close()
-        assert capsys.readouterr().out.count("certificate_shown") == 1
+        assert capsys.readouterr().err.count("certificate_shown") == 1
         good = content(file)
         put(file, b"nonsense")
         assert await asked(opened) == "https 127.0.0.1 True", "there was room for one more"

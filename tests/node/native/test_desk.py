@@ -82,7 +82,7 @@ async def test_a_mistake_of_ours_is_answered_and_told_in_the_journal(capsys: pyt
         code, body = await code_and_body(made, asks("88.999.1001/BROKEN"))
     assert code == ResponseCode.ERROR
     mark = body.text.rpartition(" ")[2].rstrip(".")
-    journal = capsys.readouterr().out
+    journal = capsys.readouterr().err
     assert mark in journal
     assert "a mistake" in journal
 
