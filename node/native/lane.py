@@ -1,15 +1,23 @@
 """The native lane: a plain resolution whose answer is kept in this process needs its numbers filled in and no more.
 
-What it answers is, octet for octet, what the desk would: tests/node/native/test_lane.py asks both.
+Requests are told apart by their octets: what a client sends for one identifier differs, from time to time, in session,
+request id and expiration alone, so all else of it is the key under which its answer lies ready, but for the first two.
+What holds for all that came together (the clock, what was heard of changes) is asked once for all of it.
+What the lane answers is, octet for octet, what the desk would: tests/node/native/test_lane.py asks both.
 """
 
 import struct
-from collections.abc import Callable
-from typing import Final
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import repeat
+from mmap import mmap
+from typing import Any, Final
 
 from node.house import House
 from node.metrics import NATIVE_REQUESTS
 from node.native.answers import COPIED, EXPIRES_SECONDS
+from node.native.datagrams import STRIDE
 from node.resolve.answer import Outcome, Where
 from node.resolve.measured import WORDS
 from node.resolve.shelf import Kept
@@ -18,13 +26,19 @@ from proto.codes import OpCode, ResponseCode
 from proto.native import values
 from proto.native.envelope import ENVELOPE_OCTETS, HEADER_OCTETS
 from proto.native.message import AUTHORITATIVE, CACHE_AUTHENTICATION, PUBLIC_ONLY, REQUEST_DIGEST
+from proto.native.packets import PACKET_OCTETS
 from proto.native.versions import OWN, agreed
 from proto.web_json import values_of
+from registry.access_log import FIELDS, Source, unnoted
 
-_HEAD: Final = struct.Struct(">4sIIIIIIIHHIII")
-"""Versions and flags; session, request, sequence, length; operation, code, flags, serial, recursion, expiration, length
-of the body; length of the identifier."""
-_NAME_AT: Final = _HEAD.size
+_REST: Final = struct.Struct(">IIIIIHBBIII")
+"""Behind the request id: sequence, length; operation, code, flags, serial, recursion, reserved, expiration, length of
+the body; length of the identifier."""
+_REST_AT: Final = 12
+_LENGTH_AT: Final = 16
+_EXPIRATION_AT: Final = 36
+_BODY_AT: Final = 40
+_NAME_AT: Final = _REST_AT + _REST.size
 _COUNTS: Final = frozenset({8, 12})
 """Octets behind the identifier in the body of who wants all values: two counts, and of some clients a third length."""
 _PECULIAR: Final = REQUEST_DIGEST | PUBLIC_ONLY | CACHE_AUTHENTICATION
@@ -33,84 +47,191 @@ _PLAIN: Final = frozenset({0, PUBLIC_ONLY, PUBLIC_ONLY | CACHE_AUTHENTICATION})
 _ZEROS: Final = bytes(16)
 _OVERHEAD: Final = HEADER_OCTETS + 4
 _FLAGS: Final = 0xE0
-PIECES_MOST: Final = 3 * 32
-"""Pieces of answers made at a stretch, three each: whoever sends them looks whether they are read."""
+_OWN: Final = bytes((*OWN, *OWN))
+"""The versions of who speaks and suggests ours: its answer says the same."""
+ANSWERS_MOST: Final = 64
+"""Answers made at a stretch over TCP: whoever sends them looks whether they are read."""
+READY_MOST: Final = 16_384
+"""Answers that lie ready, some 0.5 KB each; beyond it they are made anew, for half as much again."""
+READY_OCTETS: Final = 512
+"""Longest request whose answer lies ready; usual ones have some 90."""
+TURN_SECONDS: Final = 1.0
+"""What lies ready is looked at anew after this, and whenever anything has changed or the second of the clock has."""
 _VERSIONS_MOST: Final = 256
 """Pairs of versions remembered; clients of all makes together use some ten."""
 _WORDS_FOUND: Final = WORDS[Outcome.FOUND]
+
+
+@dataclass(slots=True)
+class Ready:
+    """The answer to all requests that differ in session, request id and expiration alone.
+
+    `rest` is what stands in it behind the request id, good for the turn of that number; `end` its whole length.
+    """
+
+    handle: bytes
+    flags: int
+    prefix: int = 0
+    rest: bytes = b""
+    end: int = 0
+    turn: int = 0
 
 
 class Lane:
     """Answers what is plain and ready. `clock` gives monotonic seconds, `now` those since 1970 UTC."""
 
     def __init__(self, house: House, clock: Callable[[], float], now: Callable[[], int]) -> None:
+        self._heard = house.hot.heard
         self._holding = house.hot.holding
-        self._admit = house.admission.admit
+        self._admission = house.admission
         self._hit = house.meter.road(Where.HOT, Outcome.FOUND)
         self._told = house.meter.counter(NATIVE_REQUESTS, ResponseCode.SUCCESS.name.lower())
         self._note = house.recording.access_log.note
+        self._noted = self._note is not unnoted
         self._clock = clock
         self._now = now
         self._versions: dict[bytes, bytes] = {}
+        self._ready: dict[bytes, Ready] = {}
+        self._turn, self._until = 0, 0.0
+        self._stand = (0, 0)
 
-    def answers(self, octets: bytes, at: int, peer: str, port: int) -> tuple[int, list[bytes]]:
-        """Where the requests end that begin `at` and could be answered, of a longer row some, and the answers."""
+    @property
+    def asks_who(self) -> bool:
+        """Whether it matters who asks: for the access log, or the limit of each."""
+        return self._noted or self._admission.by_peer
+
+    def answers(
+        self, octets: bytes, at: int, peer: str, port: int, most: int = ANSWERS_MOST
+    ) -> tuple[int, list[bytes]]:
+        """Where the requests end that begin `at` and could be answered, of a longer row `most`, and the answers in
+        pieces.
+        """
+        began, turn, ready_of, by_peer = self._begun(), self._turn, self._ready, self._admission.by_peer
         said: list[bytes] = []
-        while at < len(octets) and len(said) < PIECES_MOST:
-            end = self._answer(octets, at, peer, port, said)
-            if not end:
-                break
+        used: list[Ready] = []
+        while at < len(octets) and len(used) < most:
+            end = at + ENVELOPE_OCTETS + int.from_bytes(octets[at + _LENGTH_AT : at + ENVELOPE_OCTETS])
+            ready = ready_of.get(octets[at + _REST_AT : at + _EXPIRATION_AT] + octets[at + _BODY_AT : end])
+            if ready is None or ready.turn != turn:
+                ready = self._made(ready, octets[at:end], began)
+            versions = self._versions_for(octets[at : at + 4])
+            if ready is None or not versions or (by_peer and self._admission.admit(peer)):
+                break  # the desk says why not
+            said += (versions, octets[at + 4 : at + _REST_AT], ready.rest)
+            used.append(ready)
             at = end
+        self._count(used, began, repeat((peer, port), len(used)))
         return at, said
 
     def answer(self, octets: bytes, peer: str, port: int) -> bytes:
-        """The answer to the request the `octets` begin with; none if the desk shall answer."""
-        said: list[bytes] = []
-        self._answer(octets, 0, peer, port, said)
-        return b"".join(said)
+        """The answer to the request the octets begin with; none if the desk shall answer."""
+        return b"".join(self.answers(octets, 0, peer, port, 1)[1])
 
-    def _answer(self, octets: bytes, at: int, peer: str, port: int, said: list[bytes]) -> int:
-        """Where the request that begins `at` ends, when its answer was appended; else 0."""
-        if len(octets) - at < _NAME_AT:
-            return 0
-        began = self._clock()
-        spoken, session, request, _, length, op, code, flags, _, _, _, body, name = _HEAD.unpack_from(octets, at)
-        stop: int = at + _NAME_AT + name
-        end: int = at + ENVELOPE_OCTETS + length
-        if op != OpCode.RESOLUTION or code or flags & _PECULIAR not in _PLAIN or end > len(octets):
-            return 0
-        counts = body - 4 - name
-        if counts not in _COUNTS or end - stop - counts not in {0, 4} or octets[stop:end] != _ZEROS[: end - stop]:
-            return 0
-        handle = octets[at + _NAME_AT : stop]
-        kept = self._holding(handle)
-        if kept is None or began >= kept.expires or not (ready := kept.ready or _ready(kept)):
-            return 0
-        versions = self._versions.get(spoken) or self._agreed(spoken)
-        if not versions or self._admit(peer):
-            return 0  # the desk says why not
-        length, flags = name + len(ready), flags & COPIED | AUTHORITATIVE
-        expires = self._now() + EXPIRES_SECONDS
-        numbers = (session, request, 0, length + _OVERHEAD, op, ResponseCode.SUCCESS, flags, SERIAL, 0, expires)
-        said += (_HEAD.pack(versions, *numbers, length, name), handle, ready)
-        self._told()
-        self._hit(kept.terms.prefix, self._clock() - began)
-        self._note((began, peer, port, 0, handle, _WORDS_FOUND))
-        return end
+    def fill(self, slots: mmap, lengths: Sequence[int], sources: Iterable[Source]) -> list[int]:
+        """Answers where it lies each request that fills its slot: how long the answers are. 0: that one is as it was,
+        for nothing is ready or the answer is longer than a packet.
+        """
+        began, turn, ready_of, by_peer = self._begun(), self._turn, self._ready, self._admission.by_peer
+        said: list[int] = []
+        used: list[Ready] = []
+        whose: list[Source] = []
+        for at, length, source in zip(range(0, STRIDE * len(lengths), STRIDE), lengths, sources, strict=False):
+            ready = ready_of.get(slots[at + _REST_AT : at + _EXPIRATION_AT] + slots[at + _BODY_AT : at + length])
+            if ready is None or ready.turn != turn:
+                ready = self._made(ready, slots[at : at + length], began)
+            spoken = slots[at : at + 4]
+            versions = spoken if spoken == _OWN else self._versions_for(spoken)
+            if (
+                ready is None
+                or ready.end > PACKET_OCTETS
+                or not versions
+                or (by_peer and self._admission.admit(source[0]))
+            ):
+                said.append(0)
+                continue
+            if versions is not spoken:
+                slots[at : at + 4] = versions
+            slots[at + _REST_AT : at + ready.end] = ready.rest
+            said.append(ready.end)
+            used.append(ready)
+            whose.append(source)
+        self._count(used, began, whose)
+        return said
+
+    def _begun(self) -> float:
+        """The present moment; a new turn if what lies ready may not be right any more."""
+        began, stand = self._clock(), (self._heard(), self._now())
+        if stand != self._stand or began >= self._until:
+            self._stand, self._until = stand, began + TURN_SECONDS
+            self._turn += 1
+        return began
+
+    def _made(self, ready: Ready | None, octets: bytes, began: float) -> Ready | None:
+        """The answer to the request the octets are, made for this turn; `ready` is what it was. None: not here."""
+        known = ready is not None
+        if ready is None:
+            ready = _read(octets)
+        kept = self._holding(ready.handle) if ready is not None and not self._admission.full else None
+        if ready is None or kept is None or began >= kept.expires or not (shown := kept.ready or _shown(kept)):
+            return None
+        name, handle, expires = len(ready.handle), ready.handle, self._stand[1] + EXPIRES_SECONDS
+        length = name + len(shown)
+        says = (OpCode.RESOLUTION, ResponseCode.SUCCESS, ready.flags, SERIAL, 0, 0, expires)
+        ready.rest = _REST.pack(0, length + _OVERHEAD, *says, length, name) + handle + shown
+        ready.end, ready.prefix = _REST_AT + len(ready.rest), kept.terms.prefix
+        ready.turn = self._turn if kept.expires >= self._until else 0  # 0: it ends within the turn
+        if not known and len(octets) <= READY_OCTETS:
+            if len(self._ready) >= READY_MOST:
+                self._ready.clear()
+            self._ready[octets[_REST_AT:_EXPIRATION_AT] + octets[_BODY_AT:]] = ready
+        return ready
+
+    def _count(self, used: Sequence[Ready], began: float, whose: Iterable[Source]) -> None:
+        """Counts and notes answers that were given together."""
+        if not used:
+            return
+        seconds = self._clock() - began
+        self._told(len(used))
+        for prefix, count in Counter([ready.prefix for ready in used]).items():
+            self._hit(prefix, seconds, count)
+        if self._noted:
+            noted: list[Any] = [0] * (FIELDS * len(used))
+            noted[0::FIELDS] = [began] * len(used)
+            noted[1::FIELDS], noted[2::FIELDS] = zip(*whose, strict=True)
+            noted[4::FIELDS] = [ready.handle for ready in used]
+            noted[5::FIELDS] = [_WORDS_FOUND] * len(used)
+            self._note(noted)
+
+    def _versions_for(self, spoken: bytes) -> bytes:
+        """The versions of the answer to who says these; none where flags are set."""
+        return self._versions.get(spoken) or self._agreed(spoken)
 
     def _agreed(self, spoken: bytes) -> bytes:
-        """The versions of the answer to who says these; none where flags are set."""
-        major, minor, suggested_major, suggested_minor = spoken
-        if suggested_major & _FLAGS:
+        if len(spoken) < 4 or spoken[2] & _FLAGS:
             return b""
         if len(self._versions) >= _VERSIONS_MOST:
             self._versions.clear()
+        major, minor, suggested_major, suggested_minor = spoken
         found = bytes((*agreed((major, minor), (suggested_major, suggested_minor)), *OWN))
         self._versions[spoken] = found
         return found
 
 
-def _ready(kept: Kept) -> bytes:
+def _read(octets: bytes) -> Ready | None:
+    """What is asked by one whole request, if it is plain."""
+    if len(octets) < _NAME_AT:
+        return None
+    _, length, op, code, flags, _, _, _, _, body, name = _REST.unpack_from(octets, _REST_AT)
+    stop, counts = _NAME_AT + name, body - 4 - name
+    if op != OpCode.RESOLUTION or code or flags & _PECULIAR not in _PLAIN or ENVELOPE_OCTETS + length != len(octets):
+        return None
+    behind = octets[stop:]
+    if counts not in _COUNTS or len(behind) - counts not in {0, 4} or behind != _ZEROS[: len(behind)]:
+        return None
+    return Ready(octets[_NAME_AT:stop], flags & COPIED | AUTHORITATIVE)
+
+
+def _shown(kept: Kept) -> bytes:
     """What stands behind the identifier in every answer: the values and no credential; none for what is not plain."""
     if kept.outcome is Outcome.FOUND and kept.terms.prefix and not kept.until and kept.shown != b"[]":
         kept.ready = values.list_octets(values_of(kept.shown)) + bytes(4)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from loadtest.fuzz.inputs import inputs
 from node.metrics import NATIVE_REQUESTS, RESOLUTIONS
-from node.native.lane import PIECES_MOST
+from node.native.lane import ANSWERS_MOST
 from proto.errors import ProtoError
 from proto.native.envelope import Envelope, Framed
 from proto.native.message import CACHE_AUTHENTICATION, PUBLIC_ONLY, REQUEST_DIGEST, Message
@@ -133,7 +133,7 @@ async def test_many_are_answered_together_up_to_the_first_that_is_not_plain():
         stream.feed(b"".join(said))
         assert [framed.envelope.request for framed in iter(stream.take, None)] == [0, 1, 2]
         row = plain[0] * 1000
-        assert made.lane.answers(row, 0, *PEER)[0] == PIECES_MOST // 3 * len(plain[0])
+        assert made.lane.answers(row, 0, *PEER)[0] == ANSWERS_MOST * len(plain[0])
         assert made.lane.answers(row, 999 * len(plain[0]), *PEER)[0] == len(row)
 
 
