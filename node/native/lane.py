@@ -10,14 +10,13 @@ import struct
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import repeat
-from mmap import mmap
+from itertools import compress, repeat
 from typing import Any, Final
 
 from node.house import House
 from node.metrics import NATIVE_REQUESTS
 from node.native.answers import COPIED, EXPIRES_SECONDS
-from node.native.datagrams import STRIDE
+from node.native.datagrams import COUNT, STRIDE, Slots
 from node.resolve.answer import Outcome, Where
 from node.resolve.measured import WORDS
 from node.resolve.shelf import Kept
@@ -34,10 +33,14 @@ from registry.access_log import FIELDS, Source, unnoted
 _REST: Final = struct.Struct(">IIIIIHBBIII")
 """Behind the request id: sequence, length; operation, code, flags, serial, recursion, reserved, expiration, length of
 the body; length of the identifier."""
+_NUMBERS_AT: Final = 4
+"""Session, then request id."""
 _REST_AT: Final = 12
 _LENGTH_AT: Final = 16
 _EXPIRATION_AT: Final = 36
 _BODY_AT: Final = 40
+_NUMBERS: Final = (_NUMBERS_AT, _NUMBERS_AT + 4, _EXPIRATION_AT)
+_NONE: Final = memoryview(bytes(4 * COUNT)).cast("I")
 _NAME_AT: Final = _REST_AT + _REST.size
 _COUNTS: Final = frozenset({8, 12})
 """Octets behind the identifier in the body of who wants all values: two counts, and of some clients a third length."""
@@ -47,18 +50,14 @@ _PLAIN: Final = frozenset({0, PUBLIC_ONLY, PUBLIC_ONLY | CACHE_AUTHENTICATION})
 _ZEROS: Final = bytes(16)
 _OVERHEAD: Final = HEADER_OCTETS + 4
 _FLAGS: Final = 0xE0
-_OWN: Final = bytes((*OWN, *OWN))
-"""The versions of who speaks and suggests ours: its answer says the same."""
 ANSWERS_MOST: Final = 64
 """Answers made at a stretch over TCP: whoever sends them looks whether they are read."""
 READY_MOST: Final = 16_384
-"""Answers that lie ready, some 0.5 KB each; beyond it they are made anew, for half as much again."""
+"""Answers that lie ready, some 0.8 KB each; beyond it they are made anew, for half as much again."""
 READY_OCTETS: Final = 512
 """Longest request whose answer lies ready; usual ones have some 90."""
 TURN_SECONDS: Final = 1.0
 """What lies ready is looked at anew after this, and whenever anything has changed or the second of the clock has."""
-_VERSIONS_MOST: Final = 256
-"""Pairs of versions remembered; clients of all makes together use some ten."""
 _WORDS_FOUND: Final = WORDS[Outcome.FOUND]
 
 
@@ -66,13 +65,16 @@ _WORDS_FOUND: Final = WORDS[Outcome.FOUND]
 class Ready:
     """The answer to all requests that differ in session, request id and expiration alone.
 
-    `rest` is what stands in it behind the request id, good for the turn of that number; `end` its whole length.
+    `rest` is what stands in it behind the request id, `whole` all of it with nothing for session and request id, and
+    `end` how long that is: good for the turn of that number.
     """
 
     handle: bytes
+    versions: bytes
     flags: int
     prefix: int = 0
     rest: bytes = b""
+    whole: bytes = b""
     end: int = 0
     turn: int = 0
 
@@ -90,15 +92,9 @@ class Lane:
         self._noted = self._note is not unnoted
         self._clock = clock
         self._now = now
-        self._versions: dict[bytes, bytes] = {}
         self._ready: dict[bytes, Ready] = {}
         self._turn, self._until = 0, 0.0
         self._stand = (0, 0)
-
-    @property
-    def asks_who(self) -> bool:
-        """Whether it matters who asks: for the access log, or the limit of each."""
-        return self._noted or self._admission.by_peer
 
     def answers(
         self, octets: bytes, at: int, peer: str, port: int, most: int = ANSWERS_MOST
@@ -111,13 +107,13 @@ class Lane:
         used: list[Ready] = []
         while at < len(octets) and len(used) < most:
             end = at + ENVELOPE_OCTETS + int.from_bytes(octets[at + _LENGTH_AT : at + ENVELOPE_OCTETS])
-            ready = ready_of.get(octets[at + _REST_AT : at + _EXPIRATION_AT] + octets[at + _BODY_AT : end])
+            key = _key(octets, at, end)
+            ready = ready_of.get(key)
             if ready is None or ready.turn != turn:
-                ready = self._made(ready, octets[at:end], began)
-            versions = self._versions_for(octets[at : at + 4])
-            if ready is None or not versions or (by_peer and self._admission.admit(peer)):
+                ready = self._made(ready, key, began)
+            if ready is None or (by_peer and self._admission.admit(peer)):
                 break  # the desk says why not
-            said += (versions, octets[at + 4 : at + _REST_AT], ready.rest)
+            said += (ready.versions, octets[at + _NUMBERS_AT : at + _REST_AT], ready.rest)
             used.append(ready)
             at = end
         self._count(used, began, repeat((peer, port), len(used)))
@@ -127,35 +123,36 @@ class Lane:
         """The answer to the request the octets begin with; none if the desk shall answer."""
         return b"".join(self.answers(octets, 0, peer, port, 1)[1])
 
-    def fill(self, slots: mmap, lengths: Sequence[int], sources: Iterable[Source]) -> list[int]:
+    def fill(self, slots: Slots, lengths: Sequence[int]) -> list[int]:
         """Answers where it lies each request that fills its slot: how long the answers are. 0: that one is as it was,
         for nothing is ready or the answer is longer than a packet.
         """
         began, turn, ready_of, by_peer = self._begun(), self._turn, self._ready, self._admission.by_peer
+        octets, count = slots.octets, len(lengths)
+        sources = slots.sources(count) if self._noted or by_peer else []
+        numbers = [slots.words(at)[:count] for at in _NUMBERS]
+        were = [memoryview(each.tobytes()).cast("I") for each in numbers]
+        for each in numbers:
+            each[:] = _NONE[:count]
         said: list[int] = []
         used: list[Ready] = []
-        whose: list[Source] = []
-        for at, length, source in zip(range(0, STRIDE * len(lengths), STRIDE), lengths, sources, strict=False):
-            ready = ready_of.get(slots[at + _REST_AT : at + _EXPIRATION_AT] + slots[at + _BODY_AT : at + length])
+        for at, length in zip(range(0, STRIDE * count, STRIDE), lengths, strict=True):
+            ready = ready_of.get(octets[at : at + length])
             if ready is None or ready.turn != turn:
-                ready = self._made(ready, slots[at : at + length], began)
-            spoken = slots[at : at + 4]
-            versions = spoken if spoken == _OWN else self._versions_for(spoken)
-            if (
-                ready is None
-                or ready.end > PACKET_OCTETS
-                or not versions
-                or (by_peer and self._admission.admit(source[0]))
-            ):
+                ready = self._made(ready, octets[at : at + length], began)
+            if ready is None or ready.end > PACKET_OCTETS or (by_peer and self._admission.admit(sources[len(said)][0])):
                 said.append(0)
                 continue
-            if versions is not spoken:
-                slots[at : at + 4] = versions
-            slots[at + _REST_AT : at + ready.end] = ready.rest
+            octets[at : at + ready.end] = ready.whole
             said.append(ready.end)
             used.append(ready)
-            whose.append(source)
-        self._count(used, began, whose)
+        for each, was in zip(numbers[:-1], were, strict=False):
+            each[:] = was
+        if 0 in said:
+            for slot in (slot for slot, length in enumerate(said) if not length):
+                numbers[-1][slot] = were[-1][slot]
+            sources = list(compress(sources, said))
+        self._count(used, began, sources)
         return said
 
     def _begun(self) -> float:
@@ -166,24 +163,24 @@ class Lane:
             self._turn += 1
         return began
 
-    def _made(self, ready: Ready | None, octets: bytes, began: float) -> Ready | None:
-        """The answer to the request the octets are, made for this turn; `ready` is what it was. None: not here."""
+    def _made(self, ready: Ready | None, key: bytes, began: float) -> Ready | None:
+        """The answer to all requests with this key, made for this turn; `ready` is what it was. None: not here."""
         known = ready is not None
         if ready is None:
-            ready = _read(octets)
+            ready = _read(key)
         kept = self._holding(ready.handle) if ready is not None and not self._admission.full else None
         if ready is None or kept is None or began >= kept.expires or not (shown := kept.ready or _shown(kept)):
             return None
-        name, handle, expires = len(ready.handle), ready.handle, self._stand[1] + EXPIRES_SECONDS
-        length = name + len(shown)
-        says = (OpCode.RESOLUTION, ResponseCode.SUCCESS, ready.flags, SERIAL, 0, 0, expires)
-        ready.rest = _REST.pack(0, length + _OVERHEAD, *says, length, name) + handle + shown
-        ready.end, ready.prefix = _REST_AT + len(ready.rest), kept.terms.prefix
+        length, name = len(ready.handle) + len(shown), len(ready.handle)
+        says = (OpCode.RESOLUTION, ResponseCode.SUCCESS, ready.flags, SERIAL, 0, 0, self._stand[1] + EXPIRES_SECONDS)
+        ready.rest = _REST.pack(0, length + _OVERHEAD, *says, length, name) + ready.handle + shown
+        ready.whole = ready.versions + bytes(8) + ready.rest
+        ready.end, ready.prefix = len(ready.whole), kept.terms.prefix
         ready.turn = self._turn if kept.expires >= self._until else 0  # 0: it ends within the turn
-        if not known and len(octets) <= READY_OCTETS:
+        if not known and len(key) <= READY_OCTETS:
             if len(self._ready) >= READY_MOST:
                 self._ready.clear()
-            self._ready[octets[_REST_AT:_EXPIRATION_AT] + octets[_BODY_AT:]] = ready
+            self._ready[key] = ready
         return ready
 
     def _count(self, used: Sequence[Ready], began: float, whose: Iterable[Source]) -> None:
@@ -202,33 +199,27 @@ class Lane:
             noted[5::FIELDS] = [_WORDS_FOUND] * len(used)
             self._note(noted)
 
-    def _versions_for(self, spoken: bytes) -> bytes:
-        """The versions of the answer to who says these; none where flags are set."""
-        return self._versions.get(spoken) or self._agreed(spoken)
 
-    def _agreed(self, spoken: bytes) -> bytes:
-        if len(spoken) < 4 or spoken[2] & _FLAGS:
-            return b""
-        if len(self._versions) >= _VERSIONS_MOST:
-            self._versions.clear()
-        major, minor, suggested_major, suggested_minor = spoken
-        found = bytes((*agreed((major, minor), (suggested_major, suggested_minor)), *OWN))
-        self._versions[spoken] = found
-        return found
+def _key(octets: bytes, at: int, end: int) -> bytes:
+    """What tells the request that begins `at` from others: its octets, but for session, request id and expiration."""
+    head = octets[at + _REST_AT : at + _EXPIRATION_AT]
+    return b"".join((octets[at : at + _NUMBERS_AT], _ZEROS[:8], head, _ZEROS[:4], octets[at + _BODY_AT : end]))
 
 
-def _read(octets: bytes) -> Ready | None:
-    """What is asked by one whole request, if it is plain."""
-    if len(octets) < _NAME_AT:
+def _read(key: bytes) -> Ready | None:
+    """What is asked by the whole request with this key, if it is plain."""
+    if len(key) < _NAME_AT:
         return None
-    _, length, op, code, flags, _, _, _, _, body, name = _REST.unpack_from(octets, _REST_AT)
+    _, length, op, code, flags, _, _, _, _, body, name = _REST.unpack_from(key, _REST_AT)
     stop, counts = _NAME_AT + name, body - 4 - name
-    if op != OpCode.RESOLUTION or code or flags & _PECULIAR not in _PLAIN or ENVELOPE_OCTETS + length != len(octets):
+    if op != OpCode.RESOLUTION or code or flags & _PECULIAR not in _PLAIN or ENVELOPE_OCTETS + length != len(key):
         return None
-    behind = octets[stop:]
-    if counts not in _COUNTS or len(behind) - counts not in {0, 4} or behind != _ZEROS[: len(behind)]:
+    major, minor, suggested_major, suggested_minor = key[:_NUMBERS_AT]
+    behind = key[stop:]
+    if suggested_major & _FLAGS or counts not in _COUNTS or len(behind) - counts not in {0, 4} or any(behind):
         return None
-    return Ready(octets[_NAME_AT:stop], flags & COPIED | AUTHORITATIVE)
+    versions = bytes((*agreed((major, minor), (suggested_major, suggested_minor)), *OWN))
+    return Ready(key[_NAME_AT:stop], versions, flags & COPIED | AUTHORITATIVE)
 
 
 def _shown(kept: Kept) -> bytes:

@@ -7,7 +7,6 @@ import asyncio
 import socket
 from collections.abc import Callable
 from functools import partial
-from itertools import repeat
 from typing import Final
 
 from node.meter import Meter
@@ -21,7 +20,6 @@ from proto.errors import ProtoError
 from proto.native.envelope import ENVELOPE_OCTETS, Envelope, Framed
 from proto.native.message import Message
 from proto.native.packets import PACKET_OCTETS, Bounds, Reassembler, split
-from registry.access_log import NOWHERE
 
 MESSAGE_OCTETS: Final = 65_536
 """Longest request in packets, of 134 of them: longer ones go by TCP, where one lost packet does not lose all."""
@@ -62,8 +60,7 @@ class Door:
     def _readable(self) -> None:
         """Takes what has come, COUNT datagrams at most; then others of this process have their turn."""
         lengths = self._slots.receive()
-        sources = self._slots.sources(len(lengths)) if self._lane.asks_who else repeat(NOWHERE)
-        said = self._lane.fill(self._slots.octets, lengths, sources)
+        said = self._lane.fill(self._slots, lengths)
         for _ in range(self._slots.send(said)):
             self._refused("unsent")
         for slot, length in enumerate(lengths):

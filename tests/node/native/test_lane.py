@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from loadtest.fuzz.inputs import inputs
 from node.metrics import NATIVE_REQUESTS, RESOLUTIONS
+from node.native import lane
 from node.native.lane import ANSWERS_MOST
 from proto.errors import ProtoError
 from proto.native.envelope import Envelope, Framed
@@ -177,10 +178,11 @@ async def test_broken_requests_are_answered_alike_and_once():
     assert plain
 
 
-async def test_versions_without_end_are_not_remembered(monkeypatch: pytest.MonkeyPatch):
+async def test_what_lies_ready_is_bounded(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(lane, "READY_MOST", 100)
     async with world(KEPT) as made:
         for minor in range(1000):
             assert made.lane.answer(
                 octets(asks(PLAIN), version=(2, minor % 256), suggested=(minor // 256, minor % 256)), *PEER
             )
-        assert len(made.lane._versions) <= 256
+        assert len(made.lane._ready) <= 100
