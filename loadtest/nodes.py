@@ -41,7 +41,7 @@ class NodeError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A node that is ready: its topmost process, its public door, its operator port, and that of the Handle protocol."""
+    """A node that is ready: its topmost process, its public door, its operator port, that of the Handle protocol."""
 
     pid: int
     http: Address

@@ -33,8 +33,9 @@ text's length, and the empty replacement."""
 class Dialect:
     """How packets are matched and judged: two octets at `number` tell the request, those at `outcome` must be `right`.
 
-    From `vague[0]` to `vague[1]` answers are another each time. Over TCP `stream` stands before a packet of that length,
-    and one that begins there has its `end`. `wrong` says what is wrong with the answer about a name; empty if nothing.
+    From `vague[0]` to `vague[1]` answers are another each time. Over TCP `stream` stands before a packet of that
+    length, and one that begins there has its `end`. `wrong` says what is wrong with the answer about a name; empty if
+    nothing.
     """
 
     name: str

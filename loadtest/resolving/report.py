@@ -54,11 +54,11 @@ def explanation(told: Told) -> list[str]:
     ours, theirs = told.octets
     return [
         f"节点（一个工作进程）与NSD轮流受测，各{turns}，由同一个程序去问：UDP上{WINDOW}个请求在途；回答{ours:.0f}与{theirs:.0f}字节。",
-        f"The node, one worker, and NSD in turn, {turns} each, asked by one program: {WINDOW} requests under way by UDP; "
-        f"answers of {ours:.0f} and {theirs:.0f} octets.",
-        "比值的分母都是NSD以UDP回答NAPTR的速率，只有new-both的是NSD在新的TCP连接上的速率；取各次的中位数。✓达到，✗未达到。",
-        "Ratios are to NSD answering NAPTR by UDP, that of new-both to NSD on new TCP connections; medians of the turns. "
-        "✓ met, ✗ not met.",
+        f"The node, one worker, and NSD in turn, {turns} each, asked by one program: {WINDOW} requests under way by "
+        f"UDP; answers of {ours:.0f} and {theirs:.0f} octets.",
+        "比值的分母是NSD以UDP回答NAPTR的速率，new的是NSD在新的TCP连接上的速率；取各次的中位数。✓达到，✗未达到。",
+        "Ratios are to NSD answering NAPTR by UDP, that of new to NSD on new TCP connections, too; medians of the "
+        "turns. ✓ met, ✗ not met.",
         f"“按CPU”是NSD与节点的µs之比：机器忙时它更可靠。新连接同时开着{CONNECTIONS}个。",
         f"“By CPU” is NSD's µs by the node's: on a busy machine rely on it. Of new connections {CONNECTIONS} are open.",
     ]

@@ -63,7 +63,9 @@ class _Counted(ctypes.Structure):
     _fields_ = (("message", _Message), ("octets", ctypes.c_uint32))
 
 
-_libc: Final = ctypes.CDLL(None)
+# With the interpreter held: these calls never wait, and who lets go of it gets it back from the thread of the access
+# log only milliseconds later.
+_libc: Final = ctypes.PyDLL(None)
 _receive, _send = _libc.recvmmsg, _libc.sendmmsg
 _receive.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int, ctypes.c_void_p)
 _send.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int)

@@ -47,7 +47,8 @@ _COUNTS: Final = frozenset({8, 12})
 _PECULIAR: Final = REQUEST_DIGEST | PUBLIC_ONLY | CACHE_AUTHENTICATION
 _PLAIN: Final = frozenset({0, PUBLIC_ONLY, PUBLIC_ONLY | CACHE_AUTHENTICATION})
 """Of these flags, those of who is told what everybody is: others may be asked for a proof (administration.py)."""
-_ZEROS: Final = bytes(16)
+_ZEROS: Final = (bytes(8), bytes(4))
+"""What stands in a key for session and request id, and for the expiration."""
 _OVERHEAD: Final = HEADER_OCTETS + 4
 _FLAGS: Final = 0xE0
 ANSWERS_MOST: Final = 64
@@ -107,7 +108,8 @@ class Lane:
         used: list[Ready] = []
         while at < len(octets) and len(used) < most:
             end = at + ENVELOPE_OCTETS + int.from_bytes(octets[at + _LENGTH_AT : at + ENVELOPE_OCTETS])
-            key = _key(octets, at, end)
+            head, body = octets[at + _REST_AT : at + _EXPIRATION_AT], octets[at + _BODY_AT : end]
+            key = b"".join((octets[at : at + _NUMBERS_AT], _ZEROS[0], head, _ZEROS[1], body))
             ready = ready_of.get(key)
             if ready is None or ready.turn != turn:
                 ready = self._made(ready, key, began)
@@ -174,7 +176,7 @@ class Lane:
         length, name = len(ready.handle) + len(shown), len(ready.handle)
         says = (OpCode.RESOLUTION, ResponseCode.SUCCESS, ready.flags, SERIAL, 0, 0, self._stand[1] + EXPIRES_SECONDS)
         ready.rest = _REST.pack(0, length + _OVERHEAD, *says, length, name) + ready.handle + shown
-        ready.whole = ready.versions + bytes(8) + ready.rest
+        ready.whole = ready.versions + _ZEROS[0] + ready.rest
         ready.end, ready.prefix = len(ready.whole), kept.terms.prefix
         ready.turn = self._turn if kept.expires >= self._until else 0  # 0: it ends within the turn
         if not known and len(key) <= READY_OCTETS:
@@ -189,8 +191,11 @@ class Lane:
             return
         seconds = self._clock() - began
         self._told(len(used))
-        for prefix, count in Counter([ready.prefix for ready in used]).items():
-            self._hit(prefix, seconds, count)
+        if len(used) == 1:  # as from who asks one thing at a time
+            self._hit(used[0].prefix, seconds)
+        else:
+            for prefix, count in Counter([ready.prefix for ready in used]).items():
+                self._hit(prefix, seconds, count)
         if self._noted:
             noted: list[Any] = [0] * (FIELDS * len(used))
             noted[0::FIELDS] = [began] * len(used)
@@ -198,12 +203,6 @@ class Lane:
             noted[4::FIELDS] = [ready.handle for ready in used]
             noted[5::FIELDS] = [_WORDS_FOUND] * len(used)
             self._note(noted)
-
-
-def _key(octets: bytes, at: int, end: int) -> bytes:
-    """What tells the request that begins `at` from others: its octets, but for session, request id and expiration."""
-    head = octets[at + _REST_AT : at + _EXPIRATION_AT]
-    return b"".join((octets[at : at + _NUMBERS_AT], _ZEROS[:8], head, _ZEROS[:4], octets[at + _BODY_AT : end]))
 
 
 def _read(key: bytes) -> Ready | None:

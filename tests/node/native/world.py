@@ -98,6 +98,7 @@ class World:
     book: Book
     totals: Totals
     noted: list[Any]
+    follower: Shared
     passed: float = 1000.0
 
     def clock(self) -> float:
@@ -121,7 +122,7 @@ async def world(warm: Sequence[str] = (), **given: Any) -> AsyncIterator[World]:
     follower.follow(EPOCH, [(PREFIX, EPOCH)], [])
     follower.set_generation()
     counting, book, noted = Meter(counts, 1, 0), Book(), list[Any]()
-    made = World(None, None, None, book, Totals(counts, 1), noted)  # type: ignore[arg-type]
+    made = World(None, None, None, book, Totals(counts, 1), noted, follower)  # type: ignore[arg-type]
 
     def note(flat: Sequence[Any]) -> None:
         noted.extend(tuple(flat[at : at + FIELDS]) for at in range(0, len(flat), FIELDS))
