@@ -26,8 +26,8 @@ WINDOW: Final = 128
 """Requests under way by UDP: what the buffers of two sockets hold as they are, so that nothing is lost."""
 CONNECTIONS, DEEP = 16, 16
 """Connections, and requests under way on each, sent in one piece; of new connections, so many are open at a time."""
-PATIENCE: Final = 5.0
-"""Seconds an answer is waited for."""
+_PATIENCE: Final = struct.pack("ll", 5, 0)
+"""An answer is waited for so long: a struct timeval for SO_RCVTIMEO."""
 SLOT: Final = 1024
 """Octets there are for an answer by UDP."""
 SOURCES: Final = 250
@@ -218,7 +218,7 @@ def _connected(address: Address, source: str = "127.0.0.1") -> socket.socket:
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
         # A time limit in the kernel: Python's own would make the socket one that does not block.
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", int(PATIENCE), 0))
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _PATIENCE)
         sock.setsockopt(socket.IPPROTO_IP, _BIND_ADDRESS_NO_PORT, 1)
         sock.bind((source, 0))
         sock.connect((address.host, address.port))
@@ -230,7 +230,7 @@ def _connected(address: Address, source: str = "127.0.0.1") -> socket.socket:
 
 def _datagrams(address: Address) -> socket.socket:
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", int(PATIENCE), 0))
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _PATIENCE)
     sock.connect((address.host, address.port))
     return sock
 

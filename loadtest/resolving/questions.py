@@ -27,6 +27,8 @@ _NAPTR, _IN, _RIGHT = 35, 1, 0x8400
 _RECORD: Final = 12 + 4 + 2 + len("http+E2U") + 1 + 1 + 1
 """Octets of the answer section beside the text: a pointer and the fixed fields, order and preference, "u", service, the
 text's length, and the empty replacement."""
+_BESIDE: Final = (2 + 10 + 5) + (2 + 10 + 4)
+"""Octets of what NSD adds to each answer: the name server of the zone, and its address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ def zone(population: Population, octets: int) -> str:
     lines = [f"$ORIGIN {ZONE}.", "$TTL 3600", "@ SOA ns nobody 1 3600 600 86400 60", "@ NS ns", "ns A 127.0.0.1"]
     for name in _names(population):
         text = f"!^.*$!https://node.example/{name}"
-        room = min(REGEXP_MOST, octets - 12 - len(_labels(name)) - 4 - _RECORD)
+        room = min(REGEXP_MOST, octets - 12 - len(_labels(name)) - 4 - _RECORD - _BESIDE)
         lines.append(f'{_domain(name)}. NAPTR 100 10 "u" "http+E2U" "{text.ljust(room - 1, "x")}!" .')
     return "\n".join(lines) + "\n"
 
