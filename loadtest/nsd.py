@@ -53,7 +53,11 @@ async def nsd(zone: str, text: str) -> AsyncIterator[Standing]:
         (folder / "zone").write_text(text, encoding="ascii")
         (folder / "nsd.conf").write_text(configuration(folder, address.port, zone), encoding="ascii")
         process = await asyncio.create_subprocess_exec(
-            program, "-d", "-c", str(folder / "nsd.conf"), stderr=asyncio.subprocess.DEVNULL, preexec_fn=dies_with_us
+            *(program, "-d", "-c", str(folder / "nsd.conf")),
+            stderr=asyncio.subprocess.DEVNULL,
+            preexec_fn=dies_with_us,
+            # As workers of the node are: Linux divides a busy machine between sessions (autogroup, sched(7)).
+            start_new_session=True,
         )
         try:
             await _listening(process, address)
