@@ -57,6 +57,8 @@ READY_MOST: Final = 16_384
 """Answers that lie ready, some 0.8 KB each; beyond it they are made anew, for half as much again."""
 READY_OCTETS: Final = 512
 """Longest request whose answer lies ready; usual ones have some 90."""
+NOBODYS: Final = -1
+"""A turn in which nothing lies ready."""
 TURN_SECONDS: Final = 1.0
 """What lies ready is looked at anew after this, and whenever anything has changed or the second of the clock has."""
 _WORDS_FOUND: Final = WORDS[Outcome.FOUND]
@@ -103,7 +105,8 @@ class Lane:
         """Where the requests end that begin `at` and could be answered, of a longer row `most`, and the answers in
         pieces.
         """
-        began, turn, ready_of, by_peer = self._begun(), self._turn, self._ready, self._admission.by_peer
+        began, turn = self._begun()
+        ready_of, by_peer = self._ready, self._admission.by_peer
         said: list[bytes] = []
         used: list[Ready] = []
         while at < len(octets) and len(used) < most:
@@ -129,7 +132,8 @@ class Lane:
         """Answers where it lies each request that fills its slot: how long the answers are. 0: that one is as it was,
         for nothing is ready or the answer is longer than a packet.
         """
-        began, turn, ready_of, by_peer = self._begun(), self._turn, self._ready, self._admission.by_peer
+        began, turn = self._begun()
+        ready_of, by_peer = self._ready, self._admission.by_peer
         octets, count = slots.octets, len(lengths)
         sources = slots.sources(count) if self._noted or by_peer else []
         numbers = [slots.words(at)[:count] for at in _NUMBERS]
@@ -157,13 +161,15 @@ class Lane:
         self._count(used, began, sources)
         return said
 
-    def _begun(self) -> float:
-        """The present moment; a new turn if what lies ready may not be right any more."""
+    def _begun(self) -> tuple[float, int]:
+        """The present moment, and its turn: a new one if what lies ready may not be right any more, NOBODYS if nobody
+        is served now.
+        """
         began, stand = self._clock(), (self._heard(), self._now())
         if stand != self._stand or began >= self._until:
             self._stand, self._until = stand, began + TURN_SECONDS
             self._turn += 1
-        return began
+        return began, NOBODYS if self._admission.full else self._turn
 
     def _made(self, ready: Ready | None, key: bytes, began: float) -> Ready | None:
         """The answer to all requests with this key, made for this turn; `ready` is what it was. None: not here."""

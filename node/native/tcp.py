@@ -59,7 +59,7 @@ class Connection(asyncio.Protocol):
         self._crowd = crowd
         self.site = ""
         self._stream = Stream(MESSAGE_OCTETS)
-        self._source, self._port = "", 0
+        self._source, self._port, self._reached = "", 0, ""
         self._standing = Standing()
         self._beginning: bytes | None = None  # what came of a PROXY protocol header; None where none is looked for
         self.in_hand = 0
@@ -122,8 +122,8 @@ class Connection(asyncio.Protocol):
                 break
             taken = True
             self.in_hand += 1
-            reached = _address(self._transport, "sockname")[0]
-            self._crowd.desk.take(framed, (self._source, self._port), self._answer, reached, self._standing)
+            self._reached = self._reached or _address(self._transport, "sockname")[0]
+            self._crowd.desk.take(framed, (self._source, self._port), self._answer, self._reached, self._standing)
         self._taking = False
         self._mind(taken)
 

@@ -195,6 +195,7 @@ async def test_of_datagrams_too_each_peer_has_its_share_and_nobody_when_all_is_b
         sent = [octets(asks(PLAIN), request) for request in range(8)]
         assert [len(each) > len(sent[0]) for each in filled(made, sent)] == [True] * 4 + [False] * 4
     async with world(KEPT) as made:
+        assert made.lane.answer(sent[0], *PEER)
         made.house.admission.in_hand = 10**6
         assert filled(made, sent) == sent
         assert made.lane.answer(sent[0], *PEER) == b""
