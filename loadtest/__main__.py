@@ -40,14 +40,16 @@ TROUBLES: Final = (SettingsError, TargetError, RegisteringError, CrowdError, Yar
 
 WORKERS: Final = 2
 """Of a node of its own: as many as `idnode up` has."""
-COMMANDS: Final = ("compare", "fuzz", "growth", "history", "reading", "soak", "writing")
-"""Further commands, each a room of its own: `python -m loadtest reading …`."""
+COMMANDS: Final = {"native": "resolving"} | {
+    name: name for name in ("compare", "fuzz", "growth", "history", "reading", "soak", "writing")
+}
+"""Further commands, each a room of its own: `python -m loadtest reading …`. A client is called native.py already."""
 
 
 def main() -> int:
     """The exit code: 0 all right, 1 wrong answers, 2 nothing was measured."""
     if sys.argv[1:] and sys.argv[1] in COMMANDS:
-        return int(import_module(f"loadtest.{sys.argv[1]}.__main__").main(sys.argv[2:]))
+        return int(import_module(f"loadtest.{COMMANDS[sys.argv[1]]}.__main__").main(sys.argv[2:]))
     try:
         told = asyncio.run(_told(sys.argv[1:]))
     except TROUBLES as error:

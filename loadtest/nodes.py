@@ -41,11 +41,12 @@ class NodeError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A node that is ready: its topmost process, its public door, its operator port."""
+    """A node that is ready: its topmost process, its public door, its operator port, that of the Handle protocol."""
 
     pid: int
     http: Address
     operator: Address
+    native: Address
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +127,8 @@ async def _node(
         process = await asyncio.create_subprocess_exec(
             *command, env={**environment, **variables}, stdout=output, stderr=output, stdin=asyncio.subprocess.DEVNULL
         )
-    http, operator = (Address("127.0.0.1", ports[flag]) for flag in ("--http-port", "--operator-port"))
-    node = Node(process.pid, http, operator)
+    flags = ("--http-port", "--operator-port", "--native-port")
+    node = Node(process.pid, *(Address("127.0.0.1", ports[flag]) for flag in flags))
     ended = asyncio.create_task(process.wait())
     coming = asyncio.create_task(ready(node))
     try:

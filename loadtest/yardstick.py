@@ -79,13 +79,13 @@ async def nginx(octets: int, workers: int, port: int | None = None) -> AsyncIter
     with tempfile.TemporaryDirectory(prefix="idnode-yardstick-") as name:
         file = _written(Path(name), configuration(Path(name), address.port, octets, workers))
         process = await asyncio.create_subprocess_exec(
-            program, "-p", name, "-e", "stderr", "-c", file, preexec_fn=_dies_with_us
+            program, "-p", name, "-e", "stderr", "-c", file, preexec_fn=dies_with_us
         )
         try:
             await _listening(process, address)
             yield Standing(address, process.pid)
         finally:
-            await _ended(process)
+            await ended(process)
 
 
 def _check_free(address: Address) -> None:
@@ -106,7 +106,7 @@ def _written(folder: Path, text: str) -> str:
     return str(file)
 
 
-def _dies_with_us() -> None:
+def dies_with_us() -> None:
     """Between fork and exec: the kernel ends nginx when the thread that started it ends."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
@@ -135,7 +135,7 @@ async def _answers(address: Address) -> bool:
         await connection.close()
 
 
-async def _ended(process: Process) -> None:
+async def ended(process: Process) -> None:
     with suppress(ProcessLookupError):
         process.terminate()
     try:

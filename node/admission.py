@@ -27,6 +27,16 @@ class Admission:
         """Whether more are in hand than may be: some came back from `aside` while others were admitted."""
         return self.in_hand > self._most
 
+    @property
+    def full(self) -> bool:
+        """Whether nobody is served now, whoever asks."""
+        return self.in_hand >= self._most
+
+    @property
+    def by_peer(self) -> bool:
+        """Whether it matters to `admit` who asks."""
+        return self._buckets is not None
+
     @contextmanager
     def aside(self) -> Iterator[None]:
         """Within it a request in hand is not counted: it waits for its own client, and takes nothing from others."""
@@ -42,6 +52,6 @@ class Admission:
 
     def admit(self, peer: str) -> int:
         """0 if the peer may be served, else the HTTP status that says why not: 503 all busy, 429 it asks too much."""
-        if self.in_hand >= self._most:
+        if self.full:
             return 503
         return 429 if self._buckets is not None and self._buckets.draw(end_site(peer)) else 0

@@ -76,12 +76,12 @@ class Meter:
         """It happened, `by` times. The metric is a counter."""
         self._words[_AT[metric.name, labels]] += by
 
-    def counter(self, metric: Metric, *labels: str) -> Callable[[], None]:
-        """`count` of one series, by 1, for where every tenth of a microsecond counts."""
+    def counter(self, metric: Metric, *labels: str) -> Callable[..., None]:
+        """`count` of one series, by 1 unless told, for where every tenth of a microsecond counts."""
         words, at = self._words, _AT[metric.name, labels]
 
-        def count() -> None:
-            words[at] += 1
+        def count(by: int = 1) -> None:
+            words[at] += by
 
         return count
 
@@ -99,22 +99,22 @@ class Meter:
         """An identifier was asked for and answered, after so many seconds."""
         self._roads[answer.where, answer.outcome](answer.prefix, seconds)
 
-    def road(self, where: Where, outcome: Outcome) -> Callable[[int, float], None]:
-        """`resolved` of the answers of one road and outcome, given their prefix and seconds."""
+    def road(self, where: Where, outcome: Outcome) -> Callable[..., None]:
+        """`resolved` of the answers of one road and outcome, given their prefix and seconds, and how many they are."""
         return self._roads[where, outcome]
 
-    def _road(self, where: Where, outcome: Outcome) -> Callable[[int, float], None]:
+    def _road(self, where: Where, outcome: Outcome) -> Callable[..., None]:
         words, reals = self._words, self._reals
         counted = _AT[RESOLUTIONS.name, (where.value, outcome.name.lower())]
         timed = _AT[RESOLUTION_SECONDS.name, (where.value,)]
         of_prefixes = _PREFIXES_AT + (outcome is not Outcome.FOUND)
 
-        def resolved(prefix: int, seconds: float) -> None:
-            words[counted] += 1
-            words[timed + bisect_left(_SECONDS, seconds)] += 1
-            reals[timed + _SECONDS_SUM] += seconds
+        def resolved(prefix: int, seconds: float, count: int = 1) -> None:
+            words[counted] += count
+            words[timed + bisect_left(_SECONDS, seconds)] += count
+            reals[timed + _SECONDS_SUM] += seconds * count
             if prefix:
-                words[of_prefixes + (2 * prefix if prefix < PREFIXES_COUNTED else 0)] += 1
+                words[of_prefixes + (2 * prefix if prefix < PREFIXES_COUNTED else 0)] += count
 
         return resolved
 

@@ -30,8 +30,8 @@ Source = tuple[str, int]
 """Address and port of who asks; port 0: not known, as behind a proxy."""
 NOWHERE: Final[Source] = ("", 0)
 """It was asked by the node itself."""
-Note = Callable[[tuple[float, str, int, int, str | bytes, str]], None]
-"""Notes one entry."""
+Note = Callable[[Sequence[float | str | bytes]], None]
+"""Notes an entry, or some in a row."""
 
 
 def unnoted(_: object) -> None:

@@ -98,8 +98,15 @@ def _writing(document: Mapping[str, Any]) -> Iterator[Named]:
         yield f"{name} 比值 ratio", _ratio(told["ratio"], len(told["pairs"]))
 
 
+def _native(document: Mapping[str, Any]) -> Iterator[Named]:
+    for name, told in document["scenarios"].items():
+        yield f"{name} 节点÷NSD node by NSD", _ratio(told["ratio"], len(told["pairs"]))
+        yield f"{name} CPU µs", _of_turns([pair["node"]["cpu_us"] for pair in told["pairs"]], more=False)
+
+
 KINDS: Final[Mapping[str, Callable[[Mapping[str, Any]], Iterator[Named]]]] = {
     "load": _load,
+    "native": _native,
     "reading": _reading,
     "soak": _soak,
     "writing": _writing,

@@ -1,15 +1,22 @@
 """The native lane: a plain resolution whose answer is kept in this process needs its numbers filled in and no more.
 
-What it answers is, octet for octet, what the desk would: tests/node/native/test_lane.py asks both.
+Requests are told apart by their octets: what a client sends for one identifier differs, from time to time, in session,
+request id and expiration alone, so all else of it is the key under which its answer lies ready, but for the first two.
+What holds for all that came together (the clock, what was heard of changes) is asked once for all of it.
+What the lane answers is, octet for octet, what the desk would: tests/node/native/test_lane.py asks both.
 """
 
 import struct
-from collections.abc import Callable
-from typing import Final
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import compress, repeat
+from typing import Any, Final
 
 from node.house import House
 from node.metrics import NATIVE_REQUESTS
 from node.native.answers import COPIED, EXPIRES_SECONDS
+from node.native.datagrams import COUNT, STRIDE, Slots
 from node.resolve.answer import Outcome, Where
 from node.resolve.measured import WORDS
 from node.resolve.shelf import Kept
@@ -25,99 +32,213 @@ from proto.native.message import (
     REQUEST_DIGEST,
     TRUSTED_QUERY,
 )
+from proto.native.packets import PACKET_OCTETS
 from proto.native.versions import OWN, agreed
 from proto.web_json import values_of
+from registry.access_log import FIELDS, Source, unnoted
 
-_HEAD: Final = struct.Struct(">4sIIIIIIIHHIII")
-"""Versions and flags; session, request, sequence, length; operation, code, flags, serial, recursion, expiration, length
-of the body; length of the identifier."""
-_NAME_AT: Final = _HEAD.size
+_REST: Final = struct.Struct(">IIIIIHBBIII")
+"""Behind the request id: sequence, length; operation, code, flags, serial, recursion, reserved, expiration, length of
+the body; length of the identifier."""
+_NUMBERS_AT: Final = 4
+"""Session, then request id."""
+_REST_AT: Final = 12
+_LENGTH_AT: Final = 16
+_EXPIRATION_AT: Final = 36
+_BODY_AT: Final = 40
+_NUMBERS: Final = (_NUMBERS_AT, _NUMBERS_AT + 4, _EXPIRATION_AT)
+_NONE: Final = memoryview(bytes(4 * COUNT)).cast("I")
+_NAME_AT: Final = _REST_AT + _REST.size
 _COUNTS: Final = frozenset({8, 12})
 """Octets behind the identifier in the body of who wants all values: two counts, and of some clients a third length."""
 _PECULIAR: Final = REQUEST_DIGEST | TRUSTED_QUERY | PUBLIC_ONLY | CACHE_AUTHENTICATION | CERTIFY
 _PLAIN: Final = frozenset({0, PUBLIC_ONLY, PUBLIC_ONLY | CACHE_AUTHENTICATION})
 """Of these flags, those of who is told what everybody is: others may be asked for a proof (administration.py)."""
-_ZEROS: Final = bytes(16)
+_ZEROS: Final = (bytes(8), bytes(4))
+"""What stands in a key for session and request id, and for the expiration."""
 _OVERHEAD: Final = HEADER_OCTETS + 4
 _FLAGS: Final = 0xE0
-PIECES_MOST: Final = 3 * 32
-"""Pieces of answers made at a stretch, three each: whoever sends them looks whether they are read."""
-_VERSIONS_MOST: Final = 256
-"""Pairs of versions remembered; clients of all makes together use some ten."""
+ANSWERS_MOST: Final = 64
+"""Answers made at a stretch over TCP: whoever sends them looks whether they are read."""
+READY_MOST: Final = 16_384
+"""Answers that lie ready, some 0.8 KB each; beyond it they are made anew, for half as much again."""
+READY_OCTETS: Final = 512
+"""Longest request whose answer lies ready; usual ones have some 90."""
+READY_ANSWER_OCTETS: Final = 4096
+"""Longest answer that lies ready: all of them together take 128 MB at most, and usual ones have some 600 octets."""
+NOBODYS: Final = -1
+"""A turn in which nothing lies ready."""
+TURN_SECONDS: Final = 1.0
+"""What lies ready is looked at anew after this, and whenever anything has changed or the second of the clock has."""
 _WORDS_FOUND: Final = WORDS[Outcome.FOUND]
+
+
+@dataclass(slots=True)
+class Ready:
+    """The answer to all requests that differ in session, request id and expiration alone.
+
+    `rest` is what stands in it behind the request id, `whole` all of it with nothing for session and request id, and
+    `end` how long that is: good for the turn of that number.
+    """
+
+    handle: bytes
+    versions: bytes
+    flags: int
+    prefix: int = 0
+    rest: bytes = b""
+    whole: bytes = b""
+    end: int = 0
+    turn: int = 0
 
 
 class Lane:
     """Answers what is plain and ready. `clock` gives monotonic seconds, `now` those since 1970 UTC."""
 
     def __init__(self, house: House, clock: Callable[[], float], now: Callable[[], int]) -> None:
+        self._heard = house.hot.heard
         self._holding = house.hot.holding
-        self._admit = house.admission.admit
+        self._admission = house.admission
         self._hit = house.meter.road(Where.HOT, Outcome.FOUND)
         self._told = house.meter.counter(NATIVE_REQUESTS, ResponseCode.SUCCESS.name.lower())
         self._note = house.recording.access_log.note
+        self._noted = self._note is not unnoted
         self._clock = clock
         self._now = now
-        self._versions: dict[bytes, bytes] = {}
+        self._ready: dict[bytes, Ready] = {}
+        self._turn, self._until = 0, 0.0
+        self._stand = (0, 0)
 
-    def answers(self, octets: bytes, at: int, peer: str, port: int) -> tuple[int, list[bytes]]:
-        """Where the requests end that begin `at` and could be answered, of a longer row some, and the answers."""
+    def answers(
+        self, octets: bytes, at: int, peer: str, port: int, most: int = ANSWERS_MOST
+    ) -> tuple[int, list[bytes]]:
+        """Where the requests end that begin `at` and could be answered, of a longer row `most`, and the answers in
+        pieces.
+        """
+        began, turn = self._begun()
+        ready_of, by_peer = self._ready, self._admission.by_peer
         said: list[bytes] = []
-        while at < len(octets) and len(said) < PIECES_MOST:
-            end = self._answer(octets, at, peer, port, said)
-            if not end:
-                break
+        used: list[Ready] = []
+        while at < len(octets) and len(used) < most:
+            end = at + ENVELOPE_OCTETS + int.from_bytes(octets[at + _LENGTH_AT : at + ENVELOPE_OCTETS])
+            head, body = octets[at + _REST_AT : at + _EXPIRATION_AT], octets[at + _BODY_AT : end]
+            key = b"".join((octets[at : at + _NUMBERS_AT], _ZEROS[0], head, _ZEROS[1], body))
+            ready = ready_of.get(key)
+            if ready is None or ready.turn != turn:
+                ready = self._made(ready, key, began)
+            if ready is None or (by_peer and self._admission.admit(peer)):
+                break  # the desk says why not
+            said += (ready.versions, octets[at + _NUMBERS_AT : at + _REST_AT], ready.rest)
+            used.append(ready)
             at = end
+        self._count(used, began, repeat((peer, port), len(used)))
         return at, said
 
     def answer(self, octets: bytes, peer: str, port: int) -> bytes:
-        """The answer to the request the `octets` begin with; none if the desk shall answer."""
-        said: list[bytes] = []
-        self._answer(octets, 0, peer, port, said)
-        return b"".join(said)
+        """The answer to the request the octets begin with; none if the desk shall answer."""
+        return b"".join(self.answers(octets, 0, peer, port, 1)[1])
 
-    def _answer(self, octets: bytes, at: int, peer: str, port: int, said: list[bytes]) -> int:
-        """Where the request that begins `at` ends, when its answer was appended; else 0."""
-        if len(octets) - at < _NAME_AT:
-            return 0
-        began = self._clock()
-        spoken, session, request, _, length, op, code, flags, _, _, _, body, name = _HEAD.unpack_from(octets, at)
-        stop: int = at + _NAME_AT + name
-        end: int = at + ENVELOPE_OCTETS + length
-        if op != OpCode.RESOLUTION or code or flags & _PECULIAR not in _PLAIN or end > len(octets):
-            return 0
-        counts = body - 4 - name
-        if counts not in _COUNTS or end - stop - counts not in {0, 4} or octets[stop:end] != _ZEROS[: end - stop]:
-            return 0
-        handle = octets[at + _NAME_AT : stop]
-        kept = self._holding(handle)
-        if kept is None or began >= kept.expires or not (ready := kept.ready or _ready(kept)):
-            return 0
-        versions = self._versions.get(spoken) or self._agreed(spoken)
-        if not versions or self._admit(peer):
-            return 0  # the desk says why not
-        length, flags = name + len(ready), flags & COPIED | AUTHORITATIVE
-        expires = self._now() + EXPIRES_SECONDS
-        numbers = (session, request, 0, length + _OVERHEAD, op, ResponseCode.SUCCESS, flags, SERIAL, 0, expires)
-        said += (_HEAD.pack(versions, *numbers, length, name), handle, ready)
-        self._told()
-        self._hit(kept.terms.prefix, self._clock() - began)
-        self._note((began, peer, port, 0, handle, _WORDS_FOUND))
-        return end
+    def fill(self, slots: Slots, lengths: Sequence[int]) -> list[int]:
+        """Answers where it lies each request that fills its slot: how long the answers are. 0: that one is as it was,
+        for nothing is ready or the answer is longer than a packet.
+        """
+        began, turn = self._begun()
+        ready_of, by_peer = self._ready, self._admission.by_peer
+        octets, count = slots.octets, len(lengths)
+        sources = slots.sources(count) if self._noted or by_peer else []
+        numbers = [slots.words(at)[:count] for at in _NUMBERS]
+        were = [memoryview(each.tobytes()).cast("I") for each in numbers]
+        for each in numbers:
+            each[:] = _NONE[:count]
+        said: list[int] = []
+        used: list[Ready] = []
+        for at, length in zip(range(0, STRIDE * count, STRIDE), lengths, strict=True):
+            ready = ready_of.get(octets[at : at + length])
+            if ready is None or ready.turn != turn:
+                ready = self._made(ready, octets[at : at + length], began)
+            if ready is None or ready.end > PACKET_OCTETS or (by_peer and self._admission.admit(sources[len(said)][0])):
+                said.append(0)
+                continue
+            octets[at : at + ready.end] = ready.whole
+            said.append(ready.end)
+            used.append(ready)
+        for each, was in zip(numbers[:-1], were, strict=False):
+            each[:] = was
+        if 0 in said:
+            for slot in (slot for slot, length in enumerate(said) if not length):
+                numbers[-1][slot] = were[-1][slot]
+            sources = list(compress(sources, said))
+        self._count(used, began, sources)
+        return said
 
-    def _agreed(self, spoken: bytes) -> bytes:
-        """The versions of the answer to who says these; none where flags are set."""
-        major, minor, suggested_major, suggested_minor = spoken
-        if suggested_major & _FLAGS:
-            return b""
-        if len(self._versions) >= _VERSIONS_MOST:
-            self._versions.clear()
-        found = bytes((*agreed((major, minor), (suggested_major, suggested_minor)), *OWN))
-        self._versions[spoken] = found
-        return found
+    def _begun(self) -> tuple[float, int]:
+        """The present moment, and its turn: a new one if what lies ready may not be right any more, NOBODYS if nobody
+        is served now.
+        """
+        began, stand = self._clock(), (self._heard(), self._now())
+        if stand != self._stand or began >= self._until:
+            self._stand, self._until = stand, began + TURN_SECONDS
+            self._turn += 1
+        return began, NOBODYS if self._admission.full else self._turn
+
+    def _made(self, ready: Ready | None, key: bytes, began: float) -> Ready | None:
+        """The answer to all requests with this key, made for this turn; `ready` is what it was. None: not here."""
+        known = ready is not None
+        if ready is None:
+            ready = _read(key)
+        kept = self._holding(ready.handle) if ready is not None and not self._admission.full else None
+        if ready is None or kept is None or began >= kept.expires or not (shown := kept.ready or _shown(kept)):
+            return None
+        length, name = len(ready.handle) + len(shown), len(ready.handle)
+        says = (OpCode.RESOLUTION, ResponseCode.SUCCESS, ready.flags, SERIAL, 0, 0, self._stand[1] + EXPIRES_SECONDS)
+        ready.rest = _REST.pack(0, length + _OVERHEAD, *says, length, name) + ready.handle + shown
+        ready.whole = ready.versions + _ZEROS[0] + ready.rest
+        ready.end, ready.prefix = len(ready.whole), kept.terms.prefix
+        ready.turn = self._turn if kept.expires >= self._until else 0  # 0: it ends within the turn
+        if ready.end > READY_ANSWER_OCTETS:
+            self._ready.pop(key, None)
+        elif not known and len(key) <= READY_OCTETS:
+            if len(self._ready) >= READY_MOST:
+                self._ready.clear()
+            self._ready[key] = ready
+        return ready
+
+    def _count(self, used: Sequence[Ready], began: float, whose: Iterable[Source]) -> None:
+        """Counts and notes answers that were given together."""
+        if not used:
+            return
+        seconds = self._clock() - began
+        self._told(len(used))
+        if len(used) == 1:  # as from who asks one thing at a time
+            self._hit(used[0].prefix, seconds)
+        else:
+            for prefix, count in Counter([ready.prefix for ready in used]).items():
+                self._hit(prefix, seconds, count)
+        if self._noted:
+            noted: list[Any] = [0] * (FIELDS * len(used))
+            noted[0::FIELDS] = [began] * len(used)
+            noted[1::FIELDS], noted[2::FIELDS] = zip(*whose, strict=True)
+            noted[4::FIELDS] = [ready.handle for ready in used]
+            noted[5::FIELDS] = [_WORDS_FOUND] * len(used)
+            self._note(noted)
 
 
-def _ready(kept: Kept) -> bytes:
+def _read(key: bytes) -> Ready | None:
+    """What is asked by the whole request with this key, if it is plain."""
+    if len(key) < _NAME_AT:
+        return None
+    _, length, op, code, flags, _, _, _, _, body, name = _REST.unpack_from(key, _REST_AT)
+    stop, counts = _NAME_AT + name, body - 4 - name
+    if op != OpCode.RESOLUTION or code or flags & _PECULIAR not in _PLAIN or ENVELOPE_OCTETS + length != len(key):
+        return None
+    major, minor, suggested_major, suggested_minor = key[:_NUMBERS_AT]
+    behind = key[stop:]
+    if suggested_major & _FLAGS or counts not in _COUNTS or len(behind) - counts not in {0, 4} or any(behind):
+        return None
+    versions = bytes((*agreed((major, minor), (suggested_major, suggested_minor)), *OWN))
+    return Ready(key[_NAME_AT:stop], versions, flags & COPIED | AUTHORITATIVE)
+
+
+def _shown(kept: Kept) -> bytes:
     """What stands behind the identifier in every answer: the values and no credential; none for what is not plain."""
     if kept.outcome is Outcome.FOUND and kept.terms.prefix and not kept.until and kept.shown != b"[]":
         kept.ready = values.list_octets(values_of(kept.shown)) + bytes(4)

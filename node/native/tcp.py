@@ -10,7 +10,7 @@ from collections import Counter, deque
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from typing import Final, cast
+from typing import Final, NamedTuple, cast
 
 import structlog
 
@@ -46,6 +46,8 @@ SWEEP_SECONDS: Final = 1.0
 DRAIN_SECONDS: Final = 10.0
 """What is in hand at a stop may take this long to finish."""
 BACKLOG: Final = 1024
+NEIGHBOURS_MOST: Final = 4096
+"""Addresses of which is remembered who they are."""
 
 log = structlog.get_logger("native")
 
@@ -53,9 +55,9 @@ log = structlog.get_logger("native")
 class Connection(asyncio.Protocol):
     """One connection: `lane` answers what is ready, `desk` all else."""
 
-    def __init__(self, crowd: "Crowd", site: str) -> None:
+    def __init__(self, crowd: "Crowd") -> None:
         self._crowd = crowd
-        self.site = site
+        self.site = ""
         self._stream = Stream(MESSAGE_OCTETS)
         self._source, self._port, self._reached = "", 0, ""
         self._standing = Standing()
@@ -68,15 +70,16 @@ class Connection(asyncio.Protocol):
         self._begun: float | None = self.quiet_since
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begins to wait for the first message."""
+        """Begins to wait for the first message, if there is room."""
         self._transport = cast(asyncio.Transport, transport)  # uvloop's are none by descent
         self._transport.set_write_buffer_limits(WRITTEN_OCTETS)
         address, self._port = _address(transport, "peername")
-        self._reached = _address(transport, "sockname")[0]
-        self._source = self._crowd.proxies.asker(address, ())
-        if self._crowd.proxies.trusts(self._source):
+        self._source, self.site, trusted = self._crowd.neighbours[address]
+        if trusted:
             self._beginning = b""
-        self._crowd.arrived(self)
+        if not self._crowd.took(self):
+            self._ends = True
+            self.abort()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Nobody is there any more."""
@@ -119,6 +122,7 @@ class Connection(asyncio.Protocol):
                 break
             taken = True
             self.in_hand += 1
+            self._reached = self._reached or _address(self._transport, "sockname")[0]
             self._crowd.desk.take(framed, (self._source, self._port), self._answer, self._reached, self._standing)
         self._taking = False
         self._mind(taken)
@@ -204,23 +208,26 @@ class Connection(asyncio.Protocol):
         return octets[found.length :]
 
 
-class _Refusal(asyncio.Protocol):
-    """Stands in for a connection beyond the bounds: which request it would be to answer is not known yet."""
+class _Neighbour(NamedTuple):
+    """Who speaks to us: its address in its one spelling, what it is counted as, and whether it speaks for others."""
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        cast(asyncio.Transport, transport).abort()
+    address: str
+    site: str
+    trusted: bool
 
 
-class _Threshold(asyncio.Protocol):
-    """Stands in for a connection until it is known where it comes from."""
+class _Neighbours(dict[str, _Neighbour]):
+    """What is known of addresses, NEIGHBOURS_MOST of them: to read one takes longer than to answer."""
 
-    def __init__(self, crowd: "Crowd") -> None:
-        self._crowd = crowd
+    def __init__(self, proxies: TrustedProxies) -> None:
+        self._proxies = proxies
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        protocol = self._crowd.place(_address(transport, "peername")[0])
-        cast(asyncio.Transport, transport).set_protocol(protocol)
-        protocol.connection_made(transport)
+    def __missing__(self, text: str) -> _Neighbour:
+        if len(self) >= NEIGHBOURS_MOST:
+            self.clear()
+        trusted = self._proxies.trusts(text)
+        found = self[text] = _Neighbour(self._proxies.asker(text, ()), "" if trusted else end_site(text), trusted)
+        return found
 
 
 class Crowd:
@@ -241,7 +248,7 @@ class Crowd:
     ) -> None:
         self.desk = desk
         self.lane = lane
-        self.proxies = proxies
+        self.neighbours = _Neighbours(proxies)
         self.clock = clock
         self.now = now
         self.refused = partial(meter.count, NATIVE_REFUSED)
@@ -251,16 +258,18 @@ class Crowd:
         self._here: set[Connection] = set()
         self._idle: deque[Connection] = deque()
 
-    def place(self, address: str) -> asyncio.Protocol:
-        """The protocol of a connection that has just come from there."""
-        site = "" if self.proxies.trusts(address) else end_site(address)
+    def took(self, connection: Connection) -> bool:
+        """Whether there is room for one more, which is here from now on then."""
+        site = connection.site
         if site and self._of_site[site] >= max(1, self._most // PEER_SHARE):
             self.refused("peer_connections")
-            return _Refusal()
+            return False
         if len(self._here) >= self._most and not self._made_room():
             self.refused("connections")
-            return _Refusal()
-        return Connection(self, site)
+            return False
+        self._here.add(connection)
+        self._of_site[site] += 1
+        return True
 
     def _made_room(self) -> bool:
         now = self.clock()
@@ -271,11 +280,6 @@ class Crowd:
                 idlest.end()
                 return True
         return False
-
-    def arrived(self, connection: Connection) -> None:
-        """One more is here."""
-        self._here.add(connection)
-        self._of_site[connection.site] += 1
 
     def left(self, connection: Connection) -> None:
         """One less is here."""
@@ -301,7 +305,7 @@ class Crowd:
     async def serve(self, listening: socket.socket) -> None:
         """Serves until it is cancelled, and then lets what is in hand finish."""
         server = await asyncio.get_running_loop().create_server(
-            partial(_Threshold, self), sock=listening, backlog=BACKLOG
+            partial(Connection, self), sock=listening, backlog=BACKLOG
         )
         try:
             while True:

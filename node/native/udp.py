@@ -8,16 +8,16 @@ import asyncio
 import socket
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from node.meter import Meter
 from node.metrics import NATIVE_REFUSED
 from node.native import answers
 from node.native.answers import Asked, Standing
+from node.native.datagrams import Address, Slots
 from node.native.desk import Desk
 from node.native.lane import Lane
 from proto.errors import ProtoError
-from proto.forwarded_for import TrustedProxies
 from proto.native.envelope import ENVELOPE_OCTETS, Envelope, Framed
 from proto.native.message import Message
 from proto.native.packets import PACKET_OCTETS, Bounds, Reassembler, split
@@ -28,18 +28,8 @@ ANSWER_OCTETS: Final = 32_768
 """Longest answer, of 67 packets: who forges a source has no more than that sent to it; longer ones go by TCP."""
 BOUNDS: Final = Bounds(message=MESSAGE_OCTETS, octets=8 * 1024 * 1024, of_peer=16, seconds=5.0)
 """Of requests that are not whole yet: 16 of one address and port, 8 MB in all, for as long as deployed servers wait."""
-DATAGRAM_OCTETS: Final = 4096
-"""What is read of one datagram: those of the protocol have 512."""
-BURST: Final = 64
-"""Datagrams taken before others of this process have their turn."""
 BUFFER_OCTETS: Final = 4 * 1024 * 1024
 """What the kernel may keep of datagrams that come in a burst, if it is allowed so much (net.core.rmem_max)."""
-
-_NOBODY: Final = TrustedProxies()
-"""Whose word about others is taken here; what it tells is the one spelling of an address."""
-
-Address = tuple[Any, ...]
-"""As the socket gives and takes it; host and port come first."""
 
 
 class Door:
@@ -63,7 +53,7 @@ class Door:
         loop = asyncio.get_running_loop()
         sock.setblocking(False)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_OCTETS)
-        self._sock = sock
+        self._sock, self._slots = sock, Slots(sock)
         loop.add_reader(sock, self._readable)
         try:
             await loop.create_future()
@@ -72,18 +62,16 @@ class Door:
             sock.close()
 
     def _readable(self) -> None:
-        for _ in range(BURST):
-            try:
-                datagram, address = self._sock.recvfrom(DATAGRAM_OCTETS)
-            except (BlockingIOError, InterruptedError):
-                return
-            except OSError:  # what the kernel heard of an earlier answer: nobody is there
-                continue
-            self._came(datagram, address)
+        """Takes what has come, COUNT datagrams at most; then others of this process have their turn."""
+        lengths = self._slots.receive()
+        said = self._lane.fill(self._slots, lengths)
+        for _ in range(self._slots.send(said)):
+            self._refused("unsent")
+        for slot, length in enumerate(lengths):
+            if not said[slot]:
+                self._came(self._slots.datagram(slot, length), self._slots.address(slot), *self._slots.source(slot))
 
-    def _came(self, datagram: bytes, address: Address) -> None:
-        host: str = address[0]
-        peer, port = _NOBODY.asker(host, ()) if ":" in host else host, address[1]
+    def _came(self, datagram: bytes, address: Address, peer: str, port: int) -> None:
         if said := self._lane.answer(datagram, peer, port):
             self._send(said, address)
             return

@@ -166,15 +166,19 @@ class Hot:
     def _current(self, answer: Answer) -> bool:
         return self._shared.current(answer.prefix, answer.epoch, answer.template, answer.template_epoch)
 
-    def holding(self, key: bytes) -> Kept | None:
-        """What is kept under this key if stamp and epochs still hold, however old it is. Waits for nothing."""
+    def heard(self) -> int:
+        """Another number whenever something kept may hold no longer; 0 while nothing kept may be used."""
         news = self._shared.news()
         if news != self._news:
             self._state = state = self._shared.trusted(self.clear)
             # It is read a moment later: news of another state are no news of this one.
             self._news = news if state is not None and news.startswith(state) else b""
             self._heard += 1
-        if self._state is None:
+        return self._heard if self._state is not None else 0
+
+    def holding(self, key: bytes) -> Kept | None:
+        """What is kept under this key if stamp and epochs still hold, however old it is. Waits for nothing."""
+        if not self.heard():
             return None
         kept = self._found.get(key) or self._absent.get(key) or self._elsewhere.get(key)
         if kept is None:

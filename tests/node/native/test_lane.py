@@ -1,6 +1,8 @@
 """Proves node/native/lane.py: what it answers is what the desk would, octet for octet, counted and noted alike."""
 
 import asyncio
+import socket
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -10,7 +12,9 @@ from hypothesis import strategies as st
 
 from loadtest.fuzz.inputs import inputs
 from node.metrics import NATIVE_REQUESTS, RESOLUTIONS
-from node.native.lane import PIECES_MOST
+from node.native import lane
+from node.native.datagrams import COUNT, STRIDE, Slots
+from node.native.lane import ANSWERS_MOST
 from proto.errors import ProtoError
 from proto.native.envelope import Envelope, Framed
 from proto.native.message import (
@@ -21,9 +25,11 @@ from proto.native.message import (
     TRUSTED_QUERY,
     Message,
 )
+from proto.native.packets import PACKET_OCTETS
 from proto.native.stream import Stream
 from proto.value import Value
-from tests.node.native.world import BOOK, PREFIX, USUAL, World, asks, found, world
+from registry.access_log import unnoted
+from tests.node.native.world import BOOK, EPOCH, NOW, PREFIX, USUAL, World, asks, found, world
 
 KEPT = [name for name, answer in BOOK.items() if not isinstance(answer, Exception)]
 PLAIN = "88.999.1001/BAG-1"
@@ -51,6 +57,16 @@ def of_desk(made: World, sent: bytes) -> bytes | None:
 
 def noted(made: World) -> list[Any]:
     return [tuple(v.decode() if isinstance(v, bytes) else v for v in entry[1:]) for entry in made.noted]
+
+
+def filled(made: World, sent: Sequence[bytes]) -> list[bytes]:
+    """What stands in the slots when the lane has filled them, and is not counted when a packet is too short for it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        slots = Slots(sock)
+        for slot, each in enumerate(sent):
+            slots.octets[slot * STRIDE : slot * STRIDE + len(each)] = each
+        said = made.lane.fill(slots, [len(each) for each in sent])
+        return [slots.datagram(slot, said[slot] or len(each)) for slot, each in enumerate(sent)]
 
 
 SPOKEN = st.fixed_dictionaries(
@@ -85,10 +101,12 @@ def test_what_is_plain_and_kept_is_answered_as_the_desk_would(handle: str, flags
     async def alike() -> None:
         sent = octets(shaped(asks(handle, flags=flags), shape), **spoken)
         async with world(KEPT) as slow, world(KEPT) as fast:
-            assert fast.lane.answer(sent, *PEER) == of_desk(slow, sent)
+            right = of_desk(slow, sent)
+            assert fast.lane.answer(sent, *PEER) == right
             for metric in (NATIVE_REQUESTS, RESOLUTIONS):
                 assert fast.counted(metric) == slow.counted(metric)
             assert noted(fast) == noted(slow) != []
+            assert filled(fast, [sent]) == [right if len(right) <= PACKET_OCTETS else sent]
 
     asyncio.run(alike())
 
@@ -144,7 +162,7 @@ async def test_many_are_answered_together_up_to_the_first_that_is_not_plain():
         stream.feed(b"".join(said))
         assert [framed.envelope.request for framed in iter(stream.take, None)] == [0, 1, 2]
         row = plain[0] * 1000
-        assert made.lane.answers(row, 0, *PEER)[0] == PIECES_MOST // 3 * len(plain[0])
+        assert made.lane.answers(row, 0, *PEER)[0] == ANSWERS_MOST * len(plain[0])
         assert made.lane.answers(row, 999 * len(plain[0]), *PEER)[0] == len(row)
 
 
@@ -170,6 +188,64 @@ async def test_a_change_is_seen_at_once(monkeypatch: pytest.MonkeyPatch):
         assert PREFIX
 
 
+async def test_datagrams_are_answered_where_they_lie_and_others_stay_as_they_are():
+    others = list(OTHERS.values())
+    plain = [octets(asks(PLAIN), request, session=request * 7) for request in range(COUNT - len(others) - 1)]
+    sent = [*plain, *others, octets(asks("88.999.1001/LONG"))]
+    async with world(KEPT) as made, world(KEPT) as slow:
+        for _ in range(2):  # the second time answers lie ready
+            made.noted.clear()
+            assert filled(made, sent) == [of_desk(slow, each) for each in plain] + sent[len(plain) :]
+            assert [entry[4] for entry in made.noted] == [PLAIN.encode()] * len(plain)
+        assert made.counted(RESOLUTIONS) == {"hotfound": 2 * len(plain)}
+        assert made.counted(NATIVE_REQUESTS) == {"success": 2 * len(plain)}
+
+
+async def test_of_datagrams_too_each_peer_has_its_share_and_nobody_when_all_is_busy():
+    async with world(KEPT, peer_rate=2) as made:
+        sent = [octets(asks(PLAIN), request) for request in range(8)]
+        assert [len(each) > len(sent[0]) for each in filled(made, sent)] == [True] * 4 + [False] * 4
+    async with world(KEPT) as made:
+        assert made.lane.answer(sent[0], *PEER)
+        made.house.admission.in_hand = 10**6
+        assert filled(made, sent) == sent
+        assert made.lane.answer(sent[0], *PEER) == b""
+
+
+@pytest.mark.parametrize("passed", [0.0, 0.4])
+async def test_what_lies_ready_ends_with_what_is_kept_and_says_the_second_it_is_in(
+    monkeypatch: pytest.MonkeyPatch, passed: float
+):
+    async with world(KEPT) as made, world(KEPT) as slow:
+        sent = octets(asks(PLAIN))
+        made.passed += 59.5  # ends within the turn that begins now
+        assert made.lane.answer(sent, *PEER)
+        made.passed += passed
+        assert made.lane.answer(sent, *PEER) == of_desk(slow, sent)
+        made.lane._now = slow.desk._now = lambda: NOW + 1
+        assert made.lane.answer(sent, *PEER) == of_desk(slow, sent)
+        made.passed += 0.6 - passed
+        assert made.lane.answer(sent, *PEER) == b""
+        assert filled(made, [sent]) == [sent]
+
+
+async def test_a_write_on_this_machine_is_seen_by_the_next_answer():
+    async with world(KEPT) as made:
+        sent = octets(asks(PLAIN))
+        assert made.lane.answer(sent, *PEER)
+        made.follower.follow(EPOCH + 1, [(PREFIX, EPOCH + 1)], [])
+        assert made.lane.answer(sent, *PEER) == b""
+        assert filled(made, [sent]) == [sent]
+
+
+async def test_who_notes_nothing_is_not_asked_who_asks():
+    async with world(KEPT) as made:
+        made.house.recording.access_log.note = unnoted
+        silent = lane.Lane(made.house, made.clock, made.now)
+        assert silent.answer(octets(asks(PLAIN)), *PEER) == made.lane.answer(octets(asks(PLAIN)), *PEER) != b""
+        assert len(made.noted) == 1
+
+
 async def test_broken_requests_are_answered_alike_and_once():
     """Those of the fuzzer, about an identifier that is kept; one in some hundred is still plain."""
     answered = plain = 0
@@ -188,10 +264,21 @@ async def test_broken_requests_are_answered_alike_and_once():
     assert plain
 
 
-async def test_versions_without_end_are_not_remembered(monkeypatch: pytest.MonkeyPatch):
+async def test_what_lies_ready_is_bounded(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(lane, "READY_MOST", 100)
     async with world(KEPT) as made:
         for minor in range(1000):
             assert made.lane.answer(
                 octets(asks(PLAIN), version=(2, minor % 256), suggested=(minor // 256, minor % 256)), *PEER
             )
-        assert len(made.lane._versions) <= 256
+        assert len(made.lane._ready) <= 100
+
+
+async def test_what_is_long_does_not_lie_ready(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(lane, "READY_ANSWER_OCTETS", 1000)
+    name = "88.999.1001/LONG"
+    async with world([name]) as made:
+        for _ in range(2):
+            said = made.lane.answer(octets(asks(name)), *PEER)
+            assert len(said) > lane.READY_ANSWER_OCTETS
+            assert not made.lane._ready

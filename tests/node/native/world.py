@@ -34,6 +34,7 @@ from proto.native import bodies
 from proto.native.message import CACHE_AUTHENTICATION, PUBLIC_ONLY, RECURSIVE, Message
 from proto.value import Reference, Value
 from proto.web_json import array
+from registry.access_log import FIELDS
 from registry.errors import UnavailableError
 
 NOW = 1_795_000_000
@@ -101,6 +102,7 @@ class World:
     book: Book
     totals: Totals
     noted: list[Any]
+    follower: Shared
     passed: float = 1000.0
 
     def clock(self) -> float:
@@ -124,7 +126,11 @@ async def world(warm: Sequence[str] = (), **given: Any) -> AsyncIterator[World]:
     follower.follow(EPOCH, [(PREFIX, EPOCH)], [])
     follower.set_generation()
     counting, book, noted = Meter(counts, 1, 0), Book(), list[Any]()
-    made = World(None, None, None, book, Totals(counts, 1), noted)  # type: ignore[arg-type]
+    made = World(None, None, None, book, Totals(counts, 1), noted, follower)  # type: ignore[arg-type]
+
+    def note(flat: Sequence[Any]) -> None:
+        noted.extend(tuple(flat[at : at + FIELDS]) for at in range(0, len(flat), FIELDS))
+
     hot = Hot(shared, book, 100, 60, made.clock, made.now, counting)
     made.house = SimpleNamespace(
         config=config,
@@ -133,8 +139,8 @@ async def world(warm: Sequence[str] = (), **given: Any) -> AsyncIterator[World]:
         meter=counting,
         hot=hot,
         verifier=Verifier(hot, config.roots, made.clock, made.now),
-        road=Measured(hot, counting, made.clock, noted.append),
-        recording=SimpleNamespace(access_log=SimpleNamespace(note=noted.append)),
+        road=Measured(hot, counting, made.clock, note),
+        recording=SimpleNamespace(access_log=SimpleNamespace(note=note)),
     )
     made.desk, made.lane = Desk(made.house, made.clock, made.now), Lane(made.house, made.clock, made.now)
     for text in warm:
