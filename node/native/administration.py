@@ -17,6 +17,7 @@ from node.listen import replies
 from node.metrics import NATIVE_PROOFS
 from node.native import answers
 from node.native.answers import Asked, Said
+from node.resolve.signposts import prefix_of
 from proto.codes import OpCode, ResponseCode
 from proto.errors import ProtoError
 from proto.forwarded_for import end_site
@@ -37,7 +38,15 @@ from proto.native.bodies import (
     request_body,
 )
 from proto.native.digest import RequestDigest
-from proto.native.message import CACHE_AUTHENTICATION, MINT, OVERWRITE, PUBLIC_ONLY, REQUEST_DIGEST, Message
+from proto.native.message import (
+    CACHE_AUTHENTICATION,
+    DO_NOT_REFER,
+    MINT,
+    OVERWRITE,
+    PUBLIC_ONLY,
+    REQUEST_DIGEST,
+    Message,
+)
 from proto.native.versions import agreed
 from registry import native_challenge
 from registry.account import Account
@@ -193,8 +202,8 @@ class Administration:
             identifier = Identifier.parse(wanted.handle)
         except ProtoError as error:
             return ResponseCode.INVALID_HANDLE, Failure(f"{error.zh}。 {error.en}.")
-        if await self._house.lookup.prefix(identifier.prefix_key) is None:
-            return _NOT_HERE
+        if await self._house.lookup.home(identifier) is None:
+            return await self._not_here(asked.message, prefix_of(identifier))
         around = await keyholders.around(identifier)
         if by is None and isinstance(refused := await keyholders.may(identifier, around, None, wanted.step), Refused):
             return _refused(refused)
@@ -211,6 +220,11 @@ class Administration:
             return replies.REFUSED_CODE[written.rule], Failure(f"{written.zh}。 {written.en}.")
         return wanted.done
 
+    async def _not_here(self, message: Message, prefix: str) -> Said:
+        """Nobody here can do what is asked about that prefix: who can, if that is known."""
+        referral = None if message.has(DO_NOT_REFER) else await self._house.signposts.referral(prefix)
+        return _NOT_HERE if referral is None else answers.referred(referral)
+
     async def _resolve(self, asked: Asked, by: Administrator | None) -> Said:
         """What is not public either, to who may read it; who logged in is told what they may, whatever that is."""
         question = request_body(asked.message)
@@ -219,7 +233,7 @@ class Administration:
         if around is None:
             return answers.BUSY  # it has become another record since it was looked at
         identifier = Identifier.parse(answers.named(question.handle))
-        matched = answers.wanted(question, around.record or ())
+        matched = answers.wanted(question, await self._house.signposts.completed(identifier, around.record or ()))
         outcome = await self._house.keyholders.may(identifier, around, by, Read(matched))
         if isinstance(outcome, Refused):
             if answers_challenges(asked.message):
@@ -240,7 +254,7 @@ class Administration:
         around = await self._house.keyholders.around(identifier)
         if around.template or all(value.public for value in answers.wanted(question, around.record or ())):
             return None
-        prefix = await self._house.lookup.prefix(identifier.prefix_key)
+        prefix = await self._house.lookup.home(identifier)
         return around if prefix is not None and PrefixState(prefix.state).open else None
 
     async def _list(self, asked: Asked, by: Administrator | None) -> Said:
@@ -250,7 +264,7 @@ class Administration:
         above = Identifier.parse(answers.named(said.handle))
         prefix = await self._house.lookup.prefix(above.suffix_key) if above.prefix_key == "0.NA" else None
         if prefix is None:
-            return _NOT_HERE
+            return await self._not_here(asked.message, prefix_of(above))
         outcome = await self._may_list(above, by)
         if isinstance(outcome, Refused):
             return _refused(outcome)

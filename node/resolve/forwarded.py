@@ -89,7 +89,8 @@ class Terms:
     @classmethod
     def of(cls, config: Config) -> "Terms":
         """What the settings say."""
-        own = [(config.host, config.http_port), (config.route_address, config.http_port)]
+        ports = (config.http_port, config.native_port)
+        own = [(host, port) for host in (config.host, config.route_address) for port in ports if port]
         doors = frozenset(_doors([*own, _host_and_port(config.public_url)]))
         return cls(config.toplevel_url.rstrip("/"), config.prefix, config.cache_seconds, config.networks, doors)
 
@@ -195,6 +196,22 @@ class Forwarded:
     def _answer(self, outcome: Outcome, seconds: int) -> Answer:
         until = self._now() + min(seconds, self._terms.seconds)
         return Answer(outcome, 0, 0, 0, until=until, where=Where.FORWARDED)
+
+    async def pointed(self, identifier: Identifier) -> tuple[Site, ...]:
+        """Where the top-level node has others resolve an identifier; none when it refers to nobody, or to this node, or
+        cannot be asked. Raises BusyError.
+        """
+        kept = self._referrals.find(identifier)
+        sites = kept.sites if kept is not None else ()
+        if kept is None or not self._referrals.is_fresh(kept):
+            with suppress(TimeoutError, _Failed):
+                async with asyncio.timeout(QUESTION_SECONDS):
+                    reply = await self._pointed(identifier)
+                sites = reply.sites if isinstance(reply, Referral) else ()
+        return tuple(site for site in sites if not self._is_ours(site))
+
+    def _is_ours(self, site: Site) -> bool:
+        return any(self._terms.is_ours(each.address, way.port) for each in site.servers for way in each.interfaces)
 
     # -- the way
 

@@ -331,6 +331,16 @@ async def want_routes(
     )
 
 
+async def route(connection: Connection, prefix: str) -> Route | None:
+    """Where that prefix is resolved, as the top-level node is told; None when it is told nothing."""
+    if "\0" in prefix:  # PostgreSQL refuses such text
+        return None
+    row = await connection.fetchrow(
+        "SELECT prefix, serial, address, tcp_port, udp_port, http_port FROM route WHERE prefix = $1", prefix
+    )
+    return Route(*row) if row else None
+
+
 async def routes_to_tell(connection: Connection, resting: Sequence[str]) -> list[Route]:
     """At most MOST routes the top-level node has not confirmed, none of them of a prefix that is `resting`."""
     rows = await connection.fetch(

@@ -41,7 +41,9 @@ from node.resolve.forwarded import Forwarded, Terms
 from node.resolve.hot import Hot
 from node.resolve.measured import Measured
 from node.resolve.own import Own
+from node.resolve.signposts import Signposts
 from node.sight import Sight
+from node.site import site_of
 from node.slices import Slices
 from node.stamps import Shared
 from registry.account import Account, Vault, hash_password
@@ -133,10 +135,12 @@ async def node(
         counter = Meter(counting, 1, 0)
         admission = Admission(config.requests, config.peer_rate, clock.monotonic)
         link = Link(urlsplit(config.toplevel_url).hostname or "")
-        last: Stage = Own(registry.lookup)
+        signposts = Signposts(registry.lookup, site_of(config, ""))
+        last: Stage = Own(registry.lookup, signposts)
         if config.toplevel_url:
             terms = Terms.of(config)
-            last = Forwarded(last, link, terms, counter, admission.has_room, clock.monotonic, clock.seconds)
+            last = forwarded = Forwarded(last, link, terms, counter, admission.has_room, clock.monotonic, clock.seconds)
+            signposts.pointed = forwarded.pointed
         first = Cached(redis, shared, last, clock.monotonic, counter) if redis else last
         slices = Slices(clock.monotonic)
         reuse = config.reuse_deleted == "allow"
@@ -152,6 +156,7 @@ async def node(
             road=Measured(hot, counter, clock.monotonic, note),
             hot=hot,
             lookup=registry.lookup,
+            signposts=signposts,
             sight=Sight(registry.lookup, now),
             steward=registry.steward,
             batcher=MeasuredBatcher(batcher, registry.lookup, counter, clock.monotonic, note),

@@ -44,6 +44,7 @@ from proto.native.stream import Stream
 from proto.native.versions import OWN, Version
 from proto.value import Value
 from proto.values.admin import ADMIN_ALL, Admin
+from proto.values.site import Site
 from registry.postgres import native_challenges
 from tests.fakes.in_process import Node, node
 from tests.fakes.small_registry import PREFIX
@@ -375,6 +376,52 @@ async def test_what_is_wrong_with_a_request_is_told_before_or_after_the_challeng
         heard = await connection.ask(question("Wrong", 5, flags=PUBLIC_ONLY))
         assert isinstance(heard.body, Valued)
         assert heard.body.values[0].data == b"mine"
+
+
+async def test_the_handle_of_a_prefix_is_resolved_and_written(world: World) -> None:
+    """Who administers the prefix puts a key there, and that key administers what lies under the prefix."""
+    theirs, prefix = "0.NA/88.999.2001", "88.999.2001"
+    resolves = asks(OpCode.RESOLUTION, bodies.Question(theirs), PUBLIC_ONLY | RECURSIVE)
+    keeper = Key(301, b"of the prefix", user=theirs)
+    values = (secret(301, b"of the prefix"), Value(100, "HS_ADMIN", Admin(ADMIN_ALL, theirs, 301).to_octets()))
+    async with connected(world) as connection:
+        for name in (theirs, prefix, "0.na/88.999"):
+            asked = bodies.Question(name)
+            heard = await connection.ask(asks(OpCode.RESOLUTION, asked, PUBLIC_ONLY | RECURSIVE))
+            assert isinstance(heard.body, Valued)
+            assert [(v.index, v.type, v.public) for v in heard.body.values] == [(500, "HS_SITE", True)]
+            site = Site.from_octets(heard.body.values[0].data)
+            assert [(way.protocol.name, way.port) for way in site.servers[0].interfaces][:2] == [
+                ("TCP", 2641),
+                ("UDP", 2641),
+            ]
+        created = asks(OpCode.CREATE_HANDLE, Valued(theirs, values))
+        assert (await proves(connection, created, OTHER)).message.code == ResponseCode.INVALID_ADMIN
+        assert (await proves(connection, created)).message.code == ResponseCode.SUCCESS
+        heard = await connection.ask(resolves)
+        assert isinstance(heard.body, Valued)
+        assert [v.index for v in heard.body.values] == [100, 500]
+        heard = await proves(connection, asks(OpCode.RESOLUTION, bodies.Question(theirs)), keeper)
+        assert isinstance(heard.body, Valued)
+        assert [v.index for v in heard.body.values] == [100, 301, 500]
+
+        mine = asks(OpCode.CREATE_HANDLE, Valued(f"{prefix}/NATIVE", (URL,)))
+        assert (await proves(connection, mine, keeper)).message.code == ResponseCode.SUCCESS
+        heard = await proves(connection, asks(OpCode.LIST_HANDLES, Named(theirs)), keeper)
+        assert heard.body == Listed((f"{prefix}/NATIVE",))
+        theirs_not = asks(OpCode.LIST_HANDLES, Named(PREFIX))
+        assert (await proves(connection, theirs_not, keeper)).message.code == ResponseCode.INVALID_ADMIN
+        added = asks(OpCode.ADD_VALUE, Valued(theirs, (URL,)))
+        assert (await proves(connection, added, keeper)).message.code == ResponseCode.SUCCESS
+        removed = asks(OpCode.REMOVE_VALUE, Removal(theirs, (1,)))
+        assert (await proves(connection, removed, keeper)).message.code == ResponseCode.SUCCESS
+        gone = asks(OpCode.DELETE_HANDLE, Named(theirs))
+        assert (await proves(connection, gone, keeper)).message.code == ResponseCode.SUCCESS
+        heard = await connection.ask(resolves)
+        assert isinstance(heard.body, Valued)
+        assert [v.index for v in heard.body.values] == [500]
+        other = asks(OpCode.CREATE_HANDLE, Valued(f"{prefix}/NATIVE-2", (URL,)))
+        assert (await proves(connection, other, keeper)).message.code == ResponseCode.INVALID_ADMIN, "no key any more"
 
 
 async def test_lists_go_on_in_further_messages(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

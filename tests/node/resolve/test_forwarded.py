@@ -324,7 +324,8 @@ def test_which_doors_are_ours() -> None:
     assert named.is_ours(at("127.0.0.1"), 8000)
     assert not named.is_ours(at("127.0.0.2"), 8000)
     for odd in ("", "nonsense", "http://192.0.2.1:port"):
-        assert Terms.of(Config(host="127.0.0.1", public_url=odd)).doors == {(at("127.0.0.1"), 8000)}
+        doors = {(at("127.0.0.1"), port) for port in (8000, 2641)}
+        assert Terms.of(Config(host="127.0.0.1", public_url=odd)).doors == doors
 
 
 async def test_a_referral_inwards_is_not_followed_unless_allowed(world: World) -> None:
