@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from aiohttp import web
 
+from node import homing
 from node.keyholders import Around
 from node.listen import replies
 from node.listen.bodies import BODIES
@@ -250,6 +251,20 @@ async def prefixes(request: web.Request, asker: Asker) -> web.Response:
     return encoded(told)
 
 
+async def home(request: web.Request, asker: Asker) -> web.Response:
+    """A prefix shall live here (POST), or no longer (DELETE), as server administrators and who opens and stops prefixes
+    want.
+    """
+    handle, by = f"{PREFIX_HANDLES}/{fold(request.match_info['prefix']).removeprefix(f'{PREFIX_HANDLES}/')}", asker.by
+    if not (by.everywhere if by else asker.account.may_in(Right.PREFIXES, None)):
+        raise HandleError(ResponseCode.INVALID_ADMIN if by else ResponseCode.INSUFFICIENT_PERMISSIONS, None, handle)
+    change = homing.home if request.method == "POST" else homing.unhome
+    code, why = await change(request.app[HOUSE], asker.actor(request), handle)
+    if code is not ResponseCode.SUCCESS:
+        raise HandleError(code, why, handle)
+    return json_response(failed(ResponseCode.SUCCESS, handle), 200)
+
+
 def _number(request: web.Request, name: str, default: int) -> int:
     text = request.query.get(name, str(default))
     if not text.isascii() or not text.isdigit() or len(text) > 9 or (name == "pageSize" and int(text) > LISTED_MOST):
@@ -263,3 +278,5 @@ def add_routes(app: web.Application) -> None:
     app.router.add_delete(PATH + "{identifier:(?s:.*)}", _signed(delete))
     app.router.add_get(PATH.rstrip("/"), _signed(listed))
     app.router.add_get("/api/prefixes", _signed(prefixes))
+    app.router.add_post("/api/prefixes/{prefix:.+}", _signed(home))
+    app.router.add_delete("/api/prefixes/{prefix:.+}", _signed(home))

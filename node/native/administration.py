@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final, NamedTuple
 from uuid import uuid4
 
-from node import clock
+from node import clock, homing
 from node.brake import BrakedError
 from node.house import House
 from node.keyholders import Around, Held
@@ -104,6 +104,8 @@ class Administration:
             OpCode.MODIFY_VALUE: self._write,
             OpCode.LIST_HANDLES: self._list,
             OpCode.LIST_HOMED_PREFIXES: self._list_prefixes,
+            OpCode.HOME_PREFIX: self._home,
+            OpCode.UNHOME_PREFIX: self._home,
             OpCode.RESOLUTION: self._resolve,
             OpCode.LOGIN_BY_KEY: self._log_in,
             OpCode.VERIFY_CHALLENGE: self._verify,
@@ -299,10 +301,21 @@ class Administration:
         self._witnessed(asked, by, "prefixes", "0.NA/0.NA")
         return ResponseCode.SUCCESS, Listed(tuple(names))
 
+    async def _home(self, asked: Asked, by: Administrator | None) -> Said:
+        """A prefix shall live here, or no longer, as a server administrator wants."""
+        said = request_body(asked.message)
+        assert isinstance(said, Named)
+        if by is None:
+            return _NEEDED
+        if not by.everywhere:
+            return ResponseCode.INVALID_ADMIN, Failure()
+        change = homing.home if asked.message.op == OpCode.HOME_PREFIX else homing.unhome
+        code, why = await change(self._house, _actor(asked, by), said.handle)
+        return _DONE if code is ResponseCode.SUCCESS else (code, Failure(why))
+
     def _witnessed(self, asked: Asked, by: Administrator, as_: str, what: str) -> None:
         """To be called before what is not public is told. Raises AuditFullError or UnavailableError: then it is not."""
-        actor = Actor(0, _account(by).username, "key", asked.source[0])
-        self._house.recording.witness.saw(actor, as_, [what])
+        self._house.recording.witness.saw(_actor(asked, by), as_, [what])
         self._house.recording.access_log.note((clock.monotonic(), *asked.source, 0, what, f"{as_} found"))
 
 
@@ -320,6 +333,11 @@ def _signed(session: int) -> int:
 
 def _account(by: Administrator) -> Account:
     return Account(0, f"{by.index}:{by.handle}", "program", Role.ENTERPRISE_USER, None)
+
+
+def _actor(asked: Asked, by: Administrator) -> Actor:
+    """Who acts, as the audit journal tells it."""
+    return Actor(0, _account(by).username, "key", asked.source[0])
 
 
 def _refused(outcome: Refused) -> Said:

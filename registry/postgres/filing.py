@@ -8,7 +8,7 @@ import msgspec
 
 from registry.account import Vault
 from registry.filing import Filing, Particulars, Standing, whole
-from registry.postgres import applications, catalogue
+from registry.postgres import applications, catalogue, prefix_handles
 from registry.postgres.connection import Connection
 
 MOST: Final = 100
@@ -270,6 +270,7 @@ async def bring(connection: Connection, known: Filed, then: Standing, zh: str = 
         here = await catalogue.prefix(connection, known.prefix, held=True)
         assert here is not None
         await catalogue.set_elsewhere(connection, here, True)
+        await prefix_handles.drop(connection, known.prefix)
         await connection.execute("DELETE FROM route WHERE prefix = $1", known.prefix)
 
 
