@@ -88,9 +88,10 @@ class Signposts:
             return await self._stored(name)
         if prefix is not None or self._below(name):
             return await self._of_toplevel(name)
-        self._strangers[name] = at
-        while len(self._strangers) > STRANGERS_MOST:
-            self._strangers.popitem(last=False)
+        if at:
+            self._strangers[name] = at
+            while len(self._strangers) > STRANGERS_MOST:
+                self._strangers.popitem(last=False)
         return None
 
     def _below(self, name: str) -> bool:

@@ -45,6 +45,7 @@ from proto.native.versions import OWN, Version
 from proto.value import Value
 from proto.values.admin import ADMIN_ALL, Admin
 from proto.values.site import Site
+from registry.auditor import Auditor, Wanted
 from registry.postgres import native_challenges
 from tests.fakes.in_process import Node, node
 from tests.fakes.small_registry import PREFIX
@@ -358,7 +359,6 @@ async def test_what_is_wrong_with_a_request_is_told_before_or_after_the_challeng
         (Message(OpCode.DELETE_HANDLE, flags=HANDLE_NET, body=b"\0\0\0\2\xff\xff"), ResponseCode.INVALID_HANDLE),
         (Message(OpCode.DELETE_HANDLE, flags=HANDLE_NET, body=b"\0\0\0\2"), ResponseCode.PROTOCOL_ERROR),
         (Message(OpCode.CHALLENGE_RESPONSE, body=b"\0"), ResponseCode.PROTOCOL_ERROR),
-        (asks(OpCode.HOME_PREFIX, Named("0.NA/88.7")), ResponseCode.OPERATION_NOT_SUPPORTED),
     )
     proven = (
         (asks(OpCode.ADD_VALUE, Valued(handle, (URL,))), ResponseCode.VALUE_ALREADY_EXISTS),
@@ -422,6 +422,27 @@ async def test_the_handle_of_a_prefix_is_resolved_and_written(world: World) -> N
         assert [v.index for v in heard.body.values] == [500]
         other = asks(OpCode.CREATE_HANDLE, Valued(f"{prefix}/NATIVE-2", (URL,)))
         assert (await proves(connection, other, keeper)).message.code == ResponseCode.INVALID_ADMIN, "no key any more"
+
+
+async def test_prefixes_are_homed_and_unhomed_by_server_administrators(world: World) -> None:
+    new = Named("0.NA/88.999.7001")
+    async with connected(world) as connection:
+        for op in (OpCode.HOME_PREFIX, OpCode.UNHOME_PREFIX):
+            assert (await proves(connection, asks(op, new), OTHER)).message.code == ResponseCode.INVALID_ADMIN
+        assert (await proves(connection, asks(OpCode.UNHOME_PREFIX, new))).message.code == 301
+        for name in ("0.NA/88.999.7001", "88.999.7001"):
+            heard = await proves(connection, asks(OpCode.HOME_PREFIX, Named(name)))
+            assert (heard.message.code, heard.body) == (ResponseCode.SUCCESS, Nothing())
+        create = asks(OpCode.CREATE_HANDLE, Valued("88.999.7001/A", (URL,)))
+        assert (await proves(connection, create)).message.code == ResponseCode.SUCCESS
+        heard = await proves(connection, asks(OpCode.UNHOME_PREFIX, new))
+        assert (heard.message.code, heard.body) == (ResponseCode.SUCCESS, Nothing())
+        heard = await connection.ask(asks(OpCode.RESOLUTION, bodies.Question("88.999.7001/A"), PUBLIC_ONLY))
+        assert heard.message.code == ResponseCode.SERVER_NOT_RESPONSIBLE
+        for name, code in (("0.NA/77.1.1", 301), ("0.NA/nobody", 102), ("0.NA/0.NA", 102)):
+            assert (await proves(connection, asks(OpCode.HOME_PREFIX, Named(name)))).message.code == code, name
+    (row,) = await Auditor(world.node.registry.pool).page(Wanted(), 2**62, 1)
+    assert (row.action, row.objects, row.actor, row.role) == ("prefix_changed", ["88.999.7001"], f"300:{ADMIN}", "key")
 
 
 async def test_lists_go_on_in_further_messages(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
