@@ -43,11 +43,7 @@ async def run_forget(arguments: argparse.Namespace) -> int:
     """`idnode forget`. Returns 0 when nothing is left of the values, 1 when an identifier was refused, 2 when it could
     not run or go on: the same command goes on then."""
     shown = Progress(sys.stderr, speaks_chinese(), monotonic)
-    try:
-        return await _carry_out(arguments, shown)
-    except Problem as problem:
-        shown.say(problem.zh, problem.en)
-        return 2
+    return await run.finished(_carry_out(arguments, shown), shown)
 
 
 async def _carry_out(arguments: argparse.Namespace, shown: Progress) -> int:

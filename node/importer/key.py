@@ -43,11 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 async def run_add(arguments: argparse.Namespace) -> int:
     """`idnode key add`. Returns 0 when the key is there, 2 when it is not, with one sentence."""
     shown = Progress(sys.stderr, speaks_chinese(), monotonic)
-    try:
-        return await _add(arguments, shown)
-    except Problem as problem:
-        shown.say(problem.zh, problem.en)
-        return 2
+    return await run.finished(_add(arguments, shown), shown)
 
 
 async def _add(arguments: argparse.Namespace, shown: Progress) -> int:

@@ -9,7 +9,7 @@ import hashlib
 import os
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -149,11 +149,8 @@ async def _run(arguments: argparse.Namespace, work: Work) -> int:
     shown = progress.Progress(sys.stderr, speaks_chinese(), monotonic)
     try:
         if not arguments.template:
-            return await _move(arguments, replace(work, path=_MOVED[work.path]), shown)
-        return await _carry_out(arguments, work, shown)
-    except Problem as problem:
-        shown.say(problem.zh, problem.en)
-        return 2
+            return await finished(_move(arguments, replace(work, path=_MOVED[work.path]), shown), shown)
+        return await finished(_carry_out(arguments, work, shown), shown)
     except asyncio.CancelledError:
         shown.say("已中断；再次运行同一命令会接着做", "interrupted; the same command goes on from here")
         raise
@@ -403,6 +400,15 @@ class _Import:
                 turns += 1
                 await self._node.pause(turns)
         return known
+
+
+async def finished(work: Awaitable[int], shown: progress.Progress) -> int:
+    """What a verb of the shell ends with: what `work` says, or 2 and one sentence why it could not be done."""
+    try:
+        return await work
+    except Problem as problem:
+        shown.say(problem.zh, problem.en)
+        return 2
 
 
 def _checked(answers: list[Mapping[str, Any]], asked: list[Unit]) -> list[Mapping[str, Any]]:

@@ -5,21 +5,18 @@ Lines are streamed: NDJSON, or CSV for spreadsheets. What cannot be written down
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import aclosing
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-import structlog
 from aiohttp import web
 
 from node.access_log import Unreadable, read
 from node.audit_verbs import FORMATS, HEADINGS, Sought, line, matching, moment, verified
 from node.gather import BusyError
-from node.listen.bodies import BODY_SECONDS
 from node.listen.http import ACCOUNT, HOUSE, encoded, peer
 from node.listen.own_api import NDJSON
-from node.listen.own_door import OwnError, explained, holder_of, still_signed_in, whole_number
+from node.listen.own_door import OwnError, explained, holder_of, streamed, while_signed_in, whole_number
 from proto.errors import ProtoError
 from proto.identifier import Identifier
 from registry.access_log import Access, Sealer
@@ -34,8 +31,6 @@ STREAMS_MOST: Final = 1
 _STREAMS: Final = web.AppKey("audit_streams", asyncio.Semaphore)
 _CSV: Final = "text/csv;charset=utf-8"
 _NAMES: Final = ("actor", "action", "object")
-
-log = structlog.get_logger("audit_api")
 
 
 def _moment(request: web.Request, name: str) -> int | None:
@@ -157,26 +152,12 @@ def _lines(blocks: Iterator[list[Access] | Unreadable], sought: Sought) -> bytes
 
 
 async def _stream(request: web.Request, kind: str, pieces: AsyncGenerator[bytes]) -> web.StreamResponse:
-    streams, house = request.app[_STREAMS], request.app[HOUSE]
+    streams = request.app[_STREAMS]
     if streams.locked():
         raise BusyError
-    response = web.StreamResponse(headers={"Content-Type": kind})
-    async with streams, aclosing(pieces) as chunks:
-        await response.prepare(request)
-        try:
-            async for piece in chunks:
-                if not await still_signed_in(request, request[ACCOUNT]):
-                    raise PermissionError  # they were when it began
-                with house.admission.aside():
-                    async with asyncio.timeout(BODY_SECONDS):
-                        await response.write(piece)
-        except (TimeoutError, OSError, UnavailableError, BusyError) as error:  # who does not read is not waited for
-            log.info("stream_broken_off", kind=type(error).__name__)
-            if request.transport is not None:
-                request.transport.abort()
-            return response
-        await response.write_eof()
-    return response
+    async with streams:
+        response = web.StreamResponse(headers={"Content-Type": kind})
+        return await streamed(request, response, while_signed_in(request, request[ACCOUNT], pieces))
 
 
 def add_routes(app: web.Application) -> None:

@@ -6,20 +6,18 @@ What an attribute says of sharing and upkeep is registry/upkeep.py's.
 import asyncio
 import os
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import IO, TYPE_CHECKING, Any, Final
 
-import structlog
 from aiohttp import web
 
 from node import clock
 from node.gather import BusyError
 from node.house import House
-from node.listen.bodies import BODY_SECONDS
 from node.listen.http import HOUSE, encoded
-from node.listen.own_door import OwnError, explained, prefers_chinese, signed_in
+from node.listen.own_door import OwnError, explained, prefers_chinese, signed_in, streamed
 from registry import upkeep
 from registry.postgres.templates import Filter, Listed
 from registry.template import ACCESSES, Item
@@ -44,8 +42,6 @@ _AMONG: Final = {
     "sharing": tuple(upkeep.SHARINGS),
     "overdue": ("true", "false"),
 }
-
-log = structlog.get_logger("catalogue")
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,18 +183,12 @@ async def _sent(request: web.Request, file: IO[bytes], name: str) -> web.StreamR
     response = web.StreamResponse(headers=said)
     response.content_length = file.seek(0, os.SEEK_END)
     file.seek(0)
-    await response.prepare(request)
-    try:
-        while octets := file.read(CHUNK_OCTETS):
-            async with asyncio.timeout(BODY_SECONDS):
-                await response.write(octets)
-    except (TimeoutError, OSError) as error:  # who does not read is not waited for
-        log.info("export_broken_off", kind=type(error).__name__)
-        if request.transport is not None:
-            request.transport.abort()
-        return response
-    await response.write_eof()
-    return response
+    return await streamed(request, response, _octets(file))
+
+
+async def _octets(file: IO[bytes]) -> AsyncGenerator[bytes]:
+    while octets := file.read(CHUNK_OCTETS):
+        yield octets
 
 
 def add_routes(app: web.Application) -> None:

@@ -25,7 +25,6 @@ from proto.identifier import Identifier
 from proto.value import Value
 from registry.account import Account, application_prefix
 from registry.challenge import SIGNATURE_CHARACTERS
-from registry.errors import RegistryError, UnavailableError
 from registry.kinds import identified
 from registry.postgres.records import Stored
 from registry.prefix import PrefixState
@@ -193,16 +192,12 @@ async def _meta_data(house: House, named: Identifier, stored: Stored, far: Reach
 
 
 async def _write(request: web.Request, account: Account, wanted: Request) -> None:
-    outcome = (await request.app[HOUSE].batcher.write([Job(wanted, account)], source(request)))[0]
-    if isinstance(outcome, RegistryError):
-        raise outcome
+    outcome = await request.app[HOUSE].batcher.write_one(Job(wanted, account), source(request))
     if isinstance(outcome, Refused):
         raise _refusal(account, wanted.operation, outcome)
 
 
 def _refusal(account: Account, operation: Operation, refused: Refused) -> Exception:
-    if refused.rule is Rule.CONTENDED:
-        return UnavailableError("contended")
     if refused.rule is Rule.PERMISSION:
         return IdhubError(IDHUB_NOT_YOURS[operation] if account.may(Right.REGISTER) else Idhub.NO_RIGHT, refused.zh)
     data = {"differs": refused.differs} if refused.rule is Rule.EXISTS else None

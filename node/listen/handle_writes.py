@@ -26,11 +26,10 @@ from proto.web_json import array, failed, referred, value_from_json
 from registry import administration
 from registry.administration import Add, Create, Delete, List, Remove
 from registry.editing import Put, Step, overwrites
-from registry.errors import UnavailableError
 from registry.prefix import PREFIX_HANDLES, PrefixState
 from registry.registrar import Job
 from registry.rights import Right
-from registry.rules import Refused, Rule, edited
+from registry.rules import Refused, edited
 
 LISTED_MOST: Final = 10_000
 """Most identifiers of one list: some 400 KB, read by PostgreSQL in some 10 ms. More are read page by page."""
@@ -198,12 +197,8 @@ async def _write(request: web.Request, asker: Asker, identifier: Identifier, wan
     )
     if isinstance(outcome, administration.Refused):
         raise _refused(outcome, str(identifier))
-    written = (await house.batcher.write([Job(edited(identifier, edit), asker.account)], source(request)))[0]
-    if isinstance(written, Exception):
-        raise written
+    written = await house.batcher.write_one(Job(edited(identifier, edit), asker.account), source(request))
     if isinstance(written, Refused):
-        if written.rule is Rule.CONTENDED:
-            raise UnavailableError("contended")
         raise HandleError(replies.REFUSED_CODE[written.rule], written.en, str(identifier))
     new = request.method == "PUT" and not overwrites(edit, around.record)
     return json_response(failed(ResponseCode.SUCCESS, str(identifier)), 201 if new else 200)

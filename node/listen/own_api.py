@@ -1,7 +1,7 @@
 """The node's own API, /api/v1/…: what the other faces lack. Errors name field and rule in the client's language."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing
 from typing import Annotated, Any, Final, NamedTuple
 
@@ -10,11 +10,10 @@ import structlog
 from aiohttp import web
 
 from node import clock
-from node.admission import Admission
 from node.gather import BusyError
 from node.house import House
 from node.listen import replies, snms_api, snms_words
-from node.listen.bodies import BODIES, BODY_SECONDS, BodyError
+from node.listen.bodies import BODIES
 from node.listen.bodies import body as read_body
 from node.listen.handle_api import asked_for, options, raw_path, seen
 from node.listen.http import (
@@ -38,7 +37,8 @@ from node.listen.own_door import (
     no_right,
     prefers_chinese,
     signed_in,
-    still_signed_in,
+    streamed,
+    while_signed_in,
     whole_number,
 )
 from node.listen.snms_api import bearer
@@ -202,36 +202,29 @@ def _line(line: bytes) -> Any:
 
 
 async def _resolve_stream(request: web.Request, who: Account | None) -> web.StreamResponse:
-    lines = _lines(request.app[BODIES].pieces(request))
+    asked = request.app[BODIES].pieces(request)  # raises for what cannot be read before anything is answered
     response = web.StreamResponse(headers={"Content-Type": NDJSON})
-    await response.prepare(request)
-    try:
-        async with aclosing(lines) as chunks:
-            async for chunk in chunks:
-                if who is not None and not await still_signed_in(request, who):
-                    raise PermissionError  # they were when it began
-                async with aclosing(_told(request, chunk, who)) as told:
-                    async for some in told:
-                        await _write(response, request.app[HOUSE].admission, some)
-    except (TimeoutError, BodyError, OSError, UnavailableError, BusyError) as error:
-        # Who does not send or read is not waited for.
-        log.info("stream_broken_off", kind=type(error).__name__)
-        if request.transport is not None:
-            request.transport.abort()
-        return response
-    await response.write_eof()
-    return response
+    return await streamed(request, response, while_signed_in(request, who, _answers(request, asked, who)))
 
 
-async def _write(response: web.StreamResponse, admission: Admission, lines: Sequence[_Line]) -> None:
-    """Puts answers into words no faster than they are read."""
+async def _answers(
+    request: web.Request, asked: AsyncIterator[bytes], who: Account | None
+) -> AsyncGenerator[bytes, None]:
+    """Answers in words, in pieces of about PIECE_OCTETS."""
+    async with aclosing(_lines(asked)) as chunks:
+        async for chunk in chunks:
+            async with aclosing(_told(request, chunk, who)) as told:
+                async for some in told:
+                    for piece in _pieces(some):
+                        yield piece
+
+
+def _pieces(lines: Sequence[_Line]) -> Iterator[bytes]:
     piece = bytearray()
     for n, line in enumerate(lines, 1):
         piece += line.said() + b"\n"
         if len(piece) >= PIECE_OCTETS or n == len(lines):
-            with admission.aside():
-                async with asyncio.timeout(BODY_SECONDS):
-                    await response.write(bytes(piece))
+            yield bytes(piece)
             piece.clear()
 
 

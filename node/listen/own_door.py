@@ -2,22 +2,30 @@
 told. Nothing of any one call.
 """
 
+import asyncio
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing
 from typing import Any, Final
 
 import msgspec
+import structlog
 from aiohttp import web
 
 from node.doorkeeper import DueError
+from node.gather import BusyError
 from node.listen import snms_words
+from node.listen.bodies import BODY_SECONDS, BodyError
 from node.listen.http import ACCOUNT, HOUSE, encoded
 from node.listen.snms_api import bearer
 from node.listen.snms_words import SnmsError
 from proto.errors import ProtoError
 from registry.account import Account
+from registry.errors import UnavailableError
 from registry.prefix import RegisteredPrefix
 from registry.rights import MEANINGS, Right
+
+log = structlog.get_logger("own_api")
 
 
 class OwnError(Exception):
@@ -66,12 +74,48 @@ async def signed_in(request: web.Request, *, counted: bool = True) -> Account:
     return account
 
 
-async def still_signed_in(request: web.Request, who: Account) -> bool:
+async def _still_signed_in(request: web.Request, who: Account) -> bool:
     """Whether what `who` signed a request with that goes on for long is still good, and they are who they were."""
     try:
         return await request.app[HOUSE].doorkeeper.account(bearer(request), counted=False) == who
     except DueError:
         return False
+
+
+async def while_signed_in(
+    request: web.Request, who: Account | None, pieces: AsyncGenerator[bytes]
+) -> AsyncGenerator[bytes]:
+    """The pieces of a long answer, for as long as `who` may have them; None stands for everybody.
+
+    Raises PermissionError when they may no more.
+    """
+    async with aclosing(pieces) as chunks:
+        async for piece in chunks:
+            if who is not None and not await _still_signed_in(request, who):
+                raise PermissionError
+            yield piece
+
+
+async def streamed(
+    request: web.Request, response: web.StreamResponse, pieces: AsyncGenerator[bytes]
+) -> web.StreamResponse:
+    """`response` with these pieces as its body, no faster than they are read. It is broken off where they end too
+    early: what is read so far must not look like all of it.
+    """
+    await response.prepare(request)
+    try:
+        async with aclosing(pieces) as chunks:
+            async for piece in chunks:
+                with request.app[HOUSE].admission.aside():
+                    async with asyncio.timeout(BODY_SECONDS):  # who does not read is not waited for
+                        await response.write(piece)
+    except (TimeoutError, BodyError, OSError, UnavailableError, BusyError) as error:
+        log.info("stream_broken_off", path=request.path, kind=type(error).__name__)
+        if request.transport is not None:
+            request.transport.abort()
+        return response
+    await response.write_eof()
+    return response
 
 
 async def known_prefix(request: web.Request, name: str) -> RegisteredPrefix:

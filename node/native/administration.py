@@ -58,7 +58,7 @@ from registry.prefix import PrefixState, RegisteredPrefix
 from registry.registrar import Job
 from registry.rights import Role
 from registry.rules import Refused as RuleRefused
-from registry.rules import Rule, edited
+from registry.rules import edited
 
 LISTED_MOST: Final = 10_000
 """Most identifiers of one list, some 400 KB; more are read page by page by the JSON API."""
@@ -213,12 +213,8 @@ class Administration:
         if isinstance(outcome, Refused):
             return _refused(outcome)
         job = Job(edited(identifier, edit), _account(edit.by))
-        written = (await self._house.batcher.write([job], asked.source))[0]
-        if isinstance(written, Exception):
-            raise written
+        written = await self._house.batcher.write_one(job, asked.source)
         if isinstance(written, RuleRefused):
-            if written.rule is Rule.CONTENDED:
-                return answers.BUSY
             return replies.REFUSED_CODE[written.rule], Failure(f"{written.zh}。 {written.en}.")
         return wanted.done
 

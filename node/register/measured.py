@@ -89,6 +89,17 @@ class MeasuredBatcher:
         await self._count(jobs, outcomes)
         return outcomes
 
+    async def write_one(self, job: Job, source: Source) -> Outcome:
+        """What comes of one job. Raises what the batcher says of it, and UnavailableError where others were at that
+        identifier all the time.
+        """
+        outcome = (await self.write([job], source))[0]
+        if isinstance(outcome, RegistryError):
+            raise outcome
+        if isinstance(outcome, Refused) and outcome.rule is Rule.CONTENDED:
+            raise UnavailableError("contended")
+        return outcome
+
     def ask(self, job: Job, told: Told, source: Source = NOWHERE) -> None:
         """`write` of one job, as the batcher's `ask`."""
         self._next.ask(job, partial(self._asked, job, self._clock(), told, source))

@@ -16,11 +16,13 @@ from proto.identifier import Identifier
 from proto.keys import jwk, public, sm2
 from proto.keys.jws import Jws
 from proto.keys.private import PrivateKey
-from proto.octets import data, string
+from proto.native import values
 from proto.value import Reference, Value
 
 DIGESTS: Final = {"SHA-256": lambda octets: sha256(octets).digest(), "SM3": sm2.sm3}
 """By which values are digested."""
+_PLACE_OCTETS: Final = 8
+"""A value begins with its index and time, which are not digested."""
 
 
 class _Permission(msgspec.Struct):
@@ -191,13 +193,4 @@ def signature(
 
 def digest(value: Value, algorithm: str) -> bytes:
     """Of a value as it travels, but for where it stands and since when (its first 8 octets)."""
-    references = b"".join(string(each.handle) + each.index.to_bytes(4) for each in value.references)
-    return DIGESTS[algorithm](
-        bytes((value.ttl_absolute,))
-        + value.ttl.to_bytes(4)
-        + bytes((value.permissions,))
-        + string(value.type)
-        + data(value.data)
-        + len(value.references).to_bytes(4)
-        + references
-    )
+    return DIGESTS[algorithm](values.to_octets(value)[_PLACE_OCTETS:])

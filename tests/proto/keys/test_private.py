@@ -48,7 +48,7 @@ PLAIN = bytes.fromhex(key("rsa file")["file"])
         (ENCRYPTED[:-1], key("rsa file, encrypted")["passphrase"].encode(), "cut short"),
         (ENCRYPTED[:24] + b"\xff" + ENCRYPTED[25:], b"", "parameters out of bounds"),
         (b"\0\0\0\3" + ENCRYPTED[4:], b"", "not supported"),
-        (PLAIN.replace(b"CRT", b"XXX"), None, "holds no RSA_PRIVCRT_KEY"),
+        (PLAIN.replace(b"RSA_PRIVCRT_KEY", b"DSA_PRIVCRT_KEY"), None, "holds no RSA_PRIVCRT_KEY"),
         (PLAIN[:-40], None, "cut short"),
         (PLAIN[:170] + bytes((PLAIN[170] ^ 1,)) + PLAIN[171:], None, "make no key"),
         (b"", None, "cut short"),
