@@ -15,6 +15,7 @@ from node.recording import Recording
 from node.register.measured import MeasuredBatcher
 from node.resolve.hot import Hot
 from node.resolve.measured import Measured
+from node.resolve.signposts import Signposts
 from node.sight import Sight
 from node.site_key import SiteKey
 from node.slices import Slices
@@ -30,8 +31,9 @@ class House:
     """The rooms behind the doors.
 
     Clients are answered by `road`, those who are signed in by `sight`; `hot` is `road` uncounted, for what the node
-    asks itself. `slices` divides what would hold the loop for long. `files` is None where no folder is set for them;
-    `names` and `register` are what IIIDAP searches and refers by. Without `site_key` no answer is certified.
+    asks itself. `signposts` say who answers for what does not live here. `slices` divides what would hold the loop for
+    long. `files` is None where no folder is set for them; `names` and `register` are what IIIDAP searches and refers
+    by. Without `site_key` no answer is certified.
     """
 
     config: Config
@@ -40,6 +42,7 @@ class House:
     road: Measured
     hot: Hot
     lookup: Lookup
+    signposts: Signposts
     sight: Sight
     steward: Steward
     examiner: Examiner

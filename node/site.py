@@ -1,11 +1,13 @@
-"""The site of this node as Handle clients are told it (HS_SITE): where it answers, and by which protocols. Pure."""
+"""The sites Handle clients are told (HS_SITE): where this node answers or another, and by which protocols. Pure."""
 
+from collections.abc import Iterable
 from ipaddress import ip_address
 from typing import Final
 
 from node.config import Config
 from proto.native.versions import OWN
-from proto.values.site import Interface, Protocol, Server, Site
+from proto.values.site import Address, Interface, Protocol, Server, Site
+from registry.postgres.filing import Route
 
 SERIAL: Final = 2
 """Every answer carries it: a client that knows another one asks for the site anew. It is 2 since the site has a key;
@@ -34,10 +36,24 @@ def site_of(config: Config, key: bytes, reached: str) -> Site | None:
         (Protocol.HTTP, config.http_port),
         (Protocol.HTTPS, config.https_port if config.certificate else 0),
     )
+    return _site(address, ports, SERIAL, key, (("desc", f"idnode {config.prefix}"),))
+
+
+def site_of_route(route: Route) -> Site:
+    """The site of an enterprise's own node, as the national top-level node is told where its prefix is resolved."""
+    ports = ((Protocol.TCP, route.tcp_port), (Protocol.UDP, route.udp_port), (Protocol.HTTP, route.http_port))
+    return _site(ip_address(route.address), ports, route.serial & 0xFFFF, b"", ())
+
+
+def _site(
+    address: Address,
+    ports: Iterable[tuple[Protocol, int]],
+    serial: int,
+    key: bytes,
+    attributes: tuple[tuple[str, str], ...],
+) -> Site:
     ways = tuple(
         Interface(protocol, port, query=True, admin=protocol is not Protocol.UDP) for protocol, port in ports if port
     )
-    desc = (("desc", f"idnode {config.prefix}"),)
-    return Site(
-        OWN, SERIAL, primary=True, multi_primary=False, servers=(Server(1, address, key, ways),), attributes=desc
-    )
+    server = Server(1, address, key, ways)
+    return Site(OWN, serial, primary=True, multi_primary=False, servers=(server,), attributes=attributes)

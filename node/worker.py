@@ -72,7 +72,9 @@ from node.resolve.forwarded import Forwarded, Terms
 from node.resolve.hot import Hot
 from node.resolve.measured import Measured
 from node.resolve.own import Own
+from node.resolve.signposts import Signposts
 from node.sight import Sight
+from node.site import site_of
 from node.site_key import SiteKey
 from node.slices import Slices
 from node.stamps import Shared
@@ -136,17 +138,20 @@ async def run(config: Config, place: process.Place) -> None:
         redis.on_restart = shared.distrust
         redis.on_failure = partial(meter.count, REDIS_FAILURES)
         await _meet(redis)
-    lookup, slices = Lookup(readers), Slices(clock.monotonic)
+    lookup, slices = Lookup(readers, config.prefix), Slices(clock.monotonic)
     steward = Steward(writers, audit_octets=config.audit_octets)
     announcer = Announcer(shared, redis, partial(_gone, config.database_url, place), Bell(writers).ring)
     announcer.inherit()
     announcer.inherit_doubt(steward.catalogue_number)
     admission = Admission(config.requests, config.peer_rate, clock.monotonic)
     link = Link(urlsplit(config.toplevel_url).hostname or "")
-    own, forwarded = Own(lookup), None
+    site_key = SiteKey.of(config, meter)
+    signposts = Signposts(lookup, site_of(config, site_key.public if site_key else b"", ""))
+    own, forwarded = Own(lookup, signposts), None
     if config.toplevel_url:
         terms = Terms.of(config)
         forwarded = Forwarded(own, link, terms, meter, admission.has_room, clock.monotonic, clock.seconds)
+        signposts.pointed = forwarded.pointed
     last: Stage = forwarded or own
     first = Cached(redis, shared, last, clock.monotonic, meter) if redis else last
     registrar = Registrar(writers, lookup, announcer, slices.each, reuse_deleted=config.reuse_deleted == "allow")
@@ -161,6 +166,7 @@ async def run(config: Config, place: process.Place) -> None:
         road=Measured(hot, meter, clock.monotonic, note),
         hot=hot,
         lookup=lookup,
+        signposts=signposts,
         sight=Sight(lookup, clock.seconds),
         steward=steward,
         batcher=MeasuredBatcher(batcher, lookup, meter, clock.monotonic, note),
@@ -192,7 +198,7 @@ async def run(config: Config, place: process.Place) -> None:
         names=Names(lookup, clock.monotonic),
         register=Register(link, config.toplevel_url, clock.monotonic, clock.utc),
         recording=recording,
-        site_key=SiteKey.of(config, meter),
+        site_key=site_key,
     )
     try:
         async with recording.at_work():

@@ -209,9 +209,10 @@ def found(handle: str, shown: bytes) -> bytes:
     return b'{"responseCode":1,"handle":' + _encode(handle) + b',"values":' + shown + b"}"
 
 
-def referred(handle: str, shown: bytes) -> bytes:
-    """The answer that sends whoever asks to the sites in the `array` `shown`: who answers for the prefix (code 303)."""
-    code = int(ResponseCode.PREFIX_REFERRAL)
+def referred(handle: str, shown: bytes, code: ResponseCode = ResponseCode.PREFIX_REFERRAL) -> bytes:
+    """The answer that sends whoever asks to the sites in the `array` `shown`: who answers for the prefix, or (code 302)
+    the services that do.
+    """
     return b'{"responseCode":%d,"handle":%b,"values":%b}' % (code, _encode(handle), shown)
 
 

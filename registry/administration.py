@@ -18,6 +18,7 @@ from proto.identifier import Identifier, fold
 from proto.value import ADMIN_READ, ADMIN_WRITE, PUBLIC_WRITE, Reference, Value
 from proto.values import value_list
 from proto.values.admin import ADMIN_ALL, Admin, Permission
+from registry.prefix import PREFIX_HANDLES, is_prefix_handle
 
 GROUPS_DEEP: Final = 5
 """Groups within groups that are followed: a person, a team, a company and its parent are three."""
@@ -107,7 +108,6 @@ Outcome = Permitted | Refused | Wanted
 Groups = Mapping[Reference, tuple[Reference, ...]]
 
 _PERMITTED: Final = Permitted()
-_PREFIXES: Final = "0.NA"
 _NONE: Final = Permission(0)
 
 
@@ -115,9 +115,9 @@ def authority(identifier: Identifier) -> Identifier:
     """Whose HS_ADMIN says who may create under it: of `88.1/x` it is `0.NA/88.1`, of that one `0.NA/88`, and of the
     highest ones `0.NA/0.NA`.
     """
-    if identifier.prefix_key != _PREFIXES:
-        return Identifier.parse(f"{_PREFIXES}/{identifier.prefix_key}")
-    return Identifier.parse(f"{_PREFIXES}/{identifier.suffix_key.rpartition('.')[0] or _PREFIXES}")
+    if not is_prefix_handle(identifier.key):
+        return Identifier.parse(f"{PREFIX_HANDLES}/{identifier.prefix_key}")
+    return Identifier.parse(f"{PREFIX_HANDLES}/{identifier.suffix_key.rpartition('.')[0] or PREFIX_HANDLES}")
 
 
 def settled(reference: Reference) -> Reference | None:
@@ -285,6 +285,11 @@ def _missing(_: object, place: Place) -> Refused | None:
     return Refused(ResponseCode.HANDLE_NOT_FOUND) if place.record is None else None
 
 
+def _unknown(_: object, place: Place) -> Refused | None:
+    """The handle of a prefix is there, without values, before anything is kept at it."""
+    return None if is_prefix_handle(place.identifier.key) else _missing(_, place)
+
+
 def _create_before(request: Create, place: Place) -> Refused | None:
     if place.record is not None and not request.overwrite:
         return _twice(request.values) or Refused(ResponseCode.HANDLE_ALREADY_EXISTS)
@@ -292,7 +297,7 @@ def _create_before(request: Create, place: Place) -> Refused | None:
 
 
 def _create_allowed(request: Create, place: Place, rights: _Rights) -> Outcome:
-    prefix = place.identifier.prefix_key == _PREFIXES
+    prefix = is_prefix_handle(place.identifier.key)
     above = Permission.ADD_DERIVED_PREFIX if prefix else Permission.ADD_HANDLE
     if place.record is None:
         return rights.outcome(above=above)
@@ -324,7 +329,7 @@ def same(one: Value, other: Value) -> bool:
 
 def _delete_allowed(_: Delete, place: Place, rights: _Rights) -> Outcome:
     outcome = rights.outcome(Permission.DELETE_HANDLE)
-    if place.identifier.prefix_key == _PREFIXES and isinstance(outcome, Refused):
+    if is_prefix_handle(place.identifier.key) and isinstance(outcome, Refused):
         return rights.outcome(above=Permission.DELETE_DERIVED_PREFIX)
     return outcome
 
@@ -336,7 +341,7 @@ def _add_before(request: Add, _: Place) -> Refused | None:
 def _add_after(request: Add, place: Place) -> Refused | None:
     there = _by_index(place.record)
     conflicts = (value.index for value in request.values if value.index in there)
-    return _missing(request, place) or _refused(ResponseCode.VALUE_ALREADY_EXISTS, conflicts)
+    return _unknown(request, place) or _refused(ResponseCode.VALUE_ALREADY_EXISTS, conflicts)
 
 
 def _add_allowed(request: Add, _: Place, rights: _Rights) -> Outcome:
@@ -347,7 +352,7 @@ def _modify_before(request: Modify, place: Place) -> Refused | None:
     there = _by_index(place.record)
     absent = (value.index for value in request.values if value.index not in there)
     return (
-        _missing(request, place)
+        _unknown(request, place)
         or _twice(request.values)
         or _refused(ResponseCode.VALUES_NOT_FOUND, absent)
         or _locked(there[value.index] for value in request.values)
@@ -380,7 +385,7 @@ def _remove_after(request: Remove, place: Place) -> Refused | None:
     there = _by_index(place.record)
     absent = (index for index in request.indexes if index not in there)
     return (
-        _missing(request, place)
+        _unknown(request, place)
         or _refused(ResponseCode.VALUES_NOT_FOUND, absent)
         or _locked(there[index] for index in dict.fromkeys(request.indexes))
     )

@@ -216,14 +216,17 @@ class Clerk:
 
     # -- routes and statistics
 
-    async def routes(self, prefix: str, address: str, http_port: int, resting: Sequence[str]) -> list[Route]:
-        """The routes that are to be told, now that the node is resolved at `address` (empty: nowhere).
+    async def routes(
+        self, prefix: str, address: str, native_port: int, http_port: int, resting: Sequence[str]
+    ) -> list[Route]:
+        """The routes that are to be told, now that the node is resolved at `address` (empty: nowhere), by the Handle
+        protocol at `native_port` (0: not by it).
 
         Those of the prefixes `resting` are left out.
         """
         async with self._office() as connection:
             if address:
-                await filing.want_routes(connection, prefix, address, 0, 0, http_port)
+                await filing.want_routes(connection, prefix, address, native_port, native_port, http_port)
             return await filing.routes_to_tell(connection, resting)
 
     async def route_told(self, route: Route) -> None:

@@ -21,6 +21,7 @@ from registry.postgres import (
     catalogue,
     disclosures,
     files,
+    filing,
     grants,
     holdings,
     listings,
@@ -28,12 +29,13 @@ from registry.postgres import (
     templates,
 )
 from registry.postgres.connection import borrowed
+from registry.postgres.filing import Route
 from registry.postgres.grants import Asking, Granted
 from registry.postgres.holdings import Referrer
 from registry.postgres.listings import Asked, Authors
 from registry.postgres.records import Stored
 from registry.postgres.templates import Filter, Listed, Wanted
-from registry.prefix import RegisteredPrefix
+from registry.prefix import PREFIX_HANDLES, PREFIX_HANDLES_NUMBER, PrefixState, RegisteredPrefix, is_prefix_handle
 from registry.record import Record, unpack
 from registry.rights import Right
 from registry.sight import NO_NAMES, Reach, reach
@@ -74,23 +76,28 @@ def unpacked(stored: Stored, template: Template | None) -> Record:
     return Record(stored.version, stored.live, stored.template, stored.updated, values)
 
 
+def _nobodys(stored: Stored) -> Stored:
+    return Stored(0, 0, stored.epoch)
+
+
 def _reach(who: Account, granted: Granted) -> Reach:
     whole = who.may_in(Right.READ_RECORDS, granted.enterprise)
     return reach(whole=whole, single=granted.single, grants=granted.grants)
 
 
 class Lookup:
-    """Answers from PostgreSQL. Raises UnavailableError when it cannot be asked."""
+    """Answers from PostgreSQL. Raises UnavailableError when it cannot be asked. `node` is the prefix of this node."""
 
-    def __init__(self, pool: Any) -> None:
+    def __init__(self, pool: Any, node: str = "") -> None:
         self._pool = pool
+        self.node = node
         self._templates: OrderedDict[int, Template] = OrderedDict()
 
     async def look(self, identifiers: Sequence[Identifier]) -> list[Stored]:
         """What stands behind each identifier, in order, all in one snapshot."""
         async with borrowed(self._pool, "look") as connection:
             return await records.look(
-                connection, [i.prefix_key for i in identifiers], [i.suffix_key for i in identifiers]
+                connection, [i.prefix_key for i in identifiers], [i.suffix_key for i in identifiers], self.node
             )
 
     async def template(self, number: int, epoch: int) -> Template | None:
@@ -126,11 +133,17 @@ class Lookup:
         return [_reach(who, each) for each in found]
 
     async def look_as(self, asked: Sequence[tuple[Account, Identifier]], now: int) -> list[tuple[Stored, Reach]]:
-        """What stands behind each identifier, and how far who asks for it sees into it; in order, in one snapshot."""
+        """What stands behind each identifier, and how far who asks for it sees into it; in order, in one snapshot.
+
+        Handles of prefixes are told to accounts as to everybody else: nothing stands behind them here.
+        """
         rows = [Asking(i.prefix_key, i.suffix_key, who.number, who.enterprise) for who, i in asked]
         async with borrowed(self._pool, "look") as connection:
             found = await grants.look(connection, rows, datetime.fromtimestamp(now, UTC))
-        return [(stored, _reach(who, each)) for (who, _), (stored, each) in zip(asked, found, strict=True)]
+        return [
+            (_nobodys(stored) if is_prefix_handle(i.key) else stored, _reach(who, each))
+            for (who, i), (stored, each) in zip(asked, found, strict=True)
+        ]
 
     async def groups(self, enterprise: int) -> list[Any]:
         """An enterprise's identity groups and those it has imported (registry/postgres/grants.py)."""
@@ -197,6 +210,22 @@ class Lookup:
         async with borrowed(self._pool, "prefix") as connection:
             found = await catalogue.prefix(connection, name)
         return found if found is None or anywhere or not found.elsewhere else None
+
+    async def route(self, prefix: str) -> Route | None:
+        """Where a prefix is resolved, as the national top-level node is told."""
+        async with borrowed(self._pool, "prefix") as connection:
+            return await filing.route(connection, prefix)
+
+    async def home(self, identifier: Identifier) -> RegisteredPrefix | None:
+        """The prefix whose enterprise may write an identifier, if that is done here: its own, and for the handle of a
+        prefix that one, open at its enterprise's own node, too.
+        """
+        if not is_prefix_handle(identifier.key):
+            return await self.prefix(identifier.prefix_key)
+        if identifier.suffix_key == self.node:
+            return RegisteredPrefix(PREFIX_HANDLES_NUMBER, PREFIX_HANDLES, PrefixState.ENABLED, 0, None)
+        found = await self.prefix(identifier.suffix_key, anywhere=True)
+        return found if found is None or found.state.open or not found.elsewhere else None
 
     async def industry(self, prefix: str) -> str | None:
         """The industry of the enterprise a prefix belongs to; None when there is no such prefix or no enterprise."""

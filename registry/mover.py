@@ -31,7 +31,7 @@ from registry.parcel import (
     seal,
     unreadable,
 )
-from registry.postgres import audit, catalogue, holdings, parcels, templates
+from registry.postgres import audit, catalogue, holdings, parcels, prefix_handles, templates
 from registry.postgres.connection import BROKEN, Connection
 from registry.postgres.holdings import Held
 from registry.prefix import PrefixState
@@ -91,6 +91,7 @@ async def erase(connection: Connection, prefix: str, actor: Actor = NODE, audit_
             )
         await catalogue.set_state(connection, prefix, PrefixState.STOPPED)
         await catalogue.set_elsewhere(connection, known, True)
+        await prefix_handles.drop(connection, prefix)
         await parcels.erase(connection, known.number)
         entry = Entry(actor, Action.PREFIX_ERASED, (prefix,), {}, {})
         await audit.append(connection, [entry], audit_octets)

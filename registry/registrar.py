@@ -5,7 +5,7 @@ Whoever keeps answers in caches is told before and after every commit (`Announce
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
@@ -20,10 +20,10 @@ from registry.claim import Claim
 from registry.errors import RegistryError, UnavailableError, UnknownOutcomeError
 from registry.holding import Holds
 from registry.lookup import Lookup, unpacked
-from registry.postgres import records
+from registry.postgres import catalogue, records
 from registry.postgres.connection import BROKEN, borrowed, cut
 from registry.postgres.records import Change, Ground, Share, Stored
-from registry.prefix import PrefixState, RegisteredPrefix
+from registry.prefix import PREFIX_HANDLES, PrefixState, RegisteredPrefix
 from registry.quota import Left, Quota
 from registry.record import Record, pack
 from registry.rules import ALONE, Accepted, Around, Refused, Request, Rule, Unchanged, judge
@@ -195,8 +195,14 @@ class Registrar:
         suffixes = [job.request.identifier.suffix_key for job in jobs]
         async with borrowed(self._pool, "judge") as connection:
             found = await records.grounds(connection, list(places), versions, suffixes, of)
+            handles = [suffix for suffix, n in zip(suffixes, of, strict=True) if n == places.get(PREFIX_HANDLES)]
+            # After their epoch was read: a prefix that closes from here on changes it.
+            about = await catalogue.having_handles(connection, handles) | {self._lookup.node} if handles else set()
         left: dict[int | None, Left] = {}
-        return {key: await self._grounds(key, ground, left) for key, ground in zip(places, found, strict=True)}
+        all_ = {key: await self._grounds(key, ground, left) for key, ground in zip(places, found, strict=True)}
+        if handles:
+            all_[PREFIX_HANDLES] = replace(all_[PREFIX_HANDLES], about=frozenset(about))
+        return all_
 
     async def _grounds(self, prefix_key: str, ground: Ground, left: dict[int | None, Left]) -> "_Grounds":
         named = {v: await self._lookup.template(*ground.templates[v]) for v in ground.templates}
@@ -236,7 +242,8 @@ class Registrar:
         stored = grounds.records.get(request.identifier.suffix_key)
         record = unpacked(stored, grounds.kept.get(stored.template)) if stored else None
         template = grounds.named.get(request.template)
-        judgement = judge(record, request, job.who, grounds.prefix, template, now, self._reuse_deleted, far, around)
+        prefix = grounds.prefix if grounds.about is None or request.identifier.suffix_key in grounds.about else None
+        judgement = judge(record, request, job.who, prefix, template, now, self._reuse_deleted, far, around)
         if not isinstance(judgement, Accepted):
             return judgement
         gains = loses = holding.NONE
@@ -312,6 +319,7 @@ class Registrar:
 class _Grounds:
     """What jobs are judged on: `named` are the templates they name, `kept` those of what is registered, `names` the
     version names of all of them by number; `left` is shared by all prefixes of an enterprise, None without a quota.
+    `about` are, of the handles of prefixes, those whose prefixes are here and open; None for any other prefix.
     """
 
     prefix: RegisteredPrefix | None
@@ -320,6 +328,7 @@ class _Grounds:
     names: dict[int, str]
     records: dict[str, Stored]
     left: Left | None = None
+    about: frozenset[str] | None = None
 
 
 @lru_cache(maxsize=256)

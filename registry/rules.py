@@ -21,7 +21,7 @@ from registry.administration import Create, Delete, Permitted, Wanted
 from registry.claim import Claim
 from registry.editing import Edit
 from registry.form import Texts
-from registry.prefix import RegisteredPrefix
+from registry.prefix import PREFIX_HANDLES_NUMBER, RegisteredPrefix, is_prefix_handle
 from registry.record import Record, pack_plain
 from registry.rights import Right
 from registry.sight import NOTHING, Reach
@@ -288,9 +288,11 @@ def _edits(far: Reach, record: Record | None, request: Request, template: Templa
 
 
 def closed(request: Request, who: Account, prefix: RegisteredPrefix | None, granted: bool = False) -> Refused | None:
-    """Why `who` may write nothing under the prefix of the request; `granted`: what it changes was let to them."""
+    """Why `who` may write nothing under the prefix of the request; `granted`: what it changes was let to them. The
+    handles of prefixes are written by the Handle system's own rules alone.
+    """
     name = request.identifier.prefix
-    if prefix is None:
+    if prefix is None or (prefix.number == PREFIX_HANDLES_NUMBER and request.edit is None):
         return _refuse(
             Rule.FOREIGN_PREFIX, "handle", f"前缀{name}不属于本节点", f"prefix {name} does not live at this node"
         )
@@ -323,11 +325,18 @@ def _may_create(record: Record | None, request: Request, reuse_deleted: bool) ->
         if request.edit is not None:
             return None
         return _refuse(Rule.EXISTS, "handle", EXISTS_ZH, "the identifier exists already")
-    if not reuse_deleted:
+    if not reuse_deleted and not is_prefix_handle(request.identifier.key):
         return _refuse(
             Rule.DELETED, "handle", "标识已被删除，不能重新注册", "the identifier was deleted and may not be used again"
         )
     return None
+
+
+def _may_update(record: Record | None, request: Request, reuse_deleted: bool) -> Refused | None:
+    """The handle of a prefix is there whenever the prefix is."""
+    if request.edit is not None and is_prefix_handle(request.identifier.key):
+        return None
+    return _must_exist(record, request, reuse_deleted)
 
 
 def _must_exist(record: Record | None, request: Request, reuse_deleted: bool) -> Refused | None:
@@ -336,7 +345,7 @@ def _must_exist(record: Record | None, request: Request, reuse_deleted: bool) ->
     return None
 
 
-_STATE_RULES: Final = {"create": _may_create, "update": _must_exist, "delete": _must_exist}
+_STATE_RULES: Final = {"create": _may_create, "update": _may_update, "delete": _must_exist}
 
 
 def _with_differences(refusal: Refused, record: Record | None, request: Request) -> Refused:

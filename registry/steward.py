@@ -55,6 +55,8 @@ GROUPS_MOST: Final = 1000
 """Identity groups of one enterprise: one for each of the partners it may have."""
 GRANTS_MOST: Final = 100
 """Grants on one template or one identifier: every read of a partner looks through both."""
+NO_INDUSTRY: Final = "other"
+"""That of an enterprise of which nothing is known."""
 REFER_MOST: Final = 1000
 """Records whose references are noted in one transaction: no writer waits long for one of them."""
 
@@ -232,6 +234,29 @@ class Steward:
             if now.state is not state:
                 note(Action.PREFIX_CHANGED, prefix, of_state(now.state), of_state(state))
             return await catalogue.set_state(connection, prefix, state)
+
+    async def home(self, prefix: str, *, filed: bool) -> None:
+        """Lets a prefix live here: one that was stopped opens, a new one is registered, open at once, to an enterprise
+        that is called as the prefix is, for nobody says whose it is.
+
+        `filed`: prefixes are filed with the national top-level node, and a new one cannot be without its enterprise.
+        Raises NotApprovedError as `set_prefix_state` does, and where that is so; TakenError as `enrol` does.
+        """
+        async with borrowed(self.pool, "administer") as connection:
+            known = await catalogue.prefix(connection, prefix)
+        if known is None and filed:
+            raise NotApprovedError(
+                f"前缀{prefix}须随其企业向国家顶级节点报送，请先登记企业",
+                f"Prefix {prefix} is filed with the national top-level node with its enterprise: enrol that first",
+            )
+        if known is None:
+            await self.enrol(prefix, prefix, NO_INDUSTRY, prefix)
+        elif known.elsewhere and known.state.open:
+            raise NotApprovedError(
+                f"前缀{prefix}由其企业自己的节点解析", f"Prefix {prefix} lives at its enterprise's own node"
+            )
+        else:
+            await self.set_prefix_state(prefix, PrefixState.ENABLED)
 
     async def add_template(self, template: Template) -> bool:
         """Keeps a new template; False when that version exists under its prefix."""

@@ -223,7 +223,8 @@ async def _to_keyholder(
     around = await keyholders.around(identifier)
     if around.record is None or around.template or asker.by is None:
         return None
-    wanted = tuple(v for v in around.record if not (indexes or types) or asks_for(v, indexes, types))
+    values = await request.app[HOUSE].signposts.completed(identifier, around.record)
+    wanted = tuple(v for v in values if not (indexes or types) or asks_for(v, indexes, types))
     outcome = await keyholders.may(identifier, around, asker.by, Read(wanted))
     if isinstance(outcome, Refused):
         return json_response(failed(outcome.code, str(identifier)), replies.CODE_STATUS[outcome.code])

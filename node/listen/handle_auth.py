@@ -52,12 +52,15 @@ class Asker(NamedTuple):
             raise HandleError(ResponseCode.INSUFFICIENT_PERMISSIONS, None, handle)
         return Administrator("", 0, everywhere=True)
 
+    def actor(self, request: web.Request) -> Actor:
+        """Who acts, as the audit journal tells it."""
+        if self.by is not None:
+            return Actor(0, self.account.username, "key", peer(request))
+        return Actor.of(self.account, peer(request))
+
     def witnessed(self, request: web.Request, as_: str, objects: Iterable[str]) -> None:
         """As `http.witnessed`."""
-        actor = Actor.of(self.account, peer(request))
-        if self.by is not None:
-            actor = Actor(0, self.account.username, "key", peer(request))
-        request.app[HOUSE].recording.witness.saw(actor, as_, objects)
+        request.app[HOUSE].recording.witness.saw(self.actor(request), as_, objects)
 
 
 def by_key(request: web.Request) -> bool:

@@ -5,11 +5,13 @@ Records so written have no template. Who may write what is the registry's to jud
 
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
 import msgspec
 from aiohttp import web
 
+from node import homing
 from node.keyholders import Around
 from node.listen import replies
 from node.listen.bodies import BODIES
@@ -20,11 +22,11 @@ from proto.codes import ResponseCode
 from proto.errors import ProtoError
 from proto.identifier import Identifier, fold
 from proto.value import Value
-from proto.web_json import failed, value_from_json
+from proto.web_json import array, failed, referred, value_from_json
 from registry import administration
 from registry.administration import Add, Create, Delete, List, Remove
 from registry.editing import Put, Step, overwrites
-from registry.prefix import PrefixState
+from registry.prefix import PREFIX_HANDLES, PrefixState
 from registry.registrar import Job
 from registry.rights import Right
 from registry.rules import Refused, edited
@@ -46,8 +48,16 @@ def _signed(handler: Handler) -> Callable[[web.Request], Awaitable[web.Response]
     async def answering(request: web.Request) -> web.Response:
         try:
             asker = await asker_of(request, _handle(request))
-            response = asker if isinstance(asker, web.Response) else await handler(request, asker)
+            if isinstance(asker, web.Response):
+                # Whoever has a key where this prefix lives need not prove anything here.
+                response = await _referred(request) or asker
+            else:
+                response = await handler(request, asker)
             return dressed(response, request.query)
+        except _ElsewhereError as error:
+            if referral := await _referred(request):
+                return dressed(referral, request.query)
+            body, status = failed(error.code, error.handle, error.message), replies.CODE_STATUS[error.code]
         except HandleError as error:
             body, status = failed(error.code, error.handle, error.message), replies.CODE_STATUS[error.code]
         except ProtoError as error:
@@ -55,6 +65,30 @@ def _signed(handler: Handler) -> Callable[[web.Request], Awaitable[web.Response]
         return dressed(json_response(body, status), request.query)
 
     return answering
+
+
+class _ElsewhereError(HandleError):
+    """It is about a prefix that does not live here."""
+
+    def __init__(self, handle: str) -> None:
+        super().__init__(ResponseCode.SERVER_NOT_RESPONSIBLE, replies.NOT_HERE, handle)
+
+
+async def _referred(request: web.Request) -> web.Response | None:
+    """Who can do what is asked, where the prefix lives; None when it lives here or nobody knows."""
+    handle = _handle(request)
+    if handle is None or flag(request.query, "doNotRefer"):
+        return None
+    name = fold(handle).removeprefix(f"{PREFIX_HANDLES}/").partition("/")[0]
+    house = request.app[HOUSE]
+    with suppress(ProtoError):
+        if await house.lookup.home(Identifier.parse(handle)) is not None:
+            return None
+    referral = await house.signposts.referral(name)
+    if referral is None:
+        return None
+    body = referred(handle, array(referral.values), referral.code)
+    return json_response(body, replies.CODE_STATUS[referral.code])
 
 
 def _handle(request: web.Request) -> str | None:
@@ -152,9 +186,9 @@ async def delete(request: web.Request, asker: Asker) -> web.Response:
 async def _write(request: web.Request, asker: Asker, identifier: Identifier, wanted: Step | Put) -> web.Response:
     """What came of it. Raises HandleError for what is refused, and what is one of http.TROUBLES."""
     house = request.app[HOUSE]
-    prefix = await house.lookup.prefix(identifier.prefix_key)
+    prefix = await house.lookup.home(identifier)
     if prefix is None:
-        raise HandleError(ResponseCode.SERVER_NOT_RESPONSIBLE, replies.NOT_HERE, str(identifier))
+        raise _ElsewhereError(str(identifier))
     if not prefix.state.open:
         raise HandleError(ResponseCode.SERVER_NOT_RESPONSIBLE, f"Prefix {prefix.name} is stopped", str(identifier))
     around = await house.keyholders.around(identifier)
@@ -180,10 +214,10 @@ async def listed(request: web.Request, asker: Asker) -> web.Response:
     house, asked = request.app[HOUSE], request.query.get("prefix")
     if asked is None:
         raise ProtoError("prefix", "缺少prefix", "prefix is missing")
-    name = fold(asked).removeprefix("0.NA/")
+    name = fold(asked).removeprefix(f"{PREFIX_HANDLES}/")
     prefix = await house.lookup.prefix(name) if "\0" not in name else None
     if prefix is None:
-        raise HandleError(ResponseCode.SERVER_NOT_RESPONSIBLE, replies.NOT_HERE, asked)
+        raise _ElsewhereError(asked)
     above = _identifier(f"0.NA/{prefix.name}")
     place = Around(None, (await house.keyholders.around(above)).record or ())
     outcome = await house.keyholders.may(above, place, asker.under(Right.READ_RECORDS, prefix, asked), List())
@@ -212,6 +246,20 @@ async def prefixes(request: web.Request, asker: Asker) -> web.Response:
     return encoded(told)
 
 
+async def home(request: web.Request, asker: Asker) -> web.Response:
+    """A prefix shall live here (POST), or no longer (DELETE), as server administrators and who opens and stops prefixes
+    want.
+    """
+    handle, by = f"{PREFIX_HANDLES}/{fold(request.match_info['prefix']).removeprefix(f'{PREFIX_HANDLES}/')}", asker.by
+    if not (by.everywhere if by else asker.account.may_in(Right.PREFIXES, None)):
+        raise HandleError(ResponseCode.INVALID_ADMIN if by else ResponseCode.INSUFFICIENT_PERMISSIONS, None, handle)
+    change = homing.home if request.method == "POST" else homing.unhome
+    code, why = await change(request.app[HOUSE], asker.actor(request), handle)
+    if code is not ResponseCode.SUCCESS:
+        raise HandleError(code, why, handle)
+    return json_response(failed(ResponseCode.SUCCESS, handle), 200)
+
+
 def _number(request: web.Request, name: str, default: int) -> int:
     text = request.query.get(name, str(default))
     if not text.isascii() or not text.isdigit() or len(text) > 9 or (name == "pageSize" and int(text) > LISTED_MOST):
@@ -225,3 +273,5 @@ def add_routes(app: web.Application) -> None:
     app.router.add_delete(PATH + "{identifier:(?s:.*)}", _signed(delete))
     app.router.add_get(PATH.rstrip("/"), _signed(listed))
     app.router.add_get("/api/prefixes", _signed(prefixes))
+    app.router.add_post("/api/prefixes/{prefix:.+}", _signed(home))
+    app.router.add_delete("/api/prefixes/{prefix:.+}", _signed(home))

@@ -50,6 +50,7 @@ CODE_STATUS: Final = (
         ResponseCode.HANDLE_NOT_FOUND: 404,
         ResponseCode.AUTHENTICATION_NEEDED: 401,
     }
+    | dict.fromkeys((ResponseCode.SERVICE_REFERRAL, ResponseCode.PREFIX_REFERRAL), 300)
     | dict.fromkeys((ResponseCode.HANDLE_ALREADY_EXISTS, ResponseCode.VALUE_ALREADY_EXISTS), 409)
     | dict.fromkeys(
         (

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final, NamedTuple
 from uuid import uuid4
 
-from node import clock
+from node import clock, homing
 from node.brake import BrakedError
 from node.house import House
 from node.keyholders import Around, Held
@@ -18,6 +18,7 @@ from node.metrics import NATIVE_PROOFS
 from node.native import answers
 from node.native.answers import Asked, Said
 from node.native.sessions import Sessions
+from node.resolve.signposts import prefix_of
 from proto.codes import OpCode, ResponseCode
 from proto.errors import ProtoError
 from proto.forwarded_for import end_site
@@ -38,7 +39,15 @@ from proto.native.bodies import (
     request_body,
 )
 from proto.native.digest import RequestDigest
-from proto.native.message import CACHE_AUTHENTICATION, MINT, OVERWRITE, PUBLIC_ONLY, REQUEST_DIGEST, Message
+from proto.native.message import (
+    CACHE_AUTHENTICATION,
+    DO_NOT_REFER,
+    MINT,
+    OVERWRITE,
+    PUBLIC_ONLY,
+    REQUEST_DIGEST,
+    Message,
+)
 from proto.native.versions import agreed
 from registry import native_challenge
 from registry.account import Account
@@ -99,6 +108,8 @@ class Administration:
             OpCode.MODIFY_VALUE: self._write,
             OpCode.LIST_HANDLES: self._list,
             OpCode.LIST_HOMED_PREFIXES: self._list_prefixes,
+            OpCode.HOME_PREFIX: self._home,
+            OpCode.UNHOME_PREFIX: self._home,
             OpCode.RESOLUTION: self._resolve,
             OpCode.LOGIN_BY_KEY: self._log_in,
             OpCode.VERIFY_CHALLENGE: self._verify,
@@ -224,8 +235,8 @@ class Administration:
             identifier = Identifier.parse(wanted.handle)
         except ProtoError as error:
             return ResponseCode.INVALID_HANDLE, Failure(f"{error.zh}。 {error.en}.")
-        if await self._house.lookup.prefix(identifier.prefix_key) is None:
-            return _NOT_HERE
+        if await self._house.lookup.home(identifier) is None:
+            return await self._not_here(asked.message, prefix_of(identifier))
         around = await keyholders.around(identifier)
         if by is None and isinstance(refused := await keyholders.may(identifier, around, None, wanted.step), Refused):
             return _refused(refused)
@@ -238,6 +249,11 @@ class Administration:
             return answers.known(replies.REFUSED_CODE[written.rule]), Failure(f"{written.zh}。 {written.en}.")
         return wanted.done
 
+    async def _not_here(self, message: Message, prefix: str) -> Said:
+        """Nobody here can do what is asked about that prefix: who can, if that is known."""
+        referral = None if message.has(DO_NOT_REFER) else await self._house.signposts.referral(prefix)
+        return _NOT_HERE if referral is None else answers.referred(referral)
+
     async def _resolve(self, asked: Asked, by: Administrator | None) -> Said:
         """What is not public either, to who may read it; who logged in is told what they may, whatever that is."""
         question = request_body(asked.message)
@@ -246,7 +262,7 @@ class Administration:
         if around is None:
             return answers.BUSY  # it has become another record since it was looked at
         identifier = Identifier.parse(answers.named(question.handle))
-        matched = answers.wanted(question, around.record or ())
+        matched = answers.wanted(question, await self._house.signposts.completed(identifier, around.record or ()))
         outcome = await self._house.keyholders.may(identifier, around, by, Read(matched))
         if isinstance(outcome, Refused):
             if answers_challenges(asked.message):
@@ -267,7 +283,7 @@ class Administration:
         around = await self._house.keyholders.around(identifier)
         if around.template or all(value.public for value in answers.wanted(question, around.record or ())):
             return None
-        prefix = await self._house.lookup.prefix(identifier.prefix_key)
+        prefix = await self._house.lookup.home(identifier)
         return around if prefix is not None and PrefixState(prefix.state).open else None
 
     async def _list(self, asked: Asked, by: Administrator | None) -> Said:
@@ -277,7 +293,7 @@ class Administration:
         above = Identifier.parse(answers.named(said.handle))
         prefix = await self._house.lookup.prefix(above.suffix_key) if above.prefix_key == "0.NA" else None
         if prefix is None:
-            return _NOT_HERE
+            return await self._not_here(asked.message, prefix_of(above))
         outcome = await self._may_list(above, by)
         if isinstance(outcome, Refused):
             return _refused(outcome)
@@ -312,10 +328,21 @@ class Administration:
         self._witnessed(asked, by, "prefixes", "0.NA/0.NA")
         return ResponseCode.SUCCESS, Listed(tuple(names))
 
+    async def _home(self, asked: Asked, by: Administrator | None) -> Said:
+        """A prefix shall live here, or no longer, as a server administrator wants."""
+        said = request_body(asked.message)
+        assert isinstance(said, Named)
+        if by is None:
+            return _NEEDED
+        if not by.everywhere:
+            return ResponseCode.INVALID_ADMIN, Failure()
+        change = homing.home if asked.message.op == OpCode.HOME_PREFIX else homing.unhome
+        code, why = await change(self._house, _actor(asked, by), said.handle)
+        return _DONE if code is ResponseCode.SUCCESS else (code, Failure(why))
+
     def _witnessed(self, asked: Asked, by: Administrator, as_: str, what: str) -> None:
         """To be called before what is not public is told. Raises AuditFullError or UnavailableError: then it is not."""
-        actor = Actor(0, _account(by).username, "key", asked.source[0])
-        self._house.recording.witness.saw(actor, as_, [what])
+        self._house.recording.witness.saw(_actor(asked, by), as_, [what])
         self._house.recording.access_log.note((clock.monotonic(), *asked.source, 0, what, f"{as_} found"))
 
 
@@ -333,6 +360,11 @@ def _signed(session: int) -> int:
 
 def _account(by: Administrator) -> Account:
     return Account(0, f"{by.index}:{by.handle}", "program", Role.ENTERPRISE_USER, None)
+
+
+def _actor(asked: Asked, by: Administrator) -> Actor:
+    """Who acts, as the audit journal tells it."""
+    return Actor(0, _account(by).username, "key", asked.source[0])
 
 
 def _refused(outcome: Refused) -> Said:

@@ -10,10 +10,12 @@ from typing import Final, NamedTuple
 from node.keyholders import Held
 from node.listen import replies
 from node.resolve.answer import Answer, Outcome
+from node.resolve.signposts import Referral
 from node.site import SERIAL
 from proto.codes import OpCode, ResponseCode
 from proto.errors import NotUtf8Error, ProtoError
 from proto.keys.session import SessionKey
+from proto.native import bodies
 from proto.native.bodies import Body, Challenge, Failure, Listed, Question, Valued, answer_octets
 from proto.native.continued import parts
 from proto.native.digest import RequestDigest
@@ -179,6 +181,11 @@ def told(question: Question, values: tuple[Value, ...]) -> Said:
         if values
         else (ResponseCode.VALUES_NOT_FOUND, Failure())
     )
+
+
+def referred(referral: Referral) -> Said:
+    """The answer that names who is to be asked instead."""
+    return referral.code, bodies.Referral("", referral.values)
 
 
 def framed(asked: Asked, said: Said, now: int, flags: int = 0, *, authoritative: bool = True) -> Framed:

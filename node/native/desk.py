@@ -20,14 +20,15 @@ from node.native.administration import Administration, wants_private
 from node.native.answers import Asked, Said, Standing, framed
 from node.native.seals import Seals
 from node.native.sessions import Sessions, concerned
-from node.resolve.answer import Answer
+from node.resolve.answer import Answer, Outcome, Then
+from node.resolve.signposts import prefix_of
 from node.site import site_of
 from proto.codes import OpCode, ResponseCode
 from proto.errors import ProtoError
 from proto.identifier import Identifier
 from proto.native.bodies import Failure, Named, Opaque, Question, Valued, request_body
 from proto.native.envelope import Framed
-from proto.native.message import DO_NOT_REFER, TRUSTED_QUERY, TRUSTED_RESULT, Message
+from proto.native.message import DO_NOT_REFER, RECURSIVE, TRUSTED_QUERY, TRUSTED_RESULT, Message
 from proto.trust import Trust
 from registry.access_log import Source
 from registry.errors import UnavailableError, UnknownOutcomeError
@@ -39,6 +40,8 @@ Answering = Callable[[Asked], Awaitable[tuple[Asked, Said] | None]]
 
 HEARTBEAT: Final = "0"
 """What clients of teleinfo resolve to see whether anybody is there (handle reference §2.16): no other node is asked."""
+_ELSEWHERE: Final = frozenset({Outcome.FOREIGN, Outcome.UNREACHABLE})
+"""What may be answered by a referral."""
 _CODES: Final = {int(code): code.name.lower() for code in ResponseCode}
 _BUSY: Final = (BusyError, UnavailableError)
 _TROUBLES: Final[dict[type[Exception], Said]] = {
@@ -200,7 +203,45 @@ class Desk:
             return
         self._house.admission.in_hand += 1
         then = partial(self._resolved, question, asked.source, began, said)
-        self._house.hot.fetch(identifier, then, not asked.message.has(DO_NOT_REFER))
+        if asked.message.has(DO_NOT_REFER):
+            self._house.hot.fetch(identifier, then, onward=False)
+        else:
+            # Who wants it done for them is answered what others said; others are told whom to ask.
+            recursive = asked.message.has(RECURSIVE)
+            then = partial(self._or_referred, identifier, then, said, recursive)
+            self._house.hot.fetch(identifier, then, recursive)
+
+    def _or_referred(
+        self,
+        identifier: Identifier,
+        then: Then,
+        said: Callable[..., None],
+        asked_on: bool,
+        found: Answer | Exception,
+    ) -> None:
+        """Refers who asked to whoever has it, if they are known; else, unless others were asked already, asks them."""
+        if isinstance(found, Exception) or found.outcome not in _ELSEWHERE:
+            then(found)
+            return
+        task = asyncio.get_running_loop().create_task(self._refer(identifier, then, said, asked_on, found))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+
+    async def _refer(
+        self, identifier: Identifier, then: Then, said: Callable[..., None], asked_on: bool, found: Answer
+    ) -> None:
+        try:
+            referral = await self._house.signposts.referral(prefix_of(identifier), found.epoch)
+        except Exception as error:  # noqa: BLE001 - told to who asked
+            then(error)
+            return
+        if referral is not None:
+            self._house.admission.in_hand -= 1
+            said(answers.referred(referral))
+        elif asked_on:
+            then(found)
+        else:
+            self._house.hot.fetch(identifier, then)
 
     def _resolved(
         self,

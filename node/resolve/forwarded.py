@@ -96,8 +96,9 @@ class Terms:
     @classmethod
     def of(cls, config: Config) -> "Terms":
         """What the settings say."""
-        ports = [config.http_port, *((config.https_port, config.client_cert_port) if config.certificate else ())]
-        own = [(host, port) for host in (config.host, config.route_address) for port in ports]
+        secure = (config.https_port, config.client_cert_port) if config.certificate else ()
+        ports = (config.http_port, config.native_port, *secure)
+        own = [(host, port) for host in (config.host, config.route_address) for port in ports if port]
         doors = frozenset(_doors([*own, _host_and_port(config.public_url)]))
         return cls(config.toplevel_url.rstrip("/"), config.prefix, config.cache_seconds, config.networks, doors)
 
@@ -233,6 +234,22 @@ class Forwarded:
         if status != 200:
             raise LinkError(f"{base}: HTTP status {status}")
         return body
+
+    async def pointed(self, identifier: Identifier) -> tuple[Site, ...]:
+        """Where the top-level node has others resolve an identifier; none when it refers to nobody, or to this node, or
+        cannot be asked. Raises BusyError.
+        """
+        kept = self._referrals.find(identifier)
+        sites = kept.sites if kept is not None else ()
+        if kept is None or not self._referrals.is_fresh(kept):
+            with suppress(TimeoutError, _Failed):
+                async with asyncio.timeout(QUESTION_SECONDS):
+                    reply = await self._pointed(identifier)
+                sites = reply.sites if isinstance(reply, Referral) else ()
+        return tuple(site for site in sites if not self._is_ours(site))
+
+    def _is_ours(self, site: Site) -> bool:
+        return any(self._terms.is_ours(each.address, way.port) for each in site.servers for way in each.interfaces)
 
     # -- the way
 

@@ -6,13 +6,14 @@ from typing import Final
 from node.gather import Gatherer
 from node.resolve.answer import Answer, Outcome, Question, Tell
 from node.resolve.faces import Faces
+from node.resolve.signposts import Signposts
 from proto.identifier import Identifier
 from proto.web_json import array
 from registry import drafting
 from registry.errors import UnavailableError
 from registry.lookup import Lookup
 from registry.postgres.records import Stored
-from registry.prefix import PrefixState
+from registry.prefix import PrefixState, is_prefix_handle
 from registry.sight import visible_values
 from registry.template import RESERVED_SUFFIX
 
@@ -29,10 +30,14 @@ _OPEN: Final = frozenset(int(state) for state in PrefixState if state.open)
 
 
 class Own:
-    """Answers from the registry. Tells UnavailableError or BusyError."""
+    """Answers from the registry; `signposts` complete what handles of prefixes say.
 
-    def __init__(self, lookup: Lookup) -> None:
+    Tells UnavailableError or BusyError.
+    """
+
+    def __init__(self, lookup: Lookup, signposts: Signposts) -> None:
         self._lookup = lookup
+        self._signposts = signposts
         self._gather: Gatherer[Question, Answer] = Gatherer(self._many, size=QUERY_MOST, lanes=2, most=WAITING_MOST)
         self._faces = Faces()
 
@@ -54,9 +59,11 @@ class Own:
 
     def _said(self, stored: Stored, identifier: Identifier) -> Answer | None:
         """The answer, unless the record has something out of the common or its template was not met before, or it is
-        a template that is asked for.
+        a template or the handle of a prefix that is asked for.
         """
         prefix, state, epoch, version, live, number, template_epoch, updated, body = stored
+        if is_prefix_handle(identifier.key) and state in _OPEN:
+            return None
         if live and state in _OPEN:
             face = self._faces.kept(number, template_epoch)
             shown = face.shown(body, updated) if face is not None else None
@@ -74,6 +81,8 @@ class Own:
     async def _found(self, stored: Stored, identifier: Identifier) -> Answer | Exception:
         """The answer; or what kept this one from being read, which is nobody else's trouble."""
         try:
+            if is_prefix_handle(identifier.key):
+                return await self._of_prefix(stored, identifier)
             return await (self._shown(stored) if stored.version else self._template(stored, identifier))
         except UnavailableError:
             raise
@@ -86,6 +95,15 @@ class Own:
             self._faces.met(template)
         epoch, shown = template.epoch if template else 0, array(visible_values(record, template))
         return Answer(Outcome.FOUND, stored.version, stored.prefix, stored.epoch, stored.template, epoch, shown)
+
+    async def _of_prefix(self, stored: Stored, identifier: Identifier) -> Answer:
+        """What is told of a prefix, whether anything is kept at its handle or not. It holds while the prefix is as it
+        is: its number and epoch go with it.
+        """
+        kept = (await self._lookup.record(stored))[0].values if stored.live else ()
+        values = await self._signposts.completed(identifier, kept)
+        shown = array(tuple(value for value in values if value.public))
+        return Answer(Outcome.FOUND, stored.version, stored.prefix, stored.epoch, shown=shown)
 
     async def _template(self, stored: Stored, identifier: Identifier) -> Answer:
         """What a template is, told under its own identifier. Rarely asked for: no cache keeps it, so none is behind."""

@@ -393,7 +393,9 @@ _SITE_VERSION: Final = (2, 11)
 def site(given: pb.Route) -> Site:
     """The HS_SITE of a route. Raises ProtoError for what a site cannot hold."""
     ports = ((Protocol.TCP, given.tcp_port), (Protocol.UDP, given.udp_port), (Protocol.HTTP, given.http_port))
-    ways = tuple(Interface(protocol, port, query=True, admin=False) for protocol, port in ports if port)
+    ways = tuple(
+        Interface(protocol, port, query=True, admin=protocol is not Protocol.UDP) for protocol, port in ports if port
+    )
     server = Server(1, ip_address(given.address), b"", ways)
     return Site(_SITE_VERSION, given.serial & 0xFFFF, primary=True, multi_primary=False, servers=(server,))
 

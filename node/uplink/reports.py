@@ -66,7 +66,8 @@ class Reports:
         around, now = self._around, clock.monotonic()
         self._refused = {prefix: at for prefix, at in self._refused.items() if now - at < ROUTE_AGAIN_SECONDS}
         config = around.config
-        for route in await self._clerk.routes(config.prefix, around.address, config.http_port, list(self._refused)):
+        ports = config.native_port, config.http_port
+        for route in await self._clerk.routes(config.prefix, around.address, *ports, list(self._refused)):
             await self._tell_route(route)
         for prefix in await self._clerk.settle_hosting():
             log.info("prefix_lives_elsewhere", prefix=prefix)

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from proto.chain import HEAD_FIRST, Kind, entry_digest
 from registry.postgres.connection import Connection
-from registry.prefix import PrefixState, RegisteredPrefix
+from registry.prefix import PREFIX_HANDLES_NUMBER, PrefixState, RegisteredPrefix
 
 
 async def number(connection: Connection) -> int:
@@ -61,13 +61,16 @@ async def enterprises(connection: Connection) -> list[Any]:
     )
 
 
-_PREFIX: Final = "SELECT number, name, state, epoch, enterprise_no, elsewhere FROM prefix WHERE name = $1"
+_PREFIX: Final = f"""
+    SELECT number, name, state, epoch, enterprise_no, elsewhere FROM prefix
+    WHERE name = $1 AND number <> {PREFIX_HANDLES_NUMBER}
+"""  # noqa: S608 - a number of ours
 _NAMES: Final = "SELECT number, name FROM prefix WHERE number = ANY ($1)"
 _PREFIX_HELD: Final = f"{_PREFIX} FOR NO KEY UPDATE"
 
 
 async def prefix(connection: Connection, name: str, *, held: bool = False) -> RegisteredPrefix | None:
-    """The prefix called `name`, whatever a client calls so.
+    """The prefix called `name`, whatever a client calls so; that of the handles of prefixes is none of them.
 
     `held`: nobody else changes it before the caller's transaction ends; two who want the same do not both do it.
     """
@@ -75,6 +78,17 @@ async def prefix(connection: Connection, name: str, *, held: bool = False) -> Re
         return None
     row = await connection.fetchrow(_PREFIX_HELD if held else _PREFIX, name)
     return RegisteredPrefix(row[0], row[1], PrefixState(row[2]), *row[3:]) if row else None
+
+
+async def having_handles(connection: Connection, names: list[str]) -> set[str]:
+    """Those of `names` that are open prefixes, here or at their enterprises' own nodes."""
+    found = await connection.fetch(
+        "SELECT name FROM prefix WHERE name = ANY ($1) AND state = $2 AND number <> $3",
+        names,
+        PrefixState.ENABLED,
+        PREFIX_HANDLES_NUMBER,
+    )
+    return {row[0] for row in found}
 
 
 async def industry(connection: Connection, name: str) -> str | None:
@@ -155,10 +169,13 @@ async def set_elsewhere(connection: Connection, prefix: RegisteredPrefix, elsewh
 
 
 async def _next_epoch(connection: Connection, prefix_no: int) -> int:
+    """A new epoch for a prefix, and for the handles of prefixes: what is written at its own was judged by its state."""
     epoch: int = await connection.fetchval(
         "UPDATE prefix SET epoch = next_epoch() WHERE number = $1 RETURNING epoch", prefix_no
     )
-    await connection.execute("UPDATE stream SET prefix_epoch = $2 WHERE prefix_no = $1", prefix_no, epoch)
+    await connection.execute("UPDATE prefix SET epoch = $2 WHERE number = $1", PREFIX_HANDLES_NUMBER, epoch)
+    for number in (prefix_no, PREFIX_HANDLES_NUMBER):  # streams are taken in the order of their numbers
+        await connection.execute("UPDATE stream SET prefix_epoch = $2 WHERE prefix_no = $1", number, epoch)
     return epoch
 
 

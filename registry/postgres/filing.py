@@ -8,7 +8,7 @@ import msgspec
 
 from registry.account import Vault
 from registry.filing import Filing, Particulars, Standing, whole
-from registry.postgres import applications, catalogue
+from registry.postgres import applications, catalogue, prefix_handles
 from registry.postgres.connection import Connection
 
 MOST: Final = 100
@@ -270,6 +270,7 @@ async def bring(connection: Connection, known: Filed, then: Standing, zh: str = 
         here = await catalogue.prefix(connection, known.prefix, held=True)
         assert here is not None
         await catalogue.set_elsewhere(connection, here, True)
+        await prefix_handles.drop(connection, known.prefix)
         await connection.execute("DELETE FROM route WHERE prefix = $1", known.prefix)
 
 
@@ -329,6 +330,16 @@ async def want_routes(
         http_port,
         Filing.APPROVED,
     )
+
+
+async def route(connection: Connection, prefix: str) -> Route | None:
+    """Where that prefix is resolved, as the top-level node is told; None when it is told nothing."""
+    if "\0" in prefix:  # PostgreSQL refuses such text
+        return None
+    row = await connection.fetchrow(
+        "SELECT prefix, serial, address, tcp_port, udp_port, http_port FROM route WHERE prefix = $1", prefix
+    )
+    return Route(*row) if row else None
 
 
 async def routes_to_tell(connection: Connection, resting: Sequence[str]) -> list[Route]:

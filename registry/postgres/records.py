@@ -9,6 +9,7 @@ from registry.holding import NONE, Holds
 from registry.postgres import holdings
 from registry.postgres.connection import Connection
 from registry.postgres.holdings import Held
+from registry.prefix import PREFIX_HANDLES, PREFIX_HANDLES_NUMBER, PrefixState
 
 Row = Any
 
@@ -54,8 +55,30 @@ _LOOK: Final = f"""
 """  # noqa: S608 - constants of this file
 
 
-async def look(connection: Connection, prefixes: list[str], suffixes: list[str]) -> list[Stored]:
-    """What stands behind each identifier (given as prefix key and suffix key), all in one snapshot, in order."""
+_LOOK_WITH_HANDLES: Final = f"""
+    SELECT {STORED} FROM unnest($1::text[], $2::text[]) WITH ORDINALITY q(prefix, suffix, n)
+    LEFT JOIN prefix p ON
+        p.name = CASE WHEN q.prefix <> '{PREFIX_HANDLES}' OR q.suffix = $3 THEN q.prefix
+            ELSE nullif(q.suffix, '{PREFIX_HANDLES}') END
+        AND (NOT p.elsewhere OR q.prefix = '{PREFIX_HANDLES}' AND p.state = {int(PrefixState.ENABLED)})
+    LEFT JOIN LATERAL (
+        SELECT * FROM record WHERE p.number IS NOT NULL AND suffix = q.suffix
+            AND prefix_no = CASE q.prefix WHEN '{PREFIX_HANDLES}' THEN {PREFIX_HANDLES_NUMBER} ELSE p.number END LIMIT 1
+    ) r ON true
+    LEFT JOIN template t ON t.number = r.template_no
+    ORDER BY q.n
+"""  # noqa: S608 - constants of ours
+
+
+async def look(connection: Connection, prefixes: list[str], suffixes: list[str], node: str = "") -> list[Stored]:
+    """What stands behind each identifier (given as prefix key and suffix key), all in one snapshot, in order.
+
+    The handle of a prefix goes by number, state and epoch of the prefix it is about, also of one that is open at its
+    enterprise's own node; that of the prefix `node`, which is this node's own and empty if it has none, by those of
+    the handles of prefixes.
+    """
+    if PREFIX_HANDLES in prefixes:
+        return list(map(_stored, await connection.fetch(_LOOK_WITH_HANDLES, prefixes, suffixes, node)))
     return list(map(_stored, await connection.fetch(_LOOK, prefixes, suffixes)))
 
 

@@ -42,7 +42,9 @@ from node.resolve.forwarded import Forwarded, Terms
 from node.resolve.hot import Hot
 from node.resolve.measured import Measured
 from node.resolve.own import Own
+from node.resolve.signposts import Signposts
 from node.sight import Sight
+from node.site import site_of
 from node.site_key import SiteKey
 from node.slices import Slices
 from node.stamps import Shared
@@ -136,10 +138,13 @@ async def node(
         counter = Meter(counting, 1, 0)
         admission = Admission(config.requests, config.peer_rate, clock.monotonic)
         link = Link(urlsplit(config.toplevel_url).hostname or "")
-        own, forwarded = Own(registry.lookup), None
+        site_key = SiteKey.of(config, counter)
+        signposts = Signposts(registry.lookup, site_of(config, site_key.public if site_key else b"", ""))
+        own, forwarded = Own(registry.lookup, signposts), None
         if config.toplevel_url:
             terms = Terms.of(config)
             forwarded = Forwarded(own, link, terms, counter, admission.has_room, clock.monotonic, clock.seconds)
+            signposts.pointed = forwarded.pointed
         last: Stage = forwarded or own
         first = Cached(redis, shared, last, clock.monotonic, counter) if redis else last
         slices = Slices(clock.monotonic)
@@ -156,6 +161,7 @@ async def node(
             road=Measured(hot, counter, clock.monotonic, note),
             hot=hot,
             lookup=registry.lookup,
+            signposts=signposts,
             sight=Sight(registry.lookup, now),
             steward=registry.steward,
             batcher=MeasuredBatcher(batcher, registry.lookup, counter, clock.monotonic, note),
@@ -187,7 +193,7 @@ async def node(
             names=Names(registry.lookup, clock.monotonic),
             register=Register(link, config.toplevel_url, clock.monotonic, clock.utc),
             recording=recording,
-            site_key=SiteKey.of(config, counter),
+            site_key=site_key,
         )
         follower = Follower(registry.pool, following, redis, config.cache_seconds, Meter(counting, 1, 1))
         follower.bell = bell

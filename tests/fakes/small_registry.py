@@ -21,7 +21,7 @@ from registry.rules import Operation, Request
 from registry.steward import Steward
 from registry.template import Category, Item, Template
 
-PREFIX = "88.999.1001"
+PREFIX, NODE = "88.999.1001", "88.999"
 TEMPLATE = "bag"
 ITEMS = (
     Item(2000, "styleNo", "款号", required=True, least=1),
@@ -86,7 +86,7 @@ class SmallRegistry:
 async def small_registry(url: str, announcer: Announcer | None = None) -> AsyncIterator[SmallRegistry]:
     """The registry in a migrated, empty database at `url`; commits are told to `announcer`."""
     pool = await open_pool(url, size=4, name="idnode-test")
-    steward, lookup = Steward(pool, Vault(KEY)), Lookup(pool)
+    steward, lookup = Steward(pool, Vault(KEY)), Lookup(pool, NODE)
     if await lookup.prefix(PREFIX) is None:
         await steward.enrol("云岫皮具", "Yunxiu", "leather", PREFIX)
         await steward.add_template(template())

@@ -20,7 +20,9 @@ OTHERS = (
 )
 EMPTY = """
     DELETE FROM grant_notice; DELETE FROM access_grant; DELETE FROM identity_group;
-    DELETE FROM change; DELETE FROM change_volume; DELETE FROM stream;
+    DELETE FROM change; DELETE FROM change_volume;
+    DELETE FROM stream WHERE prefix_no <> 1048575;
+    UPDATE stream SET number = 0, head = decode(repeat('00', 32), 'hex'), prefix_epoch = 1, live = 0, octets = 0;
     DELETE FROM disclosure; DELETE FROM history; DELETE FROM record; DELETE FROM token; DELETE FROM challenge;
     DELETE FROM decision; DELETE FROM application; DELETE FROM hosting;
     DELETE FROM reference; DELETE FROM claim;
@@ -29,7 +31,8 @@ EMPTY = """
     DELETE FROM message; DELETE FROM route; DELETE FROM node_key; UPDATE voice SET fence = 0, machine = '';
     DELETE FROM quota; DELETE FROM calls; DELETE FROM blanked;
     DELETE FROM batch; DELETE FROM file; DELETE FROM account;
-    DELETE FROM template; DELETE FROM prefix; DELETE FROM enterprise;
+    DELETE FROM template; DELETE FROM prefix WHERE number <> 1048575; DELETE FROM enterprise;
+    UPDATE prefix SET epoch = 1;
     UPDATE catalogue SET number = 1;
     ALTER TABLE audit DISABLE TRIGGER USER; ALTER TABLE audit_object DISABLE TRIGGER USER;
     ALTER TABLE audit_head DISABLE TRIGGER USER;

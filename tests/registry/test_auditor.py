@@ -162,7 +162,7 @@ class Doors(NamedTuple):
         await self.filed()
         await self.clerk.take_in(Told(PREFIX, "approved"))
         await self.examiner.configure(PREFIX, Site("192.0.2.7", 2641, 0, 8000), self.world.owner)
-        for route in await self.clerk.routes("88.999", "10.0.0.1", 8000, ()):
+        for route in await self.clerk.routes("88.999", "10.0.0.1", 2641, 8000, ()):
             await self.clerk.route_told(route)
 
     async def signing_key(self) -> bytes:

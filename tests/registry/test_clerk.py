@@ -120,7 +120,7 @@ async def test_who_is_no_longer_in_office_changes_nothing(world: World):
         clerk.pin(b"k" * 32),
         clerk.keep_nonce(world.prefix_no, b"n"),
         clerk.verify_again("", PREFIX, 2),
-        clerk.routes("88.999", "10.0.0.1", 8000, []),
+        clerk.routes("88.999", "10.0.0.1", 2641, 8000, []),
         clerk.windows_told([]),
         clerk.forget_old(90),
     ):
@@ -428,20 +428,20 @@ async def test_old_changes_are_bound_when_they_have_their_receipt(world: World, 
 async def test_a_route_that_changes_gets_the_next_serial(world: World):
     clerk = await elected(world)
     await approved(world, clerk)
-    routes = await clerk.routes("88.999", "10.0.0.1", 8000, [])
+    routes = await clerk.routes("88.999", "10.0.0.1", 2641, 8000, [])
     assert [(r.prefix, r.serial, r.address, r.http_port) for r in routes] == [
         ("88.999", 1, "10.0.0.1", 8000),
         (PREFIX, 1, "10.0.0.1", 8000),
     ]
     for route in routes:
         await clerk.route_told(route)
-    assert await clerk.routes("88.999", "10.0.0.1", 8000, []) == []
-    assert await clerk.routes("88.999", "", 8000, []) == []
-    assert [(r.prefix, r.serial) for r in await clerk.routes("88.999", "10.0.0.2", 8000, [])] == [
+    assert await clerk.routes("88.999", "10.0.0.1", 2641, 8000, []) == []
+    assert await clerk.routes("88.999", "", 2641, 8000, []) == []
+    assert [(r.prefix, r.serial) for r in await clerk.routes("88.999", "10.0.0.2", 2641, 8000, [])] == [
         ("88.999", 2),
         (PREFIX, 2),
     ]
-    assert [r.prefix for r in await clerk.routes("88.999", "10.0.0.2", 8000, ["88.999"])] == [PREFIX]
+    assert [r.prefix for r in await clerk.routes("88.999", "10.0.0.2", 2641, 8000, ["88.999"])] == [PREFIX]
 
 
 # -- forgetting, and a database that is away

@@ -365,23 +365,23 @@ async def test_the_route_of_a_prefix_is_that_of_whoever_answers_for_it(desk: Des
     clerk, prefix = Clerk(desk.world.pool, 0, 300, VAULT), "88.999.6001"
 
     async def route() -> tuple[str, int, int]:
-        told = {each.prefix: each for each in await clerk.routes("88.999", "10.0.0.1", 8000, ())}
+        told = {each.prefix: each for each in await clerk.routes("88.999", "10.0.0.1", 2641, 8000, ())}
         return told[prefix].address, told[prefix].tcp_port, told[prefix].http_port
 
     await desk.passed()
-    assert "88.999.6001" not in [each.prefix for each in await clerk.routes("88.999", "10.0.0.1", 8000, ())]
+    assert "88.999.6001" not in [each.prefix for each in await clerk.routes("88.999", "10.0.0.1", 2641, 8000, ())]
     owner = await desk.world.steward.account("firm1")
     assert owner
     site = Site("192.0.2.7", 2641, 0, 0)
     assert isinstance(await desk.examiner.configure(prefix, site, owner), Refusal)
     await clerk.take_in(Told(prefix, "approved"))
-    assert await route() == ("10.0.0.1", 0, 8000)
+    assert await route() == ("10.0.0.1", 2641, 8000)
     assert await desk.examiner.configure(prefix, site, owner) is None
     assert await clerk.settle_hosting() == [], "nobody is referred there yet"
     assert await route() == ("192.0.2.7", 2641, 0)
     asked = Identifier.parse(f"{prefix}/A")
     (here,) = await desk.world.lookup.look([asked])
-    for told in await clerk.routes("88.999", "10.0.0.1", 8000, ()):
+    for told in await clerk.routes("88.999", "10.0.0.1", 2641, 8000, ()):
         await clerk.route_told(told)
     assert (await clerk.settle_hosting(), await clerk.settle_hosting()) == ([prefix], [])
     (there,) = await desk.world.lookup.look([asked])

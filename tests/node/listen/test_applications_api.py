@@ -145,7 +145,7 @@ async def test_a_prefix_with_a_node_of_its_own_is_answered_by_that_one(database:
         assert (await made.call("POST", "/snms/api/ent/config", {"entPrefixConfig": site}))[1]["status"] == 1
         assert await clerk.settle_hosting() == []
         assert [await answered() for _ in range(3)] == [(200, False)] * 3, "until the national node refers there"
-        for route in await clerk.routes("88.999", "192.0.2.1", 80, ()):
+        for route in await clerk.routes("88.999", "192.0.2.1", 2641, 80, ()):
             await clerk.route_told(route)
         assert await clerk.settle_hosting() == [PREFIX]
         await made.follower.look()

@@ -15,6 +15,7 @@ import pytest
 import pytest_asyncio
 
 from node.listen import handle_writes
+from registry.prefix import PrefixState
 from tests.fakes.in_process import Node, node
 from tests.fakes.small_registry import PREFIX
 
@@ -252,6 +253,107 @@ async def test_a_token_writes_where_its_account_may_move_records_in(running: Nod
     for method, path in (("PUT", f"{PATH}/T"), ("DELETE", f"{PATH}/BAG"), ("DELETE", f"{PATH}/NOTHING")):
         assert (await running.call(method, path, URL))[1]["responseCode"] == 301
     assert (await running.call("PUT", f"/api/v1/prefixes/{PREFIX}", {"state": "enabled"}, who="admin"))[0] == 200
+
+
+# -- handles of prefixes
+
+
+HANDLE, NODE_HANDLE = f"/api/handles/0.NA/{PREFIX}", "/api/handles/0.NA/88.999"
+
+
+def types(answer: Any) -> list[tuple[int, str]]:
+    return [(value["index"], value["type"]) for value in answer["values"]]
+
+
+async def test_every_prefix_here_has_a_handle_that_says_where_to_ask(running: Node) -> None:
+    for path in (HANDLE, HANDLE.replace("0.NA", "0.na"), NODE_HANDLE):
+        status, answer = await call(running, "GET", path, who={})
+        assert (status, types(answer)) == (200, [(500, "HS_SITE")])
+        (server,) = answer["values"][0]["data"]["value"]["servers"]
+        ways = [(way["protocol"], way["port"]) for way in server["interfaces"]]
+        assert (server["address"], ways) == ("127.0.0.1", [("TCP", 2641), ("UDP", 2641), ("HTTP", 8000)])
+    for nobody in ("0.NA/88.999.7", "0.NA/0.NA", "0.NA/88", "0.NA/0.na"):
+        status, answer = await call(running, "GET", f"/api/handles/{nobody}", who={})
+        assert (status, answer["responseCode"]) == (400, 301), nobody
+    status, answer = await running.call("POST", "/api/v1/resolve", {"identifiers": [f"0.NA/{PREFIX}"]}, who="leather")
+    assert [row["values"][0]["type"] for row in answer["results"]] == ["HS_SITE"]
+
+
+async def test_whoever_administers_a_prefix_deposits_keys_that_may(running: Node) -> None:
+    other = "300:0.NA/88.999.2001"
+    theirs = "/api/handles/0.NA/88.999.2001"
+    deposited = [key("of the prefix"), admin("011111111011", "0.NA/88.999.2001")]
+    assert (await running.call("PUT", theirs, deposited))[1]["responseCode"] == 401, "another enterprise's"
+    assert (await running.call("PUT", theirs, deposited, who="visitor"))[1]["responseCode"] == 401
+    assert (await running.call("PUT", NODE_HANDLE, deposited, who="stranger"))[1]["responseCode"] == 401
+    owner = basic(other, "of the prefix")
+    assert (await call(running, "PUT", "/api/handles/88.999.2001/BY-KEY", URL, owner))[0] == 401, "there is no key yet"
+    assert (await running.call("PUT", theirs, deposited, who="stranger"))[0] == 201
+    _, answer = await call(running, "GET", theirs, who={})
+    assert types(answer) == [(100, "HS_ADMIN"), (500, "HS_SITE")], "and not the key"
+    _, answer = await call(running, "GET", theirs, None, owner)
+    assert types(answer) == [(100, "HS_ADMIN"), (300, "HS_SECKEY"), (500, "HS_SITE")]
+
+    assert (await call(running, "PUT", "/api/handles/88.999.2001/BY-KEY", URL, owner))[0] == 201
+    assert (await call(running, "PUT", f"{PATH}/NOT-THEIRS", URL, owner))[1]["responseCode"] == 400
+    _, answer = await call(running, "GET", "/api/handles?prefix=88.999.2001", None, owner)
+    assert answer["responseCode"] == 400, "LIST_HANDLES was not given"
+    more = [admin("111111111111", "0.NA/88.999.2001")]
+    assert (await call(running, "PUT", f"{theirs}?index=100", more, owner))[0] == 200
+    _, answer = await call(running, "GET", "/api/handles?prefix=88.999.2001", None, owner)
+    assert answer["handles"] == ["88.999.2001/BY-KEY"]
+    site = {"index": 7, "type": "HS_SITE", "data": {"format": "base64", "value": "AAE="}}
+    assert (await call(running, "PUT", f"{theirs}?index=7", site, owner))[0] == 201
+    _, answer = await call(running, "GET", theirs, who={})
+    assert types(answer) == [(7, "HS_SITE"), (100, "HS_ADMIN")], "it says itself where to ask"
+    assert (await call(running, "DELETE", theirs, None, owner))[0] == 200
+    assert types((await call(running, "GET", theirs, who={}))[1]) == [(500, "HS_SITE")]
+    assert (await call(running, "PUT", f"{theirs}?index=7", site, owner))[0] == 401, "its key is gone with it"
+
+
+async def test_who_may_add_prefixes_says_the_handle_above(running: Node) -> None:
+    """ADD_NA, and nothing else, at the node's own."""
+    deposited = [key("of the node"), admin("000000000100", "0.NA/88.999")]
+    assert (await running.call("PUT", NODE_HANDLE, deposited, who="leather"))[1]["responseCode"] == 401
+    assert (await running.call("PUT", NODE_HANDLE, deposited, who="admin"))[0] == 201
+    above = basic("300:0.NA/88.999", "of the node")
+    assert (await call(running, "PUT", HANDLE, URL, above))[0] == 201
+    assert (await call(running, "PUT", f"{HANDLE}?index=2", [URL[0] | {"index": 2}], above))[1]["responseCode"] == 400
+    assert (await call(running, "PUT", f"{PATH}/NOT-SO", URL, above))[1]["responseCode"] == 400
+    assert (await call(running, "DELETE", HANDLE))[0] == 200
+    add = f"{HANDLE}?index=1&overwrite=false"
+    assert (await call(running, "PUT", add, URL))[0] == 201, "a handle that says nothing of its own is there, too"
+    for path in (HANDLE, NODE_HANDLE):
+        assert (await call(running, "DELETE", path))[0] == 200
+    assert (await call(running, "DELETE", HANDLE))[0] == 404
+
+
+async def test_handles_of_prefixes_are_written_by_the_rules_of_the_handle_system_alone(running: Node) -> None:
+    row = {"handle": f"0.NA/{PREFIX}", "templateVersion": "bag", "value": []}
+    moved = {"handle": f"0.NA/{PREFIX}", "values": URL}
+    for path, body in (("/identityv2/data", row), ("/api/v1/move", [moved])):
+        status, answer = await running.call("POST", path, body, who="admin")
+        assert status == 404 or "不属于本节点" in str(answer), answer
+    status, _ = await running.call("PUT", "/api/v1/prefixes/0.NA", {"state": "stopped"}, who="admin")
+    assert status == 404
+    assert await running.house.steward.set_prefix_state("0.NA", PrefixState.STOPPED) is None
+    assert (await call(running, "GET", "/api/handles?prefix=0.NA/0.NA"))[1]["responseCode"] == 301
+    assert types((await call(running, "GET", HANDLE, who={}))[1]) == [(500, "HS_SITE")]
+
+
+async def test_what_stops_is_told_by_its_handle_at_once(running: Node) -> None:
+    assert (await running.call("PUT", HANDLE, [key("k", 301)]))[0] == 201
+    for _ in range(2):
+        assert (await call(running, "GET", HANDLE, who={}))[0] == 200
+    assert (await running.call("PUT", f"/api/v1/prefixes/{PREFIX}", {"state": "stopped"}, who="admin"))[0] == 200
+    status, answer = await call(running, "GET", HANDLE, who={})
+    assert (status, answer["responseCode"]) == (400, 301)
+    assert (await running.call("PUT", HANDLE, URL))[1]["responseCode"] == 301
+    keeper = basic(f"301:0.NA/{PREFIX}", "k")
+    assert (await call(running, "GET", NODE_HANDLE, None, keeper))[0] == 401, "the key is nothing meanwhile"
+    assert (await running.call("PUT", f"/api/v1/prefixes/{PREFIX}", {"state": "enabled"}, who="admin"))[0] == 200
+    assert types((await call(running, "GET", HANDLE, who={}))[1]) == [(500, "HS_SITE")]
+    assert (await running.call("DELETE", HANDLE))[0] == 200
 
 
 # -- lists

@@ -211,6 +211,8 @@ ENDPOINTS = {f"{key.split()[0]} {base}{key.split()[1]}": row for key, row in of_
     "PUT /api/v1/hostings/{prefix}": Row(Right.REVIEW, f"/api/v1/hostings/{PREFIX}", {"passed": True}, of_node=True),
     "GET /api/handles/{identifier}": Row(ANYONE, f"/api/handles/{PREFIX}/A"),
     "GET /api/prefixes": Row(Right.READ_ENTERPRISES, of_node=True),
+    "POST /api/prefixes/{prefix}": Row(Right.PREFIXES, f"/api/prefixes/{PREFIX}", of_node=True),
+    "DELETE /api/prefixes/{prefix}": Row(Right.PREFIXES, "/api/prefixes/77.1", of_node=True),
     "POST /api/sessions": Row(ANYONE),
     "GET /api/sessions/this": Row(ANYONE),
     "PUT /api/sessions/this": Row(ANYONE),

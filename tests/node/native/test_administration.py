@@ -25,12 +25,16 @@ from proto.native.message import (
     MINT,
     OVERWRITE,
     PUBLIC_ONLY,
+    RECURSIVE,
     REQUEST_DIGEST,
     Message,
 )
 from proto.native.stream import Stream
 from proto.native.versions import OWN
 from proto.value import Value
+from proto.values.admin import ADMIN_ALL, Admin
+from proto.values.site import Site
+from registry.auditor import Auditor, Wanted
 from registry.postgres import native_challenges
 from tests.fakes.small_registry import PREFIX
 from tests.node.native.administered import (
@@ -223,7 +227,6 @@ async def test_what_is_wrong_with_a_request_is_told_before_or_after_the_challeng
         (Message(OpCode.DELETE_HANDLE, flags=HANDLE_NET, body=b"\0\0\0\2\xff\xff"), ResponseCode.INVALID_HANDLE),
         (Message(OpCode.DELETE_HANDLE, flags=HANDLE_NET, body=b"\0\0\0\2"), ResponseCode.PROTOCOL_ERROR),
         (Message(OpCode.CHALLENGE_RESPONSE, body=b"\0"), ResponseCode.PROTOCOL_ERROR),
-        (asks(OpCode.HOME_PREFIX, Named("0.NA/88.7")), ResponseCode.OPERATION_NOT_SUPPORTED),
     )
     proven = (
         (asks(OpCode.ADD_VALUE, Valued(handle, (URL,))), ResponseCode.VALUE_ALREADY_EXISTS),
@@ -257,6 +260,73 @@ async def test_who_has_registered_all_they_may_is_told_so_in_words(world: World)
             assert isinstance(heard.body, Failure)
             assert text in heard.body.text
         assert (await proves(connection, create("Beyond", URL))).message.code == ResponseCode.SUCCESS
+
+
+async def test_the_handle_of_a_prefix_is_resolved_and_written(world: World) -> None:
+    """Who administers the prefix puts a key there, and that key administers what lies under the prefix."""
+    theirs, prefix = "0.NA/88.999.2001", "88.999.2001"
+    resolves = asks(OpCode.RESOLUTION, bodies.Question(theirs), PUBLIC_ONLY | RECURSIVE)
+    keeper = Key(301, b"of the prefix", user=theirs)
+    values = (secret(301, b"of the prefix"), Value(100, "HS_ADMIN", Admin(ADMIN_ALL, theirs, 301).to_octets()))
+    async with connected(world) as connection:
+        for name in (theirs, prefix, "0.na/88.999"):
+            asked = bodies.Question(name)
+            heard = await connection.ask(asks(OpCode.RESOLUTION, asked, PUBLIC_ONLY | RECURSIVE))
+            assert isinstance(heard.body, Valued)
+            assert [(v.index, v.type, v.public) for v in heard.body.values] == [(500, "HS_SITE", True)]
+            site = Site.from_octets(heard.body.values[0].data)
+            assert [(way.protocol.name, way.port) for way in site.servers[0].interfaces][:2] == [
+                ("TCP", 2641),
+                ("UDP", 2641),
+            ]
+        created = asks(OpCode.CREATE_HANDLE, Valued(theirs, values))
+        assert (await proves(connection, created, OTHER)).message.code == ResponseCode.INVALID_ADMIN
+        assert (await proves(connection, created)).message.code == ResponseCode.SUCCESS
+        heard = await connection.ask(resolves)
+        assert isinstance(heard.body, Valued)
+        assert [v.index for v in heard.body.values] == [100, 500]
+        heard = await proves(connection, asks(OpCode.RESOLUTION, bodies.Question(theirs)), keeper)
+        assert isinstance(heard.body, Valued)
+        assert [v.index for v in heard.body.values] == [100, 301, 500]
+
+        mine = asks(OpCode.CREATE_HANDLE, Valued(f"{prefix}/NATIVE", (URL,)))
+        assert (await proves(connection, mine, keeper)).message.code == ResponseCode.SUCCESS
+        heard = await proves(connection, asks(OpCode.LIST_HANDLES, Named(theirs)), keeper)
+        assert heard.body == Listed((f"{prefix}/NATIVE",))
+        theirs_not = asks(OpCode.LIST_HANDLES, Named(PREFIX))
+        assert (await proves(connection, theirs_not, keeper)).message.code == ResponseCode.INVALID_ADMIN
+        added = asks(OpCode.ADD_VALUE, Valued(theirs, (URL,)))
+        assert (await proves(connection, added, keeper)).message.code == ResponseCode.SUCCESS
+        removed = asks(OpCode.REMOVE_VALUE, Removal(theirs, (1,)))
+        assert (await proves(connection, removed, keeper)).message.code == ResponseCode.SUCCESS
+        gone = asks(OpCode.DELETE_HANDLE, Named(theirs))
+        assert (await proves(connection, gone, keeper)).message.code == ResponseCode.SUCCESS
+        heard = await connection.ask(resolves)
+        assert isinstance(heard.body, Valued)
+        assert [v.index for v in heard.body.values] == [500]
+        other = asks(OpCode.CREATE_HANDLE, Valued(f"{prefix}/NATIVE-2", (URL,)))
+        assert (await proves(connection, other, keeper)).message.code == ResponseCode.INVALID_ADMIN, "no key any more"
+
+
+async def test_prefixes_are_homed_and_unhomed_by_server_administrators(world: World) -> None:
+    new = Named("0.NA/88.999.7001")
+    async with connected(world) as connection:
+        for op in (OpCode.HOME_PREFIX, OpCode.UNHOME_PREFIX):
+            assert (await proves(connection, asks(op, new), OTHER)).message.code == ResponseCode.INVALID_ADMIN
+        assert (await proves(connection, asks(OpCode.UNHOME_PREFIX, new))).message.code == 301
+        for name in ("0.NA/88.999.7001", "88.999.7001"):
+            heard = await proves(connection, asks(OpCode.HOME_PREFIX, Named(name)))
+            assert (heard.message.code, heard.body) == (ResponseCode.SUCCESS, Nothing())
+        create = asks(OpCode.CREATE_HANDLE, Valued("88.999.7001/A", (URL,)))
+        assert (await proves(connection, create)).message.code == ResponseCode.SUCCESS
+        heard = await proves(connection, asks(OpCode.UNHOME_PREFIX, new))
+        assert (heard.message.code, heard.body) == (ResponseCode.SUCCESS, Nothing())
+        heard = await connection.ask(asks(OpCode.RESOLUTION, bodies.Question("88.999.7001/A"), PUBLIC_ONLY))
+        assert heard.message.code == ResponseCode.SERVER_NOT_RESPONSIBLE
+        for name, code in (("0.NA/77.1.1", 301), ("0.NA/nobody", 102), ("0.NA/0.NA", 102)):
+            assert (await proves(connection, asks(OpCode.HOME_PREFIX, Named(name)))).message.code == code, name
+    (row,) = await Auditor(world.node.registry.pool).page(Wanted(), 2**62, 1)
+    assert (row.action, row.objects, row.actor, row.role) == ("prefix_changed", ["88.999.7001"], f"300:{ADMIN}", "key")
 
 
 async def test_lists_go_on_in_further_messages(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -92,6 +92,10 @@ class Book:
             told(question, BOOK.get(question.identifier.key, Answer(Outcome.ABSENT, 0, PREFIX, EPOCH)))
 
 
+async def _nobody(*_: object) -> None:
+    """Who nobody else is known for."""
+
+
 @dataclass
 class World:
     """What stands behind the doors, and what was counted and noted."""
@@ -140,6 +144,7 @@ async def world(warm: Sequence[str] = (), **given: Any) -> AsyncIterator[World]:
         hot=hot,
         verifier=Verifier(hot, config.roots, made.clock, made.now),
         road=Measured(hot, counting, made.clock, note),
+        signposts=SimpleNamespace(referral=_nobody),
         recording=SimpleNamespace(access_log=SimpleNamespace(note=note)),
     )
     made.desk, made.lane = Desk(made.house, made.clock, made.now), Lane(made.house, made.clock, made.now)

@@ -328,7 +328,29 @@ def test_which_doors_are_ours() -> None:
     assert named.is_ours(at("127.0.0.1"), 8000)
     assert not named.is_ours(at("127.0.0.2"), 8000)
     for odd in ("", "nonsense", "http://192.0.2.1:port"):
-        assert Terms.of(Config(host="127.0.0.1", public_url=odd)).doors == {(at("127.0.0.1"), 8000)}
+        doors = {(at("127.0.0.1"), port) for port in (8000, 2641)}
+        assert Terms.of(Config(host="127.0.0.1", public_url=odd)).doors == doors
+
+
+async def test_where_the_top_level_node_points_is_told_without_going_there(world: World) -> None:
+    second = await world.node(knows())
+    world.top.saying = refers(second.site)
+    asked = Identifier.parse(NAME)
+    for _ in range(2):
+        assert await world.stage.pointed(asked) == (site_from_json(second.site),)
+    assert (len(world.top.asked), second.asked) == (1, []), "and kept"
+    world.clock += FRESH_SECONDS
+    world.top.saying = says(400, {"responseCode": 301})
+    assert await world.stage.pointed(asked) == ()
+    world.top.saying = says(500, {})
+    assert await world.stage.pointed(Identifier.parse("88.778.1/A")) == ()
+
+
+async def test_nobody_is_pointed_back_to_this_node(world: World) -> None:
+    for port, protocol in ((OURS[1], Protocol.HTTP), (2641, Protocol.TCP)):
+        world.top.saying = refers(site(port, address=OURS[0], protocol=protocol))
+        assert await world.stage.pointed(Identifier.parse(NAME)) == ()
+        world.clock += FRESH_SECONDS
 
 
 async def test_a_referral_inwards_is_not_followed_unless_allowed(world: World) -> None:

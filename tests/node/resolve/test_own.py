@@ -10,6 +10,7 @@ import pytest
 
 from node.resolve.answer import Answer, Outcome, Question
 from node.resolve.own import Own
+from node.resolve.signposts import Signposts
 from proto.identifier import Identifier
 from proto.value import ADMIN_READ, ADMIN_WRITE, Value
 from proto.web_json import moment
@@ -52,7 +53,7 @@ async def test_each_outcome_with_the_epochs_it_holds_under(database: str) -> Non
     async with small_registry(database) as registry:
         await registry.write("create", "a", "gone")
         await registry.write("delete", "gone")
-        own = Own(registry.lookup)
+        own = Own(registry.lookup, Signposts(registry.lookup, None))
         prefix = await registry.lookup.prefix(PREFIX)
         kept = await registry.lookup.named_template(PREFIX, TEMPLATE)
         assert prefix
@@ -78,7 +79,7 @@ async def test_each_outcome_with_the_epochs_it_holds_under(database: str) -> Non
 async def test_what_is_shown_is_what_today_is_public(database: str) -> None:
     async with small_registry(database) as registry:
         await registry.write("create", "a", styleNo="S1", colour="红", costPrice="99")
-        own = Own(registry.lookup)
+        own = Own(registry.lookup, Signposts(registry.lookup, None))
         asked = question(f"{PREFIX}/a")
         assert shown(await ask(own, asked)) == {
             "TEMPLATE_ID": f"{PREFIX}/META_{TEMPLATE}",
@@ -113,7 +114,7 @@ async def test_the_values_a_template_does_not_know_and_those_without_the_bit_sta
 async def test_many_questions_of_a_moment_are_one_query(database: str) -> None:
     async with small_registry(database) as registry:
         await registry.write("create", *(f"b{n}" for n in range(40)))
-        own = Own(registry.lookup)
+        own = Own(registry.lookup, Signposts(registry.lookup, None))
         looks = counted_looks(registry)
         asked = [question(f"{PREFIX}/b{n}") for n in range(40)]
         answers = await asyncio.gather(*(ask(own, each) for each in asked))
@@ -123,7 +124,7 @@ async def test_many_questions_of_a_moment_are_one_query(database: str) -> None:
 
 async def test_a_database_that_is_away_is_said(database: str) -> None:
     async with small_registry(database) as registry:
-        own = Own(registry.lookup)
+        own = Own(registry.lookup, Signposts(registry.lookup, None))
         await registry.pool.close()
         with pytest.raises(UnavailableError):
             await ask(own, question(f"{PREFIX}/a"))
@@ -132,7 +133,7 @@ async def test_a_database_that_is_away_is_said(database: str) -> None:
 async def test_one_record_that_cannot_be_read_is_nobody_else_s_trouble(database: str) -> None:
     async with small_registry(database) as registry:
         await registry.write("create", "a", "b")
-        own = Own(registry.lookup)
+        own = Own(registry.lookup, Signposts(registry.lookup, None))
         record = registry.lookup.record
 
         async def unreadable(stored: Stored) -> Any:
@@ -153,7 +154,7 @@ async def test_one_record_that_cannot_be_read_is_nobody_else_s_trouble(database:
 async def test_the_same_identifier_is_asked_for_once_a_query(database: str) -> None:
     async with small_registry(database) as registry:
         await registry.write("create", "a")
-        own = Own(registry.lookup)
+        own = Own(registry.lookup, Signposts(registry.lookup, None))
         looks = counted_looks(registry)
         names = ["a", "never", "a", "a"]
         answers = await asyncio.gather(*(ask(own, question(f"{PREFIX}/{n}")) for n in names))
@@ -166,7 +167,7 @@ async def test_a_record_out_of_the_common_is_shown_all_the_same(database: str) -
         await registry.write("create", "a", styleNo="S1", colour="\x01")
         await registry.write("create", "b", styleNo="S1")
         await registry.write("update", "b", colour="红")
-        own = Own(registry.lookup)
+        own = Own(registry.lookup, Signposts(registry.lookup, None))
         a, b = [json.loads((await ask(own, question(f"{PREFIX}/{n}"))).shown) for n in "ab"]
         assert a[3]["data"] == {"format": "base64", "value": "AQ=="}
         assert [each["timestamp"] for each in b[2:]] == [moment(NOW + 2), moment(NOW + 3)]

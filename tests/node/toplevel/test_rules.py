@@ -248,7 +248,7 @@ def test_the_site_of_a_route_has_its_ports():
     site = rules.site(routed(tcp_port=2641, udp_port=2642, serial=70_000))
     ways = {each.protocol: each.port for each in site.servers[0].interfaces}
     assert ways == {Protocol.TCP: 2641, Protocol.UDP: 2642, Protocol.HTTP: 8000}
-    assert all(each.query and not each.admin for each in site.servers[0].interfaces)
+    assert {each.protocol for each in site.servers[0].interfaces if each.admin} == {Protocol.TCP, Protocol.HTTP}
     assert site.serial == 70_000 & 0xFFFF
 
 

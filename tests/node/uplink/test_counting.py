@@ -31,7 +31,7 @@ async def counts(pool: asyncpg.Pool) -> list[tuple[int, int, int]]:
 
 async def test_what_was_resolved_is_told_once(pool: Pool) -> None:
     await Steward(pool).enrol("甲", "A", "leather", PREFIX)
-    number = await pool.fetchval("SELECT number FROM prefix")
+    number = await pool.fetchval("SELECT min(number) FROM prefix")
     descriptor = meter.create(1)
     worker, totals = Meter(descriptor, 1, 0), Totals(descriptor, 1)
     moments = [NOW]

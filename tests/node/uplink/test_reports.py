@@ -137,6 +137,7 @@ async def test_routes_are_told_until_they_are_taken(side: Side):
         (config.prefix, 1, "127.0.0.1", config.http_port),
         (PREFIX, 1, "127.0.0.1", config.http_port),
     ]
+    assert {(each.tcp_port, each.udp_port) for each in told} == {(config.native_port, config.native_port)}
 
 
 async def test_a_refused_route_keeps_no_other_back_and_is_told_again_after_a_while(

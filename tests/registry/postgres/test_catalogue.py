@@ -7,7 +7,7 @@ import asyncpg
 
 from proto.chain import HEAD_FIRST, Kind
 from registry.postgres import catalogue, templates
-from registry.prefix import PrefixState, RegisteredPrefix
+from registry.prefix import PREFIX_HANDLES_NUMBER, PrefixState, RegisteredPrefix
 from tests.registry.world import BAG, LOCKED, OTHER, PREFIX, World, eventually, holding
 
 
@@ -86,11 +86,14 @@ async def test_a_change_called_back_takes_its_number_with_it(world: World):
 async def test_epochs_after_a_number(world: World):
     async with world.pool.acquire() as connection:
         at, prefixes, kinds = await catalogue.epochs_after(connection, 0)
-        assert (prefixes, kinds) == ([(world.prefix_no, 2)], [(world.bag.number, 3)])
+        handles = (PREFIX_HANDLES_NUMBER, 1)
+        assert (sorted(prefixes), kinds) == ([(world.prefix_no, 2), handles], [(world.bag.number, 3)])
         assert at == await catalogue.number(connection)
         assert await catalogue.epochs_after(connection, at) == (at, [], [])
         stopped = await catalogue.set_state(connection, PREFIX, PrefixState.STOPPED)
-        assert await catalogue.epochs_after(connection, at) == (stopped, [(world.prefix_no, stopped)], [])
+        at, prefixes, kinds = await catalogue.epochs_after(connection, at)
+        handles = (PREFIX_HANDLES_NUMBER, stopped)
+        assert (at, sorted(prefixes), kinds) == (stopped, [(world.prefix_no, stopped), handles], [])
         assert await templates.replace(connection, world.bag)
         assert await catalogue.epochs_after(connection, stopped) == (stopped + 1, [], [(world.bag.number, stopped + 1)])
 

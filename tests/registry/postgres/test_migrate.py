@@ -185,9 +185,11 @@ async def test_room_carries_records_history_and_streams_over(connection: asyncpg
     await migrate(connection)
 
     assert await connection.fetch("SELECT * FROM change ORDER BY number") == changes
-    assert await connection.fetchval("SELECT head FROM stream") == head
+    assert await connection.fetchval("SELECT head FROM stream WHERE prefix_no = 1") == head
     octets = sum(len(body) for _, _, _, body, _ in lives)
-    assert await connection.fetch("SELECT live, octets, limited FROM stream") == [(1, octets, False)]
+    assert await connection.fetch("SELECT live, octets, limited FROM stream WHERE prefix_no = 1") == [
+        (1, octets, False)
+    ]
     stored = await records.look(connection, ["88.999.1001"] * 3, ["A", "B", "C"])
     assert [(s.version, s.live, s.updated, s.body) for s in stored] == [
         (4, True, 400, b"\xa0\x1f\x01x"),
