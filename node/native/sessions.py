@@ -27,7 +27,7 @@ from proto.keys.session import AES_CIPHER, EXPONENT_OCTETS, FIRST_VERSION
 from proto.native.bodies import DIFFIE_HELLMAN, HANDLE_KEY, Failure, Nothing, SessionKey, SessionSetup, request_body
 from proto.native.credential import Credential, signed_octets
 from proto.native.message import ENCRYPT, Message
-from proto.native.versions import agreed
+from proto.native.versions import NEW_CODES, agreed
 from registry import native_session
 from registry.account import Vault, derived
 from registry.native_session import NUMBER_FIRST, NUMBERS, NativeSession, is_number
@@ -156,6 +156,8 @@ class Sessions:
             return asked if message.op in _OPEN else self._told("unproven", _NO_MAC)
         if mac is None or mac.type != MAC_TYPE or not _proven(known, asked._replace(message=message), mac):
             return self._told("unproven", _UNPROVEN)
+        if not encrypted and asked.envelope.version < NEW_CODES:
+            return self._told("unproven", _UNPROVEN)  # its MAC does not cover the counter: anybody could count it anew
         return await self._heard(asked._replace(message=message), known, mac.index)
 
     def _outside(self, asked: Asked) -> Asked | Said:

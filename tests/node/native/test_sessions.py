@@ -25,10 +25,11 @@ from proto.codes import OpCode, ResponseCode
 from proto.keys.session import OAKLEY, SessionKey, exchange
 from proto.native import bodies, continued
 from proto.native.bodies import Challenge, KeyOf, Listed, Named, SessionSetup, Valued, answer_body
+from proto.native.credential import Credential
 from proto.native.envelope import Framed
 from proto.native.message import CERTIFY, CONTINUOUS, ENCRYPT, REQUEST_DIGEST, Message
 from proto.native.stream import Stream
-from proto.native.versions import Version
+from proto.native.versions import NEW_CODES, Version
 from proto.value import Reference, Value
 from proto.values.public_key import PublicKey
 from registry import native_challenge
@@ -78,14 +79,16 @@ def counted(world: World) -> dict[str, float]:
     return {s.labels[0]: s.value for s in world.node.totals.samples(NATIVE_SESSIONS, 0.0) if s.value}
 
 
-async def proves_inside(session: Session, connection: Connection, message: Message, key: Key = OWNER) -> Heard:
+async def proves_inside(
+    session: Session, connection: Connection, message: Message, key: Key = OWNER, *, encrypted: bool = False
+) -> Heard:
     """What is said to who proves a key for a request in a session."""
-    heard = await session.ask(connection, message)
+    heard = await session.ask(connection, message, encrypted=encrypted)
     assert heard.message.code == ResponseCode.AUTHENTICATION_NEEDED, heard
     assert heard.envelope.session == session.number
     assert isinstance(heard.body, Challenge)
     assert heard.digest is not None
-    return await session.ask(connection, key.proof(heard.body.nonce, heard.digest))
+    return await session.ask(connection, key.proof(heard.body.nonce, heard.digest), encrypted=encrypted)
 
 
 async def code(session: Session, connection: Connection, message: Message = PREFIXES) -> int:
@@ -106,13 +109,14 @@ async def test_a_key_is_proven_once_in_a_session_whichever_worker_hears_of_it(wo
     async with connected(world) as connection, connected(world, port=world.other) as another:
         session = await Session.begin(connection, ADMIN, 300, version=version)
         assert NUMBER_FIRST <= session.number < 2**31
-        heard = await proves_inside(session, another, proven)
+        counts = version >= NEW_CODES  # before, no counter is proven
+        heard = await proves_inside(session, another, proven, encrypted=not counts)
         assert (heard.message.op, heard.message.code) == (OpCode.LIST_HOMED_PREFIXES, ResponseCode.SUCCESS)
         assert heard.envelope.session == session.number
         assert heard.message.has(CERTIFY), "it was proven by the client"
         for used in (connection, another):
             for message in (PREFIXES, proven, replace(PREFIXES, flags=ENCRYPT), replace(PREFIXES, flags=CERTIFY)):
-                for encrypted in (False, True):
+                for encrypted in (False, True) if counts else (True,):
                     heard = await session.ask(used, message, encrypted=encrypted)
                     assert isinstance(heard.body, Listed)
                     assert f"0.NA/{PREFIX}" in heard.body.names
@@ -259,6 +263,24 @@ async def test_a_message_is_heard_once_by_all_workers_together(world: World) -> 
             wanted = ResponseCode.SUCCESS if fresh else ResponseCode.SESSION_MESSAGE_REJECTED
             assert await said(connection, session.framed(PREFIXES, 51, counter=counter)) == wanted, counter
     assert counted(world)["replayed"] >= 4
+
+
+async def test_what_does_not_prove_its_counter_is_heard_in_a_session_only_encrypted(world: World) -> None:
+    async with connected(world) as connection:
+        session = await Session.begin(connection, version=(2, 4))
+        for encrypted, counter, wanted in (
+            (True, 1, ResponseCode.AUTHENTICATION_NEEDED),
+            (False, 2, ResponseCode.INVALID_SESSION_KEY),
+        ):
+            sent = session.framed(PREFIXES, 60, encrypted=encrypted, counter=counter)
+            await connection.send(sent.to_octets())
+            message = (await session.hear(connection)).message if encrypted else (await connection.hear()).message
+            assert message.code == wanted
+        heard = Message.from_octets(session.framed(PREFIXES, 61, counter=3).message)
+        counted_anew = replace(Credential.from_octets(heard.credential or b""), index=4)
+        replayed = replace(heard, credential=counted_anew.to_octets()).to_octets()
+        envelope = session.framed(PREFIXES, 62, counter=4).envelope._replace(length=len(replayed))
+        assert await said(connection, Framed(envelope, replayed)) == ResponseCode.INVALID_SESSION_KEY, "heard before"
 
 
 async def test_a_session_nobody_knows_is_told_so_unless_it_is_no_matter(world: World) -> None:
