@@ -3,7 +3,7 @@ logins by UDP. With it go registry/native_session.py, registry/native_login.py a
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from functools import partial
 
@@ -350,15 +350,26 @@ async def test_sessions_are_bounded(world: World, monkeypatch: pytest.MonkeyPatc
 
 async def test_what_it_takes_to_begin_one_is_bounded(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sessions, "SETUPS", 1)
-    desk = Desk(world.node.house, clock.monotonic, clock.seconds)
+    monkeypatch.setattr(sessions, "WAITING_MOST", 0)
+    took = 0.0
+
+    def ticks() -> Iterator[float]:
+        """Moments, after each of which what takes time has taken `took` seconds."""
+        now = 0.0
+        while True:
+            yield now
+            now += took
+
+    desk = Desk(world.node.house, partial(next, ticks()), clock.seconds)
 
     async def asked(peer: str) -> int:
         take = partial(desk.take, framed(setup(5), 1), (peer, 1), standing=Standing())
         return Message.from_octets((await answered(take)).message).code
 
     assert [await asked(peer) for peer in ("192.0.2.1", "192.0.2.1", "192.0.2.2")] == [1, 3, 1]
-    monkeypatch.setattr(sessions, "WAITING_MOST", 0)
-    assert await asked("192.0.2.3") == ResponseCode.SERVER_BUSY
+    took = 1000.0
+    codes = [await asked(peer) for peer in ("192.0.2.3", "192.0.2.4")]
+    assert codes == [1, ResponseCode.SERVER_BUSY], "a pause follows"
 
 
 async def test_a_session_ends_when_it_is_told_to_or_silent(world: World, module_database: str) -> None:
