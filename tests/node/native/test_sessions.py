@@ -143,6 +143,20 @@ async def test_what_is_not_public_is_told_encrypted(world: World) -> None:
         assert await code(session, connection, question("Sealed", 1)) == ResponseCode.SUCCESS
 
 
+async def test_what_was_to_be_told_encrypted_is_so_when_its_proof_comes_without_saying_it(world: World) -> None:
+    await made(world, "Sealed-Later", URL, PRIVATE, admin(0x0400))
+    async with connected(world) as connection:
+        session = await Session.begin(connection)
+        heard = await session.ask(connection, question("Sealed-Later", flags=HANDLE_NET | ENCRYPT))
+        assert isinstance(heard.body, Challenge)
+        assert heard.digest is not None
+        await connection.send(session.framed(OTHER.proof(heard.body.nonce, heard.digest), 70).to_octets())
+        heard = await session.hear(connection)
+        assert isinstance(heard.body, Valued)
+        assert PRIVATE.data in [value.data for value in heard.body.values]
+        assert heard.envelope.encrypted
+
+
 async def test_who_proves_another_key_than_the_session_was_set_up_for_proves_it_for_one_request(world: World) -> None:
     async with connected(world) as connection:
         for claimed, index, kept in ((ADMIN, 302, False), (ADMIN, 0, True), (f"{PREFIX}/OTHER", 0, False)):
