@@ -90,7 +90,7 @@ class Keyholders:
 
         Raises BrakedError when too many have failed, BusyError when too many wait.
         """
-        async with self._brake.trying(name, peer) as proven:
+        async with self._brake.trying(_one_name(name), peer) as proven:
             try:
                 reference = keyholder(name)
             except ProtoError:
@@ -133,7 +133,7 @@ class Keyholders:
         nonce = self.nonce(session)
         if nonce is None:
             return None
-        async with self._brake.trying(said.name, peer) as proven:
+        async with self._brake.trying(_one_name(said.name), peer) as proven:
             try:
                 reference = keyholder(said.name)
             except ProtoError:
@@ -216,7 +216,7 @@ class Keyholders:
         """
         if session and self.nonce(session) is None:
             return None
-        async with self._brake.trying(name, peer) as proven:
+        async with self._brake.trying(_one_name(name), peer) as proven:
             try:
                 reference = keyholder(name)
             except ProtoError:
@@ -335,6 +335,15 @@ async def _judged(said: Answer, key: Value, challenge: bytes) -> bool:
     user = said.name.partition(":")[2]
     verdict = await asyncio.to_thread(said.answer.judge, fold(key.type), key.data, challenge, user)
     return verdict is Verdict.PROVEN
+
+
+def _one_name(name: str) -> str:
+    """The one spelling of a key's name: `0300:…` and `300:…` are guessed at together."""
+    try:
+        reference = keyholder(name)
+    except ProtoError:
+        return name
+    return f"{reference.index}:{reference.handle}"
 
 
 def _at(record: Values | None, index: int) -> Value | None:
