@@ -2,7 +2,7 @@
 
 import pytest
 
-from node.metrics import NATIVE_REFUSED, NATIVE_REQUESTS, RESOLUTIONS
+from node.metrics import NATIVE_INTERNAL_ERRORS, NATIVE_REFUSED, NATIVE_REQUESTS, RESOLUTIONS
 from node.native.answers import named
 from proto.codes import OpCode, ResponseCode
 from proto.native.bodies import Failure, Named, Opaque, Valued, answer_body
@@ -73,6 +73,7 @@ async def test_a_heartbeat_asks_nobody():
 async def test_a_mistake_of_ours_is_answered_and_told_in_the_journal(capsys: pytest.CaptureFixture[str]):
     async with world() as made:
         code, body = await code_and_body(made, asks("88.999.1001/BROKEN"))
+        assert made.counted(NATIVE_INTERNAL_ERRORS) == {"": 1}
     assert code == ResponseCode.ERROR
     mark = body.text.rpartition(" ")[2].rstrip(".")
     journal = capsys.readouterr().out
