@@ -98,7 +98,7 @@ async def run_certify(arguments: argparse.Namespace) -> int:
 
 async def _run(arguments: argparse.Namespace, identifier: Identifier, work: Work) -> int:
     shown = Progress(sys.stderr, speaks_chinese(), clock.monotonic)
-    arguments.enterprise = arguments.enterprise or identifier.prefix_key
+    arguments.enterprise = arguments.enterprise or key.enterprise_of(identifier)
     return await run.finished(_signed_in(arguments, shown, work), shown)
 
 
@@ -167,7 +167,7 @@ async def _certify(arguments: argparse.Namespace, node: client.Node) -> None:
 
 
 def _permissions(arguments: argparse.Namespace, subject: Reference, own: bool) -> tuple[tuple[str, str], ...]:
-    prefix = Identifier.parse(subject.handle).prefix_key
+    prefix = key.enterprise_of(Identifier.parse(subject.handle))
     usual = "everything" if own else f"handlesUnderThisPrefix:0.NA/{prefix}"
     found = [each.partition(":") for each in arguments.may or [usual]]
     unknown = [what for what, _, _ in found if what not in PERMISSIONS]

@@ -22,6 +22,7 @@ from proto.errors import ProtoError
 from proto.identifier import Identifier
 from proto.keys import public
 from registry.editing import keyholder
+from registry.prefix import PREFIX_HANDLES
 
 PATH: Final = "/api/handles/"
 
@@ -35,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="密钥所在的标识，没有则登记 · where the key shall lie; made where there is none",
     )
     add("index", type=int, metavar="INDEX", help="值的索引 · index of the value")
-    add("file", type=Path, metavar="PUBLIC_KEY.pem", help="公钥 · the public key: RSA, DSA, SM2")
+    add("file", type=Path, metavar="PUBLIC_KEY.pem", help="公钥 · the public key: RSA, DSA, P-256, SM2")
     add(
         "--certificate",
         action="store_true",
@@ -55,7 +56,7 @@ async def run_add(arguments: argparse.Namespace) -> int:
 
 async def _add(arguments: argparse.Namespace, shown: Progress) -> int:
     identifier = Identifier.parse(arguments.identifier)
-    arguments.enterprise = arguments.enterprise or identifier.prefix_key
+    arguments.enterprise = arguments.enterprise or enterprise_of(identifier)
     key = read(arguments.file, f"{arguments.index}:{identifier}" if arguments.certificate else "")
     data = {"format": "base64", "value": b64encode(public.to_octets(key)).decode()}
     value = {"index": arguments.index, "type": "HS_PUBKEY", "data": data}
@@ -66,6 +67,11 @@ async def _add(arguments: argparse.Namespace, shown: Progress) -> int:
         await deposit(node, identifier, value, replace=arguments.replace)
     print(f"{arguments.index}:{identifier}  {public.kind(key)}  {public.fingerprint(key).hex()}")
     return 0
+
+
+def enterprise_of(identifier: Identifier) -> str:
+    """The prefix whose enterprise looks after an identifier: of the handle of a prefix it is that prefix."""
+    return identifier.suffix_key if identifier.prefix_key == PREFIX_HANDLES else identifier.prefix_key
 
 
 async def deposit(node: client.Node, identifier: Identifier, value: dict[str, Any], *, replace: bool) -> None:
