@@ -19,7 +19,7 @@ from node.importer.problem import Problem, speaks_chinese
 from node.importer.progress import Progress
 from proto.codes import ResponseCode
 from proto.errors import ProtoError
-from proto.identifier import Identifier
+from proto.identifier import Identifier, prefix_of
 from proto.keys import public
 from registry.editing import keyholder
 
@@ -55,7 +55,7 @@ async def run_add(arguments: argparse.Namespace) -> int:
 
 async def _add(arguments: argparse.Namespace, shown: Progress) -> int:
     identifier = Identifier.parse(arguments.identifier)
-    arguments.enterprise = arguments.enterprise or identifier.prefix_key
+    arguments.enterprise = arguments.enterprise or prefix_of(identifier)
     key = read(arguments.file, f"{arguments.index}:{identifier}" if arguments.certificate else "")
     data = {"format": "base64", "value": b64encode(public.to_octets(key)).decode()}
     value = {"index": arguments.index, "type": "HS_PUBKEY", "data": data}
