@@ -4,16 +4,24 @@ from node.house import House
 from node.listen import replies
 from proto.codes import ResponseCode
 from proto.errors import ProtoError
-from proto.identifier import Prefix, fold
+from proto.identifier import PREFIX_HANDLES, Prefix, prefix_named
 from registry.audit import Actor
 from registry.errors import NotApprovedError, TakenError
-from registry.prefix import PREFIX_HANDLES, PrefixState
+from registry.prefix import PrefixState
 
 Said = tuple[ResponseCode, str]
 """What came of it: the code, and why it was not done."""
 
 _DONE: Said = (ResponseCode.SUCCESS, "")
 _NOT_HERE: Said = (ResponseCode.SERVER_NOT_RESPONSIBLE, replies.NOT_HERE)
+
+
+async def homed(house: House) -> list[str]:
+    """The handles of the prefixes that are open here, in order."""
+    rows = await house.steward.filings()
+    return sorted(
+        f"{PREFIX_HANDLES}/{row['prefix']}" for row in rows if row["prefix"] and PrefixState(row["state"]).open
+    )
 
 
 async def home(house: House, actor: Actor, handle: str) -> Said:
@@ -29,7 +37,7 @@ async def unhome(house: House, actor: Actor, handle: str) -> Said:
 async def _changed(house: House, actor: Actor, handle: str, *, here: bool) -> Said:
     """Raises UnavailableError or UnknownOutcomeError. The audit journal tells it in the name of `actor`."""
     try:
-        prefix = Prefix(fold(handle).removeprefix(f"{PREFIX_HANDLES}/"))
+        prefix = Prefix(prefix_named(handle))
     except ProtoError as error:
         return ResponseCode.INVALID_HANDLE, f"{error.zh}。 {error.en}."
     below = prefix.parent == house.config.prefix

@@ -101,14 +101,18 @@ class Keyholders:
         return self._as(reference)
 
     async def _says(self, reference: Reference, password: str) -> bool:
-        value = (await self._values({reference}))[reference]
-        elsewhere = await self._far(reference.handle) if value is None else None
+        value, elsewhere = await self._found(reference)
         if elsewhere is None:
             return _is_key(value, "HS_SECKEY") and is_said_by(value.data, password)
         try:
             return await elsewhere.verified_secret(reference, password.encode(errors="surrogatepass"))
         except AwayError:
             return False
+
+    async def _found(self, reference: Reference) -> tuple[Value | None, Elsewhere | None]:
+        """The value there; where it does not live here, whom to ask about it."""
+        value = (await self._values({reference}))[reference]
+        return value, await self._far(reference.handle) if value is None else None
 
     async def _far(self, handle: str) -> Elsewhere | None:
         """Whom to ask for the keys of an identifier that does not live here."""
@@ -148,8 +152,7 @@ class Keyholders:
 
     async def _answered(self, reference: Reference, said: Answer, nonce: bytes) -> bytes | None:
         """The digest of the key that answers `nonce`, or what stands for it; None where none does."""
-        value, challenge = (await self._values({reference}))[reference], nonce + said.cnonce
-        elsewhere = await self._far(reference.handle) if value is None else None
+        (value, elsewhere), challenge = await self._found(reference), nonce + said.cnonce
         if elsewhere is not None:
             return await self._answered_far(elsewhere, reference, said, challenge)
         return _digest(value) if _is_key(value, said.type) and await _judged(said, value, challenge) else None
@@ -162,7 +165,7 @@ class Keyholders:
                 signed = said.answer.to_octets()
                 proven = signed is not None and await elsewhere.verified(reference, challenge, signed)
             else:
-                value = _at(await elsewhere.values(Identifier.parse(reference.handle)), reference.index)
+                value = await _value_far(elsewhere, reference)
                 proven = _is_key(value, said.type) and await _judged(said, value, challenge)
         except AwayError:
             return None
@@ -221,13 +224,25 @@ class Keyholders:
                 reference = keyholder(name)
             except ProtoError:
                 return None
-            value = (await self._values({reference}))[reference]
-            if not _is_key(value, "HS_PUBKEY") or not _is_of(key, value):
+            digest = await self._certified(reference, key)
+            if digest is None:
                 return None
-            if session and not await self._begin(session, reference, _digest(value)):
+            if session and not await self._begin(session, reference, digest):
                 return None
             proven()
         return self._as(reference)
+
+    async def _certified(self, reference: Reference, key: public.Key) -> bytes | None:
+        """The digest of the HS_PUBKEY there, or what stands for it; None where it is another key, or none."""
+        value, elsewhere = await self._found(reference)
+        if elsewhere is not None:
+            try:
+                value = await _value_far(elsewhere, reference)
+            except AwayError:
+                return None
+        if not _is_key(value, "HS_PUBKEY") or not _is_of(key, value):
+            return None
+        return _digest(value) if elsewhere is None else self._for_a_while()
 
     async def _begin(self, session: str, reference: Reference, digest: bytes) -> bool:
         """Whether who proved the key at `reference` begins that session: its nonce is good once."""
@@ -344,6 +359,11 @@ def _one_name(name: str) -> str:
     except ProtoError:
         return name
     return f"{reference.index}:{reference.handle}"
+
+
+async def _value_far(elsewhere: Elsewhere, reference: Reference) -> Value | None:
+    """The public value there, on another node. Raises AwayError."""
+    return _at(await elsewhere.values(Identifier.parse(reference.handle)), reference.index)
 
 
 def _at(record: Values | None, index: int) -> Value | None:

@@ -2,15 +2,14 @@
 
 import ssl
 from contextlib import suppress
-from functools import partial
 from typing import Final
 
 from proto.errors import ProtoError
 from proto.keys import public
 
-CERTIFICATES_MOST: Final = 256
-"""Certificates of clients a context takes before it is full: each stays in it, some 4 kB, and makes adding the next a
-little slower."""
+CERTIFICATES_MOST: Final = 32
+"""Certificates of clients a context takes before it is full. Each stays in it, some 4 kB, as long as any connection
+that began with it: whoever holds all connections of a worker open has 130 kB kept for each."""
 _NO_COMPRESSED_CERTIFICATES: Final = 1 << 33
 """OpenSSL's SSL_OP_NO_RX_CERTIFICATE_COMPRESSION, from 3.2 on, which Python has no name for: one that is compressed
 (RFC 8879) comes in another message."""
@@ -47,7 +46,7 @@ def asking(certificate: str, key: str = "") -> ssl.SSLContext:
     # OpenSSL ends a handshake with a certificate that its store does not lead to, and Python's ssl has no word for
     # leaving that to us. So each is put there as it comes in, before OpenSSL looks. What Python calls for this is meant
     # for debugging; were it not called any more, all would be refused.
-    made._msg_callback = partial(_take, made)  # type: ignore[attr-defined]
+    made._msg_callback = _take  # type: ignore[attr-defined]
     return made
 
 
@@ -56,8 +55,9 @@ def is_full(of: ssl.SSLContext) -> bool:
     return of.cert_store_stats()["x509"] >= CERTIFICATES_MOST
 
 
-def _take(to: ssl.SSLContext, _: object, direction: str, version: int, content: int, message: int, data: bytes) -> None:
+def _take(of: ssl.SSLObject, direction: str, version: int, content: int, message: int, data: bytes) -> None:
     """Has a client's certificate accepted whose key and subject could be somebody's; called for each message."""
+    to = of.context  # not kept in here: a context that is nobody's any more would wait for the collector
     if direction != "read" or (content, message) != (_HANDSHAKE, _CERTIFICATE) or is_full(to):
         return
     shown = _first(data, version)

@@ -134,3 +134,23 @@ class Identifier:
 
     def __str__(self) -> str:
         return f"{self.prefix}/{self.suffix}"
+
+
+PREFIX_HANDLES: Final = "0.NA"
+"""The prefix of what is known of prefixes: `0.NA/88.999.1001` is the handle of one (handle reference §1.1)."""
+_HANDLE_OF: Final = f"{PREFIX_HANDLES}/"
+
+
+def is_prefix_handle(key: str) -> bool:
+    """Whether an identifier, by its key, is the handle of a prefix."""
+    return key.startswith(_HANDLE_OF)
+
+
+def prefix_of(identifier: Identifier) -> str:
+    """The prefix an identifier is about: its own, and for the handle of a prefix that one."""
+    return identifier.suffix_key if is_prefix_handle(identifier.key) else identifier.prefix_key
+
+
+def prefix_named(text: str) -> str:
+    """The prefix a text names, by itself or by its handle; as it is kept, and perhaps none at all."""
+    return fold(text).removeprefix(_HANDLE_OF)

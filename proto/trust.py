@@ -10,7 +10,7 @@ from enum import Enum
 from typing import Final, NamedTuple, Self, TypeVar
 
 from proto.errors import ProtoError
-from proto.identifier import Identifier, fold
+from proto.identifier import PREFIX_HANDLES, Identifier, fold, prefix_of
 from proto.keys import public
 from proto.value import Value
 from proto.values.claims import Certificate, Signature, digest
@@ -21,7 +21,7 @@ SIGNATURES_MOST: Final = 8
 """Signatures of one record, and certificates of one issuer, that are looked at: deployed records have one, perhaps a
 second while keys change. Each may cost some milliseconds."""
 
-_PREFIX: Final = "0.NA/"
+_PREFIX: Final = f"{PREFIX_HANDLES}/"
 _FINGERPRINT: Final = re.compile(r"[0-9A-Fa-f]{64}")
 Claim = TypeVar("Claim", Signature, Certificate)
 
@@ -180,8 +180,8 @@ def _under(identifier: Identifier, of: str) -> bool:
 
 def _derived(identifier: Identifier, of: str) -> bool:
     """Whether it is a prefix derived from that of `of`, or lies under one."""
-    own, of = identifier.suffix_key if identifier.prefix_key == "0.NA" else identifier.prefix_key, fold(of)
-    return of.startswith(_PREFIX) and own.startswith(of.removeprefix(_PREFIX) + ".")
+    of = fold(of)
+    return of.startswith(_PREFIX) and prefix_of(identifier).startswith(of.removeprefix(_PREFIX) + ".")
 
 
 PERMISSIONS: Final = {

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from proto.codes import ResponseCode
 from proto.errors import ProtoError
-from proto.identifier import Identifier, fold
+from proto.identifier import Identifier, fold, is_prefix_handle, prefix_named
 from proto.limits import TTL_DEFAULT, VALUES_PER_RECORD
 from proto.value import Value
 from proto.values.site import Site
@@ -18,8 +18,6 @@ from proto.web_json import value_from_json
 
 SITES_MOST: Final = 16
 """Sites read out of one referral: a primary one and its mirrors; deployed prefixes have one to three."""
-
-_PREFIX_HANDLES: Final = "0.NA/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,8 +153,8 @@ def _prefix_referral(body: dict[str, Any], identifier: Identifier) -> Referral:
 def _covered(given: Any, identifier: Identifier) -> str | None:
     """The prefix a referral is for: the one it names, which must be that of the identifier or one above it."""
     prefix = identifier.prefix_key
-    if isinstance(given, str) and fold(given).startswith(_PREFIX_HANDLES):
-        named = fold(given).removeprefix(_PREFIX_HANDLES)
+    if isinstance(given, str) and is_prefix_handle(fold(given)):
+        named = prefix_named(given)
         if prefix == named or prefix.startswith(f"{named}."):
             return named
     _check_handle({"handle": given}, identifier)

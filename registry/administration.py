@@ -14,11 +14,10 @@ from typing import Final, NamedTuple
 
 from proto.codes import ResponseCode
 from proto.errors import ProtoError
-from proto.identifier import Identifier, fold
+from proto.identifier import PREFIX_HANDLES, Identifier, fold, is_prefix_handle
 from proto.value import ADMIN_READ, ADMIN_WRITE, PUBLIC_WRITE, Reference, Value
 from proto.values import value_list
 from proto.values.admin import ADMIN_ALL, Admin, Permission
-from registry.prefix import PREFIX_HANDLES, is_prefix_handle
 
 GROUPS_DEEP: Final = 5
 """Groups within groups that are followed: a person, a team, a company and its parent are three."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from proto.identifier import Identifier
+from proto.identifier import PREFIX_HANDLES, Identifier, is_prefix_handle
 from registry.account import Account
 from registry.claim import Claim
 from registry.disclosure import Disclosure, Entry
@@ -35,7 +35,7 @@ from registry.postgres.holdings import Referrer
 from registry.postgres.listings import Asked, Authors
 from registry.postgres.records import Stored
 from registry.postgres.templates import Filter, Listed, Wanted
-from registry.prefix import PREFIX_HANDLES, PREFIX_HANDLES_NUMBER, PrefixState, RegisteredPrefix, is_prefix_handle
+from registry.prefix import PREFIX_HANDLES_NUMBER, PrefixState, RegisteredPrefix
 from registry.record import Record, unpack
 from registry.rights import Right
 from registry.sight import NO_NAMES, Reach, reach

@@ -1,4 +1,4 @@
-"""`PrefixState`: the life of a prefix as one table, and what each state lets happen. Handles of prefixes. Pure."""
+"""`PrefixState`: the life of a prefix as one table, and what each state lets happen. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -101,16 +101,6 @@ class RegisteredPrefix:
     elsewhere: bool = False
 
 
-PREFIX_HANDLES: Final = "0.NA"
-"""The prefix of what is known of prefixes: `0.NA/88.999.1001` (handle reference §1.1). It lives here without being one
-of ours: migrations/0024_prefix_handles.sql."""
 PREFIX_HANDLES_NUMBER: Final = (1 << 20) - 1
-"""Its number: the last one whose epoch caches know (node/stamps.py), of more prefixes than any node has."""
-
-
-def is_prefix_handle(key: str) -> bool:
-    """Whether an identifier, by its key, is the handle of a prefix."""
-    return key.startswith(_HANDLE_OF)
-
-
-_HANDLE_OF: Final = f"{PREFIX_HANDLES}/"
+"""The number of PREFIX_HANDLES, which lives here without being one of ours (migrations/0024_prefix_handles.sql): the
+last one whose epoch caches know (node/stamps.py), of more prefixes than any node has."""

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple, Protocol, TypeVar
 import asyncpg
 
 from proto.chain import Kind, entry_digest
-from proto.identifier import Identifier
+from proto.identifier import PREFIX_HANDLES, Identifier
 from registry import claim, holding, reference
 from registry.account import Account
 from registry.claim import Claim
@@ -23,7 +23,7 @@ from registry.lookup import Lookup, unpacked
 from registry.postgres import catalogue, records
 from registry.postgres.connection import BROKEN, borrowed, cut
 from registry.postgres.records import Change, Ground, Share, Stored
-from registry.prefix import PREFIX_HANDLES, PrefixState, RegisteredPrefix
+from registry.prefix import PrefixState, RegisteredPrefix
 from registry.quota import Left, Quota
 from registry.record import Record, pack
 from registry.rules import ALONE, Accepted, Around, Refused, Request, Rule, Unchanged, judge

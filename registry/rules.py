@@ -12,7 +12,7 @@ from typing import Final, Literal, NamedTuple
 
 from proto.chain import Kind
 from proto.codes import ResponseCode
-from proto.identifier import Identifier
+from proto.identifier import Identifier, is_prefix_handle
 from proto.limits import RECORD_OCTETS, VALUES_PER_RECORD
 from proto.value import Value
 from registry import administration, claim, editing, kinds, reference
@@ -21,7 +21,7 @@ from registry.administration import Create, Delete, Permitted, Wanted
 from registry.claim import Claim
 from registry.editing import Edit
 from registry.form import Texts
-from registry.prefix import PREFIX_HANDLES_NUMBER, RegisteredPrefix, is_prefix_handle
+from registry.prefix import PREFIX_HANDLES_NUMBER, RegisteredPrefix
 from registry.record import Record, pack_plain
 from registry.rights import Right
 from registry.sight import NOTHING, Reach

@@ -21,7 +21,7 @@ from node.importer.progress import Progress
 from proto import trust
 from proto.codes import ResponseCode
 from proto.errors import ProtoError
-from proto.identifier import Identifier
+from proto.identifier import PREFIX_HANDLES, Identifier, prefix_of
 from proto.keys import public
 from proto.keys.private import FILE_OCTETS, PrivateKey
 from proto.trust import PERMISSIONS, Root
@@ -98,7 +98,7 @@ async def run_certify(arguments: argparse.Namespace) -> int:
 
 async def _run(arguments: argparse.Namespace, identifier: Identifier, work: Work) -> int:
     shown = Progress(sys.stderr, speaks_chinese(), clock.monotonic)
-    arguments.enterprise = arguments.enterprise or key.enterprise_of(identifier)
+    arguments.enterprise = arguments.enterprise or prefix_of(identifier)
     return await run.finished(_signed_in(arguments, shown, work), shown)
 
 
@@ -167,8 +167,8 @@ async def _certify(arguments: argparse.Namespace, node: client.Node) -> None:
 
 
 def _permissions(arguments: argparse.Namespace, subject: Reference, own: bool) -> tuple[tuple[str, str], ...]:
-    prefix = key.enterprise_of(Identifier.parse(subject.handle))
-    usual = "everything" if own else f"handlesUnderThisPrefix:0.NA/{prefix}"
+    prefix = prefix_of(Identifier.parse(subject.handle))
+    usual = "everything" if own else f"handlesUnderThisPrefix:{PREFIX_HANDLES}/{prefix}"
     found = [each.partition(":") for each in arguments.may or [usual]]
     unknown = [what for what, _, _ in found if what not in PERMISSIONS]
     if unknown:

@@ -19,10 +19,9 @@ from node.importer.problem import Problem, speaks_chinese
 from node.importer.progress import Progress
 from proto.codes import ResponseCode
 from proto.errors import ProtoError
-from proto.identifier import Identifier
+from proto.identifier import Identifier, prefix_of
 from proto.keys import public
 from registry.editing import keyholder
-from registry.prefix import PREFIX_HANDLES
 
 PATH: Final = "/api/handles/"
 
@@ -56,7 +55,7 @@ async def run_add(arguments: argparse.Namespace) -> int:
 
 async def _add(arguments: argparse.Namespace, shown: Progress) -> int:
     identifier = Identifier.parse(arguments.identifier)
-    arguments.enterprise = arguments.enterprise or enterprise_of(identifier)
+    arguments.enterprise = arguments.enterprise or prefix_of(identifier)
     key = read(arguments.file, f"{arguments.index}:{identifier}" if arguments.certificate else "")
     data = {"format": "base64", "value": b64encode(public.to_octets(key)).decode()}
     value = {"index": arguments.index, "type": "HS_PUBKEY", "data": data}
@@ -67,11 +66,6 @@ async def _add(arguments: argparse.Namespace, shown: Progress) -> int:
         await deposit(node, identifier, value, replace=arguments.replace)
     print(f"{arguments.index}:{identifier}  {public.kind(key)}  {public.fingerprint(key).hex()}")
     return 0
-
-
-def enterprise_of(identifier: Identifier) -> str:
-    """The prefix whose enterprise looks after an identifier: of the handle of a prefix it is that prefix."""
-    return identifier.suffix_key if identifier.prefix_key == PREFIX_HANDLES else identifier.prefix_key
 
 
 async def deposit(node: client.Node, identifier: Identifier, value: dict[str, Any], *, replace: bool) -> None:

@@ -20,13 +20,13 @@ from node.listen.handle_auth import Asker, HandleError, asker_of
 from node.listen.http import HOUSE, encoded, json_response, source
 from proto.codes import ResponseCode
 from proto.errors import ProtoError
-from proto.identifier import Identifier, fold
+from proto.identifier import PREFIX_HANDLES, Identifier, prefix_named
 from proto.value import Value
 from proto.web_json import array, failed, referred, value_from_json
 from registry import administration
 from registry.administration import Add, Create, Delete, List, Remove
 from registry.editing import Put, Step, overwrites
-from registry.prefix import PREFIX_HANDLES, PrefixState
+from registry.prefix import PrefixState
 from registry.registrar import Job
 from registry.rights import Right
 from registry.rules import Refused, edited
@@ -79,7 +79,7 @@ async def _referred(request: web.Request) -> web.Response | None:
     handle = _handle(request)
     if handle is None or flag(request.query, "doNotRefer"):
         return None
-    name = fold(handle).removeprefix(f"{PREFIX_HANDLES}/").partition("/")[0]
+    name = prefix_named(handle).partition("/")[0]
     house = request.app[HOUSE]
     with suppress(ProtoError):
         if await house.lookup.home(Identifier.parse(handle)) is not None:
@@ -214,11 +214,11 @@ async def listed(request: web.Request, asker: Asker) -> web.Response:
     house, asked = request.app[HOUSE], request.query.get("prefix")
     if asked is None:
         raise ProtoError("prefix", "缺少prefix", "prefix is missing")
-    name = fold(asked).removeprefix(f"{PREFIX_HANDLES}/")
+    name = prefix_named(asked)
     prefix = await house.lookup.prefix(name) if "\0" not in name else None
     if prefix is None:
         raise _ElsewhereError(asked)
-    above = _identifier(f"0.NA/{prefix.name}")
+    above = _identifier(f"{PREFIX_HANDLES}/{prefix.name}")
     place = Around(None, (await house.keyholders.around(above)).record or ())
     outcome = await house.keyholders.may(above, place, asker.under(Right.READ_RECORDS, prefix, asked), List())
     if isinstance(outcome, administration.Refused):
@@ -240,7 +240,9 @@ async def prefixes(request: web.Request, asker: Asker) -> web.Response:
     if not (by.everywhere if by else asker.account.may_in(Right.READ_ENTERPRISES, None)):
         raise HandleError(ResponseCode.INVALID_ADMIN if by else ResponseCode.INSUFFICIENT_PERMISSIONS)
     rows = await request.app[HOUSE].steward.filings()
-    names = sorted(f"0.NA/{row['prefix']}" for row in rows if row["prefix"] and PrefixState(row["state"]).open)
+    names = sorted(
+        f"{PREFIX_HANDLES}/{row['prefix']}" for row in rows if row["prefix"] and PrefixState(row["state"]).open
+    )
     asker.witnessed(request, "prefixes", ["0.NA/0.NA"])
     told = {"responseCode": int(ResponseCode.SUCCESS), "totalCount": str(len(names)), "prefixes": names}
     return encoded(told)
@@ -250,7 +252,7 @@ async def home(request: web.Request, asker: Asker) -> web.Response:
     """A prefix shall live here (POST), or no longer (DELETE), as server administrators and who opens and stops prefixes
     want.
     """
-    handle, by = f"{PREFIX_HANDLES}/{fold(request.match_info['prefix']).removeprefix(f'{PREFIX_HANDLES}/')}", asker.by
+    handle, by = f"{PREFIX_HANDLES}/{prefix_named(request.match_info['prefix'])}", asker.by
     if not (by.everywhere if by else asker.account.may_in(Right.PREFIXES, None)):
         raise HandleError(ResponseCode.INVALID_ADMIN if by else ResponseCode.INSUFFICIENT_PERMISSIONS, None, handle)
     change = homing.home if request.method == "POST" else homing.unhome

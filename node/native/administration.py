@@ -18,11 +18,10 @@ from node.metrics import NATIVE_PROOFS
 from node.native import answers
 from node.native.answers import Asked, Said
 from node.native.sessions import Sessions
-from node.resolve.signposts import prefix_of
 from proto.codes import OpCode, ResponseCode
 from proto.errors import ProtoError
 from proto.forwarded_for import end_site
-from proto.identifier import Identifier
+from proto.identifier import PREFIX_HANDLES, Identifier, prefix_of
 from proto.native.bodies import (
     Challenge,
     Failure,
@@ -294,7 +293,7 @@ class Administration:
         said = request_body(asked.message)
         assert isinstance(said, Named)
         above = Identifier.parse(answers.named(said.handle))
-        prefix = await self._house.lookup.prefix(above.suffix_key) if above.prefix_key == "0.NA" else None
+        prefix = await self._house.lookup.prefix(above.suffix_key) if above.prefix_key == PREFIX_HANDLES else None
         if prefix is None:
             return await self._not_here(asked.message, prefix_of(above))
         outcome = await self._may_list(above, by)
@@ -327,7 +326,9 @@ class Administration:
         if not by.everywhere:
             return ResponseCode.INVALID_ADMIN, Failure()
         rows = await self._house.steward.filings()
-        names = sorted(f"0.NA/{row['prefix']}" for row in rows if row["prefix"] and PrefixState(row["state"]).open)
+        names = sorted(
+            f"{PREFIX_HANDLES}/{row['prefix']}" for row in rows if row["prefix"] and PrefixState(row["state"]).open
+        )
         self._witnessed(asked, by, "prefixes", "0.NA/0.NA")
         return ResponseCode.SUCCESS, Listed(tuple(names))
 

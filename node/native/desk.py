@@ -21,11 +21,10 @@ from node.native.answers import Asked, Said, Standing, framed
 from node.native.seals import Seals
 from node.native.sessions import Sessions, concerned
 from node.resolve.answer import Answer, Outcome, Then
-from node.resolve.signposts import prefix_of
 from node.site import site_of
 from proto.codes import OpCode, ResponseCode
 from proto.errors import ProtoError
-from proto.identifier import Identifier
+from proto.identifier import Identifier, prefix_of
 from proto.native.bodies import Failure, Named, Opaque, Question, Valued, request_body
 from proto.native.envelope import Framed
 from proto.native.message import DO_NOT_REFER, RECURSIVE, TRUSTED_QUERY, TRUSTED_RESULT, Message

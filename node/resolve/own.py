@@ -7,13 +7,13 @@ from node.gather import Gatherer
 from node.resolve.answer import Answer, Outcome, Question, Tell
 from node.resolve.faces import Faces
 from node.resolve.signposts import Signposts
-from proto.identifier import Identifier
+from proto.identifier import Identifier, is_prefix_handle
 from proto.web_json import array
 from registry import drafting
 from registry.errors import UnavailableError
 from registry.lookup import Lookup
 from registry.postgres.records import Stored
-from registry.prefix import PrefixState, is_prefix_handle
+from registry.prefix import PrefixState
 from registry.sight import visible_values
 from registry.template import RESERVED_SUFFIX
 

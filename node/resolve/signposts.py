@@ -11,11 +11,10 @@ from typing import Final, NamedTuple
 from node.site import site_of_route
 from proto.codes import ResponseCode
 from proto.errors import ProtoError
-from proto.identifier import Identifier, Prefix, fold
+from proto.identifier import PREFIX_HANDLES, Identifier, Prefix, fold, is_prefix_handle
 from proto.value import Value
 from proto.values.site import Site
 from registry.lookup import Lookup
-from registry.prefix import PREFIX_HANDLES, is_prefix_handle
 
 SITE_INDEX: Final = 500
 """Where deployed nodes keep the site of a prefix (secondary-node facts §4.2)."""
@@ -35,11 +34,6 @@ class Referral(NamedTuple):
 
 async def _nowhere(_: Identifier) -> tuple[Site, ...]:
     return ()
-
-
-def prefix_of(identifier: Identifier) -> str:
-    """The prefix an identifier is about: its own, and for the handle of a prefix that one."""
-    return identifier.suffix_key if is_prefix_handle(identifier.key) else identifier.prefix_key
 
 
 class Signposts:

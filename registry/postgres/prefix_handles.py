@@ -3,10 +3,11 @@
 from hashlib import sha256
 
 from proto.chain import Kind, entry_digest
+from proto.identifier import PREFIX_HANDLES
 from registry.postgres import records
 from registry.postgres.connection import Connection
 from registry.postgres.records import Change, Share
-from registry.prefix import PREFIX_HANDLES, PREFIX_HANDLES_NUMBER
+from registry.prefix import PREFIX_HANDLES_NUMBER
 from registry.record import pack
 
 

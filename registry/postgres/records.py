@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, NamedTuple
 
+from proto.identifier import PREFIX_HANDLES
 from registry.holding import NONE, Holds
 from registry.postgres import holdings
 from registry.postgres.connection import Connection
 from registry.postgres.holdings import Held
-from registry.prefix import PREFIX_HANDLES, PREFIX_HANDLES_NUMBER, PrefixState
+from registry.prefix import PREFIX_HANDLES_NUMBER, PrefixState
 
 Row = Any
 

@@ -38,6 +38,7 @@ from proto.native.stream import Stream
 from proto.native.versions import OWN
 from proto.value import Value
 from proto.web_json import value_to_json
+from registry.administration import Administrator
 from tests.fakes.in_process import Node, node
 from tests.fakes.other_node import OtherNode, by_name, hangs, knows_nothing, other_node, refers, says, site
 from tests.fakes.small_registry import PREFIX
@@ -356,3 +357,23 @@ async def test_a_session_by_a_key_of_another_node(
     late = clock.seconds() + elsewhere.TRUSTED_SECONDS + 1
     monkeypatch.setattr(world.node.house.keyholders, "_now", lambda: late)
     assert (await call(world, "PUT", path, session, put))[0] == 401
+
+
+async def test_a_client_certificate_for_a_key_of_another_node(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the handshake has proven, tests/node/test_tls.py shows."""
+    keyholders, name, peer = world.node.house.keyholders, f"301:{FAR}", "192.0.2.9"
+    holder, session = Administrator(FAR, 301, everywhere=True), keyholders.challenge().session
+    other = rsa.generate_private_key(65537, 2048).public_key()
+    for shown, key in ((f"300:{FAR}", RSA.public_key()), ("301:77.1/NOBODY", RSA.public_key()), (name, other)):
+        assert await keyholders.by_certificate(shown, key, peer, session) is None
+    assert await keyholders.by_certificate(name, RSA.public_key(), peer) == holder
+    assert await keyholders.by_session(session) is None, "it was not named"
+    assert await keyholders.by_certificate(name, RSA.public_key(), peer, session) == holder
+    for saying in (knows_nothing(), says(400, {"responseCode": 301})):
+        world.other.saying = saying
+        world.node.house.hot.clear()
+        assert await keyholders.by_certificate(name, RSA.public_key(), peer) is None
+    assert await keyholders.by_session(session) == holder, "it is trusted for a while"
+    late = clock.seconds() + elsewhere.TRUSTED_SECONDS + 1
+    monkeypatch.setattr(keyholders, "_now", lambda: late)
+    assert await keyholders.by_session(session) is None

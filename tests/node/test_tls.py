@@ -1,7 +1,9 @@
 """Certificates of clients on real sockets: whose handshake is done, what is known of them then, and what they cost."""
 
 import asyncio
+import gc
 import ssl
+import weakref
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -96,6 +98,20 @@ async def test_a_context_takes_so_many_and_no_more(tmp_path: Path, monkeypatch: 
             assert await asked(file) == der(file)
         assert tls.is_full(context)
         assert [await asked(file) for file in files] == [der(files[0]), der(files[1]), None]
+
+
+def test_what_strangers_have_shown_goes_with_the_last_connection(tmp_path: Path) -> None:
+    own_certificate(tmp_path / "https.pem")
+    client_certificate(tmp_path / "mine.pem", HOLDER)
+    gc.disable()  # it runs too rarely for what a context keeps beside Python's own memory
+    try:
+        context = tls.asking(str(tmp_path / "https.pem"))
+        context.load_verify_locations(cadata=der(tmp_path / "mine.pem"))
+        gone = weakref.ref(context)
+        del context
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])

@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from proto.errors import ProtoError
-from proto.identifier import Identifier, Prefix, fold
+from proto.identifier import Identifier, Prefix, fold, prefix_named, prefix_of
 
 CHARACTERS = st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp"))
 INNER = CHARACTERS.filter(lambda c: not c.isspace())
@@ -224,3 +224,9 @@ def test_the_usual_spellings_are_everyday_ones(text: str):
 @pytest.mark.parametrize("text", ["0.NA/88.1", "88.ab/x", "88.1/%41", "88.1/é", '88.1/"', "88.1/", "88.1/" + "x" * 251])
 def test_what_must_be_looked_at_is_none(text: str):
     assert Identifier.everyday(text.encode()) is None
+
+
+def test_the_handle_of_a_prefix_is_about_that_prefix():
+    for text, prefix in (("88.1/x", "88.1"), ("0.na/88.a", "88.A"), ("0.SITE/status", "0.SITE")):
+        assert prefix_of(Identifier.parse(text)) == prefix
+    assert [prefix_named(text) for text in ("88.a", "0.na/88.a", "0.NA/0.NA")] == ["88.A", "88.A", "0.NA"]

@@ -56,9 +56,9 @@ async def held(made: Node, handle: str) -> dict[int, Value]:
     return {value.index: value for value in (await made.house.lookup.record(stored))[0].values}
 
 
-async def trusted(made: Node) -> tuple[int, bool]:
-    """The code of a trusted query for BAG, and whether it is marked as trusted."""
-    asked = Message(OpCode.RESOLUTION, flags=TRUSTED_QUERY, body=Question(BAG, (), ()).to_octets())
+async def trusted(made: Node, handle: str = BAG) -> tuple[int, bool]:
+    """The code of a trusted query, and whether it is marked as trusted."""
+    asked = Message(OpCode.RESOLUTION, flags=TRUSTED_QUERY, body=Question(handle).to_octets())
     headers = {"Content-Type": MESSAGE_TYPE}
     async with made.client.post("/", data=framed(asked, 1).to_octets(), headers=headers) as response:
         told = Message.from_octets((await response.read())[ENVELOPE_OCTETS:])
@@ -116,6 +116,32 @@ async def test_a_record_is_signed_certified_and_verified(
         assert await done(made, "verify", BAG, "--root", str(root)) == 1, "not all of it is signed"
         assert "not signed" in capsys.readouterr().out
         assert await trusted(made) == (ResponseCode.SUCCESS, False)
+
+
+async def test_the_handle_of_a_prefix_is_signed_by_a_key_that_lies_there(
+    database: str, files: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its site, too, which no record holds."""
+    handle, key_ = f"0.NA/{PREFIX}", f"301:0.NA/{PREFIX}"
+    root = Root(f"{PREFIX}/ROOT", fingerprint(private("rsa").public()))
+    async with node(database, trust_roots=str(root), host="192.0.2.1", native_port=2641) as made:
+        certify = ("certify", "--by", ROOT, "--key", str(files / "rsa.key"))
+        assert await done(made, *certify, ROOT) == 0
+        assert await done(made, "key", "add", handle, "301", str(files / "ec.pem")) == 0
+        assert await done(made, *certify, key_, str(files / "ec.pem")) == 0
+        lowest = Certificate.from_octets((await held(made, handle))[400].data)
+        assert lowest.permissions == (("handlesUnderThisPrefix", handle),)
+        by = ("--by", key_, "--key", str(files / "ec.key"), "--index", "401")
+        assert (await made.call("PUT", f"/api/handles/{BAG}", [URL]))[0] == 201
+        assert await done(made, "sign", BAG, *by) == 0
+        assert await trusted(made) == (ResponseCode.SUCCESS, True)
+        again = ("--replace", "--may", f"thisHandle:{handle}")
+        assert await done(made, *certify, key_, str(files / "ec.pem"), *again) == 0
+        capsys.readouterr()
+        assert await done(made, "sign", handle, *by) == 0
+        assert capsys.readouterr().out == f"401:{handle}  HS_SIGNATURE  301,500  {key_}\n"
+        assert await trusted(made, handle) == (ResponseCode.SUCCESS, True)
+        assert await done(made, "verify", handle, "--root", str(root)) == 0
 
 
 async def test_the_example_of_the_documents_is_true(
@@ -176,7 +202,7 @@ async def test_what_cannot_be_done_is_one_sentence(
         for words, why in (
             (("sign", BAG, *by, "--only", "1", "300"), "no public values [300]"),
             (("sign", f"{PREFIX}/BARE", *by), "no public values to sign"),
-            (("sign", f"{PREFIX}/NONE", *by), "100"),
+            (("sign", f"{PREFIX}/NONE", *by), "no such identifier"),
             (("sign", BAG, "--by", ADMIN, "--key", str(files / "none")), "cannot read"),
             (("sign", BAG, "--by", ADMIN, "--key", str(files / "ec.pem")), "ec.pem"),
             (("certify", ROOT, *by), "name the file of the public key"),

@@ -7,7 +7,6 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from node import cli
-from node.importer.key import enterprise_of
 from proto.identifier import Identifier
 from proto.keys import public
 from tests.fakes.certificate import client_certificate
@@ -85,11 +84,3 @@ async def test_the_key_of_a_clients_certificate_lies_where_the_certificate_says(
         assert 'it is for ""' in capsys.readouterr().err
         _, files = pairs(tmp_path)
         assert await added(made, handle, "302", files[0], "--certificate") == 2, "nor a bare key a certificate"
-
-
-@pytest.mark.parametrize(
-    ("identifier", "prefix"),
-    [("88.999.1001/ADMIN", "88.999.1001"), ("0.NA/88.999.1001", "88.999.1001"), ("0.na/88.999.1001", "88.999.1001")],
-)
-def test_the_handle_of_a_prefix_is_looked_after_by_the_enterprise_of_that_prefix(identifier: str, prefix: str) -> None:
-    assert enterprise_of(Identifier.parse(identifier)) == prefix

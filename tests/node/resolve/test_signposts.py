@@ -17,7 +17,7 @@ from node import clock
 from node.native import tcp
 from node.native.desk import Desk
 from node.native.lane import Lane
-from node.resolve.signposts import STRANGERS_MOST, prefix_of
+from node.resolve.signposts import STRANGERS_MOST
 from node.site import site_of_route
 from proto.codes import OpCode, ResponseCode
 from proto.identifier import Identifier
@@ -215,8 +215,3 @@ async def test_a_prefix_that_comes_home_is_answered_here_at_once(world: World) -
     await world.node.house.steward.set_prefix_state(STRANGER_PREFIX, PrefixState.ENABLED)
     await world.node.follower.look()
     assert sites(await world.resolve(handle)) == [THEIRS], "for the national node goes on referring there"
-
-
-async def test_what_an_identifier_is_about() -> None:
-    for text, prefix in (("88.1/x", "88.1"), ("0.na/88.a", "88.A"), ("0.SITE/status", "0.SITE")):
-        assert prefix_of(Identifier.parse(text)) == prefix

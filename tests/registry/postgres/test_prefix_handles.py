@@ -3,7 +3,7 @@
 import pytest
 
 from proto.chain import Kind
-from proto.identifier import Identifier
+from proto.identifier import PREFIX_HANDLES, Identifier
 from proto.value import Value
 from registry.account import Account
 from registry.administration import Add, Administrator, Create, Delete
@@ -13,7 +13,7 @@ from registry.filing import Told
 from registry.mover import erase
 from registry.postgres import filing
 from registry.postgres.connection import connected
-from registry.prefix import PREFIX_HANDLES, PREFIX_HANDLES_NUMBER, PrefixState
+from registry.prefix import PREFIX_HANDLES_NUMBER, PrefixState
 from registry.registrar import Outcome, Registrar, Written
 from registry.rights import Role
 from registry.rules import Refused, Request, Rule, edited
