@@ -99,9 +99,18 @@ SENTENCES: Final = (
 )
 
 
+PIPE_SHUT: Final = 141
+"""Exit code where whoever read what is said reads no further, as `head` does: what shells make of SIGPIPE."""
+
+
 def say(text: str) -> None:
-    """Tells people something, at once."""
-    print(text, flush=True)
+    """Tells people something, at once; ends the program where nobody listens any more."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        # What is left unsaid would be tried once more when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(PIPE_SHUT)
 
 
 def _config(arguments: argparse.Namespace) -> Config:

@@ -90,7 +90,7 @@ class Keyholders:
 
         Raises BrakedError when too many have failed, BusyError when too many wait.
         """
-        async with self._brake.trying(name, peer) as proven:
+        async with self._brake.trying(_one_name(name), peer) as proven:
             try:
                 reference = keyholder(name)
             except ProtoError:
@@ -137,7 +137,7 @@ class Keyholders:
         nonce = self.nonce(session)
         if nonce is None:
             return None
-        async with self._brake.trying(said.name, peer) as proven:
+        async with self._brake.trying(_one_name(said.name), peer) as proven:
             try:
                 reference = keyholder(said.name)
             except ProtoError:
@@ -219,7 +219,7 @@ class Keyholders:
         """
         if session and self.nonce(session) is None:
             return None
-        async with self._brake.trying(name, peer) as proven:
+        async with self._brake.trying(_one_name(name), peer) as proven:
             try:
                 reference = keyholder(name)
             except ProtoError:
@@ -355,6 +355,15 @@ async def _judged(said: Answer, key: Value, challenge: bytes) -> bool:
 async def _value_far(elsewhere: Elsewhere, reference: Reference) -> Value | None:
     """The public value there, on another node. Raises AwayError."""
     return _at(await elsewhere.values(Identifier.parse(reference.handle)), reference.index)
+
+
+def _one_name(name: str) -> str:
+    """The one spelling of a key's name: `0300:…` and `300:…` are guessed at together."""
+    try:
+        reference = keyholder(name)
+    except ProtoError:
+        return name
+    return f"{reference.index}:{reference.handle}"
 
 
 def _at(record: Values | None, index: int) -> Value | None:

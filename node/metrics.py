@@ -259,6 +259,11 @@ NATIVE_REQUESTS: Final = _counter(
     "requests of the Handle protocol by response code",
     code=tuple(code.name.lower() for code in ResponseCode),
 )
+NATIVE_INTERNAL_ERRORS: Final = _counter(
+    "native_internal_errors",
+    "以内部错误告终的Handle协议请求，原因见日志",
+    "requests of the Handle protocol that ended in an internal error; the journal has the reason",
+)
 NATIVE_PROOFS: Final = _counter(
     "native_proofs",
     "Handle协议的密钥证明次数，按结果；braked为失败过多暂不受理，late为质询不存在或已过期",
@@ -473,6 +478,7 @@ COUNTED: Final = (
     HTTP_BODIES,
     HTTP_CONNECTIONS,
     NATIVE_REQUESTS,
+    NATIVE_INTERNAL_ERRORS,
     NATIVE_PROOFS,
     NATIVE_TRUSTED,
     NATIVE_SESSIONS,

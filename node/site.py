@@ -6,7 +6,7 @@ from typing import Final
 
 from node.config import Config
 from proto.native.versions import OWN
-from proto.values.site import Address, Interface, Protocol, Server, Site
+from proto.values.site import Address, Interface, Protocol, Server, Site, is_told
 from registry.postgres.filing import Route
 
 SERIAL: Final = 2
@@ -26,7 +26,7 @@ def site_of(config: Config, key: bytes, reached: str) -> Site | None:
             address = ip_address(text)
         except ValueError:
             continue
-        if not address.is_unspecified:
+        if not address.is_unspecified and is_told(address):
             break
     else:
         return None
@@ -39,10 +39,13 @@ def site_of(config: Config, key: bytes, reached: str) -> Site | None:
     return _site(address, ports, SERIAL, key, (("desc", f"idnode {config.prefix}"),))
 
 
-def site_of_route(route: Route) -> Site:
-    """The site of an enterprise's own node, as the national top-level node is told where its prefix is resolved."""
+def site_of_route(route: Route) -> Site | None:
+    """The site of an enterprise's own node, as the national top-level node is told where its prefix is resolved; None
+    where no site can say that address.
+    """
+    address = ip_address(route.address)
     ports = ((Protocol.TCP, route.tcp_port), (Protocol.UDP, route.udp_port), (Protocol.HTTP, route.http_port))
-    return _site(ip_address(route.address), ports, route.serial & 0xFFFF, b"", ())
+    return _site(address, ports, route.serial & 0xFFFF, b"", ()) if is_told(address) else None
 
 
 def _site(

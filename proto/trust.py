@@ -163,21 +163,30 @@ def _vouched(
 
 def permits(permissions: Iterable[tuple[str, str]], identifier: Identifier) -> bool:
     """Whether a certificate with these covers what is said of `identifier`."""
-    return any(PERMISSIONS[what](identifier, fold(of)) for what, of in permissions if what in PERMISSIONS)
+    return any(PERMISSIONS[what](identifier, of) for what, of in permissions if what in PERMISSIONS)
+
+
+def _this(identifier: Identifier, of: str) -> bool:
+    """Whether it is the identifier `of`, whose suffix is another one in other letters."""
+    with suppress(ProtoError):
+        return identifier == Identifier.parse(of)
+    return False
 
 
 def _under(identifier: Identifier, of: str) -> bool:
+    of = fold(of)
     return of.startswith(_PREFIX) and identifier.prefix_key == of.removeprefix(_PREFIX)
 
 
 def _derived(identifier: Identifier, of: str) -> bool:
     """Whether it is a prefix derived from that of `of`, or lies under one."""
+    of = fold(of)
     return of.startswith(_PREFIX) and prefix_of(identifier).startswith(of.removeprefix(_PREFIX) + ".")
 
 
 PERMISSIONS: Final = {
     "everything": lambda identifier, of: True,
-    "thisHandle": lambda identifier, of: fold(identifier.key) == of or _under(identifier, of),
+    "thisHandle": lambda identifier, of: _this(identifier, of) or _under(identifier, of),
     "handlesUnderThisPrefix": _under,
     "derivedPrefixes": _derived,
 }

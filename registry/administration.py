@@ -284,9 +284,12 @@ def _missing(_: object, place: Place) -> Refused | None:
     return Refused(ResponseCode.HANDLE_NOT_FOUND) if place.record is None else None
 
 
-def _unknown(_: object, place: Place) -> Refused | None:
-    """The handle of a prefix is there, without values, before anything is kept at it."""
-    return None if is_prefix_handle(place.identifier.key) else _missing(_, place)
+def _unknown(request: Add | Modify | Remove, place: Place) -> Refused | None:
+    """The handle of a prefix is there, without values, before anything is kept at it; what changes nothing needs no
+    proof, and keeps nothing there.
+    """
+    changes = request.indexes if isinstance(request, Remove) else request.values
+    return None if changes and is_prefix_handle(place.identifier.key) else _missing(request, place)
 
 
 def _create_before(request: Create, place: Place) -> Refused | None:

@@ -13,6 +13,7 @@ import msgspec
 
 from node.clock import monotonic
 from node.importer.problem import Problem
+from proto.codes import ResponseCode
 from proto.errors import ProtoError
 from proto.identifier import Prefix, fold
 
@@ -133,6 +134,17 @@ _BUSY: Final = Again("节点繁忙", "the node is busy", unknown=False)
 # A batch of several transactions answered 503 may be done in part: it is repeated as a whole.
 _TROUBLED: Final = _BUSY._replace(unknown=True)
 _LOST: Final = Again("没有收到节点的答复", "no answer from the node", unknown=True)
+_MAY_NOT: Final = ("登录者无权这样做", "whoever signed in may not do that")
+_SAID: Final[Mapping[int, tuple[str, str]]] = {
+    ResponseCode.HANDLE_NOT_FOUND: ("没有这个标识", "no such identifier"),
+    ResponseCode.SERVER_NOT_RESPONSIBLE: (
+        "前缀不在该节点，或已停用",
+        "its prefix does not live there, or is stopped",
+    ),
+    ResponseCode.INVALID_ADMIN: _MAY_NOT,
+    ResponseCode.INSUFFICIENT_PERMISSIONS: _MAY_NOT,
+}
+"""What refusals of the Handle HTTP API mean that come without a sentence."""
 _NOT_UNDERSTOOD: Final = Stop("节点的答复读不懂", "the node's answer cannot be understood")
 
 
@@ -152,12 +164,16 @@ def verdict(status: int, headers: Mapping[str, str], body: bytes) -> Verdict:
     if not isinstance(answer, dict):
         return _NOT_UNDERSTOOD
     if status >= 400:
-        message = (
-            (answer.get("error") or {}).get("message") or answer.get("message") or answer.get("responseCode") or status
-        )
-        code = answer.get("responseCode", 0)
-        return Stop(f"节点拒绝：{message}", f"the node refuses: {message}", code)
+        code = answer.get("responseCode")
+        code = code if isinstance(code, int) else 0
+        message = (answer.get("error") or {}).get("message") or answer.get("message")
+        zh, en = (message, message) if message else _said(code, status)
+        return Stop(f"节点拒绝：{zh}", f"the node refuses: {en}", code)
     return _of_envelope(answer) if "status" in answer else Done(answer)
+
+
+def _said(code: int, status: int) -> tuple[str, str]:
+    return _SAID.get(code, (f"代码{code}", f"code {code}") if code else (str(status), str(status)))
 
 
 def _of_envelope(answer: dict[str, Any]) -> Verdict:
@@ -202,6 +218,13 @@ class Node:
         try:
             async with self._session.get(self._access.url, timeout=_REQUEST, allow_redirects=False):
                 pass
+        except aiohttp.ClientConnectorCertificateError as error:
+            why = error.certificate_error
+            raise Problem(
+                f"此处不信任{self._access.url}的证书：{why}；可用环境变量SSL_CERT_FILE指明签发者的证书",
+                f"the certificate of {self._access.url} is not trusted here: {why}; name the file of who signed it by "
+                "the environment's SSL_CERT_FILE",
+            ) from None
         except _CONNECTION_LOST:
             raise Problem(
                 f"连不上节点{self._access.url}；请确认它在运行", f"cannot reach {self._access.url}; is it running?"

@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="密钥所在的标识，没有则登记 · where the key shall lie; made where there is none",
     )
     add("index", type=int, metavar="INDEX", help="值的索引 · index of the value")
-    add("file", type=Path, metavar="PUBLIC_KEY.pem", help="公钥 · the public key: RSA, DSA, SM2")
+    add("file", type=Path, metavar="PUBLIC_KEY.pem", help="公钥 · the public key: RSA, DSA, P-256, SM2")
     add(
         "--certificate",
         action="store_true",

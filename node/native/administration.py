@@ -41,6 +41,7 @@ from proto.native.digest import RequestDigest
 from proto.native.message import (
     CACHE_AUTHENTICATION,
     DO_NOT_REFER,
+    ENCRYPT,
     MINT,
     OVERWRITE,
     PUBLIC_ONLY,
@@ -164,6 +165,8 @@ class Administration:
         began = asked._replace(message=Message.from_octets(waiting.request))
         if asked.inside is None:
             began = began._replace(envelope=asked.envelope._replace(session=0))
+        elif began.message.has(ENCRYPT):  # as was asked for before, whatever the proof says of itself
+            began = began._replace(inside=asked.inside._replace(encrypts=True))
         held = await self._held(said, waiting.nonce + waiting.digest, peer, onward=True)
         if not isinstance(held, Held):
             return began, (held, Failure())

@@ -14,7 +14,7 @@ import structlog
 from node.brake import BrakedError
 from node.gather import BusyError
 from node.house import House
-from node.metrics import NATIVE_REFUSED, NATIVE_REQUESTS, NATIVE_TRUSTED
+from node.metrics import NATIVE_INTERNAL_ERRORS, NATIVE_REFUSED, NATIVE_REQUESTS, NATIVE_TRUSTED
 from node.native import answers
 from node.native.administration import Administration, wants_private
 from node.native.answers import Asked, Said, Standing, framed
@@ -319,5 +319,6 @@ class Desk:
 
     def _failed(self, error: Exception) -> Said:
         mark = secrets.token_hex(6)
+        self._house.meter.count(NATIVE_INTERNAL_ERRORS)
         log.error("internal_error", request=mark, exc_info=error)
         return answers.failed(mark)

@@ -27,7 +27,7 @@ from proto.keys.session import AES_CIPHER, EXPONENT_OCTETS, FIRST_VERSION
 from proto.native.bodies import DIFFIE_HELLMAN, HANDLE_KEY, Failure, Nothing, SessionKey, SessionSetup, request_body
 from proto.native.credential import Credential, signed_octets
 from proto.native.message import ENCRYPT, Message
-from proto.native.versions import agreed
+from proto.native.versions import NEW_CODES, agreed
 from registry import native_session
 from registry.account import Vault, derived
 from registry.native_session import NUMBER_FIRST, NUMBERS, NativeSession, is_number
@@ -36,7 +36,10 @@ SETUPS: Final = 120
 """Sessions one address may set up within SETUP_SECONDS: clients set up one and keep it. Each takes up to 20 ms."""
 SETUP_SECONDS: Final = 60.0
 WAITING_MOST: Final = 32
-"""Keys that wait to be agreed on in a worker, some 0.6 s at most."""
+"""Keys that wait to be agreed on in a worker, some 2 s at most, of usual groups 0.2 s."""
+PAUSE: Final = 3
+"""After a key was agreed on, none is for so many times what it took: Python calculates with the interpreter held, and
+whoever has many addresses (of IPv6 a /48 is 65,536 of them) gets a quarter of the time of a worker at most."""
 MAC_TYPE: Final = "HS_MAC"
 LISTED_ANSWERS: Final = 256
 """Numbers a list takes for its answers: more than its messages (administration.py, LISTED_MOST)."""
@@ -82,7 +85,9 @@ class Sessions:
         self._house = house
         self._vault = Vault(derived(house.config.key(), "sessions of the Handle protocol"))
         self._counted = partial(house.meter.count, NATIVE_SESSIONS)
+        self._clock = clock
         self._rate = Buckets(SETUPS, SETUP_SECONDS, clock)
+        self._turn = asyncio.Lock()
         self._aside = ThreadPoolExecutor(1, "session-keys")
         self._waiting = 0
 
@@ -126,14 +131,19 @@ class Sessions:
         return asked._replace(envelope=asked.envelope._replace(session=number)), (ResponseCode.SUCCESS, told)
 
     async def _agreed(self, theirs: bytes) -> tuple[bytes, session.SessionKey]:
-        if self._waiting >= WAITING_MOST:
+        if self._turn.locked() and self._waiting >= WAITING_MOST:
             raise BusyError
         self._waiting += 1
         try:
-            private = int.from_bytes(secrets.token_bytes(EXPONENT_OCTETS))
-            return await asyncio.get_running_loop().run_in_executor(self._aside, session.exchange, theirs, private)
+            await self._turn.acquire()
         finally:
             self._waiting -= 1
+        began, loop = self._clock(), asyncio.get_running_loop()
+        try:
+            private = int.from_bytes(secrets.token_bytes(EXPONENT_OCTETS))
+            return await loop.run_in_executor(self._aside, session.exchange, theirs, private)
+        finally:
+            loop.call_later(PAUSE * (self._clock() - began), self._turn.release)
 
     async def opened(self, asked: Asked, octets: bytes) -> Asked | Said:
         """The request as it is in its session, or outside of any, where that is no matter; else why it is not heard.
@@ -156,6 +166,8 @@ class Sessions:
             return asked if message.op in _OPEN else self._told("unproven", _NO_MAC)
         if mac is None or mac.type != MAC_TYPE or not _proven(known, asked._replace(message=message), mac):
             return self._told("unproven", _UNPROVEN)
+        if not encrypted and asked.envelope.version < NEW_CODES:
+            return self._told("unproven", _UNPROVEN)  # its MAC does not cover the counter: anybody could count it anew
         return await self._heard(asked._replace(message=message), known, mac.index)
 
     def _outside(self, asked: Asked) -> Asked | Said:

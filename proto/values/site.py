@@ -59,6 +59,13 @@ def _bounded(count: int, most: int, zh: str, en: str) -> None:
         raise _wrong(f"的{zh}不能超过{most}个", f"has at most {most} {en}")
 
 
+def is_told(address: Address) -> bool:
+    """Whether an address can stand in a site: one of IPv6 that begins with twelve zero octets, as `::1` does, would be
+    read as one of IPv4.
+    """
+    return address.version == 4 or not address.packed.startswith(_IPV4)
+
+
 @dataclass(frozen=True, slots=True)
 class Interface:
     """A way to a server: whether it takes questions (`query`) and changes (`admin`)."""
@@ -85,7 +92,7 @@ class Server:
     def __post_init__(self) -> None:
         if not 0 <= self.number < 2**32:
             raise _wrong("的serverId超出范围", "has a serverId out of range")
-        if self.address.version == 6 and self.address.packed.startswith(_IPV4):
+        if not is_told(self.address):
             raise _wrong("的地址会被读成IPv4地址", "has an address that would be read as one of IPv4")
         _bounded(len(self.interfaces), INTERFACES_MOST, "接口", "interfaces of a server")
 

@@ -7,6 +7,7 @@ import asyncio
 import base64
 import io
 import json
+import os
 import socket
 import sys
 from collections.abc import Callable, Coroutine, Sequence
@@ -158,6 +159,16 @@ def test_help_is_said_in_both_languages(idnode: Run) -> None:
         "reconcile",
     ):
         assert f"\n    {verb} " in out or f"\n    {verb}\n" in out
+
+
+def test_who_reads_no_further_ends_the_verb_without_a_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    reads, writes = os.pipe()
+    os.close(reads)
+    with os.fdopen(writes, "w") as shut, monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", shut)
+        with pytest.raises(SystemExit) as ended:
+            cli.say("88.999.1001")
+    assert ended.value.code == cli.PIPE_SHUT
 
 
 def test_an_unknown_verb_is_refused(idnode: Run) -> None:

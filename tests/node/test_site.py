@@ -17,6 +17,8 @@ from proto.values.site import Protocol
         ({"host": "node.example", "route_address": "192.0.2.3"}, "192.0.2.2", "192.0.2.3"),
         ({"host": "node.example"}, "192.0.2.2", "192.0.2.2"),
         ({"host": "0.0.0.0"}, "", None),
+        ({"host": "::1"}, "::1", None),
+        ({"host": "::1"}, "2001:db8::2", "2001:db8::2"),
     ],
 )
 def test_it_is_told_where_others_are_or_where_it_was_reached(

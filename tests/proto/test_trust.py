@@ -132,6 +132,8 @@ def test_the_signatures_of_a_record():
         ("everything", "anything", "0.NA/88", True),
         ("thisHandle", "88.1/a", "88.1/a", True),
         ("thisHandle", "88.1/a", "88.1/b", False),
+        ("thisHandle", "88.1/a", "88.1/A", False),
+        ("thisHandle", "no identifier", "88.1/b", False),
         ("thisHandle", "0.NA/88.1", "88.1/b", True),
         ("thisHandle", "0.na/88.1", "0.NA/88.1", True),
         ("handlesUnderThisPrefix", "0.NA/88.1", "88.1/a", True),

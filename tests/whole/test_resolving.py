@@ -130,7 +130,7 @@ def test_index_and_type_choose_and_are_ored(anyone: Caller, register: Register) 
         (f"{PREFIX}/never", 404, 100),
         ("88.999.9999/x", 400, 301),
         ("77.1/x", 400, 301),
-        ("0.NA/88.999", 400, 301),
+        ("0.NA/99.9", 400, 301),
         ("", 400, 102),
         ("nonsense", 400, 102),
         (f"{PREFIX}/", 400, 102),

@@ -161,6 +161,14 @@ async def test_the_example_of_the_documents_is_true(
         assert await done(made, *commands[-1]) == 0
 
 
+async def test_a_key_at_the_handle_of_a_prefix_may_sign_what_lies_under_that_prefix(database: str, files: Path) -> None:
+    async with node(database) as made:
+        words = (f"300:0.NA/{PREFIX}", str(files / "ec.pem"), "--by", ROOT, "--key", str(files / "rsa.key"))
+        assert await done(made, "certify", *words) == 0
+        found = Certificate.from_octets((await held(made, f"0.NA/{PREFIX}"))[INDEX].data)
+    assert found.permissions == (("handlesUnderThisPrefix", f"0.NA/{PREFIX}"),)
+
+
 def test_every_reason_and_bound_is_on_the_page() -> None:
     bounds = (INDEX, DAYS, CHAIN_MOST, verifier.LOOKS_MOST, int(verifier.SECONDS), int(verifier.KEPT_SECONDS))
     words = [f"`{finding.word}`" for finding in Finding] + [f"`{what}" for what in PERMISSIONS]

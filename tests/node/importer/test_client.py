@@ -12,6 +12,7 @@ import pytest
 from node.importer import client
 from node.importer.client import Access, Again, Done, Node, SignIn, Stop, from_options, from_ready, verdict
 from node.importer.problem import Problem
+from tests.fakes.certificate import own_certificate
 from tests.fakes.snms import PASSWORD, PREFIX, TEMPLATE, USERNAME, FakeNode, running
 
 BATCH = "/identityv2/data/batchCreate"
@@ -246,6 +247,30 @@ async def test_an_address_that_is_none_gets_a_sentence(url: str) -> None:
     async with aiohttp.ClientSession() as session:
         with pytest.raises(Problem, match="cannot reach"):
             await Node(session, Access(url, "u", "p", PREFIX), lambda *_: None).reach()
+
+
+async def test_a_certificate_nobody_here_trusts_is_told_apart_from_silence(tmp_path: Path) -> None:
+    shown = own_certificate(tmp_path / "own.pem")
+    server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0, ssl=shown)
+    url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with server, aiohttp.ClientSession() as session:
+        with pytest.raises(Problem, match=f"the certificate of {url} is not trusted here: .*SSL_CERT_FILE"):
+            await Node(session, Access(url, "u", "p", PREFIX), lambda *_: None).reach()
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        (100, "no such identifier"),
+        (301, "its prefix does not live there, or is stopped"),
+        (400, "whoever signed in may not do that"),
+        (3001, "code 3001"),
+    ],
+)
+def test_a_refusal_without_words_is_told_in_words(code: int, said: str) -> None:
+    found = verdict(403, {}, json.dumps({"responseCode": code}).encode())
+    assert isinstance(found, Stop)
+    assert (found.en, found.code) == (f"the node refuses: {said}", code)
 
 
 async def test_an_endless_answer_is_not_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:

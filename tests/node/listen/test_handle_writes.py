@@ -14,6 +14,7 @@ from urllib.parse import quote
 import pytest
 import pytest_asyncio
 
+from node.brake import Brake
 from node.listen import handle_writes
 from registry.prefix import PrefixState
 from tests.fakes.in_process import Node, node
@@ -171,6 +172,15 @@ async def test_who_proves_nothing_is_told_how_and_over_plain_http_not_at_all(run
     async with running.client.put(f"{PATH}/X", data=b"[]", headers={"Authorization": "Bearer x"}) as response:
         assert response.status == 401
     assert (await call(running, "GET", f"{PATH}/X", who={}))[0] == 404
+
+
+async def test_one_key_is_guessed_no_more_often_by_spelling_its_name_otherwise(
+    running: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running.house.keyholders, "_brake", Brake(lambda: 0.0))
+    names = [f"{'0' * zeros}300:{PREFIX}/Spelt" for zeros in range(6) for _ in range(2)]
+    statuses = [(await call(running, "DELETE", f"{PATH}/Spelt", who=basic(name, "guess")))[0] for name in names]
+    assert statuses == [401] * 10 + [429] * 2
 
 
 async def test_guesses_are_braked(running: Node) -> None:

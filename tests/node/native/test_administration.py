@@ -308,6 +308,22 @@ async def test_the_handle_of_a_prefix_is_resolved_and_written(world: World) -> N
         assert (await proves(connection, other, keeper)).message.code == ResponseCode.INVALID_ADMIN, "no key any more"
 
 
+async def test_nobody_leaves_an_empty_record_at_the_handle_of_a_prefix_by_changing_nothing(world: World) -> None:
+    handle = "0.NA/88.999.2002"
+    await world.node.house.steward.enrol("88.999.2002", "甲", "other", "88.999.2002")
+    async with connected(world) as connection:
+        for op, body in (
+            (OpCode.MODIFY_VALUE, Valued(handle, ())),
+            (OpCode.ADD_VALUE, Valued(handle, ())),
+            (OpCode.REMOVE_VALUE, Removal(handle, ())),
+        ):
+            heard = await connection.ask(asks(op, body))
+            if heard.message.code == ResponseCode.AUTHENTICATION_NEEDED:
+                heard = await proves(connection, asks(op, body), OTHER)
+            assert heard.message.code == ResponseCode.HANDLE_NOT_FOUND, op
+        assert (await proves(connection, asks(OpCode.CREATE_HANDLE, Valued(handle, (URL,))), OWNER)).message.code == 1
+
+
 async def test_prefixes_are_homed_and_unhomed_by_server_administrators(world: World) -> None:
     new = Named("0.NA/88.999.7001")
     async with connected(world) as connection:

@@ -3,7 +3,7 @@
 import pytest
 
 from node import verifier
-from node.metrics import NATIVE_REFUSED, NATIVE_REQUESTS, NATIVE_TRUSTED, RESOLUTIONS
+from node.metrics import NATIVE_INTERNAL_ERRORS, NATIVE_REFUSED, NATIVE_REQUESTS, NATIVE_TRUSTED, RESOLUTIONS
 from node.native.answers import named
 from proto.codes import OpCode, ResponseCode
 from proto.identifier import Identifier
@@ -80,6 +80,7 @@ async def test_a_heartbeat_asks_nobody():
 async def test_a_mistake_of_ours_is_answered_and_told_in_the_journal(capsys: pytest.CaptureFixture[str]):
     async with world() as made:
         code, body = await code_and_body(made, asks("88.999.1001/BROKEN"))
+        assert made.counted(NATIVE_INTERNAL_ERRORS) == {"": 1}
     assert code == ResponseCode.ERROR
     mark = body.text.rpartition(" ")[2].rstrip(".")
     journal = capsys.readouterr().err

@@ -3,7 +3,7 @@ logins by UDP. With it go registry/native_session.py, registry/native_login.py a
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from functools import partial
 
@@ -25,10 +25,11 @@ from proto.codes import OpCode, ResponseCode
 from proto.keys.session import OAKLEY, SessionKey, exchange
 from proto.native import bodies, continued
 from proto.native.bodies import Challenge, KeyOf, Listed, Named, SessionSetup, Valued, answer_body
+from proto.native.credential import Credential
 from proto.native.envelope import Framed
 from proto.native.message import CERTIFY, CONTINUOUS, ENCRYPT, REQUEST_DIGEST, Message
 from proto.native.stream import Stream
-from proto.native.versions import Version
+from proto.native.versions import NEW_CODES, Version
 from proto.value import Reference, Value
 from proto.values.public_key import PublicKey
 from registry import native_challenge
@@ -78,14 +79,16 @@ def counted(world: World) -> dict[str, float]:
     return {s.labels[0]: s.value for s in world.node.totals.samples(NATIVE_SESSIONS, 0.0) if s.value}
 
 
-async def proves_inside(session: Session, connection: Connection, message: Message, key: Key = OWNER) -> Heard:
+async def proves_inside(
+    session: Session, connection: Connection, message: Message, key: Key = OWNER, *, encrypted: bool = False
+) -> Heard:
     """What is said to who proves a key for a request in a session."""
-    heard = await session.ask(connection, message)
+    heard = await session.ask(connection, message, encrypted=encrypted)
     assert heard.message.code == ResponseCode.AUTHENTICATION_NEEDED, heard
     assert heard.envelope.session == session.number
     assert isinstance(heard.body, Challenge)
     assert heard.digest is not None
-    return await session.ask(connection, key.proof(heard.body.nonce, heard.digest))
+    return await session.ask(connection, key.proof(heard.body.nonce, heard.digest), encrypted=encrypted)
 
 
 async def code(session: Session, connection: Connection, message: Message = PREFIXES) -> int:
@@ -106,13 +109,14 @@ async def test_a_key_is_proven_once_in_a_session_whichever_worker_hears_of_it(wo
     async with connected(world) as connection, connected(world, port=world.other) as another:
         session = await Session.begin(connection, ADMIN, 300, version=version)
         assert NUMBER_FIRST <= session.number < 2**31
-        heard = await proves_inside(session, another, proven)
+        counts = version >= NEW_CODES  # before, no counter is proven
+        heard = await proves_inside(session, another, proven, encrypted=not counts)
         assert (heard.message.op, heard.message.code) == (OpCode.LIST_HOMED_PREFIXES, ResponseCode.SUCCESS)
         assert heard.envelope.session == session.number
         assert heard.message.has(CERTIFY), "it was proven by the client"
         for used in (connection, another):
             for message in (PREFIXES, proven, replace(PREFIXES, flags=ENCRYPT), replace(PREFIXES, flags=CERTIFY)):
-                for encrypted in (False, True):
+                for encrypted in (False, True) if counts else (True,):
                     heard = await session.ask(used, message, encrypted=encrypted)
                     assert isinstance(heard.body, Listed)
                     assert f"0.NA/{PREFIX}" in heard.body.names
@@ -137,6 +141,20 @@ async def test_what_is_not_public_is_told_encrypted(world: World) -> None:
             assert isinstance(heard.body, Valued)
             assert [value.data for value in heard.body.values] == [PRIVATE.data]
         assert await code(session, connection, question("Sealed", 1)) == ResponseCode.SUCCESS
+
+
+async def test_what_was_to_be_told_encrypted_is_so_when_its_proof_comes_without_saying_it(world: World) -> None:
+    await made(world, "Sealed-Later", URL, PRIVATE, admin(0x0400))
+    async with connected(world) as connection:
+        session = await Session.begin(connection)
+        heard = await session.ask(connection, question("Sealed-Later", flags=HANDLE_NET | ENCRYPT))
+        assert isinstance(heard.body, Challenge)
+        assert heard.digest is not None
+        await connection.send(session.framed(OTHER.proof(heard.body.nonce, heard.digest), 70).to_octets())
+        heard = await session.hear(connection)
+        assert isinstance(heard.body, Valued)
+        assert PRIVATE.data in [value.data for value in heard.body.values]
+        assert heard.envelope.encrypted
 
 
 async def test_who_proves_another_key_than_the_session_was_set_up_for_proves_it_for_one_request(world: World) -> None:
@@ -261,6 +279,24 @@ async def test_a_message_is_heard_once_by_all_workers_together(world: World) -> 
     assert counted(world)["replayed"] >= 4
 
 
+async def test_what_does_not_prove_its_counter_is_heard_in_a_session_only_encrypted(world: World) -> None:
+    async with connected(world) as connection:
+        session = await Session.begin(connection, version=(2, 4))
+        for encrypted, counter, wanted in (
+            (True, 1, ResponseCode.AUTHENTICATION_NEEDED),
+            (False, 2, ResponseCode.INVALID_SESSION_KEY),
+        ):
+            sent = session.framed(PREFIXES, 60, encrypted=encrypted, counter=counter)
+            await connection.send(sent.to_octets())
+            message = (await session.hear(connection)).message if encrypted else (await connection.hear()).message
+            assert message.code == wanted
+        heard = Message.from_octets(session.framed(PREFIXES, 61, counter=3).message)
+        counted_anew = replace(Credential.from_octets(heard.credential or b""), index=4)
+        replayed = replace(heard, credential=counted_anew.to_octets()).to_octets()
+        envelope = session.framed(PREFIXES, 62, counter=4).envelope._replace(length=len(replayed))
+        assert await said(connection, Framed(envelope, replayed)) == ResponseCode.INVALID_SESSION_KEY, "heard before"
+
+
 async def test_a_session_nobody_knows_is_told_so_unless_it_is_no_matter(world: World) -> None:
     async with connected(world) as connection:
         for number in (NUMBER_FIRST, 2**31 - 1):
@@ -328,15 +364,26 @@ async def test_sessions_are_bounded(world: World, monkeypatch: pytest.MonkeyPatc
 
 async def test_what_it_takes_to_begin_one_is_bounded(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sessions, "SETUPS", 1)
-    desk = Desk(world.node.house, clock.monotonic, clock.seconds)
+    monkeypatch.setattr(sessions, "WAITING_MOST", 0)
+    took = 0.0
+
+    def ticks() -> Iterator[float]:
+        """Moments, after each of which what takes time has taken `took` seconds."""
+        now = 0.0
+        while True:
+            yield now
+            now += took
+
+    desk = Desk(world.node.house, partial(next, ticks()), clock.seconds)
 
     async def asked(peer: str) -> int:
         take = partial(desk.take, framed(setup(5), 1), (peer, 1), standing=Standing())
         return Message.from_octets((await answered(take)).message).code
 
     assert [await asked(peer) for peer in ("192.0.2.1", "192.0.2.1", "192.0.2.2")] == [1, 3, 1]
-    monkeypatch.setattr(sessions, "WAITING_MOST", 0)
-    assert await asked("192.0.2.3") == ResponseCode.SERVER_BUSY
+    took = 1000.0
+    codes = [await asked(peer) for peer in ("192.0.2.3", "192.0.2.4")]
+    assert codes == [1, ResponseCode.SERVER_BUSY], "a pause follows"
 
 
 async def test_a_session_ends_when_it_is_told_to_or_silent(world: World, module_database: str) -> None:
