@@ -33,7 +33,7 @@ from tests.whole.serving import command, readiness, serving
 
 PREFIX = "88.999.1001"
 ADMIN, INDEX = f"{PREFIX}/ADMIN", 301
-REQUESTS = 3000
+REQUESTS = 2000
 CAICT, TELEINFO = ((2, 3), (2, 10)), ((2, 10), (2, 11))
 """Version and suggested version of the two clients."""
 UNDERSTOOD = {1, 2, 3, 4, 5, 100, 101, 102, 200, 201, 202, 302, 303, 400, 401, 402, 403, 404, 405, 407, 408, 3001}
