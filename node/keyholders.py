@@ -6,6 +6,7 @@ What they may do is judged in `registry/administration.py`, and once more where 
 import asyncio
 import secrets
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from hashlib import sha256
 from typing import Final, NamedTuple, TypeGuard
 
@@ -90,24 +91,24 @@ class Keyholders:
 
         Raises BrakedError when too many have failed, BusyError when too many wait.
         """
-        async with self._brake.trying(_one_name(name), peer) as proven:
-            try:
-                reference = keyholder(name)
-            except ProtoError:
-                return None
-            if not await self._says(reference, password):
-                return None
-            proven()
-        return self._as(reference)
+        with suppress(AwayError):  # who could not be asked about did not guess: the brake forgets it
+            async with self._brake.trying(_one_name(name), peer) as proven:
+                try:
+                    reference = keyholder(name)
+                except ProtoError:
+                    return None
+                if not await self._says(reference, password):
+                    return None
+                proven()
+            return self._as(reference)
+        return None
 
     async def _says(self, reference: Reference, password: str) -> bool:
+        """Whether that is the secret there. Raises AwayError."""
         value, elsewhere = await self._found(reference)
         if elsewhere is None:
             return _is_key(value, "HS_SECKEY") and is_said_by(value.data, password)
-        try:
-            return await elsewhere.verified_secret(reference, password.encode(errors="surrogatepass"))
-        except AwayError:
-            return False
+        return await elsewhere.verified_secret(reference, password.encode(errors="surrogatepass"))
 
     async def _found(self, reference: Reference) -> tuple[Value | None, Elsewhere | None]:
         """The value there; where it does not live here, whom to ask about it."""
@@ -137,21 +138,21 @@ class Keyholders:
         nonce = self.nonce(session)
         if nonce is None:
             return None
-        async with self._brake.trying(_one_name(said.name), peer) as proven:
-            try:
-                reference = keyholder(said.name)
-            except ProtoError:
-                return None
-            digest = await self._answered(reference, said, nonce)
-            if digest is None:
-                return None
-            if not await self._begin(session, reference, digest):
-                return None
-            proven()
-        return self._as(reference)
+        with suppress(AwayError):
+            async with self._brake.trying(_one_name(said.name), peer) as proven:
+                try:
+                    reference = keyholder(said.name)
+                except ProtoError:
+                    return None
+                digest = await self._answered(reference, said, nonce)
+                if digest is None or not await self._begin(session, reference, digest):
+                    return None
+                proven()
+            return self._as(reference)
+        return None
 
     async def _answered(self, reference: Reference, said: Answer, nonce: bytes) -> bytes | None:
-        """The digest of the key that answers `nonce`, or what stands for it; None where none does."""
+        """The digest of the key that answers `nonce`, or what stands for it; None where none does. Raises AwayError."""
         (value, elsewhere), challenge = await self._found(reference), nonce + said.cnonce
         if elsewhere is not None:
             return await self._answered_far(elsewhere, reference, said, challenge)
@@ -160,15 +161,12 @@ class Keyholders:
     async def _answered_far(
         self, elsewhere: Elsewhere, reference: Reference, said: Answer, challenge: bytes
     ) -> bytes | None:
-        try:
-            if fold(said.type) == "HS_SECKEY":
-                signed = said.answer.to_octets()
-                proven = signed is not None and await elsewhere.verified(reference, challenge, signed)
-            else:
-                value = await _value_far(elsewhere, reference)
-                proven = _is_key(value, said.type) and await _judged(said, value, challenge)
-        except AwayError:
-            return None
+        if fold(said.type) == "HS_SECKEY":
+            signed = said.answer.to_octets()
+            proven = signed is not None and await elsewhere.verified(reference, challenge, signed)
+        else:
+            value = await _value_far(elsewhere, reference)
+            proven = _is_key(value, said.type) and await _judged(said, value, challenge)
         return self._for_a_while() if proven else None
 
     def _for_a_while(self) -> bytes:
@@ -185,16 +183,18 @@ class Keyholders:
             user = Identifier.parse(said.handle).key
         except ProtoError:
             return ResponseCode.INVALID_ADMIN
-        async with self._brake.trying(f"{said.index}:{user}", peer) as proven:
-            keys = await self._keys(user, said)
-            elsewhere = await self._far(user) if onward and not keys else None
-            if elsewhere is None:
-                held = await self._by_key(user, keys, said, challenge)
-            else:
-                held = await self._by_far_key(elsewhere, user, said, challenge)
-            if isinstance(held, Held):
-                proven()
-        return held
+        with suppress(AwayError):
+            async with self._brake.trying(f"{said.index}:{user}", peer) as proven:
+                keys = await self._keys(user, said)
+                elsewhere = await self._far(user) if onward and not keys else None
+                if elsewhere is None:
+                    held = await self._by_key(user, keys, said, challenge)
+                else:
+                    held = await self._by_far_key(elsewhere, user, said, challenge)
+                if isinstance(held, Held):
+                    proven()
+            return held
+        return ResponseCode.UNABLE_TO_AUTHENTICATE
 
     async def _by_key(self, user: str, keys: list[Value], said: Proof, challenge: bytes) -> Held | ResponseCode:
         """Who proves one of `keys`, which are those of `user`."""
@@ -219,27 +219,26 @@ class Keyholders:
         """
         if session and self.nonce(session) is None:
             return None
-        async with self._brake.trying(_one_name(name), peer) as proven:
-            try:
-                reference = keyholder(name)
-            except ProtoError:
-                return None
-            digest = await self._certified(reference, key)
-            if digest is None:
-                return None
-            if session and not await self._begin(session, reference, digest):
-                return None
-            proven()
-        return self._as(reference)
+        with suppress(AwayError):
+            async with self._brake.trying(_one_name(name), peer) as proven:
+                try:
+                    reference = keyholder(name)
+                except ProtoError:
+                    return None
+                digest = await self._certified(reference, key)
+                if digest is None or (session and not await self._begin(session, reference, digest)):
+                    return None
+                proven()
+            return self._as(reference)
+        return None
 
     async def _certified(self, reference: Reference, key: public.Key) -> bytes | None:
-        """The digest of the HS_PUBKEY there, or what stands for it; None where it is another key, or none."""
+        """The digest of the HS_PUBKEY there, or what stands for it; None where it is another key, or none. Raises
+        AwayError.
+        """
         value, elsewhere = await self._found(reference)
         if elsewhere is not None:
-            try:
-                value = await _value_far(elsewhere, reference)
-            except AwayError:
-                return None
+            value = await _value_far(elsewhere, reference)
         if not _is_key(value, "HS_PUBKEY") or not _is_of(key, value):
             return None
         return _digest(value) if elsewhere is None else self._for_a_while()
@@ -250,18 +249,18 @@ class Keyholders:
         return await self._steward.begin_key_session(key_session.digest(session), name, digest)
 
     async def _by_far_key(self, elsewhere: Elsewhere, user: str, said: Proof, challenge: bytes) -> Held | ResponseCode:
-        """The same of a key that lives on another node. Of a secret it must be said which one it is."""
+        """The same of a key that lives on another node. Of a secret it must be said which one it is.
+
+        Raises AwayError.
+        """
         reference = Reference(user, said.index)
-        try:
-            if fold(said.type) == "HS_SECKEY":
-                if not said.index:
-                    return ResponseCode.UNABLE_TO_AUTHENTICATE
-                if not await elsewhere.verified(reference, challenge, said.signed):
-                    return ResponseCode.AUTHENTICATION_FAILED
-                return Held(self._as(reference), self._for_a_while())
-            keys = _of_type(await elsewhere.values(Identifier.parse(user)), said)
-        except AwayError:
-            return ResponseCode.UNABLE_TO_AUTHENTICATE
+        if fold(said.type) == "HS_SECKEY":
+            if not said.index:
+                return ResponseCode.UNABLE_TO_AUTHENTICATE
+            if not await elsewhere.verified(reference, challenge, said.signed):
+                return ResponseCode.AUTHENTICATION_FAILED
+            return Held(self._as(reference), self._for_a_while())
+        keys = _of_type(await elsewhere.values(Identifier.parse(user)), said)
         held = await self._by_key(user, keys, said, challenge)
         return held._replace(key=self._for_a_while()) if isinstance(held, Held) else held
 

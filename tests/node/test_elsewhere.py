@@ -259,6 +259,14 @@ async def test_who_guesses_is_braked_before_another_node_is_asked(world: World) 
     assert len([head for head in world.other.heads if head.startswith("POST")]) == 10
 
 
+async def test_who_cannot_be_asked_about_has_not_guessed(world: World) -> None:
+    world.other.replying = verified(code=2)
+    codes = {await proves(world, create("AWAY")) for _ in range(12)}
+    assert codes == {ResponseCode.UNABLE_TO_AUTHENTICATE}
+    world.reset()
+    assert await proves(world, create("AWAY")) is ResponseCode.SUCCESS
+
+
 async def test_there_is_room_for_what_lives_here(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     stage = world.node.house.keyholders._elsewhere
     assert stage is not None
