@@ -29,6 +29,9 @@ PROCESSES = 3
 """Processes that share the whole suite: much of it waits for servers to start and stop, and each has a world of its own
 (PostgreSQL, Valkey, a node: 1 GB)."""
 STRICT = os.environ.get("IDNODE_TEST_STRICT") == "1"
+# Hundreds of processes are started: without what Python keeps of a module each compiles all of them anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 _missing: dict[str, int] = {}
 
 
