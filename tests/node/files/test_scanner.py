@@ -3,7 +3,7 @@
 import asyncio
 import getpass
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -33,12 +33,20 @@ async def real_clamd(program: str, folder: Path) -> AsyncIterator[str]:
     config.write_text(CONFIG.format(folder=folder, user=getpass.getuser()))
     process = await asyncio.create_subprocess_exec(program, "-c", config, stdout=-3, stderr=-3)
     try:
-        path = folder / "clamd.ctl"
-        await until(lambda: path.exists() or process.returncode is not None, "clamd")
-        yield str(path)
+        path = str(folder / "clamd.ctl")
+        await until(lambda: process.returncode is not None or _takes(path), "clamd")
+        yield path
     finally:
         process.kill()
         await process.wait()
+
+
+async def _takes(path: str) -> bool:
+    """Whether it takes connections: its socket is there a moment before."""
+    with suppress(ScannerAwayError):
+        await Scanner(path).version()
+        return True
+    return False
 
 
 async def test_a_real_clamd_finds_what_it_knows_and_nothing_else(program: Callable[[str], str], tmp_path: Path) -> None:
