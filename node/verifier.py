@@ -15,6 +15,7 @@ import structlog
 from node.buckets import Buckets
 from node.gather import BusyError
 from node.resolve.answer import Answer, Outcome
+from node.turns import Turns
 from proto import trust
 from proto.identifier import Identifier
 from proto.keys import public
@@ -29,9 +30,6 @@ SECONDS: Final = 3.0
 """How long certificates are looked for, as long as a forward may take; what is missing then is not known."""
 LOOKS_MOST: Final = 16
 """Identifiers looked at for one record: two whole chains."""
-PAUSE: Final = 3
-"""After a step of verifying, none follows for so many times what it took: whoever deposits costly keys gets a quarter
-of the time of a process at most."""
 KEPT_SECONDS: Final = 60.0
 """How long a finding is kept, and so how late the end of a term or a certificate that was taken back may be seen."""
 UNKNOWN_SECONDS: Final = 5.0
@@ -127,7 +125,7 @@ class Verifier:
         self._now = now
         self._kept: OrderedDict[bytes, tuple[Finding, float]] = OrderedDict()
         self._under_way: dict[bytes, asyncio.Task[Finding]] = {}
-        self._turn = asyncio.Lock()
+        self._turns = Turns(clock)
         self._lines = Buckets(LINES_MOST, 1.0, clock)
 
     async def found(self, identifier: Identifier, told: tuple[Value, ...], *, onward: bool = True) -> Finding:
@@ -181,14 +179,9 @@ class Verifier:
         return values_of(answer.shown) if answer.outcome is Outcome.FOUND else ()
 
     async def _aside(self, function: Callable[..., Any], *given: Any) -> Any:
-        """In a thread, one at a time, with a pause."""
-        await self._turn.acquire()
-        began = self._clock()
-        try:
+        """In a thread, by turns: others may deposit keys that are costly to try."""
+        async with self._turns.one():
             return await asyncio.to_thread(function, *given)
-        finally:
-            pause = PAUSE * (self._clock() - began)
-            asyncio.get_running_loop().call_later(pause, self._turn.release)
 
 
 def _signs(values: tuple[Value, ...]) -> bool:

@@ -18,6 +18,7 @@ from node.keyholders import Held
 from node.metrics import NATIVE_SESSIONS
 from node.native import answers
 from node.native.answers import Asked, Inside, Said, Standing
+from node.turns import Turns
 from proto.codes import OpCode, ResponseCode
 from proto.errors import ProtoError
 from proto.forwarded_for import end_site
@@ -36,10 +37,7 @@ SETUPS: Final = 120
 """Sessions one address may set up within SETUP_SECONDS: clients set up one and keep it. Each takes up to 20 ms."""
 SETUP_SECONDS: Final = 60.0
 WAITING_MOST: Final = 32
-"""Keys that wait to be agreed on in a worker, some 2 s at most, of usual groups 0.2 s."""
-PAUSE: Final = 3
-"""After a key was agreed on, none is for so many times what it took: Python calculates with the interpreter held, and
-whoever has many addresses (of IPv6 a /48 is 65,536 of them) gets a quarter of the time of a worker at most."""
+"""Keys that wait to be agreed on in a worker, with the one that is: some 2 s at most, of usual groups 0.2 s."""
 MAC_TYPE: Final = "HS_MAC"
 LISTED_ANSWERS: Final = 256
 """Numbers a list takes for its answers: more than its messages (administration.py, LISTED_MOST)."""
@@ -85,9 +83,8 @@ class Sessions:
         self._house = house
         self._vault = Vault(derived(house.config.key(), "sessions of the Handle protocol"))
         self._counted = partial(house.meter.count, NATIVE_SESSIONS)
-        self._clock = clock
         self._rate = Buckets(SETUPS, SETUP_SECONDS, clock)
-        self._turn = asyncio.Lock()
+        self._turns = Turns(clock)
         self._aside = ThreadPoolExecutor(1, "session-keys")
         self._waiting = 0
 
@@ -131,19 +128,19 @@ class Sessions:
         return asked._replace(envelope=asked.envelope._replace(session=number)), (ResponseCode.SUCCESS, told)
 
     async def _agreed(self, theirs: bytes) -> tuple[bytes, session.SessionKey]:
-        if self._turn.locked() and self._waiting >= WAITING_MOST:
+        """By turns: Python calculates with the interpreter held, and whoever asks may have many addresses, of IPv6
+        65,536 networks of one /48.
+        """
+        if self._turns.taken and self._waiting >= WAITING_MOST:
             raise BusyError
         self._waiting += 1
         try:
-            await self._turn.acquire()
+            async with self._turns.one():
+                private = int.from_bytes(secrets.token_bytes(EXPONENT_OCTETS))
+                run = asyncio.get_running_loop().run_in_executor
+                return await run(self._aside, session.exchange, theirs, private)
         finally:
             self._waiting -= 1
-        began, loop = self._clock(), asyncio.get_running_loop()
-        try:
-            private = int.from_bytes(secrets.token_bytes(EXPONENT_OCTETS))
-            return await loop.run_in_executor(self._aside, session.exchange, theirs, private)
-        finally:
-            loop.call_later(PAUSE * (self._clock() - began), self._turn.release)
 
     async def opened(self, asked: Asked, octets: bytes) -> Asked | Said:
         """The request as it is in its session, or outside of any, where that is no matter; else why it is not heard.

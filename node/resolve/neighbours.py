@@ -6,13 +6,14 @@ Only counts, compares and lets wait: nothing is sent here.
 import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_network
 from typing import Final
 
 from node.gather import BusyError
 from node.link import CONNECTIONS_EACH, CONNECTIONS_MOST
+from node.turns import Turns
 from proto.values.site import Address
 
 Network = IPv4Network | IPv6Network
@@ -23,9 +24,6 @@ PLACES_MOST: Final = CONNECTIONS_MOST
 """Questions under way in all: each finds a connection, so that no wait for one is taken for a neighbour's silence."""
 PLACES_EACH: Final = CONNECTIONS_EACH
 """Questions under way because of one neighbour, those to whom it refers included: it may name dead ends without end."""
-READING_PAUSE: Final = 3
-"""After a large body of one neighbour was read, no other is for so many times what that took: a quarter of the time of
-this process at most, so that what lives here is answered meanwhile."""
 FAILURES_MOST: Final = 5
 """Failures in a row after which a neighbour rests: fewer may be one odd record."""
 REST_SECONDS: Final = 5.0
@@ -78,12 +76,12 @@ class RestingError(Exception):
 
 @dataclass(slots=True)
 class _Neighbour:
+    reading: Turns
     waiting: int = 0
     asked: int = 0
     failures: int = 0
     rests_until: float = 0.0
     places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PLACES_EACH))
-    reading: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class Neighbours:
@@ -114,17 +112,9 @@ class Neighbours:
         finally:
             neighbour.waiting -= 1
 
-    @asynccontextmanager
-    async def reading(self, because: str) -> AsyncIterator[None]:
+    def reading(self, because: str) -> AbstractAsyncContextManager[None]:
         """Around the reading of a large body that came because of `because`: waits for its turn."""
-        lock = self._neighbour(because).reading
-        await lock.acquire()
-        began = self._clock()
-        try:
-            yield
-        finally:
-            pause = READING_PAUSE * (self._clock() - began)
-            asyncio.get_running_loop().call_later(pause, lock.release)
+        return self._neighbour(because).reading.one()
 
     @contextmanager
     def asking(self, name: str) -> Iterator[None]:
@@ -154,7 +144,9 @@ class Neighbours:
         return neighbour.failures == FAILURES_MOST and not rested
 
     def _neighbour(self, name: str) -> _Neighbour:
-        neighbour = self._known.setdefault(name, _Neighbour())
+        neighbour = self._known.get(name)
+        if neighbour is None:
+            neighbour = self._known[name] = _Neighbour(Turns(self._clock))
         self._known.move_to_end(name)
         if len(self._known) > NEIGHBOURS_MOST:
             idle = next((each for each, one in self._known.items() if not one.asked and not one.waiting), name)

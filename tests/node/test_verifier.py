@@ -203,5 +203,5 @@ async def test_steps_take_turns_with_pauses() -> None:
         world.passed += 0.01
 
     await made._aside(step)
-    assert made._turn.locked()
+    assert made._turns.taken
     await made._aside(step)

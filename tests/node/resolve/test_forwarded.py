@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from node import meter, metrics
+from node import meter, metrics, turns
 from node.config import Config
 from node.gather import BusyError
 from node.link import BODY_MOST, Link
@@ -33,7 +33,7 @@ from node.resolve.forwarded import (
     Forwarded,
     Terms,
 )
-from node.resolve.neighbours import FAILURES_MOST, READING_PAUSE, REST_SECONDS
+from node.resolve.neighbours import FAILURES_MOST, REST_SECONDS
 from node.resolve.referrals import ANEW_SECONDS, FRESH_SECONDS, KEPT_SECONDS
 from proto import web_reply
 from proto.identifier import Identifier
@@ -604,7 +604,7 @@ async def test_large_answers_of_one_neighbour_leave_time_for_others(
     assert {answer.outcome for answer in answers} == {Outcome.FOUND}
     pauses = [later - sooner for sooner, later in itertools.pairwise(large)]
     assert len(pauses) == 3
-    assert min(pauses) >= 0.99 * READING_PAUSE * 0.03
+    assert min(pauses) >= 0.99 * turns.REST * 0.03
 
 
 @pytest.fixture
