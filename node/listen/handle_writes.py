@@ -26,7 +26,6 @@ from proto.web_json import array, failed, referred, value_from_json
 from registry import administration
 from registry.administration import Add, Create, Delete, List, Remove
 from registry.editing import Put, Step, overwrites
-from registry.prefix import PrefixState
 from registry.registrar import Job
 from registry.rights import Right
 from registry.rules import Refused, edited
@@ -239,10 +238,7 @@ async def prefixes(request: web.Request, asker: Asker) -> web.Response:
     by = asker.by
     if not (by.everywhere if by else asker.account.may_in(Right.READ_ENTERPRISES, None)):
         raise HandleError(ResponseCode.INVALID_ADMIN if by else ResponseCode.INSUFFICIENT_PERMISSIONS)
-    rows = await request.app[HOUSE].steward.filings()
-    names = sorted(
-        f"{PREFIX_HANDLES}/{row['prefix']}" for row in rows if row["prefix"] and PrefixState(row["state"]).open
-    )
+    names = await homing.homed(request.app[HOUSE])
     asker.witnessed(request, "prefixes", ["0.NA/0.NA"])
     told = {"responseCode": int(ResponseCode.SUCCESS), "totalCount": str(len(names)), "prefixes": names}
     return encoded(told)

@@ -6,6 +6,7 @@ Order of checks and codes are those of deployed servers (handle reference §2.6)
 
 import secrets
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final, NamedTuple
 from uuid import uuid4
 
@@ -123,8 +124,12 @@ class Administration:
         op = asked.message.op
         if op == OpCode.CHALLENGE_RESPONSE:
             return await self._proven(asked)
-        if op == OpCode.RESOLUTION and await self._private(asked.message) is None:
-            return None
+        operation = self.operations[op]
+        if op == OpCode.RESOLUTION:
+            around = await self._private(asked.message)
+            if around is None:
+                return None
+            operation = partial(self._tell, around)
         if asked.standing.by_udp and op != OpCode.LOGIN_BY_KEY:
             asked.standing.login = await self._of_address(asked)
             if asked.standing.login is None:
@@ -132,7 +137,7 @@ class Administration:
         login = asked.standing.login
         if login and op != OpCode.LOGIN_BY_KEY and not await self._house.keyholders.holds(login):
             return asked, await self._forgotten(asked, login)
-        said = await self.operations[op](asked, login.by if login else None)
+        said = await operation(asked, login.by if login else None)
         return await self._challenge(asked) if said[0] is ResponseCode.AUTHENTICATION_NEEDED else (asked, said)
 
     # --- who asks
@@ -257,12 +262,15 @@ class Administration:
         return _NOT_HERE if referral is None else answers.referred(referral)
 
     async def _resolve(self, asked: Asked, by: Administrator | None) -> Said:
+        """What a key was proven for."""
+        around = await self._private(asked.message)
+        # None: it has become another record since it was looked at.
+        return answers.BUSY if around is None else await self._tell(around, asked, by)
+
+    async def _tell(self, around: Around, asked: Asked, by: Administrator | None) -> Said:
         """What is not public either, to who may read it; who logged in is told what they may, whatever that is."""
         question = request_body(asked.message)
         assert isinstance(question, Question)
-        around = await self._private(asked.message)
-        if around is None:
-            return answers.BUSY  # it has become another record since it was looked at
         identifier = Identifier.parse(answers.named(question.handle))
         matched = answers.wanted(question, await self._house.signposts.completed(identifier, around.record or ()))
         outcome = await self._house.keyholders.may(identifier, around, by, Read(matched))
@@ -325,10 +333,7 @@ class Administration:
             return _NEEDED
         if not by.everywhere:
             return ResponseCode.INVALID_ADMIN, Failure()
-        rows = await self._house.steward.filings()
-        names = sorted(
-            f"{PREFIX_HANDLES}/{row['prefix']}" for row in rows if row["prefix"] and PrefixState(row["state"]).open
-        )
+        names = await homing.homed(self._house)
         self._witnessed(asked, by, "prefixes", "0.NA/0.NA")
         return ResponseCode.SUCCESS, Listed(tuple(names))
 
