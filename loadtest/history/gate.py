@@ -4,7 +4,7 @@ Pure. One warden works each gate, one call after the other, repeating a call unt
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Final
 
@@ -29,11 +29,25 @@ def _phase(calls: Sequence[Operation]) -> Made:
     return Made(calls[0].begin, done.end if done else NEVER, calls[0].machine, done or calls[0])
 
 
-class Gate:
-    """Versions of a gate: 0 enabled, 1 stopped, 2 enabled, and so on, as the stream confirms."""
+def _doubts(operations: Iterable[Operation]) -> dict[bool, int]:
+    """For stopped and not stopped: when the first call for it began of which it is unknown when it took effect."""
+    unknown = [operation for operation in operations if operation.outcome is Outcome.UNKNOWN]
+    return {
+        stopped: min((operation.begin for operation in unknown if operation.act is act), default=NEVER)
+        for stopped, act in ((True, Act.STOP), (False, Act.ENABLE))
+    }
 
-    def __init__(self, made: Sequence[Made], machines: int, bounds: Bounds) -> None:
-        self._made, self._bounds = [NOTHING, *made], bounds
+
+class Gate:
+    """Versions of a gate: 0 enabled, 1 stopped, 2 enabled, and so on, as the stream confirms.
+
+    An unknown call may still wait at a machine, in the queue of a worker that died, and take effect long after it was
+    repeated: the warden's next call for the same then changes nothing and leaves no trace in the stream. So from its
+    beginning on what it asked for may be seen at any time; `doubts` holds these beginnings.
+    """
+
+    def __init__(self, made: Sequence[Made], doubts: Mapping[bool, int], machines: int, bounds: Bounds) -> None:
+        self._made, self._doubts, self._bounds = [NOTHING, *made], doubts, bounds
         self._since = begun(self._made)
         self._versions = {state: [n for n in range(len(self._made)) if n % 2 == state] for state in (False, True)}
         self._here = [[n for n, m in enumerate(self._made) if m.machine == machine] for machine in range(machines)]
@@ -41,6 +55,8 @@ class Gate:
 
     def judge(self, subject: str, sight: Operation, stopped: bool) -> Iterator[Violation]:
         """Whether `sight` may have seen the prefix stopped, or not stopped."""
+        if sight.end > self._doubts[stopped]:
+            return
         seen = greatest(self._versions[stopped], bisect_right(self._since, sight.end) - 1)
         here = self._here[sight.machine]
         own = bisect_left(here, sight.begin, key=lambda n: self._made[n].acked)
@@ -68,7 +84,7 @@ def open_gate(
         made.pop()
     asked = [_SHOWS[phase.operation.act] for phase in made if phase.operation]
     if asked == list(shown):
-        return Gate(made, machines, bounds), []
+        return Gate(made, _doubts(operations), machines, bounds), []
     if len(shown) > len(asked) and any(o.outcome is Outcome.UNKNOWN for o in operations):
         return None, []
     rule = Rule.LOST if len(shown) < len(asked) else Rule.UNWRITTEN

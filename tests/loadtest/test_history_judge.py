@@ -327,6 +327,12 @@ def gated(*between: str) -> Facts:
     return replace(facts, streams=[stream_of([(entry(1, Kind.CREATED),), (bell[0],), *updates, (bell[1],)])])
 
 
+def worked(*kinds: Kind) -> Facts:
+    """The facts of one creation, and of a gate that was worked so afterwards."""
+    entries = [(Entry("", n, kind, "", bytes(32)),) for n, kind in enumerate(kinds, 1)]
+    return replace(facts_of("C"), streams=[stream_of([(entry(1, Kind.CREATED),), *entries])])
+
+
 GATE = (gate(Act.STOP, 1000, 1010), gate(Act.ENABLE, 9000, 9010))
 SIGHTS = {
     "open before": (read(900, 950, 1), True),
@@ -367,6 +373,17 @@ def test_repeated_calls_of_the_warden_are_one() -> None:
     assert set(judged(gated(), CREATED, read(1011, 1020, 1), gate=calls).broken) == {Rule.GATE}
 
 
+def test_a_stop_that_came_so_late_that_the_next_one_changed_nothing_may_be_seen() -> None:
+    again = gate(Act.STOP, 12000, 12010), gate(Act.ENABLE, 15000, 15010)
+    calls = (gate(Act.STOP, 800, 900, Outcome.UNKNOWN), *GATE, *again)
+    facts = worked(*(Kind.PREFIX_STOPPED, Kind.PREFIX_ENABLED) * 2)
+    assert judged(facts, CREATED, read(9100, 9200, outcome=Outcome.STOPPED), gate=calls).clean
+    assert set(judged(facts, CREATED, read(700, 750, outcome=Outcome.STOPPED), gate=calls).broken) == {Rule.GATE}
+    assert set(judged(facts, CREATED, read(12011, 12020, 1), gate=calls).broken) == {Rule.GATE}
+    certain = (*GATE, *again)
+    assert set(judged(facts, CREATED, read(9100, 9200, outcome=Outcome.STOPPED), gate=certain).broken) == {Rule.GATE}
+
+
 def test_a_lost_stop_is_told() -> None:
     assert dict(judged(facts_of("C"), CREATED, gate=GATE).broken) == {Rule.LOST: 1}
     assert dict(judged(gated(), CREATED).broken) == {Rule.UNWRITTEN: 1}
@@ -374,11 +391,7 @@ def test_a_lost_stop_is_told() -> None:
 
 def test_a_stop_that_came_late_leaves_the_gate_unjudged() -> None:
     calls = (gate(Act.STOP, 800, 900, Outcome.UNKNOWN), gate(Act.ENABLE, 1000, 1010))
-    entries = [
-        (Entry("", n, kind, "", bytes(32)),)
-        for n, kind in enumerate((Kind.PREFIX_STOPPED, Kind.PREFIX_ENABLED, Kind.PREFIX_STOPPED), 1)
-    ]
-    facts = replace(facts_of("C"), streams=[stream_of([(entry(1, Kind.CREATED),), *entries])])
+    facts = worked(Kind.PREFIX_STOPPED, Kind.PREFIX_ENABLED, Kind.PREFIX_STOPPED)
     verdict = judged(facts, CREATED, read(3000, 3010, 1), gate=calls)
     assert verdict.clean
     assert verdict.tallies["gates not judged"] == 1
