@@ -6,24 +6,22 @@ import locale
 import logging
 import os
 import resource
-import secrets
 import shutil
 import signal
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import pytest
 import pytest_asyncio
 import structlog
 
 from node import journal
-from node.embedded import Embedded, Servers
+from node.embedded import POSTGRES_SETTINGS, Embedded, Servers
 from registry.postgres.migrate import migrate
+from tests.databases import Databases
 
 PROCESSES = 3
 """Processes that share the whole suite: much of it waits for servers to start and stop, and each has a world of its own
@@ -128,77 +126,48 @@ def servers(folder: Path) -> Iterator[Servers]:
     # One loop in the main thread for the whole session: the servers end with the thread that started them.
     with asyncio.Runner() as runner:
         embedded = Embedded(data, say=lambda _: None)
-        started = runner.run(embedded.start())
-        runner.run(_template(started.database_url))
+        with pytest.MonkeyPatch.context() as patch:
+            # No test pulls the plug of the machine: whom only a power cut would harm need not wait for the disk.
+            patch.setitem(POSTGRES_SETTINGS, "fsync", "off")
+            started = runner.run(embedded.start())
         yield started
         runner.run(embedded.stop())
 
 
 TEMPLATE = "migrated"
-DROP_SECONDS = 60.0
-"""Longest that autovacuum may be at work in the small database of a test."""
 
 
-async def _template(url: str) -> None:
-    connection = await asyncpg.connect(url)
-    await connection.execute(f"CREATE DATABASE {TEMPLATE}")
-    await connection.close()
-    connection = await asyncpg.connect(url, database=TEMPLATE)
-    await migrate(connection)
-    await connection.close()
-
-
-def named(url: str, database: str) -> str:
-    """`url` with another database."""
-    return url.replace("/idnode?", f"/{database}?", 1)
-
-
-@asynccontextmanager
-async def _made(servers: Servers, template: str) -> AsyncIterator[str]:
-    name = f"test_{secrets.token_hex(6)}"
-    connection = await asyncpg.connect(servers.database_url)
-    try:
-        await connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
-        yield named(servers.database_url, name)
-        async with asyncio.timeout(DROP_SECONDS):
-            while not await _dropped(connection, name):
-                continue
-    finally:
-        await connection.close()
-
-
-async def _dropped(connection: asyncpg.Connection, name: str) -> bool:
-    """Whether the database is gone, with whoever was at it; not while autovacuum is, which we may not end."""
-    try:
-        await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    except asyncpg.InsufficientPrivilegeError:
-        return False
-    return True
+@pytest.fixture(scope="session")
+def databases(servers: Servers) -> Databases:
+    """The databases of the session's PostgreSQL."""
+    made = Databases(servers.database_url)
+    asyncio.run(made.add(TEMPLATE, migrate))
+    return made
 
 
 @pytest.fixture
-async def database(servers: Servers) -> AsyncIterator[str]:
-    """The URL of a fresh database at the newest schema."""
-    async with _made(servers, TEMPLATE) as url:
+async def database(databases: Databases) -> AsyncIterator[str]:
+    """The URL of a database at the newest schema, as good as fresh."""
+    async with databases.lent(TEMPLATE) as url:
         yield url
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def module_database(servers: Servers) -> AsyncIterator[str]:
+async def module_database(databases: Databases) -> AsyncIterator[str]:
     """The same for all tests of a module, which run in one loop then (`pytest.mark.asyncio(loop_scope="module")`)."""
-    async with _made(servers, TEMPLATE) as url:
+    async with databases.lent(TEMPLATE) as url:
         yield url
 
 
 @pytest.fixture
-async def other_database(servers: Servers) -> AsyncIterator[str]:
+async def other_database(databases: Databases) -> AsyncIterator[str]:
     """A second one: of another node."""
-    async with _made(servers, TEMPLATE) as url:
+    async with databases.lent(TEMPLATE) as url:
         yield url
 
 
 @pytest.fixture
-async def empty_database(servers: Servers) -> AsyncIterator[str]:
+async def empty_database(databases: Databases) -> AsyncIterator[str]:
     """The URL of a fresh database without any schema."""
-    async with _made(servers, "template1") as url:
+    async with databases.fresh("template1") as url:
         yield url

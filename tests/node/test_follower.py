@@ -23,7 +23,6 @@ from node.resolve.answer import Answer, Outcome
 from node.stamps import Shared
 from registry.errors import UnavailableError
 from registry.prefix import PrefixState
-from tests.conftest import named
 from tests.fakes.counting import Counting
 from tests.fakes.small_registry import PREFIX, TEMPLATE, SmallRegistry, small_registry
 from tests.waiting import until
@@ -443,7 +442,7 @@ async def test_a_change_that_comes_during_a_replay_is_corrected_before_there_is_
 async def shut(servers: Servers, database: str) -> AsyncIterator[None]:
     """The database takes no connections meanwhile, and those it had are gone."""
     name = database.partition("?")[0].rpartition("/")[2]
-    connection: Any = await asyncpg.connect(named(servers.database_url, "idnode"))
+    connection: Any = await asyncpg.connect(servers.database_url)
     try:
         await connection.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
         await connection.execute(

@@ -96,7 +96,9 @@ async def seen(world: World) -> list[Any]:
     ]
 
 
-async def test_a_prefix_goes_to_another_node_with_all_its_past_and_goes_on_there(world: World, database: str) -> None:
+async def test_a_prefix_goes_to_another_node_with_all_its_past_and_goes_on_there(
+    world: World, other_database: str
+) -> None:
     await lived(world)
     await world.steward.set_prefix_state(PREFIX, PrefixState.STOPPED)
     lines = await packed(world)
@@ -105,7 +107,7 @@ async def test_a_prefix_goes_to_another_node_with_all_its_past_and_goes_on_there
         await world.ask("SELECT number, head, live, octets FROM stream WHERE sub = 0 AND number > 0"),
     )
     assert sealed(lines).key == public_key(KEY)
-    async with another(database) as there:
+    async with another(other_database) as there:
         head = await taken_in(there.url, lines)
         assert (head.prefix, head.enterprise, head.number) == (PREFIX, "天马皮具", stood[0]["number"])
         number = await there.one("SELECT number FROM prefix WHERE name = $1", PREFIX)
@@ -152,7 +154,7 @@ async def lines_of(world: World) -> list[list[tuple[str, int, State]]]:
     return [[(each.version, each.revision, each.state) for each in line] for line in lines]
 
 
-async def test_what_templates_say_holds_at_the_other_node_too(world: World, database: str) -> None:
+async def test_what_templates_say_holds_at_the_other_node_too(world: World, other_database: str) -> None:
     first = replace(BAG, version="held", items=HELD)
     assert await world.steward.add_template(first)
     kept = await world.lookup.named_template(PREFIX, "held")
@@ -165,7 +167,7 @@ async def test_what_templates_say_holds_at_the_other_node_too(world: World, data
     await world.ask("UPDATE template SET told = 1000")
     await world.steward.set_prefix_state(PREFIX, PrefixState.STOPPED)
     lines, before = await packed(world), await lines_of(world)
-    async with another(database) as there:
+    async with another(other_database) as there:
         await there.steward.add_template(replace(first, prefix=OTHER))
         await taken_in(there.url, lines)
         assert await there.one("SELECT count(*) FROM template WHERE told > 0") == 0
@@ -191,22 +193,22 @@ def told(outcomes: list[Any]) -> list[str]:
     return [outcome.rule.value for outcome in outcomes]
 
 
-async def test_it_goes_where_it_is_for_and_waits_there_for_the_national_node(world: World, database: str) -> None:
+async def test_it_goes_where_it_is_for_and_waits_there_for_the_national_node(world: World, other_database: str) -> None:
     await world.steward.set_prefix_state(PREFIX, PrefixState.STOPPED)
     lines = await packed(world)
-    async with connected(database, "idnode-test") as connection:
+    async with connected(other_database, "idnode-test") as connection:
         with pytest.raises(ParcelError, match="给节点"):
             await unpack(connection, lines, "88.999")
         await unpack(connection, lines, WAY.to, filed=True)
         assert await connection.fetchval("SELECT state FROM prefix ORDER BY number") == PrefixState.PENDING
 
 
-async def test_what_has_moved_away_is_erased_and_may_come_back(world: World, database: str) -> None:
+async def test_what_has_moved_away_is_erased_and_may_come_back(world: World, other_database: str) -> None:
     await lived(world)
     await world.one("INSERT INTO filing (prefix_no, state) VALUES ($1, $2)", world.prefix_no, Filing.APPROVED)
     await world.steward.set_prefix_state(PREFIX, PrefixState.STOPPED)
     lines = await packed(world)
-    async with connected(world.url, "idnode-test") as mine, another(database) as there:
+    async with connected(world.url, "idnode-test") as mine, another(other_database) as there:
         with pytest.raises(ParcelError, match="没有迁出"):
             await erase(mine, PREFIX)
         await Clerk(world.pool, 0, 300, Vault(KEY)).take_in(Told(PREFIX, "moved"))
@@ -231,10 +233,10 @@ async def test_what_has_moved_away_is_erased_and_may_come_back(world: World, dat
         assert await world.write(request("delete", "NEW")) == [Written(Kind.DELETED, 2)]
 
 
-async def test_what_came_in_vain_is_erased(world: World, database: str) -> None:
+async def test_what_came_in_vain_is_erased(world: World, other_database: str) -> None:
     await world.steward.set_prefix_state(PREFIX, PrefixState.STOPPED)
     lines = await packed(world)
-    async with another(database) as there, connected(database, "idnode-test") as theirs:
+    async with another(other_database) as there, connected(other_database, "idnode-test") as theirs:
         for _ in range(2):
             await unpack(theirs, lines, WAY.to, filed=True)
             await erase(theirs, PREFIX)
@@ -291,7 +293,7 @@ FORGED: list[tuple[type, Change, int, str]] = [
 ]
 
 
-async def test_what_is_not_as_the_chain_says_is_taken_in_nowhere(world: World, database: str) -> None:
+async def test_what_is_not_as_the_chain_says_is_taken_in_nowhere(world: World, other_database: str) -> None:
     await world.write(request("create", "A", *values(SECRET, "1")))
     await world.write(request("create", "B"))
     await world.write(request("update", "B", *values("改")))
@@ -304,8 +306,8 @@ async def test_what_is_not_as_the_chain_says_is_taken_in_nowhere(world: World, d
         forged = edited(lines, kind, change, which)
         sealed(forged)
         with pytest.raises(ParcelError, match=said):
-            await taken_in(database, forged)
-    async with another(database) as there:
+            await taken_in(other_database, forged)
+    async with another(other_database) as there:
         assert await there.one("SELECT count(*) FROM enterprise") == 1
         assert await there.one("SELECT count(*) FROM change WHERE suffixes <> '{\"\"}'") == 0
 

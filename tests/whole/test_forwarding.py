@@ -20,7 +20,8 @@ import asyncpg
 import pytest
 
 from node.embedded import Servers
-from tests.conftest import TEMPLATE, named
+from tests.conftest import TEMPLATE
+from tests.databases import Databases
 from tests.fakes.other_node import OtherNode, hangs, knows_nothing, other_node, refers, site
 from tests.waiting import wait_until
 from tests.whole.calls import Caller
@@ -93,16 +94,12 @@ def top() -> Iterator[OtherNode]:
     loop.close()
 
 
-async def _database(servers: Servers, name: str) -> None:
-    connection = await asyncpg.connect(servers.database_url)
-    await connection.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
-    await connection.close()
-
-
-def _place(stack: ExitStack, servers: Servers, folder: Path, prefix: str, top: OtherNode) -> Place:
-    name = f"forwarding_{prefix.replace('.', '_')}_{time.monotonic_ns()}"
-    asyncio.run(_database(servers, name))
-    database = named(servers.database_url, name)
+def _place(
+    stack: ExitStack, databases: Databases, servers: Servers, folder: Path, prefix: str, top: OtherNode
+) -> Place:
+    name = asyncio.run(databases.take(TEMPLATE))
+    stack.callback(lambda: asyncio.run(databases.give_back(TEMPLATE, name)))
+    database = databases.named(name)
     settings = {
         "IDNODE_PREFIX": prefix,
         # Of its own: it names the node's keys in Redis, too.
@@ -123,9 +120,9 @@ def _place(stack: ExitStack, servers: Servers, folder: Path, prefix: str, top: O
 
 
 @pytest.fixture(scope="session")
-def running(servers: Servers, folder: Path, top: OtherNode) -> Iterator[Nation]:
+def running(databases: Databases, servers: Servers, folder: Path, top: OtherNode) -> Iterator[Nation]:
     with ExitStack() as stack:
-        made = Nation(top, *(_place(stack, servers, folder, prefix, top) for prefix in ("88.999", "88.777")))
+        made = Nation(top, *(_place(stack, databases, servers, folder, prefix, top) for prefix in ("88.999", "88.777")))
         yield made
     for log in folder.glob("forwarding_*.log"):
         assert "Traceback" not in log.read_text()

@@ -22,7 +22,6 @@ from registry.postgres.connection import open_pool
 from registry.prefix import PrefixState
 from registry.rights import Role
 from registry.steward import Steward
-from tests.conftest import TEMPLATE, named
 from tests.waiting import until
 from tests.whole.calls import Caller, Reply
 from tests.whole.uplink_world import PREFIX, Land, Machine, TopLevel, ended, rows
@@ -49,11 +48,11 @@ class Side(NamedTuple):
 
 
 @pytest.fixture
-async def lands(tmp_path: Path, database: str, servers: Servers) -> AsyncIterator[tuple[Land, Land]]:
+async def lands(
+    tmp_path: Path, database: str, other_database: str, servers: Servers
+) -> AsyncIterator[tuple[Land, Land]]:
     """The land a prefix leaves and the one it goes to; both have the same top-level node."""
     connection = await asyncpg.connect(database)
-    await connection.execute(f"CREATE DATABASE heir TEMPLATE {TEMPLATE}")
-    heir = named(servers.database_url, "heir")
     toplevel = TopLevel(database, tmp_path / "toplevel.log")
     shared = {
         "IDNODE_SECOND_FACTOR": "enrolled",
@@ -61,18 +60,23 @@ async def lands(tmp_path: Path, database: str, servers: Servers) -> AsyncIterato
         "IDNODE_REDIS_URL": servers.redis_url,
     }
     key = base64.b64encode(HEIR.encode().ljust(32)).decode()
-    there = await asyncpg.connect(heir)
+    there = await asyncpg.connect(other_database)
     with ExitStack() as stack:
         made = (
             Land(database, tmp_path, connection, toplevel, own=shared),
-            Land(heir, tmp_path, there, toplevel, own=shared | {"IDNODE_PREFIX": HEIR, "IDNODE_SECRET_KEY": key}),
+            Land(
+                other_database,
+                tmp_path,
+                there,
+                toplevel,
+                own=shared | {"IDNODE_PREFIX": HEIR, "IDNODE_SECRET_KEY": key},
+            ),
         )
         for land in made:
             stack.enter_context(ended(land))
         toplevel.start()
         yield made
     await there.close()
-    await connection.execute("DROP DATABASE heir WITH (FORCE)")
     await connection.close()
 
 

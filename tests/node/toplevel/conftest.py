@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 from zoneinfo import ZoneInfo
 
@@ -12,8 +14,11 @@ import pytest
 from node.config import Config
 from node.supervisor import listening_socket
 from node.toplevel import audit, server
+from node.toplevel.books import SCHEMA
 from node.toplevel.faults import Faults, Switches
 from node.toplevel.office import Office
+from registry.postgres.migrate import migrate
+from tests.databases import Databases
 from tests.fakes.secondary_node import SecondaryNode
 
 NOON = 1_795_335_354_000
@@ -48,9 +53,23 @@ class Top:
         self.office.switches.faults = Faults(**given)  # type: ignore[arg-type]
 
 
+@pytest.fixture(scope="session")
+def books_template(databases: Databases) -> str:
+    """The name of a template with the books' schema and nothing in it."""
+    asyncio.run(databases.add("books", partial(migrate, schema=SCHEMA)))
+    return "books"
+
+
 @pytest.fixture
-async def top(empty_database: str) -> AsyncIterator[Top]:
-    pool, seed = await server.open_books(Config(database_url=empty_database))
+async def top(databases: Databases, books_template: str) -> AsyncIterator[Top]:
+    async with databases.lent(books_template) as url, opened(url) as made:
+        yield made
+
+
+@asynccontextmanager
+async def opened(url: str) -> AsyncIterator[Top]:
+    """A top-level node on the books at `url`."""
+    pool, seed = await server.open_books(Config(database_url=url))
     clock = [NOON]
     office = Office(
         pool=pool,
