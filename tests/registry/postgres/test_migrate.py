@@ -41,6 +41,14 @@ async def connection(empty_database: str):
     await opened.close()
 
 
+@pytest.fixture
+async def migrated(database: str):
+    """A connection to a database at which `migrate` has been already."""
+    opened = await asyncpg.connect(database)
+    yield opened
+    await opened.close()
+
+
 def test_steps_are_numbered_from_one_without_a_gap_and_named():
     assert [step.number for step in migrations()] == list(range(1, NEWEST + 1))
     assert all(step.name and step.sql for step in migrations())
@@ -66,17 +74,27 @@ async def test_from_nothing(connection: asyncpg.Connection):
     assert tables >= {"enterprise", "account", "token", "prefix", "template", "record", "history", "stream", "change"}
 
 
-async def test_a_second_time_there_is_nothing_to_do(connection: asyncpg.Connection, empty_database: str):
-    await migrate(connection)
-    before = await schema(empty_database)
-    assert await migrate(connection) == []
-    assert await schema(empty_database) == before
+async def test_a_second_time_there_is_nothing_to_do(migrated: asyncpg.Connection, database: str):
+    before = await schema(database)
+    assert await migrate(migrated) == []
+    assert await schema(database) == before
 
 
-@pytest.mark.parametrize("step", range(NEWEST))
-async def test_from_every_earlier_step(connection: asyncpg.Connection, database: str, empty_database: str, step: int):
+async def test_from_every_earlier_step(database: str, empty_database: str):
+    """Each step is taken alone by a node of its own, that finds what the ones before left: whoever stopped anywhere
+    comes to the schema that a database has which took all of them in one go."""
+    for step in range(1, NEWEST + 1):
+        connection = await asyncpg.connect(empty_database)
+        assert await current(connection) == step - 1
+        assert [taken.number for taken in await migrate(connection, upto=step)] == [step]
+        assert await current(connection) == step
+        await connection.close()
+    assert await schema(empty_database) == await schema(database)
+
+
+async def test_all_that_is_missing_is_taken_at_once(connection: asyncpg.Connection, database: str, empty_database: str):
+    step = NEWEST // 2
     assert [taken.number for taken in await migrate(connection, upto=step)] == list(range(1, step + 1))
-    assert await current(connection) == step
     assert [taken.number for taken in await migrate(connection)] == list(range(step + 1, NEWEST + 1))
     assert await schema(empty_database) == await schema(database)
 
@@ -91,17 +109,16 @@ async def test_two_at_once_take_each_step_once(empty_database: str):
 
 
 async def test_a_database_ahead_of_this_program_is_told_in_a_sentence_and_left_alone(
-    connection: asyncpg.Connection, empty_database: str
+    migrated: asyncpg.Connection, database: str
 ):
-    await migrate(connection)
-    await connection.execute("INSERT INTO schema_step (number, name) VALUES ($1, 'later')", NEWEST + 1)
-    before = await schema(empty_database)
+    await migrated.execute("INSERT INTO schema_step (number, name) VALUES ($1, 'later')", NEWEST + 1)
+    before = await schema(database)
     with pytest.raises(SchemaError) as ahead:
-        await migrate(connection)
+        await migrate(migrated)
     assert f"数据库结构为第{NEWEST + 1}版，本程序只认识到第{NEWEST}版" in str(ahead.value)
     assert f"The database is at schema step {NEWEST + 1}, this program knows {NEWEST}" in str(ahead.value)
-    assert await schema(empty_database) == before
-    assert await _locks(connection) == 0
+    assert await schema(database) == before
+    assert await _locks(migrated) == 0
 
 
 async def test_a_step_that_fails_leaves_nothing_of_itself_and_the_ones_before_stay(
@@ -124,18 +141,17 @@ async def test_a_step_that_fails_leaves_nothing_of_itself_and_the_ones_before_st
 
 
 async def test_two_schemas_in_one_database_count_their_steps_apart(
-    connection: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+    migrated: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ):
-    await migrate(connection)
     own = Schema("registry.postgres", "own")
     steps = (Migration(1, "thing", "CREATE TABLE own.thing (a integer)"),)
     monkeypatch.setattr(module, "migrations", lambda schema: steps)
-    assert await current(connection, own) == 0
-    assert await migrate(connection, schema=own) == list(steps)
-    assert await migrate(connection, schema=own) == []
-    assert await current(connection, own) == 1
-    assert await current(connection) == NEWEST
-    assert await connection.fetchval("SELECT count(*) FROM own.thing") == 0
+    assert await current(migrated, own) == 0
+    assert await migrate(migrated, schema=own) == list(steps)
+    assert await migrate(migrated, schema=own) == []
+    assert await current(migrated, own) == 1
+    assert await current(migrated) == NEWEST
+    assert await migrated.fetchval("SELECT count(*) FROM own.thing") == 0
 
 
 async def _locks(connection: asyncpg.Connection) -> int:
@@ -145,15 +161,14 @@ async def _locks(connection: asyncpg.Connection) -> int:
 
 
 async def test_a_database_of_other_steps_is_told_in_a_sentence_and_left_alone(
-    connection: asyncpg.Connection, empty_database: str
+    migrated: asyncpg.Connection, database: str
 ):
-    await migrate(connection)
-    await connection.execute("UPDATE schema_step SET name = 'registry' WHERE number = 1")
-    before = await schema(empty_database)
+    await migrated.execute("UPDATE schema_step SET name = 'registry' WHERE number = 1")
+    before = await schema(database)
     with pytest.raises(SchemaError, match=r"第1步为registry，应为foundation.*step 1 is registry, not foundation"):
-        await migrate(connection)
-    assert await schema(empty_database) == before
-    assert await _locks(connection) == 0
+        await migrate(migrated)
+    assert await schema(database) == before
+    assert await _locks(migrated) == 0
 
 
 # --- What people have is carried over ----------------------------------------------------------------------
