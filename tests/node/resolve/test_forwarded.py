@@ -642,13 +642,21 @@ async def test_who_names_dead_ends_without_end_takes_no_place_from_others(world:
     await asyncio.gather(*misled, return_exceptions=True)
 
 
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("without_end")
 async def test_those_who_wait_for_the_same_referral_share_its_failure(world: World) -> None:
-    world.top.saying = hangs
-    answers = await asyncio.gather(*(world.ask(f"88.777.1/{n}") for n in range(50)))
-    assert {answer.outcome for answer in answers} == {Outcome.UNREACHABLE}
+    waited = asyncio.Event()
+
+    async def fails(writer: asyncio.StreamWriter, name: str) -> None:
+        await waited.wait()
+        await says(503, b"")(writer, name)
+
+    world.top.saying = fails
+    asking = [asyncio.create_task(world.ask(f"88.777.1/{n}")) for n in range(50)]
+    await until(lambda: world.top.asked)  # all of them wait by then: they began in one turn of the loop
+    waited.set()
+    assert {answer.outcome for answer in await asyncio.gather(*asking)} == {Outcome.UNREACHABLE}
     assert len(world.top.asked) == 1
-    assert world.counted() == {"timeout": 50}
+    assert world.counted() == {"error": 50}
 
 
 @pytest.mark.usefixtures("impatient")
