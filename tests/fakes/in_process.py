@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from aiohttp.test_utils import TestClient
+from argon2 import PasswordHasher
 
 from node import clock, meter, stamps, worker
 from node.admission import Admission
@@ -49,7 +50,7 @@ from node.site_key import SiteKey
 from node.slices import Slices
 from node.stamps import Shared
 from node.verifier import Verifier
-from registry.account import Account, Vault, hash_password
+from registry.account import Account, Vault, digest_hex
 from registry.blanker import Blanker
 from registry.examiner import Examiner
 from registry.key_session import key_of
@@ -61,6 +62,9 @@ from tests.fakes.small_registry import PREFIX, SmallRegistry, small_registry
 
 KEY = base64.b64encode(bytes(range(32))).decode()
 PASSWORD, SECRET = "a person's password", "5ec7e7" * 6
+KEPT = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(digest_hex(PASSWORD))
+"""What is kept of PASSWORD, made so that proving it takes no time: what that must cost, tests/registry/test_account.py
+says, and everybody whom a node in these tests has from the start signs in once."""
 TODAY = date(2026, 11, 22)
 NOW = 1_795_330_554
 STRANGER_PREFIX = "88.999.2001"
@@ -90,7 +94,7 @@ class Node:
 
     async def join(self, name: str, role: Role) -> None:
         """A person of the node with that role, signed in."""
-        await self.house.steward.put_account(Account(0, name, "person", role, None), password=hash_password(PASSWORD))
+        await self.house.steward.put_account(Account(0, name, "person", role, None), password=KEPT)
         self.tokens[name] = await self.house.doorkeeper.sign_in(name, PASSWORD, "192.0.2.1") or ""
 
     async def create(self, *suffixes: str, **values: str) -> None:
@@ -111,7 +115,7 @@ async def _enrol(registry: SmallRegistry) -> dict[str, tuple[Account, str]]:
         "visitor": Account(0, "visitor", "person", Role.ENTERPRISE_USER, stranger),
     }
     for account in people.values():
-        await steward.put_account(account, password=hash_password(PASSWORD))
+        await steward.put_account(account, password=KEPT)
     program = Account(0, "AK-leather", "program", Role.ENTERPRISE_ADMIN, mine.enterprise)
     await steward.put_account(program, secret=vault.seal(program.username, SECRET))
     return {name: (account, PASSWORD) for name, account in people.items()} | {"program": (program, SECRET)}

@@ -10,9 +10,9 @@ import pytest
 
 from node.listen import data_auth_api
 from registry import steward
-from registry.account import Account, hash_password
+from registry.account import Account
 from registry.rights import Role
-from tests.fakes.in_process import PASSWORD, PREFIX, STRANGER_PREFIX, Node, node
+from tests.fakes.in_process import KEPT, PASSWORD, PREFIX, STRANGER_PREFIX, Node, node
 from tests.fakes.small_registry import TEMPLATE
 
 OPEN = "/api/v1/open"
@@ -35,7 +35,7 @@ async def running(database: str) -> AsyncIterator[Node]:
         items = (replace(each, access="partners") if each.name == "colour" else each for each in kept.items)
         await one.house.steward.replace_template(replace(kept, items=tuple(items)))
         account = Account(0, APP, "person", Role.ENTERPRISE_USER, theirs.enterprise)
-        await one.house.steward.put_account(account, password=hash_password(PASSWORD))
+        await one.house.steward.put_account(account, password=KEPT)
         one.tokens["app"] = await one.house.doorkeeper.sign_in(APP, PASSWORD, "192.0.2.1") or ""
         await one.call("POST", "/api/v1/groups", {"prefix": STRANGER_PREFIX, "name": "buyers"}, "stranger")
         await one.call("PUT", f"/api/v1/groups/{GROUP}/members", {"members": [APP, "visitor"]}, "stranger")

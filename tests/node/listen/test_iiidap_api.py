@@ -12,11 +12,11 @@ import pytest
 from node.iiidap.register import PATH
 from node.listen import iiidap_api
 from proto.bootstrap import Bootstrap
-from registry.account import Account, hash_password
+from registry.account import Account
 from registry.postgres import catalogue
 from registry.prefix import PrefixState
 from registry.rights import Role
-from tests.fakes.in_process import PASSWORD, SECRET, STRANGER_PREFIX, Node, node
+from tests.fakes.in_process import KEPT, PASSWORD, SECRET, STRANGER_PREFIX, Node, node
 from tests.fakes.other_node import OtherNode, other_node, says
 from tests.fakes.papers import PDF, picture
 from tests.fakes.small_registry import PREFIX
@@ -80,7 +80,7 @@ async def test_anybody_sees_what_is_public(running: Node) -> None:
 async def test_who_may_see_all_sees_all(running: Node) -> None:
     steward, doorkeeper = running.house.steward, running.house.doorkeeper
     for role in (Role.REVIEWER, Role.AUDIT_ADMIN):
-        await steward.put_account(Account(0, role, "person", role, None), password=hash_password(PASSWORD))
+        await steward.put_account(Account(0, role, "person", role, None), password=KEPT)
         running.tokens[role] = await doorkeeper.sign_in(role, PASSWORD, "192.0.2.1") or ""
     for who in ("leather", "reviewer", "admin", "program"):
         told = await ask(running, IDENTIFIER, **bearer(running, who))

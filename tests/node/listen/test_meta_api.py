@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from registry.account import Account, hash_password
+from registry.account import Account
 from registry.rights import Role
-from tests.fakes.in_process import PASSWORD, PREFIX, STRANGER_PREFIX, Node, node
+from tests.fakes.in_process import KEPT, PASSWORD, PREFIX, STRANGER_PREFIX, Node, node
 from tests.fakes.small_registry import TEMPLATE
 
 META = "/api/v1/open/meta"
@@ -53,7 +53,7 @@ async def running(database: str) -> AsyncIterator[Node]:
         mine = await made.registry.lookup.prefix(PREFIX)
         assert mine is not None
         account = Account(0, APP, "person", Role.ENTERPRISE_ADMIN, mine.enterprise)
-        await made.house.steward.put_account(account, password=hash_password(PASSWORD))
+        await made.house.steward.put_account(account, password=KEPT)
         made.tokens["app"] = await made.house.doorkeeper.sign_in(APP, PASSWORD, "192.0.2.1") or ""
         yield made
 

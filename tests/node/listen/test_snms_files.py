@@ -8,10 +8,10 @@ import pytest
 from aiohttp import FormData
 
 from node.listen.snms_files import UPLOAD, UPLOAD_OCTETS
-from registry.account import Account, hash_password
+from registry.account import Account
 from registry.rights import Role
 from tests.fakes.clamd import INFECTED, clamd
-from tests.fakes.in_process import PASSWORD, Node, node
+from tests.fakes.in_process import KEPT, PASSWORD, Node, node
 from tests.fakes.papers import PDF, picture
 
 
@@ -25,9 +25,7 @@ async def upload(running: Node, octets: bytes, who: str | None = "leather", base
 
 async def colleague(running: Node, role: Role) -> None:
     """Signs in somebody of that role as `role`."""
-    await running.house.steward.put_account(
-        Account(0, str(role), "person", role, None), password=hash_password(PASSWORD)
-    )
+    await running.house.steward.put_account(Account(0, str(role), "person", role, None), password=KEPT)
     running.tokens[str(role)] = await running.house.doorkeeper.sign_in(str(role), PASSWORD, "192.0.2.1") or ""
 
 
