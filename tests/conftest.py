@@ -30,6 +30,10 @@ STRICT = os.environ.get("IDNODE_TEST_STRICT") == "1"
 # Hundreds of processes are started: without what Python keeps of a module each compiles all of them anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+# And each that writes a journal would import rich with structlog, a tenth of a second of no node's: here it is only for
+# import-linter.
+ABSENT = Path(__file__).parent / "fakes/absent"
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ABSENT), os.environ.get("PYTHONPATH"))))
 _missing: dict[str, int] = {}
 
 

@@ -23,7 +23,7 @@ from loadtest.history.gather import gather
 from loadtest.history.judge import judge
 from loadtest.history.line import SECOND, Bounds
 from loadtest.history.population import Population
-from loadtest.history.timetable import STORM, USUAL, timetable
+from loadtest.history.timetable import RACES, STORM, USUAL, timetable
 from loadtest.history.world import World, WorldError, world
 from loadtest.nodes import NodeError, folder
 from loadtest.telling import kept, say
@@ -71,7 +71,10 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--pause", type=float, default=0.005, help="客户两次调用间平均停顿秒数 mean rest of a client, seconds (0.005)")
     add("--bound", type=float, default=1.5, help="他机读取时限秒数 bound for the other machine, seconds (1.5)")
     add("--watched", type=float, default=1.0, help="超过此秒数计为迟缓 counted as late beyond, seconds (1.0)")
-    add("--storm", action="store_true", help="故障密集 faults as dense as can be")
+    weather = parser.add_mutually_exclusive_group()
+    storm, races = "故障密集 faults as dense as can be", "只清空Valkey，看竞态 Valkey wiped, nothing else: races alone"
+    weather.add_argument("--storm", dest="weather", action="store_const", const=STORM, default=USUAL, help=storm)
+    weather.add_argument("--races", dest="weather", action="store_const", const=RACES, help=races)
     return parser.parse_args(arguments)
 
 
@@ -90,7 +93,9 @@ async def _run(options: argparse.Namespace, seed: int, data: Path) -> report.Run
     gc.disable()
     verdict = judge(crowd.recording, crowd.gates, facts, len(made.ports), bounds)
     tallies, surprises = crowd.tallies, crowd.surprises
-    return report.Run(seed, options.seconds, options.storm, bounds, tallies, surprises, tuple(faults.suffered), verdict)
+    return report.Run(
+        seed, options.seconds, options.weather is STORM, bounds, tallies, surprises, tuple(faults.suffered), verdict
+    )
 
 
 async def _live(
@@ -101,8 +106,7 @@ async def _live(
     population = Population(made.prefixes, int(min(options.seconds / TURNS, TURN_MOST) * SECOND))
     crowd = Crowd(made.ports, made.token, population, clock, options.pause)
     faults = Faults(tuple(node.pid for node in made.nodes), made.redis_url, clock, Random(f"{seed}/victims"))
-    weather = STORM if options.storm else USUAL
-    plan = timetable(Random(f"{seed}/faults"), options.seconds, len(made.ports), weather)
+    plan = timetable(Random(f"{seed}/faults"), options.seconds, len(made.ports), options.weather)
     try:
         async with asyncio.timeout(options.seconds + END_SECONDS), asyncio.TaskGroup() as group:
             group.create_task(faults.run(plan))

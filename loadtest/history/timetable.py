@@ -56,6 +56,8 @@ STORM: Final = Weather(
     1.5,
 )
 """As bad as can be while something is still answered: for finding what is known to be wrong."""
+RACES: Final = Weather(4.0, {FaultKind.WIPE: 24}, 0.0)
+"""Valkey has to be filled again all the time, and nothing dies: for seeing races alone, in little time."""
 CALM: Final = 0.1
 """The share of the whole time at its end (and half of it at its beginning) without new faults."""
 

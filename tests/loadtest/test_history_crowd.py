@@ -23,7 +23,7 @@ from loadtest.history.mix import Call, Face, calls
 from loadtest.history.operation import WRITES, Act, Outcome
 from loadtest.history.population import SECOND, WIDTH, Population
 from loadtest.history.requests import Row
-from loadtest.history.timetable import CALM, STORM, USUAL, Fault, FaultKind, Suffered, Weather, timetable
+from loadtest.history.timetable import CALM, RACES, STORM, USUAL, Fault, FaultKind, Suffered, Weather, timetable
 from loadtest.history.verdict import Rule, Verdict, Violation
 from loadtest.said import Said
 from loadtest.wire import Connection, LostError, RefusedError, Reply
@@ -81,10 +81,11 @@ def test_most_writes_are_looked_at_right_afterwards() -> None:
     assert {a.machine == b.machine for a, b in chased} == {True, False}
 
 
-@given(st.integers(0, 2**32), st.floats(5, 4000), st.sampled_from([USUAL, STORM]))
-def test_every_kind_of_fault_happens_in_time(seed: int, seconds: float, weather: Weather) -> None:
+@given(st.integers(0, 2**32), st.floats(5, 4000), st.sampled_from([USUAL, STORM, RACES]))
+def test_every_kind_of_fault_of_a_weather_happens_in_time(seed: int, seconds: float, weather: Weather) -> None:
     faults = timetable(Random(seed), seconds, 2, weather)
-    assert {fault.kind for fault in faults} == set(FaultKind)
+    assert {fault.kind for fault in faults} == set(weather.times)
+    assert set(USUAL.times) == set(STORM.times) == set(FaultKind)
     assert faults == sorted(faults, key=lambda fault: fault.at)
     assert faults[0].at >= seconds * CALM / 2
     assert faults[-1].at <= seconds * (1 - CALM)
