@@ -92,7 +92,7 @@ def idnode(data: Path, *words: str, typed: str = "") -> str:
 
 
 def children(pid: int, word: str = "") -> list[int]:
-    """The children of a process, those whose command line holds `word`."""
+    """The children of a process and theirs, those whose command line holds `word`."""
     found = []
     try:
         of_each_thread = [path.read_text().split() for path in Path(f"/proc/{pid}/task").glob("*/children")]
@@ -104,6 +104,7 @@ def children(pid: int, word: str = "") -> list[int]:
                 found.append(int(child))
         except FileNotFoundError:
             continue  # it has ended since
+        found += children(int(child), word)
     return found
 
 
