@@ -91,9 +91,9 @@ class Nursery:
         try:
             yield cls(control, pid)
         finally:
-            control.close()
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
+            control.close()
 
     async def fork(self, module: str, config: Config, place: Place) -> Born:
         """A child that does what `module`'s `run` does, at `place`. Raises OSError where none can be had just now."""
@@ -156,7 +156,7 @@ class _Cradle:
     def _bear(self) -> None:
         asked, received, _, _ = socket.recv_fds(self._control, REQUEST_OCTETS, DESCRIPTORS_MOST)
         if not asked:
-            sys.exit()  # the parent is about to end
+            sys.exit()  # the parent has ended, and the kernel is about to say so
         line, nursery = socket.socket(fileno=received.pop(0)), os.getpid()
         try:
             pid = os.fork()
@@ -230,7 +230,7 @@ def _stand_apart(parent: int, control: socket.socket, modules: Sequence[str]) ->
         os.setsid()  # Ctrl-C at the terminal is for the parent alone; children are told when it is their turn
         os.dup2(os.open(os.devnull, os.O_RDONLY), sys.stdin.fileno())
         stand(parent, control, modules)
-    except BaseException:  # noqa: BLE001 - Python's own last word on it, as in any process
+    except Exception:  # noqa: BLE001 - Python's own last word on it, as in any process
         sys.excepthook(*sys.exc_info())
     finally:
         os._exit(1)
