@@ -19,11 +19,6 @@ import uvloop
 from node import journal
 from node.config import Config
 
-GARBAGE: Final = (50_000, 20, 50)
-"""When cycles are looked for: after so many new containers, then every so many looks one generation deeper. At Python's
-own 700 a batch of 1000 rows is walked through again and again, two fifths of a worker's time; nothing on our roads
-makes cycles but an exception now and then."""
-
 LINE_OCTETS: Final = 65_536
 """Octets of an order that are read at once; it has some thousand."""
 _PR_SET_PDEATHSIG: Final = 1
@@ -122,7 +117,6 @@ def enter(
     journal.open_(told.config.log_level)
     # What is loaded by now stays: nobody shall look through it again.
     gc.freeze()
-    gc.set_threshold(*GARBAGE)
     uvloop.run(_until_told(run(told.config, place)))
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+import node
 from node import process
 from node.config import Config
 from node.process import Place
@@ -23,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 PLACE = Place("0a1b2c3d", 3, 12, 5, 6)
 ORDER = process.order(Config(http_port=8123), PLACE)
 
-BEGUN = f"8123 idnode-0a1b2c3d-3-12 17 18 {' '.join(map(str, process.GARBAGE))} True"
+BEGUN = f"8123 idnode-0a1b2c3d-3-12 17 18 {' '.join(map(str, node.GARBAGE))} True"
 """What a child of CHILD says first: a setting, its place, when it looks for cycles, and if not in what is loaded."""
 
 CHILD = """
