@@ -203,12 +203,13 @@ def _live(module: str, parent: int, line: socket.socket, received: Sequence[int]
         process.enter(module, import_module(module).run, parent, line, received)
         code = 0
     except SystemExit as told:
-        code = told.code if isinstance(told.code, int) else 0
+        code = told.code if isinstance(told.code, int) else int(told.code is not None)
     except BaseException:  # noqa: BLE001 - Python's own last word on it, as in any process
         sys.excepthook(*sys.exc_info())
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(AttributeError, OSError):  # where it was started without one, or nobody reads
+                stream.flush()
         os._exit(code)
 
 
@@ -228,7 +229,6 @@ def _stand_apart(parent: int, control: socket.socket, modules: Sequence[str]) ->
     """`stand`, in a process that was forked of the parent: nothing of the parent's is tidied up at its end."""
     try:
         os.setsid()  # Ctrl-C at the terminal is for the parent alone; children are told when it is their turn
-        os.dup2(os.open(os.devnull, os.O_RDONLY), sys.stdin.fileno())
         stand(parent, control, modules)
     except Exception:  # noqa: BLE001 - Python's own last word on it, as in any process
         sys.excepthook(*sys.exc_info())

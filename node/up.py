@@ -311,13 +311,14 @@ async def _beside_toplevel(config: Config, nursery: Nursery, sock: socket.socket
         return
     await toplevel.found_books(config)
     with sock:
-        keeping = asyncio.create_task(Keeper(config, nursery, sock).run())
+        others = {asyncio.create_task(Keeper(config, nursery, sock).run()), asyncio.create_task(nursery.watch())}
         try:
-            await beside({keeping}, until_toplevel_ready(toplevel.url(config)))
+            await beside(others, until_toplevel_ready(toplevel.url(config)))
             yield
         finally:
-            keeping.cancel()
-            await asyncio.gather(keeping, return_exceptions=True)
+            for task in others:
+                task.cancel()
+            await asyncio.gather(*others, return_exceptions=True)
 
 
 @asynccontextmanager
