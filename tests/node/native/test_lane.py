@@ -140,7 +140,7 @@ async def test_what_is_not_plain_is_left_to_the_desk(name: str):
     async with world(KEPT) as made:
         assert made.lane.answer(octets(asks(PLAIN)), *PEER)
         made.noted.clear()
-        assert made.lane.answers(OTHERS[name], 0, *PEER) == (0, [])
+        assert made.lane.answers(OTHERS[name], 0, *PEER) == (0, b"")
         assert made.noted == []
 
 
@@ -149,7 +149,7 @@ async def test_what_is_not_whole_is_left_to_the_desk(count: int):
     async with world(KEPT) as made:
         sent = octets(asks(PLAIN))
         assert len(sent) == 77
-        assert made.lane.answers(sent[:count], 0, *PEER) == (0, [])
+        assert made.lane.answers(sent[:count], 0, *PEER) == (0, b"")
         assert made.lane.answers(sent + sent[:count], 0, *PEER)[0] == 77
 
 
@@ -159,7 +159,7 @@ async def test_many_are_answered_together_up_to_the_first_that_is_not_plain():
         used, said = made.lane.answers(b"".join([*plain, OTHERS["an answer"], *plain]), 0, *PEER)
         assert used == 3 * len(plain[0])
         stream = Stream(2**20)
-        stream.feed(b"".join(said))
+        stream.feed(said)
         assert [framed.envelope.request for framed in iter(stream.take, None)] == [0, 1, 2]
         row = plain[0] * 1000
         assert made.lane.answers(row, 0, *PEER)[0] == ANSWERS_MOST * len(plain[0])
