@@ -17,7 +17,7 @@ import structlog
 
 from node.meter import Meter
 from node.metrics import ACCESS_LOG_ENTRIES, ACCESS_LOG_LOST
-from registry.access_log import FIELDS, HEAD_OCTETS, MAGIC, Access, Block, Note, Sealer, columns, head, sizes, unnoted
+from registry.access_log import FIELDS, HEAD_OCTETS, MAGIC, Access, Block, Note, Sealer, head, sizes, unnoted
 
 TURN_SECONDS: Final = 0.25
 """The list is looked at so often: between two looks it holds what one worker can answer, some 30,000 entries."""
@@ -137,16 +137,14 @@ class _Files:
 
     def write(self, noted: list[Any], epoch: float, today: date) -> tuple[int, str]:
         """Writes what was noted in blocks; how many entries got there, and what kept the others from it."""
-        whole = columns(noted, epoch)
         done = 0
         try:
-            for at in range(0, len(whole[0]), BLOCK_ENTRIES):
-                some = [column[at : at + BLOCK_ENTRIES] for column in whole]
+            for some, count in _blocks(noted):
                 file = self._opened(today)
-                file.write(self._sealer.seal(Path(file.name).name, self._ordinal, some).octets)
+                file.write(self._sealer.seal(Path(file.name).name, self._ordinal, some, epoch).octets)
                 file.flush()
                 self._ordinal += 1
-                done += len(some[0])
+                done += count
         except OSError as error:
             self.close()
             return done, str(error)
@@ -170,6 +168,16 @@ class _Files:
             except OSError as error:  # what did not fit is lost, and was counted
                 log.debug("access_log_not_closed", error=str(error))
             self._file = None
+
+
+def _blocks(noted: list[Any]) -> Iterator[tuple[list[Any], int]]:
+    """What was noted in pieces of at most BLOCK_ENTRIES entries, and how many each has."""
+    reach = list(accumulate(sizes(noted), initial=0))
+    begin = 0
+    while begin < len(reach) - 1:
+        end = bisect_right(reach, reach[begin] + BLOCK_ENTRIES) - 1
+        yield noted[begin * FIELDS : end * FIELDS], reach[end] - reach[begin]
+        begin = end
 
 
 def _private(path: Path) -> IO[bytes]:

@@ -69,11 +69,14 @@ class Sealer:
     def __init__(self, key: bytes) -> None:
         self._vault = Vault(hmac.digest(key, b"idnode access log", "sha256"))
 
-    def seal(self, file: str, ordinal: int, columns: Sequence[Sequence[Any]]) -> Block:
-        """The entries in these `columns`, at least one, as block `ordinal` of a file."""
-        times, *others = columns
+    def seal(self, file: str, ordinal: int, noted: Sequence[Any], epoch: float) -> Block:
+        """What the flat list has, at least one entry, as block `ordinal` of a file; `epoch` is when the monotonic clock
+        was 0, in seconds since 1970 UTC.
+        """
+        times = [int((moment + epoch) * 1000) for moment in noted[0::FIELDS]]
         first, last = min(times), max(times)
-        plain = zlib.compress(msgspec.msgpack.encode([first, [time - first for time in times], *others]), _LEVEL)
+        columns = _columns([[time - first for time in times], *(noted[n::FIELDS] for n in range(1, FIELDS))])
+        plain = zlib.compress(msgspec.msgpack.encode([first, *columns]), _LEVEL)
         closed = self._vault.close(_name(file, ordinal, first, last), plain)
         return Block(_HEAD.pack(len(closed), first, last) + closed, first, last)
 
@@ -94,20 +97,20 @@ def sizes(noted: Sequence[Any], since: int = 0) -> list[int]:
     return [len(each) if type(each) is tuple else 1 for each in noted[since + _IDENTIFIER :: FIELDS]]
 
 
-def columns(noted: Sequence[Any], epoch: float) -> list[list[Any]]:
-    """The flat list as columns with a value for each entry, times in milliseconds since 1970 UTC; `epoch` is when the
-    monotonic clock was 0, in seconds.
-    """
-    times = [int((moment + epoch) * 1000) for moment in noted[0::FIELDS]]
-    found = [times, *(list(noted[field::FIELDS]) for field in range(1, FIELDS))]
-    if tuple not in map(type, found[_IDENTIFIER]):
-        return found
-    counts = sizes(noted)
-    return [list(chain.from_iterable(map(_each, column, counts))) for column in found]
+def _columns(noted: Sequence[Sequence[Any]]) -> Sequence[Sequence[Any]]:
+    """Columns with a value for each entry, of those with one for each note."""
+    if tuple not in map(type, noted[_IDENTIFIER]):
+        return noted
+    counts = [len(each) if type(each) is tuple else 1 for each in noted[_IDENTIFIER]]
+    return [list(chain.from_iterable(map(_told(column), column, counts))) for column in noted]
+
+
+def _told(column: Sequence[Any]) -> Callable[[Any, int], Iterable[Any]]:
+    """What tells of a note's value in this column what each of so many entries has there."""
+    return _each if tuple in map(type, column) else repeat
 
 
 def _each(value: Any, count: int) -> Iterable[Any]:
-    """What each of so many entries has in a field."""
     return value if type(value) is tuple else repeat(value, count)
 
 

@@ -91,14 +91,17 @@ async def test_a_full_block_does_not_wait(world: World) -> None:
 
 async def test_what_is_noted_together_is_counted_and_divided_entry_by_entry(world: World) -> None:
     world.note("first")
-    names = tuple(map(str, range(BLOCK_ENTRIES)))
-    world.log.note((101.0, ("192.0.2.7", *["::1"] * (len(names) - 1)), 9, 0, names, "resolve found"))
+    names = [str(number) for number in range(BLOCK_ENTRIES)]
+    for at in range(0, BLOCK_ENTRIES, 64):
+        sources = ("192.0.2.7", *["::1"] * 63)
+        world.log.note((101.0, sources, 9, 0, tuple(names[at : at + 64]), "resolve found"))
     await world.turns(1)
     assert world.folder is not None
     one, other = blocks(world.folder)
-    assert [each.identifier for each in one] == ["first", *names[:-1]]
+    assert [each.identifier for each in one] == ["first", *names[:-64]]
     assert one[1] == Access(NOON_MS + 1000, "192.0.2.7", 9, 0, "0", "resolve", "found")
-    assert other == [Access(NOON_MS + 1000, "::1", 9, 0, names[-1], "resolve", "found")]
+    assert [each.identifier for each in other] == names[-64:]
+    assert other[-1] == Access(NOON_MS + 1000, "::1", 9, 0, names[-1], "resolve", "found")
     assert world.counting.told(ACCESS_LOG_ENTRIES) == {(): BLOCK_ENTRIES + 1}
 
 
