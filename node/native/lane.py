@@ -7,7 +7,7 @@ What the lane answers is, octet for octet, what the desk would: tests/node/nativ
 """
 
 import struct
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import compress, repeat
 from operator import itemgetter
@@ -50,10 +50,9 @@ _EXPIRATION_AT: Final = 36
 _BODY_AT: Final = 40
 _NUMBERS: Final = (_NUMBERS_AT, _REQUEST_AT, _EXPIRATION_AT)
 _NUMBER: Final = itemgetter(slice(0, _REST_AT - _REQUEST_AT))
-_LENGTH: Final = slice(_LENGTH_AT - _REQUEST_AT, _OP_AT - _REQUEST_AT)
 _HEAD: Final = itemgetter(slice(_REST_AT - _REQUEST_AT, _EXPIRATION_AT - _REQUEST_AT))
 _ASKED: Final = itemgetter(slice(_BODY_AT - _REQUEST_AT, None))
-"""Of what stands behind the session of a request: its id; its length; all up to the expiration; the body."""
+"""Of what stands behind the session of a request: its id; all up to the expiration; the body."""
 _SLOTS: Final = range(0, COUNT * STRIDE, STRIDE)
 _NONE: Final = memoryview(bytes(4 * COUNT)).cast("I")
 _NAME_AT: Final = _REST_AT + _REST.size
@@ -132,17 +131,17 @@ class Lane:
         began, row = self._begun(), octets[at : at + ROW_OCTETS]
         if len(row) < _NAME_AT or self._admission.full:
             return at, b""
-        # Requests of one client begin alike. That this is where they do is proven by what lies ready: whole requests.
+        # Requests of one client begin alike. Where they do is looked for, and proven by what lies ready: each piece is
+        # all of a request, so the next one begins behind it.
         pieces = row.split(row[:_REQUEST_AT], most + 1)[1 : most + 1]
         alike = self._alike.get(row[:_NUMBERS_AT] + row[_OP_AT:_EXPIRATION_AT], _NOTHING_ALIKE)
         found = list(map(alike.get, map(_ASKED, pieces), repeat(_NOTHING)))
         if self._admission.by_peer or [ready.head for ready in found] != list(map(_HEAD, pieces)):
-            found = list(self._each(row[:_NUMBERS_AT], pieces, began, peer))
-        if not found:
-            return at, b""
-        said = [found[0].versions + row[_NUMBERS_AT:_REQUEST_AT]] * (3 * len(found))
-        said[1::3] = map(_NUMBER, pieces[: len(found)])
-        said[2::3] = [ready.rest for ready in found]
+            found, said = self._one_by_one(row, most, began, peer)
+        else:
+            said = [found[0].versions + row[_NUMBERS_AT:_REQUEST_AT]] * (3 * len(found))
+            said[1::3] = map(_NUMBER, pieces)
+            said[2::3] = [ready.rest for ready in found]
         self._count(found, began, peer, port)
         return at + sum([ready.length for ready in found]), b"".join(said)
 
@@ -150,21 +149,22 @@ class Lane:
         """The answer to the request the octets begin with; none if the desk shall answer."""
         return self.answers(octets, 0, peer, port, 1)[1]
 
-    def _each(self, versions: bytes, pieces: Sequence[bytes], began: float, peer: str) -> Iterator[Ready]:
-        """The answers to requests of which these pieces stand behind the session, up to the first to which none is
-        ready.
-        """
-        for piece in pieces:
-            own = piece[: _LENGTH.stop + int.from_bytes(piece[_LENGTH])]
-            key = b"".join((versions, _ZEROS[0], _HEAD(own), _ZEROS[1], _ASKED(own)))
+    def _one_by_one(self, row: bytes, most: int, began: float, peer: str) -> tuple[list[Ready], list[bytes]]:
+        """The answers to the requests of a row up to the first to which none is ready, and their octets in pieces."""
+        at, found, said = 0, list[Ready](), list[bytes]()
+        while at < len(row) and len(found) < most:
+            end = at + ENVELOPE_OCTETS + int.from_bytes(row[at + _LENGTH_AT : at + ENVELOPE_OCTETS])
+            versions, asked = row[at : at + _NUMBERS_AT], row[at + _BODY_AT : end]
+            key = b"".join((versions, _ZEROS[0], row[at + _REST_AT : at + _EXPIRATION_AT], _ZEROS[1], asked))
             ready = self._lying(key, began)
             if ready is None or (self._admission.by_peer and self._admission.admit(peer)):
-                return  # the desk says why not
+                break  # the desk says why not
             if ready.turn == self._turn and key in self._ready:
-                self._alike.setdefault(versions + key[_OP_AT:_EXPIRATION_AT], {})[_ASKED(own)] = ready
-            yield ready
-            if len(own) < len(piece):
-                return  # the next one begins otherwise
+                self._alike.setdefault(versions + key[_OP_AT:_EXPIRATION_AT], {})[asked] = ready
+            found.append(ready)
+            said += (ready.versions, row[at + _NUMBERS_AT : at + _REST_AT], ready.rest)
+            at = end
+        return found, said
 
     def fill(self, slots: Slots, lengths: Sequence[int]) -> list[int]:
         """Answers where it lies each request that fills its slot: how long the answers are. 0: that one is as it was,
@@ -245,12 +245,14 @@ class Lane:
         self, used: Sequence[Ready], began: float, source: str | tuple[str, ...] = (), port: int | tuple[int, ...] = ()
     ) -> None:
         """Counts and notes answers that were given together, to one or to each of them."""
+        if not used:
+            return
         seconds = self._clock() - began
         self._told(len(used))
         prefixes = [ready.prefix for ready in used]
         for prefix in set(prefixes):
             self._hit(prefix, seconds, prefixes.count(prefix))
-        if self._noted and used:
+        if self._noted:
             self._note((began, source, port, 0, tuple([ready.handle for ready in used]), _WORDS_FOUND))
 
 

@@ -166,6 +166,77 @@ async def test_many_are_answered_together_up_to_the_first_that_is_not_plain():
         assert made.lane.answers(row, 999 * len(plain[0]), *PEER)[0] == len(row)
 
 
+def in_rows(made: World, sent: bytes) -> list[bytes]:
+    """What the lane says to all it answers, asked until it answers no more, as a connection asks it."""
+    said, used, more = bytearray(), 0, True
+    while more and used < len(sent):
+        end, more = made.lane.answers(sent, used, *PEER)
+        assert bool(more) == (end > used)
+        said, used = said + more, end
+    stream = Stream(2**20)
+    stream.feed(bytes(said))
+    return [framed.to_octets() for framed in iter(stream.take, None)]
+
+
+SESSIONS = st.sampled_from([(0, (2, 11)), (0, (2, 3)), (10_001, (2, 11))])
+EXPIRATIONS = st.sampled_from([0, 99, NOW])
+REQUESTS = st.sampled_from([0, 5, 2**32 - 1, 0x020B020B])
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["88.999.1001/BAG-1", "88.999.1001/皮", "88.999.1001/LONG", "88.999.1001/COLD"]),
+            st.sampled_from([USUAL, 0]),
+            SESSIONS,
+            EXPIRATIONS,
+            REQUESTS,
+        ),
+        min_size=1,
+        max_size=12,
+    )
+)
+def test_a_row_is_answered_as_the_desk_answers_each_whoever_asks(row):
+    sent = []
+    for handle, flags, (session, version), expiration, request in row:
+        whole = bytearray(octets(asks(handle, flags=flags), request, session=session, version=version))
+        whole[36:40] = expiration.to_bytes(4)
+        sent.append(bytes(whole))
+    cold = next((number for number, (handle, *_) in enumerate(row) if handle.endswith("COLD")), len(row))
+
+    async def alike() -> None:
+        async with world(KEPT) as slow, world(KEPT) as fast:
+            right = [of_desk(slow, each) for each in sent[:cold]]
+            for _ in range(2):  # the second time answers lie ready
+                fast.noted.clear()
+                assert in_rows(fast, b"".join(sent)) == right
+                assert noted(fast) == noted(slow)
+            assert fast.counted(RESOLUTIONS) == {name: 2 * n for name, n in slow.counted(RESOLUTIONS).items()}
+
+    asyncio.run(alike())
+
+
+@pytest.mark.parametrize("most", [100, 154, 155, 400])
+async def test_a_row_is_answered_however_much_of_it_is_looked_at(monkeypatch: pytest.MonkeyPatch, most: int):
+    monkeypatch.setattr(lane, "ROW_OCTETS", most)
+    async with world(KEPT) as made, world(KEPT) as slow:
+        sent = [octets(asks(PLAIN), request) for request in range(20)]
+        assert in_rows(made, b"".join(sent)) == [of_desk(slow, each) for each in sent]
+
+
+@pytest.mark.parametrize("body", [b"", bytes(8), bytes((2, 11, 2, 11)) + bytes(8)], ids=["nothing", "zeros", "a head"])
+@pytest.mark.parametrize("version", [(0, 0), (2, 11)])
+async def test_what_looks_like_the_beginning_of_a_request_and_is_none(body: bytes, version: tuple[int, int]):
+    """Within an identifier, or because all of a request is zeros: nothing is answered that was not asked."""
+    async with world(KEPT) as made, world(KEPT) as slow:
+        plain = octets(asks(PLAIN), version=version, suggested=version)
+        strange = octets(asks(PLAIN + body.decode() + PLAIN), version=version, suggested=version)
+        right = of_desk(slow, plain)
+        for sent in (plain * 3, plain + strange + plain):
+            said = in_rows(made, sent)
+            assert said == [right] * (1 if strange in sent else 3)
+
+
 async def test_who_is_not_admitted_and_what_has_ended_is_left_to_the_desk():
     async with world(KEPT, peer_rate=1) as made:
         sent = octets(asks(PLAIN))
@@ -272,6 +343,7 @@ async def test_what_lies_ready_is_bounded(monkeypatch: pytest.MonkeyPatch):
                 octets(asks(PLAIN), version=(2, minor % 256), suggested=(minor // 256, minor % 256)), *PEER
             )
         assert len(made.lane._ready) <= 100
+        assert 0 < sum(map(len, made.lane._alike.values())) <= 100
 
 
 async def test_what_is_long_does_not_lie_ready(monkeypatch: pytest.MonkeyPatch):
