@@ -75,8 +75,6 @@ READY_OCTETS: Final = 512
 """Longest request whose answer lies ready; usual ones have some 90."""
 READY_ANSWER_OCTETS: Final = 4096
 """Longest answer that lies ready: all of them together take 128 MB at most, and usual ones have some 600 octets."""
-NOBODYS: Final = -1
-"""A turn that never is."""
 TURN_SECONDS: Final = 1.0
 """What lies ready is looked at anew after this, and whenever anything has changed or the second of the clock has."""
 _WORDS_FOUND: Final = WORDS[Outcome.FOUND]
@@ -103,8 +101,8 @@ class Ready:
     turn: int = 0
 
 
-_NOTHING: Final = Ready(b"", b"", 0, bytes(_EXPIRATION_AT - _REST_AT + 1), 0, turn=NOBODYS)
-"""Where nothing lies: it is of no turn, and no request has so long a head."""
+_NOTHING: Final = Ready(b"", b"", 0, bytes(_EXPIRATION_AT - _REST_AT + 1), 0)
+"""Where nothing lies: no request has so long a head."""
 _NOTHING_ALIKE: Final[Mapping[bytes, Ready]] = {}
 
 
@@ -122,7 +120,9 @@ class Lane:
         self._clock = clock
         self._now = now
         self._ready: dict[bytes, Ready] = {}
-        self._alike: dict[bytes, dict[bytes, Ready]] = {}  # those of this turn, by what many share, then by the rest
+        # Of them, those of this turn: by what many share and then by the rest, and those that a packet can hold.
+        self._alike: dict[bytes, dict[bytes, Ready]] = {}
+        self._packets: dict[bytes, Ready] = {}
         self._turn, self._until = 0, 0.0
         self._stand = (0, 0)
 
@@ -180,9 +180,9 @@ class Lane:
         for each in numbers:
             each[:] = _NONE[:count]
         keys = [octets[at : at + length] for at, length in zip(_SLOTS, lengths, strict=False)]
-        found = list(map(self._ready.get, keys, repeat(_NOTHING)))
+        found = list(map(self._packets.get, keys, repeat(_NOTHING)))
         said = [ready.end for ready in found]
-        if by_peer or [ready.turn for ready in found].count(self._turn) < count or max(said) > PACKET_OCTETS:
+        if by_peer or not all(said):
             peers = [peer for peer, _ in sources] or repeat("")
             found = list(map(self._fitting, keys, peers, repeat(began)))
             said = [ready.end for ready in found]
@@ -190,7 +190,7 @@ class Lane:
             octets[at : at + ready.end] = ready.whole
         for each, was in zip(numbers[:-1], were, strict=False):
             each[:] = was
-        if 0 in said:
+        if not all(said):
             for slot in (slot for slot, length in enumerate(said) if not length):
                 numbers[-1][slot] = were[-1][slot]
             found, sources = list(compress(found, said)), list(compress(sources, said))
@@ -202,6 +202,8 @@ class Lane:
         ready = self._lying(key, began)
         if ready is None or ready.end > PACKET_OCTETS or (self._admission.by_peer and self._admission.admit(peer)):
             return _NOTHING
+        if ready.turn == self._turn and key in self._ready:
+            self._packets[key] = ready
         return ready
 
     def _begun(self) -> float:
@@ -211,6 +213,7 @@ class Lane:
             self._stand, self._until = stand, began + TURN_SECONDS
             self._turn += 1
             self._alike.clear()
+            self._packets.clear()
         return began
 
     def _lying(self, key: bytes, began: float) -> Ready | None:
@@ -236,8 +239,8 @@ class Lane:
             self._ready.pop(key, None)
         elif not known and len(key) <= READY_OCTETS:
             if len(self._ready) >= READY_MOST:
-                self._ready.clear()
-                self._alike.clear()
+                for each in (self._ready, self._alike, self._packets):
+                    each.clear()
             self._ready[key] = ready
         return ready
 

@@ -67,7 +67,7 @@ class Door:
         said = self._lane.fill(self._slots, lengths)
         for _ in range(self._slots.send(said)):
             self._refused("unsent")
-        if 0 in said:
+        if not all(said):
             for slot, (length, source) in enumerate(zip(lengths, self._slots.sources(len(lengths)), strict=True)):
                 if not said[slot]:
                     self._came(self._slots.datagram(slot, length), self._slots.address(slot), *source)

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadtest.fuzz.inputs import inputs
@@ -183,6 +183,7 @@ EXPIRATIONS = st.sampled_from([0, 99, NOW])
 REQUESTS = st.sampled_from([0, 5, 2**32 - 1, 0x020B020B])
 
 
+@settings(max_examples=40)
 @given(
     st.lists(
         st.tuples(
@@ -339,11 +340,12 @@ async def test_what_lies_ready_is_bounded(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(lane, "READY_MOST", 100)
     async with world(KEPT) as made:
         for minor in range(1000):
-            assert made.lane.answer(
-                octets(asks(PLAIN), version=(2, minor % 256), suggested=(minor // 256, minor % 256)), *PEER
-            )
+            sent = octets(asks(PLAIN), version=(2, minor % 256), suggested=(minor // 256, minor % 256))
+            assert made.lane.answer(sent, *PEER)
+            assert filled(made, [sent]) != [sent]
         assert len(made.lane._ready) <= 100
         assert 0 < sum(map(len, made.lane._alike.values())) <= 100
+        assert 0 < len(made.lane._packets) <= 100
 
 
 async def test_what_is_long_does_not_lie_ready(monkeypatch: pytest.MonkeyPatch):
