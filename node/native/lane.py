@@ -131,17 +131,10 @@ class Lane:
         began, row = self._begun(), octets[at : at + ROW_OCTETS]
         if len(row) < _NAME_AT or self._admission.full:
             return at, b""
-        # Requests of one client begin alike. Where they do is looked for, and proven by what lies ready: each piece is
-        # all of a request, so the next one begins behind it.
-        pieces = row.split(row[:_REQUEST_AT], most + 1)[1 : most + 1]
-        alike = self._alike.get(row[:_NUMBERS_AT] + row[_OP_AT:_EXPIRATION_AT], _NOTHING_ALIKE)
-        found = list(map(alike.get, map(_ASKED, pieces), repeat(_NOTHING)))
-        if self._admission.by_peer or [ready.head for ready in found] != list(map(_HEAD, pieces)):
+        alone = most == 1 or ENVELOPE_OCTETS + int.from_bytes(row[_LENGTH_AT:_OP_AT]) >= len(row)
+        found, said = ([], []) if alone or self._admission.by_peer else self._at_a_stretch(row, most)
+        if not found:
             found, said = self._one_by_one(row, most, began, peer)
-        else:
-            said = [found[0].versions + row[_NUMBERS_AT:_REQUEST_AT]] * (3 * len(found))
-            said[1::3] = map(_NUMBER, pieces)
-            said[2::3] = [ready.rest for ready in found]
         self._count(found, began, peer, port)
         return at + sum([ready.length for ready in found]), b"".join(said)
 
@@ -149,17 +142,34 @@ class Lane:
         """The answer to the request the octets begin with; none if the desk shall answer."""
         return self.answers(octets, 0, peer, port, 1)[1]
 
+    def _at_a_stretch(self, row: bytes, most: int) -> tuple[list[Ready], list[bytes]]:
+        """The answers to the requests of a row, and their octets in pieces; none unless all begin alike and lie ready.
+
+        Where requests begin alike is looked for, and proven by what lies ready: each piece is all of a request, so the
+        next one begins behind it.
+        """
+        pieces = row.split(row[:_REQUEST_AT], most + 1)[1 : most + 1]
+        alike = self._alike.get(row[:_NUMBERS_AT] + row[_OP_AT:_EXPIRATION_AT], _NOTHING_ALIKE)
+        found = list(map(alike.get, map(_ASKED, pieces), repeat(_NOTHING)))
+        if [ready.head for ready in found] != list(map(_HEAD, pieces)):
+            return [], []
+        said = [found[0].versions + row[_NUMBERS_AT:_REQUEST_AT]] * (3 * len(found))
+        said[1::3] = map(_NUMBER, pieces)
+        said[2::3] = [ready.rest for ready in found]
+        return found, said
+
     def _one_by_one(self, row: bytes, most: int, began: float, peer: str) -> tuple[list[Ready], list[bytes]]:
         """The answers to the requests of a row up to the first to which none is ready, and their octets in pieces."""
         at, found, said = 0, list[Ready](), list[bytes]()
+        by_peer = self._admission.by_peer
         while at < len(row) and len(found) < most:
             end = at + ENVELOPE_OCTETS + int.from_bytes(row[at + _LENGTH_AT : at + ENVELOPE_OCTETS])
             versions, asked = row[at : at + _NUMBERS_AT], row[at + _BODY_AT : end]
             key = b"".join((versions, _ZEROS[0], row[at + _REST_AT : at + _EXPIRATION_AT], _ZEROS[1], asked))
             ready = self._lying(key, began)
-            if ready is None or (self._admission.by_peer and self._admission.admit(peer)):
+            if ready is None or (by_peer and self._admission.admit(peer)):
                 break  # the desk says why not
-            if ready.turn == self._turn and key in self._ready:
+            if (found or end < len(row)) and ready.turn == self._turn and key in self._ready:
                 self._alike.setdefault(versions + key[_OP_AT:_EXPIRATION_AT], {})[asked] = ready
             found.append(ready)
             said += (ready.versions, row[at + _NUMBERS_AT : at + _REST_AT], ready.rest)
@@ -194,7 +204,7 @@ class Lane:
             for slot in (slot for slot, length in enumerate(said) if not length):
                 numbers[-1][slot] = were[-1][slot]
             found, sources = list(compress(found, said)), list(compress(sources, said))
-        self._count(found, began, *zip(*sources, strict=True))
+        self._count(found, began, *(sources[0] if len(sources) == 1 else zip(*sources, strict=True)))
         return said
 
     def _fitting(self, key: bytes, peer: str, began: float) -> Ready:
@@ -252,11 +262,17 @@ class Lane:
             return
         seconds = self._clock() - began
         self._told(len(used))
-        prefixes = [ready.prefix for ready in used]
-        for prefix in set(prefixes):
-            self._hit(prefix, seconds, prefixes.count(prefix))
+        handles: bytes | tuple[bytes, ...]
+        if len(used) == 1:  # as from who asks one thing at a time
+            handles = used[0].handle
+            self._hit(used[0].prefix, seconds)
+        else:
+            handles = tuple([ready.handle for ready in used])
+            prefixes = [ready.prefix for ready in used]
+            for prefix in set(prefixes):
+                self._hit(prefix, seconds, prefixes.count(prefix))
         if self._noted:
-            self._note((began, source, port, 0, tuple([ready.handle for ready in used]), _WORDS_FOUND))
+            self._note((began, source, port, 0, handles, _WORDS_FOUND))
 
 
 def _read(key: bytes) -> Ready | None:
