@@ -131,6 +131,11 @@ class Slots:
         """Where it is from."""
         return _address(*self._name.unpack_from(self._names, slot * _NAME))
 
+    def one_source(self, count: int) -> Source | None:
+        """Where the first so many are from, the address in its one spelling, if all are from there."""
+        names = self._names[: count * _NAME]
+        return self._sources[names[: self._name_length]] if names == names[:_NAME] * count else None
+
     def sources(self, count: int) -> list[Source]:
         """Where the first so many are from, addresses in their one spelling."""
         sources = self._sources

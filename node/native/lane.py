@@ -184,7 +184,8 @@ class Lane:
         if not count or self._admission.full:
             return [0] * count
         by_peer = self._admission.by_peer
-        sources = slots.sources(count) if self._noted or by_peer else []
+        one = slots.one_source(count)
+        sources = [one] * count if one is not None else slots.sources(count) if self._noted or by_peer else []
         numbers = [slots.words(at)[:count] for at in _NUMBERS]
         were = [memoryview(each.tobytes()).cast("I") for each in numbers]
         for each in numbers:
@@ -204,7 +205,7 @@ class Lane:
             for slot in (slot for slot, length in enumerate(said) if not length):
                 numbers[-1][slot] = were[-1][slot]
             found, sources = list(compress(found, said)), list(compress(sources, said))
-        self._count(found, began, *(sources[0] if len(sources) == 1 else zip(*sources, strict=True)))
+        self._count(found, began, *(one or zip(*sources, strict=True)))
         return said
 
     def _fitting(self, key: bytes, peer: str, began: float) -> Ready:

@@ -3,7 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import pytest
@@ -273,6 +273,26 @@ async def test_datagrams_are_answered_where_they_lie_and_others_stay_as_they_are
         assert made.counted(NATIVE_REQUESTS) == {"success": 2 * len(plain)}
 
 
+@pytest.mark.parametrize("askers", [[0, 1, 2, 0, 1], [0, 0, 0], [2]])
+async def test_of_each_datagram_is_noted_who_asked_it(askers: list[int]):
+    handles = [PLAIN, "88.999.1001/COLD", "88.999.1001/皮", PLAIN, "88.999.1001/bag-1"][: len(askers)]
+    async with world(KEPT) as made:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server, ExitStack() as stack:
+            clients = [stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) for _ in range(3)]
+            server.bind(("127.0.0.1", 0))
+            slots = Slots(server)
+            for asker, handle in zip(askers, handles, strict=True):
+                clients[asker].sendto(octets(asks(handle)), server.getsockname())
+            said = made.lane.fill(slots, slots.receive())
+            assert [bool(length) for length in said] == [not handle.endswith("COLD") for handle in handles]
+            right = [
+                ("127.0.0.1", clients[asker].getsockname()[1], 0, handle, "resolve found")
+                for asker, handle in zip(askers, handles, strict=True)
+                if not handle.endswith("COLD")
+            ]
+        assert noted(made) == right
+
+
 async def test_of_datagrams_too_each_peer_has_its_share_and_nobody_when_all_is_busy():
     async with world(KEPT, peer_rate=2) as made:
         sent = [octets(asks(PLAIN), request) for request in range(8)]
@@ -341,7 +361,7 @@ async def test_what_lies_ready_is_bounded(monkeypatch: pytest.MonkeyPatch):
     async with world(KEPT) as made:
         for minor in range(1000):
             sent = octets(asks(PLAIN), version=(2, minor % 256), suggested=(minor // 256, minor % 256))
-            assert made.lane.answer(sent, *PEER)
+            assert made.lane.answers(sent * 2, 0, *PEER)[0] == 2 * len(sent)
             assert filled(made, [sent]) != [sent]
         assert len(made.lane._ready) <= 100
         assert 0 < sum(map(len, made.lane._alike.values())) <= 100
