@@ -2,7 +2,8 @@
 
 Requests are told apart by their octets: what a client sends for one identifier differs, from time to time, in session,
 request id and expiration alone, so all else of it is the key under which its answer lies ready, but for the first two.
-What holds for all that came together (the clock, what was heard of changes) is asked once for all of it.
+What holds for all that came together (the clock, what was heard of changes) is asked once for all of it, after it was
+read: whatever was told to have changed before one of these requests was sent is heard of by then (hot.py, `heard`).
 What the lane answers is, octet for octet, what the desk would: tests/node/native/test_lane.py asks both.
 """
 
