@@ -5,9 +5,11 @@ The roads only add to a list. Nobody ever waits for the disk: what it cannot tak
 
 import asyncio
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
+from itertools import accumulate
 from pathlib import Path
 from typing import IO, Any, Final, NamedTuple
 
@@ -15,7 +17,7 @@ import structlog
 
 from node.meter import Meter
 from node.metrics import ACCESS_LOG_ENTRIES, ACCESS_LOG_LOST
-from registry.access_log import FIELDS, HEAD_OCTETS, MAGIC, Access, Block, Note, Sealer, head, unnoted
+from registry.access_log import FIELDS, HEAD_OCTETS, MAGIC, Access, Block, Note, Sealer, head, sizes, unnoted
 
 TURN_SECONDS: Final = 0.25
 """The list is looked at so often: between two looks it holds what one worker can answer, some 30,000 entries."""
@@ -47,8 +49,10 @@ class AccessLog:
         clock: Callable[[], float],
         utc: Callable[[], datetime],
     ) -> None:
-        self._entries: list[Any] = []
-        self.note: Note = self._entries.extend if folder is not None else unnoted
+        self._noted: list[Any] = []
+        self._looked = 0  # at so much of it
+        self._count = 0  # entries in that
+        self.note: Note = self._noted.extend if folder is not None else unnoted
         self._files = _Files(folder, sealer, name) if folder is not None else None
         self._meter = meter
         self._clock = clock
@@ -83,22 +87,28 @@ class AccessLog:
 
     def turn(self, *, last: bool = False) -> None:
         """Hands what is noted to the writer, if that is free and it is worth it. Waits for nothing."""
-        count = len(self._entries) // FIELDS
-        if self._files is None or not count:
+        self._look()
+        if self._files is None or not self._noted:
             return
         self._age += 1
-        if self._writing is not None:
-            if count > WAITING_MOST:
-                del self._entries[WAITING_MOST * FIELDS :]
-                self._meter.count(ACCESS_LOG_LOST, "slow", by=count - WAITING_MOST)
-            return
-        if last or count >= BLOCK_ENTRIES or self._age >= BLOCK_TURNS:
-            taken, self._age = self._entries[:], 0
-            self._entries.clear()
+        if self._writing is None and (last or self._count >= BLOCK_ENTRIES or self._age >= BLOCK_TURNS):
+            taken, count = self._noted[:], self._count
+            self._noted.clear()
+            self._looked = self._count = self._age = 0
             now = self._utc()
             work = (taken, now.timestamp() - self._clock(), now.date())
             self._writing = asyncio.get_running_loop().run_in_executor(self._writer, self._files.write, *work)
             self._writing.add_done_callback(lambda writing: self._written(writing, count))
+
+    def _look(self) -> None:
+        """Counts what was noted since the last look, and lets go of what is too much of it while the writer is busy."""
+        reach = list(accumulate(sizes(self._noted, self._looked), initial=self._count))
+        all_, fit = len(reach) - 1, max(bisect_right(reach, WAITING_MOST), 1) - 1
+        kept = all_ if self._writing is None else fit
+        if kept < all_:
+            del self._noted[self._looked + kept * FIELDS :]
+            self._meter.count(ACCESS_LOG_LOST, "slow", by=reach[-1] - reach[kept])
+        self._looked, self._count = len(self._noted), reach[kept]
 
     def _written(self, writing: "asyncio.Future[tuple[int, str]]", count: int) -> None:
         self._writing = None
@@ -125,18 +135,16 @@ class _Files:
         self._file: IO[bytes] | None = None
         self._ordinal = 0
 
-    def write(self, entries: list[Any], epoch: float, today: date) -> tuple[int, str]:
-        """Writes entries in blocks; how many got there, and what kept the others from it."""
-        step = BLOCK_ENTRIES * FIELDS
+    def write(self, noted: list[Any], epoch: float, today: date) -> tuple[int, str]:
+        """Writes what was noted in blocks; how many entries got there, and what kept the others from it."""
         done = 0
         try:
-            for at in range(0, len(entries), step):
-                some = entries[at : at + step]
+            for some, count in _blocks(noted):
                 file = self._opened(today)
                 file.write(self._sealer.seal(Path(file.name).name, self._ordinal, some, epoch).octets)
                 file.flush()
                 self._ordinal += 1
-                done += len(some) // FIELDS
+                done += count
         except OSError as error:
             self.close()
             return done, str(error)
@@ -160,6 +168,16 @@ class _Files:
             except OSError as error:  # what did not fit is lost, and was counted
                 log.debug("access_log_not_closed", error=str(error))
             self._file = None
+
+
+def _blocks(noted: list[Any]) -> Iterator[tuple[list[Any], int]]:
+    """What was noted in pieces of at most BLOCK_ENTRIES entries, and how many each has."""
+    reach = list(accumulate(sizes(noted), initial=0))
+    begin = 0
+    while begin < len(reach) - 1:
+        end = bisect_right(reach, reach[begin] + BLOCK_ENTRIES) - 1
+        yield noted[begin * FIELDS : end * FIELDS], reach[end] - reach[begin]
+        begin = end
 
 
 def _private(path: Path) -> IO[bytes]:

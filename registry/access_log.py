@@ -2,13 +2,15 @@
 
 On the roads an entry is FIELDS values in one flat list, so that noting it costs little: a moment of the monotonic
 clock, source address and port, account number (0: none), identifier (text or octets), operation and outcome in one.
+Entries noted together are FIELDS values as well: a tuple of identifiers, and of what else differs between them.
 """
 
 import hmac
 import struct
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, repeat
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -16,6 +18,8 @@ import msgspec
 from registry.account import Vault
 
 FIELDS: Final = 6
+_IDENTIFIER: Final = 4
+"""Which of them it is."""
 MAGIC: Final = b"idnode access log 1\n"
 """What a file begins with."""
 BLOCK_OCTETS_MOST: Final = 16 * 1024 * 1024
@@ -30,8 +34,8 @@ Source = tuple[str, int]
 """Address and port of who asks; port 0: not known, as behind a proxy."""
 NOWHERE: Final[Source] = ("", 0)
 """It was asked by the node itself."""
-Note = Callable[[Sequence[float | str | bytes]], None]
-"""Notes an entry, or some in a row."""
+Note = Callable[[Sequence[float | str | bytes | tuple[int | str | bytes, ...]]], None]
+"""Notes an entry, or some together."""
 
 
 def unnoted(_: object) -> None:
@@ -65,13 +69,13 @@ class Sealer:
     def __init__(self, key: bytes) -> None:
         self._vault = Vault(hmac.digest(key, b"idnode access log", "sha256"))
 
-    def seal(self, file: str, ordinal: int, entries: Sequence[Any], epoch: float) -> Block:
-        """The flat `entries`, at least one, as block `ordinal` of a file; `epoch` is when the monotonic clock was 0, in
-        seconds since 1970 UTC.
+    def seal(self, file: str, ordinal: int, noted: Sequence[Any], epoch: float) -> Block:
+        """What the flat list has, at least one entry, as block `ordinal` of a file; `epoch` is when the monotonic clock
+        was 0, in seconds since 1970 UTC.
         """
-        times = [int((moment + epoch) * 1000) for moment in entries[0::FIELDS]]
+        times = [int((moment + epoch) * 1000) for moment in noted[0::FIELDS]]
         first, last = min(times), max(times)
-        columns = [[time - first for time in times], *(entries[n::FIELDS] for n in range(1, FIELDS))]
+        columns = _columns([[time - first for time in times], *(noted[n::FIELDS] for n in range(1, FIELDS))])
         plain = zlib.compress(msgspec.msgpack.encode([first, *columns]), _LEVEL)
         closed = self._vault.close(_name(file, ordinal, first, last), plain)
         return Block(_HEAD.pack(len(closed), first, last) + closed, first, last)
@@ -86,6 +90,28 @@ class Sealer:
             text = identifier.decode() if isinstance(identifier, bytes) else identifier
             operation, _, outcome = words.partition(" ")
             yield Access(first + time, source, port, account, text, operation, outcome)
+
+
+def sizes(noted: Sequence[Any], since: int = 0) -> list[int]:
+    """How many entries each note of the flat list stands for, from there on."""
+    return [len(each) if type(each) is tuple else 1 for each in noted[since + _IDENTIFIER :: FIELDS]]
+
+
+def _columns(noted: Sequence[Sequence[Any]]) -> Sequence[Sequence[Any]]:
+    """Columns with a value for each entry, of those with one for each note."""
+    if tuple not in map(type, noted[_IDENTIFIER]):
+        return noted
+    counts = [len(each) if type(each) is tuple else 1 for each in noted[_IDENTIFIER]]
+    return [list(chain.from_iterable(map(_told(column), column, counts))) for column in noted]
+
+
+def _told(column: Sequence[Any]) -> Callable[[Any, int], Iterable[Any]]:
+    """What tells of a note's value in this column what each of so many entries has there."""
+    return _each if tuple in map(type, column) else repeat
+
+
+def _each(value: Any, count: int) -> Iterable[Any]:
+    return value if type(value) is tuple else repeat(value, count)
 
 
 def _name(file: str, ordinal: int, first: int, last: int) -> str:

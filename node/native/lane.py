@@ -2,16 +2,17 @@
 
 Requests are told apart by their octets: what a client sends for one identifier differs, from time to time, in session,
 request id and expiration alone, so all else of it is the key under which its answer lies ready, but for the first two.
-What holds for all that came together (the clock, what was heard of changes) is asked once for all of it.
+What holds for all that came together (the clock, what was heard of changes) is asked once for all of it, after it was
+read: whatever was told to have changed before one of these requests was sent is heard of by then (hot.py, `heard`).
 What the lane answers is, octet for octet, what the desk would: tests/node/native/test_lane.py asks both.
 """
 
 import struct
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import compress, repeat
-from typing import Any, Final
+from operator import itemgetter
+from typing import Final
 
 from node.house import House
 from node.metrics import NATIVE_REQUESTS
@@ -35,18 +36,25 @@ from proto.native.message import (
 from proto.native.packets import PACKET_OCTETS
 from proto.native.versions import OWN, agreed
 from proto.web_json import values_of
-from registry.access_log import FIELDS, Source, unnoted
+from registry.access_log import unnoted
 
 _REST: Final = struct.Struct(">IIIIIHBBIII")
 """Behind the request id: sequence, length; operation, code, flags, serial, recursion, reserved, expiration, length of
 the body; length of the identifier."""
 _NUMBERS_AT: Final = 4
 """Session, then request id."""
+_REQUEST_AT: Final = 8
 _REST_AT: Final = 12
 _LENGTH_AT: Final = 16
+_OP_AT: Final = ENVELOPE_OCTETS
 _EXPIRATION_AT: Final = 36
 _BODY_AT: Final = 40
-_NUMBERS: Final = (_NUMBERS_AT, _NUMBERS_AT + 4, _EXPIRATION_AT)
+_NUMBERS: Final = (_NUMBERS_AT, _REQUEST_AT, _EXPIRATION_AT)
+_NUMBER: Final = itemgetter(slice(0, _REST_AT - _REQUEST_AT))
+_HEAD: Final = itemgetter(slice(_REST_AT - _REQUEST_AT, _EXPIRATION_AT - _REQUEST_AT))
+_ASKED: Final = itemgetter(slice(_BODY_AT - _REQUEST_AT, None))
+"""Of what stands behind the session of a request: its id; all up to the expiration; the body."""
+_SLOTS: Final = range(0, COUNT * STRIDE, STRIDE)
 _NONE: Final = memoryview(bytes(4 * COUNT)).cast("I")
 _NAME_AT: Final = _REST_AT + _REST.size
 _COUNTS: Final = frozenset({8, 12})
@@ -60,14 +68,14 @@ _OVERHEAD: Final = HEADER_OCTETS + 4
 _FLAGS: Final = 0xE0
 ANSWERS_MOST: Final = 64
 """Answers made at a stretch over TCP: whoever sends them looks whether they are read."""
+ROW_OCTETS: Final = 16_384
+"""Octets looked at for them: usual requests have some 90."""
 READY_MOST: Final = 16_384
 """Answers that lie ready, some 0.8 KB each; beyond it they are made anew, for half as much again."""
 READY_OCTETS: Final = 512
 """Longest request whose answer lies ready; usual ones have some 90."""
 READY_ANSWER_OCTETS: Final = 4096
 """Longest answer that lies ready: all of them together take 128 MB at most, and usual ones have some 600 octets."""
-NOBODYS: Final = -1
-"""A turn in which nothing lies ready."""
 TURN_SECONDS: Final = 1.0
 """What lies ready is looked at anew after this, and whenever anything has changed or the second of the clock has."""
 _WORDS_FOUND: Final = WORDS[Outcome.FOUND]
@@ -77,18 +85,26 @@ _WORDS_FOUND: Final = WORDS[Outcome.FOUND]
 class Ready:
     """The answer to all requests that differ in session, request id and expiration alone.
 
-    `rest` is what stands in it behind the request id, `whole` all of it with nothing for session and request id, and
-    `end` how long that is: good for the turn of that number.
+    Such a request has so many octets of `length`, and `head` from request id to expiration. `rest` is what stands in
+    the answer behind the request id, `whole` all of it with nothing for session and request id, and `end` how long that
+    is: good for the turn of that number.
     """
 
     handle: bytes
     versions: bytes
     flags: int
+    head: bytes
+    length: int
     prefix: int = 0
     rest: bytes = b""
     whole: bytes = b""
     end: int = 0
     turn: int = 0
+
+
+_NOTHING: Final = Ready(b"", b"", 0, bytes(_EXPIRATION_AT - _REST_AT + 1), 0)
+"""Where nothing lies: no request has so long a head."""
+_NOTHING_ALIKE: Final[Mapping[bytes, Ready]] = {}
 
 
 class Lane:
@@ -105,87 +121,124 @@ class Lane:
         self._clock = clock
         self._now = now
         self._ready: dict[bytes, Ready] = {}
+        # Of them, those of this turn: by what many share and then by the rest, and those that a packet can hold.
+        self._alike: dict[bytes, dict[bytes, Ready]] = {}
+        self._packets: dict[bytes, Ready] = {}
         self._turn, self._until = 0, 0.0
         self._stand = (0, 0)
 
-    def answers(
-        self, octets: bytes, at: int, peer: str, port: int, most: int = ANSWERS_MOST
-    ) -> tuple[int, list[bytes]]:
-        """Where the requests end that begin `at` and could be answered, of a longer row `most`, and the answers in
-        pieces.
-        """
-        began, turn = self._begun()
-        ready_of, by_peer = self._ready, self._admission.by_peer
-        said: list[bytes] = []
-        used: list[Ready] = []
-        while at < len(octets) and len(used) < most:
-            end = at + ENVELOPE_OCTETS + int.from_bytes(octets[at + _LENGTH_AT : at + ENVELOPE_OCTETS])
-            head, body = octets[at + _REST_AT : at + _EXPIRATION_AT], octets[at + _BODY_AT : end]
-            key = b"".join((octets[at : at + _NUMBERS_AT], _ZEROS[0], head, _ZEROS[1], body))
-            ready = ready_of.get(key)
-            if ready is None or ready.turn != turn:
-                ready = self._made(ready, key, began)
-            if ready is None or (by_peer and self._admission.admit(peer)):
-                break  # the desk says why not
-            said += (ready.versions, octets[at + _NUMBERS_AT : at + _REST_AT], ready.rest)
-            used.append(ready)
-            at = end
-        self._count(used, began, repeat((peer, port), len(used)))
-        return at, said
+    def answers(self, octets: bytes, at: int, peer: str, port: int, most: int = ANSWERS_MOST) -> tuple[int, bytes]:
+        """Where the requests end that begin `at` and could be answered, of a longer row `most`, and the answers."""
+        began, row = self._begun(), octets[at : at + ROW_OCTETS]
+        if len(row) < _NAME_AT or self._admission.full:
+            return at, b""
+        alone = most == 1 or ENVELOPE_OCTETS + int.from_bytes(row[_LENGTH_AT:_OP_AT]) >= len(row)
+        found, said = ([], []) if alone or self._admission.by_peer else self._at_a_stretch(row, most)
+        if not found:
+            found, said = self._one_by_one(row, most, began, peer)
+        self._count(found, began, peer, port)
+        return at + sum([ready.length for ready in found]), b"".join(said)
 
     def answer(self, octets: bytes, peer: str, port: int) -> bytes:
         """The answer to the request the octets begin with; none if the desk shall answer."""
-        return b"".join(self.answers(octets, 0, peer, port, 1)[1])
+        return self.answers(octets, 0, peer, port, 1)[1]
+
+    def _at_a_stretch(self, row: bytes, most: int) -> tuple[list[Ready], list[bytes]]:
+        """The answers to the requests of a row, and their octets in pieces; none unless all begin alike and lie ready.
+
+        Where requests begin alike is looked for, and proven by what lies ready: each piece is all of a request, so the
+        next one begins behind it.
+        """
+        pieces = row.split(row[:_REQUEST_AT], most + 1)[1 : most + 1]
+        alike = self._alike.get(row[:_NUMBERS_AT] + row[_OP_AT:_EXPIRATION_AT], _NOTHING_ALIKE)
+        found = list(map(alike.get, map(_ASKED, pieces), repeat(_NOTHING)))
+        if [ready.head for ready in found] != list(map(_HEAD, pieces)):
+            return [], []
+        said = [found[0].versions + row[_NUMBERS_AT:_REQUEST_AT]] * (3 * len(found))
+        said[1::3] = map(_NUMBER, pieces)
+        said[2::3] = [ready.rest for ready in found]
+        return found, said
+
+    def _one_by_one(self, row: bytes, most: int, began: float, peer: str) -> tuple[list[Ready], list[bytes]]:
+        """The answers to the requests of a row up to the first to which none is ready, and their octets in pieces."""
+        at, found, said = 0, list[Ready](), list[bytes]()
+        by_peer = self._admission.by_peer
+        while at < len(row) and len(found) < most:
+            end = at + ENVELOPE_OCTETS + int.from_bytes(row[at + _LENGTH_AT : at + ENVELOPE_OCTETS])
+            versions, asked = row[at : at + _NUMBERS_AT], row[at + _BODY_AT : end]
+            key = b"".join((versions, _ZEROS[0], row[at + _REST_AT : at + _EXPIRATION_AT], _ZEROS[1], asked))
+            ready = self._lying(key, began)
+            if ready is None or (by_peer and self._admission.admit(peer)):
+                break  # the desk says why not
+            if (found or end < len(row)) and ready.turn == self._turn and key in self._ready:
+                self._alike.setdefault(versions + key[_OP_AT:_EXPIRATION_AT], {})[asked] = ready
+            found.append(ready)
+            said += (ready.versions, row[at + _NUMBERS_AT : at + _REST_AT], ready.rest)
+            at = end
+        return found, said
 
     def fill(self, slots: Slots, lengths: Sequence[int]) -> list[int]:
         """Answers where it lies each request that fills its slot: how long the answers are. 0: that one is as it was,
         for nothing is ready or the answer is longer than a packet.
         """
-        began, turn = self._begun()
-        ready_of, by_peer = self._ready, self._admission.by_peer
-        octets, count = slots.octets, len(lengths)
-        sources = slots.sources(count) if self._noted or by_peer else []
+        began, octets, count = self._begun(), slots.octets, len(lengths)
+        if not count or self._admission.full:
+            return [0] * count
+        by_peer = self._admission.by_peer
+        one = slots.one_source(count)
+        sources = [one] * count if one is not None else slots.sources(count) if self._noted or by_peer else []
         numbers = [slots.words(at)[:count] for at in _NUMBERS]
         were = [memoryview(each.tobytes()).cast("I") for each in numbers]
         for each in numbers:
             each[:] = _NONE[:count]
-        said: list[int] = []
-        used: list[Ready] = []
-        for at, length in zip(range(0, STRIDE * count, STRIDE), lengths, strict=True):
-            ready = ready_of.get(octets[at : at + length])
-            if ready is None or ready.turn != turn:
-                ready = self._made(ready, octets[at : at + length], began)
-            if ready is None or ready.end > PACKET_OCTETS or (by_peer and self._admission.admit(sources[len(said)][0])):
-                said.append(0)
-                continue
+        keys = [octets[at : at + length] for at, length in zip(_SLOTS, lengths, strict=False)]
+        found = list(map(self._packets.get, keys, repeat(_NOTHING)))
+        said = [ready.end for ready in found]
+        if by_peer or not all(said):
+            peers = [peer for peer, _ in sources] or repeat("")
+            found = list(map(self._fitting, keys, peers, repeat(began)))
+            said = [ready.end for ready in found]
+        for at, ready in zip(_SLOTS, found, strict=False):
             octets[at : at + ready.end] = ready.whole
-            said.append(ready.end)
-            used.append(ready)
         for each, was in zip(numbers[:-1], were, strict=False):
             each[:] = was
-        if 0 in said:
+        if not all(said):
             for slot in (slot for slot, length in enumerate(said) if not length):
                 numbers[-1][slot] = were[-1][slot]
-            sources = list(compress(sources, said))
-        self._count(used, began, sources)
+            found, sources = list(compress(found, said)), list(compress(sources, said))
+        self._count(found, began, *(one or zip(*sources, strict=True)))
         return said
 
-    def _begun(self) -> tuple[float, int]:
-        """The present moment, and its turn: a new one if what lies ready may not be right any more, NOBODYS if nobody
-        is served now.
-        """
+    def _fitting(self, key: bytes, peer: str, began: float) -> Ready:
+        """The answer to requests with this key, if it is ready and a packet can hold it; else _NOTHING."""
+        ready = self._lying(key, began)
+        if ready is None or ready.end > PACKET_OCTETS or (self._admission.by_peer and self._admission.admit(peer)):
+            return _NOTHING
+        if ready.turn == self._turn and key in self._ready:
+            self._packets[key] = ready
+        return ready
+
+    def _begun(self) -> float:
+        """The present moment, in its turn: a new one if what lies ready may not be right any more."""
         began, stand = self._clock(), (self._heard(), self._now())
         if stand != self._stand or began >= self._until:
             self._stand, self._until = stand, began + TURN_SECONDS
             self._turn += 1
-        return began, NOBODYS if self._admission.full else self._turn
+            self._alike.clear()
+            self._packets.clear()
+        return began
+
+    def _lying(self, key: bytes, began: float) -> Ready | None:
+        """The answer to all requests with this key, if it is ready or can be made."""
+        ready = self._ready.get(key)
+        return ready if ready is not None and ready.turn == self._turn else self._made(ready, key, began)
 
     def _made(self, ready: Ready | None, key: bytes, began: float) -> Ready | None:
         """The answer to all requests with this key, made for this turn; `ready` is what it was. None: not here."""
         known = ready is not None
         if ready is None:
             ready = _read(key)
-        kept = self._holding(ready.handle) if ready is not None and not self._admission.full else None
+        kept = self._holding(ready.handle) if ready is not None else None
         if ready is None or kept is None or began >= kept.expires or not (shown := kept.ready or _shown(kept)):
             return None
         length, name = len(ready.handle) + len(shown), len(ready.handle)
@@ -198,28 +251,30 @@ class Lane:
             self._ready.pop(key, None)
         elif not known and len(key) <= READY_OCTETS:
             if len(self._ready) >= READY_MOST:
-                self._ready.clear()
+                for each in (self._ready, self._alike, self._packets):
+                    each.clear()
             self._ready[key] = ready
         return ready
 
-    def _count(self, used: Sequence[Ready], began: float, whose: Iterable[Source]) -> None:
-        """Counts and notes answers that were given together."""
+    def _count(
+        self, used: Sequence[Ready], began: float, source: str | tuple[str, ...] = (), port: int | tuple[int, ...] = ()
+    ) -> None:
+        """Counts and notes answers that were given together, to one or to each of them."""
         if not used:
             return
         seconds = self._clock() - began
         self._told(len(used))
+        handles: bytes | tuple[bytes, ...]
         if len(used) == 1:  # as from who asks one thing at a time
+            handles = used[0].handle
             self._hit(used[0].prefix, seconds)
         else:
-            for prefix, count in Counter([ready.prefix for ready in used]).items():
-                self._hit(prefix, seconds, count)
+            handles = tuple([ready.handle for ready in used])
+            prefixes = [ready.prefix for ready in used]
+            for prefix in set(prefixes):
+                self._hit(prefix, seconds, prefixes.count(prefix))
         if self._noted:
-            noted: list[Any] = [0] * (FIELDS * len(used))
-            noted[0::FIELDS] = [began] * len(used)
-            noted[1::FIELDS], noted[2::FIELDS] = zip(*whose, strict=True)
-            noted[4::FIELDS] = [ready.handle for ready in used]
-            noted[5::FIELDS] = [_WORDS_FOUND] * len(used)
-            self._note(noted)
+            self._note((began, source, port, 0, handles, _WORDS_FOUND))
 
 
 def _read(key: bytes) -> Ready | None:
@@ -235,7 +290,8 @@ def _read(key: bytes) -> Ready | None:
     if suggested_major & _FLAGS or counts not in _COUNTS or len(behind) - counts not in {0, 4} or any(behind):
         return None
     versions = bytes((*agreed((major, minor), (suggested_major, suggested_minor)), *OWN))
-    return Ready(key[_NAME_AT:stop], versions, flags & COPIED | AUTHORITATIVE)
+    head, asked = key[_REST_AT:_EXPIRATION_AT], len(key)
+    return Ready(key[_NAME_AT:stop], versions, flags & COPIED | AUTHORITATIVE, head, asked)
 
 
 def _shown(kept: Kept) -> bytes:

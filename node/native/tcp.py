@@ -100,13 +100,13 @@ class Connection(asyncio.Protocol):
 
     def _answer_ready(self, data: bytes) -> int:
         """How much of it, from the first octet on, was answered by the lane."""
-        used, answered = 0, True
-        while answered and not self._full:
+        used = 0
+        while used < len(data) and not self._full:
             end, said = self._crowd.lane.answers(data, used, self._source, self._port)
-            answered = end > used
-            if answered:
-                self._begun, used = None, end  # before it is written: who does not read is waited for
-                self._transport.write(b"".join(said))
+            if not said:
+                break
+            self._begun, used = None, end  # before it is written: who does not read is waited for
+            self._transport.write(said)
         return used
 
     def _take(self) -> None:

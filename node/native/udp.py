@@ -67,9 +67,10 @@ class Door:
         said = self._lane.fill(self._slots, lengths)
         for _ in range(self._slots.send(said)):
             self._refused("unsent")
-        for slot, length in enumerate(lengths):
-            if not said[slot]:
-                self._came(self._slots.datagram(slot, length), self._slots.address(slot), *self._slots.source(slot))
+        if not all(said):
+            for slot, (length, source) in enumerate(zip(lengths, self._slots.sources(len(lengths)), strict=True)):
+                if not said[slot]:
+                    self._came(self._slots.datagram(slot, length), self._slots.address(slot), *source)
 
     def _came(self, datagram: bytes, address: Address, peer: str, port: int) -> None:
         if said := self._lane.answer(datagram, peer, port):

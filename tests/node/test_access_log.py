@@ -89,6 +89,22 @@ async def test_a_full_block_does_not_wait(world: World) -> None:
     assert world.names() == [str(n) for n in range(BLOCK_ENTRIES + 1)]
 
 
+async def test_what_is_noted_together_is_counted_and_divided_entry_by_entry(world: World) -> None:
+    world.note("first")
+    names = [str(number) for number in range(BLOCK_ENTRIES)]
+    for at in range(0, BLOCK_ENTRIES, 64):
+        sources = ("192.0.2.7", *["::1"] * 63)
+        world.log.note((101.0, sources, 9, 0, tuple(names[at : at + 64]), "resolve found"))
+    await world.turns(1)
+    assert world.folder is not None
+    one, other = blocks(world.folder)
+    assert [each.identifier for each in one] == ["first", *names[:-64]]
+    assert one[1] == Access(NOON_MS + 1000, "192.0.2.7", 9, 0, "0", "resolve", "found")
+    assert [each.identifier for each in other] == names[-64:]
+    assert other[-1] == Access(NOON_MS + 1000, "::1", 9, 0, names[-1], "resolve", "found")
+    assert world.counting.told(ACCESS_LOG_ENTRIES) == {(): BLOCK_ENTRIES + 1}
+
+
 async def test_each_day_has_a_file_and_a_span_reads_what_it_holds(world: World) -> None:
     for n, day in enumerate((23, 24, 24, 26)):
         world.now = NOON.replace(day=day)
@@ -131,6 +147,9 @@ async def test_a_slow_disk_holds_nobody_up_and_what_it_cannot_take_is_counted(
     world.note(*"abcde")
     world.log.turn()
     assert world.counting.told(ACCESS_LOG_LOST) == {("slow",): 2}
+    world.log.note((100.0, "192.0.2.1", 40_000, 0, ("f", "g"), "resolve found"))
+    world.log.turn()
+    assert world.counting.told(ACCESS_LOG_LOST) == {("slow",): 4}
     go.set()
     await world.written()
     await world.turns(BLOCK_TURNS)

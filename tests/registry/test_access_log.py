@@ -4,7 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registry.access_log import BLOCK_OCTETS_MOST, FIELDS, HEAD_OCTETS, Access, Block, Sealer, head, unnoted
+from registry.access_log import (
+    BLOCK_OCTETS_MOST,
+    FIELDS,
+    HEAD_OCTETS,
+    Access,
+    Block,
+    Sealer,
+    head,
+    sizes,
+    unnoted,
+)
 
 SEALER = Sealer(bytes(range(32)))
 EPOCH = 1_795_000_000.0
@@ -50,6 +60,34 @@ def test_what_is_noted_comes_out_as_it_was(entries: list[tuple[float, str, int, 
     assert [f"{each.operation} {each.outcome}" for each in found] == [entry[5] for entry in entries]
     assert [each.at for each in found] == [int((entry[0] + EPOCH) * 1000) for entry in entries]
     assert (block.first, block.last) == (min(each.at for each in found), max(each.at for each in found))
+
+
+def each(value: object, count: int) -> tuple[object, ...]:
+    return value if isinstance(value, tuple) else (value,) * count
+
+
+@st.composite
+def together(draw: st.DrawFn) -> tuple[object, ...]:
+    """Entries noted together: each has its identifier; of the rest, what may differ is the same or of each its own."""
+    count = draw(st.integers(1, 4))
+    own = [st.lists(of, min_size=count, max_size=count).map(tuple) for of in (TEXT, st.integers(0, 9), TEXT)]
+    one = draw(ENTRY)
+    return one[0], draw(own[0] | st.just(one[1])), draw(own[1] | st.just(one[2])), one[3], draw(own[2]), one[5]
+
+
+@given(st.lists(ENTRY | together(), min_size=1, max_size=9))
+def test_what_is_noted_together_is_what_is_noted_one_by_one(notes: list[tuple[object, ...]]):
+    counts = [len(note[4]) if isinstance(note[4], tuple) else 1 for note in notes]
+    assert sizes(flat(*notes)) == counts
+    assert sizes(flat(*notes), FIELDS) == counts[1:]
+    alone = [
+        entry
+        for note, count in zip(notes, counts, strict=True)
+        for entry in zip(*(each(value, count) for value in note), strict=True)
+    ]
+    told, right = (SEALER.seal("f", 0, flat(*some), EPOCH) for some in (notes, alone))
+    assert list(SEALER.open("f", 0, inside(told))) == list(SEALER.open("f", 0, inside(right)))
+    assert len(told.octets) == len(right.octets)
 
 
 @pytest.mark.parametrize(

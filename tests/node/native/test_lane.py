@@ -3,11 +3,11 @@
 import asyncio
 import socket
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadtest.fuzz.inputs import inputs
@@ -140,7 +140,7 @@ async def test_what_is_not_plain_is_left_to_the_desk(name: str):
     async with world(KEPT) as made:
         assert made.lane.answer(octets(asks(PLAIN)), *PEER)
         made.noted.clear()
-        assert made.lane.answers(OTHERS[name], 0, *PEER) == (0, [])
+        assert made.lane.answers(OTHERS[name], 0, *PEER) == (0, b"")
         assert made.noted == []
 
 
@@ -149,7 +149,7 @@ async def test_what_is_not_whole_is_left_to_the_desk(count: int):
     async with world(KEPT) as made:
         sent = octets(asks(PLAIN))
         assert len(sent) == 77
-        assert made.lane.answers(sent[:count], 0, *PEER) == (0, [])
+        assert made.lane.answers(sent[:count], 0, *PEER) == (0, b"")
         assert made.lane.answers(sent + sent[:count], 0, *PEER)[0] == 77
 
 
@@ -159,11 +159,83 @@ async def test_many_are_answered_together_up_to_the_first_that_is_not_plain():
         used, said = made.lane.answers(b"".join([*plain, OTHERS["an answer"], *plain]), 0, *PEER)
         assert used == 3 * len(plain[0])
         stream = Stream(2**20)
-        stream.feed(b"".join(said))
+        stream.feed(said)
         assert [framed.envelope.request for framed in iter(stream.take, None)] == [0, 1, 2]
         row = plain[0] * 1000
         assert made.lane.answers(row, 0, *PEER)[0] == ANSWERS_MOST * len(plain[0])
         assert made.lane.answers(row, 999 * len(plain[0]), *PEER)[0] == len(row)
+
+
+def in_rows(made: World, sent: bytes) -> list[bytes]:
+    """What the lane says to all it answers, asked until it answers no more, as a connection asks it."""
+    said, used, more = bytearray(), 0, True
+    while more and used < len(sent):
+        end, more = made.lane.answers(sent, used, *PEER)
+        assert bool(more) == (end > used)
+        said, used = said + more, end
+    stream = Stream(2**20)
+    stream.feed(bytes(said))
+    return [framed.to_octets() for framed in iter(stream.take, None)]
+
+
+SESSIONS = st.sampled_from([(0, (2, 11)), (0, (2, 3)), (10_001, (2, 11))])
+EXPIRATIONS = st.sampled_from([0, 99, NOW])
+REQUESTS = st.sampled_from([0, 5, 2**32 - 1, 0x020B020B])
+
+
+@settings(max_examples=40)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["88.999.1001/BAG-1", "88.999.1001/皮", "88.999.1001/LONG", "88.999.1001/COLD"]),
+            st.sampled_from([USUAL, 0]),
+            SESSIONS,
+            EXPIRATIONS,
+            REQUESTS,
+        ),
+        min_size=1,
+        max_size=12,
+    )
+)
+def test_a_row_is_answered_as_the_desk_answers_each_whoever_asks(row):
+    sent = []
+    for handle, flags, (session, version), expiration, request in row:
+        whole = bytearray(octets(asks(handle, flags=flags), request, session=session, version=version))
+        whole[36:40] = expiration.to_bytes(4)
+        sent.append(bytes(whole))
+    cold = next((number for number, (handle, *_) in enumerate(row) if handle.endswith("COLD")), len(row))
+
+    async def alike() -> None:
+        async with world(KEPT) as slow, world(KEPT) as fast:
+            right = [of_desk(slow, each) for each in sent[:cold]]
+            for _ in range(2):  # the second time answers lie ready
+                fast.noted.clear()
+                assert in_rows(fast, b"".join(sent)) == right
+                assert noted(fast) == noted(slow)
+            assert fast.counted(RESOLUTIONS) == {name: 2 * n for name, n in slow.counted(RESOLUTIONS).items()}
+
+    asyncio.run(alike())
+
+
+@pytest.mark.parametrize("most", [100, 154, 155, 400])
+async def test_a_row_is_answered_however_much_of_it_is_looked_at(monkeypatch: pytest.MonkeyPatch, most: int):
+    monkeypatch.setattr(lane, "ROW_OCTETS", most)
+    async with world(KEPT) as made, world(KEPT) as slow:
+        sent = [octets(asks(PLAIN), request) for request in range(20)]
+        assert in_rows(made, b"".join(sent)) == [of_desk(slow, each) for each in sent]
+
+
+@pytest.mark.parametrize("body", [b"", bytes(8), bytes((2, 11, 2, 11)) + bytes(8)], ids=["nothing", "zeros", "a head"])
+@pytest.mark.parametrize("version", [(0, 0), (2, 11)])
+async def test_what_looks_like_the_beginning_of_a_request_and_is_none(body: bytes, version: tuple[int, int]):
+    """Within an identifier, or because all of a request is zeros: nothing is answered that was not asked."""
+    async with world(KEPT) as made, world(KEPT) as slow:
+        plain = octets(asks(PLAIN), version=version, suggested=version)
+        strange = octets(asks(PLAIN + body.decode() + PLAIN), version=version, suggested=version)
+        right = of_desk(slow, plain)
+        for sent in (plain * 3, plain + strange + plain):
+            said = in_rows(made, sent)
+            assert said == [right] * (1 if strange in sent else 3)
 
 
 async def test_who_is_not_admitted_and_what_has_ended_is_left_to_the_desk():
@@ -199,6 +271,26 @@ async def test_datagrams_are_answered_where_they_lie_and_others_stay_as_they_are
             assert [entry[4] for entry in made.noted] == [PLAIN.encode()] * len(plain)
         assert made.counted(RESOLUTIONS) == {"hotfound": 2 * len(plain)}
         assert made.counted(NATIVE_REQUESTS) == {"success": 2 * len(plain)}
+
+
+@pytest.mark.parametrize("askers", [[0, 1, 2, 0, 1], [0, 0, 0], [2]])
+async def test_of_each_datagram_is_noted_who_asked_it(askers: list[int]):
+    handles = [PLAIN, "88.999.1001/COLD", "88.999.1001/皮", PLAIN, "88.999.1001/bag-1"][: len(askers)]
+    async with world(KEPT) as made:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server, ExitStack() as stack:
+            clients = [stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) for _ in range(3)]
+            server.bind(("127.0.0.1", 0))
+            slots = Slots(server)
+            for asker, handle in zip(askers, handles, strict=True):
+                clients[asker].sendto(octets(asks(handle)), server.getsockname())
+            said = made.lane.fill(slots, slots.receive())
+            assert [bool(length) for length in said] == [not handle.endswith("COLD") for handle in handles]
+            right = [
+                ("127.0.0.1", clients[asker].getsockname()[1], 0, handle, "resolve found")
+                for asker, handle in zip(askers, handles, strict=True)
+                if not handle.endswith("COLD")
+            ]
+        assert noted(made) == right
 
 
 async def test_of_datagrams_too_each_peer_has_its_share_and_nobody_when_all_is_busy():
@@ -268,10 +360,12 @@ async def test_what_lies_ready_is_bounded(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(lane, "READY_MOST", 100)
     async with world(KEPT) as made:
         for minor in range(1000):
-            assert made.lane.answer(
-                octets(asks(PLAIN), version=(2, minor % 256), suggested=(minor // 256, minor % 256)), *PEER
-            )
+            sent = octets(asks(PLAIN), version=(2, minor % 256), suggested=(minor // 256, minor % 256))
+            assert made.lane.answers(sent * 2, 0, *PEER)[0] == 2 * len(sent)
+            assert filled(made, [sent]) != [sent]
         assert len(made.lane._ready) <= 100
+        assert 0 < sum(map(len, made.lane._alike.values())) <= 100
+        assert 0 < len(made.lane._packets) <= 100
 
 
 async def test_what_is_long_does_not_lie_ready(monkeypatch: pytest.MonkeyPatch):

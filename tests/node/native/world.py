@@ -34,7 +34,7 @@ from proto.native import bodies
 from proto.native.message import CACHE_AUTHENTICATION, PUBLIC_ONLY, RECURSIVE, Message
 from proto.value import Reference, Value
 from proto.web_json import array
-from registry.access_log import FIELDS
+from registry.access_log import FIELDS, sizes
 from registry.errors import UnavailableError
 
 NOW = 1_795_000_000
@@ -133,7 +133,9 @@ async def world(warm: Sequence[str] = (), **given: Any) -> AsyncIterator[World]:
     made = World(None, None, None, book, Totals(counts, 1), noted, follower)  # type: ignore[arg-type]
 
     def note(flat: Sequence[Any]) -> None:
-        noted.extend(tuple(flat[at : at + FIELDS]) for at in range(0, len(flat), FIELDS))
+        assert len(flat) == FIELDS
+        (count,) = sizes(flat)
+        noted.extend(zip(*(each if isinstance(each, tuple) else (each,) * count for each in flat), strict=True))
 
     hot = Hot(shared, book, 100, 60, made.clock, made.now, counting)
     made.house = SimpleNamespace(
