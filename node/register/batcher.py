@@ -129,8 +129,11 @@ class Batcher:
 
     def _add(self, job: Job, told: Told) -> None:
         identifier = job.request.identifier
-        waiting = _Waiting(job, identifier.key, told)
-        self._queues.setdefault(identifier.prefix_key, deque()).append(waiting)
+        waiting, prefix = _Waiting(job, identifier.key, told), identifier.prefix_key
+        queue = self._queues.get(prefix)
+        if queue is None:
+            queue = self._queues[prefix] = deque()
+        queue.append(waiting)
 
     def _start(self, prefix: str) -> None:
         """Sees to what waits for a prefix."""
