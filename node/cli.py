@@ -9,7 +9,7 @@ import os
 import secrets
 import sys
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -27,7 +27,11 @@ from node.doorkeeper import Doorkeeper, DueError
 from node.embedded import EmbeddedError
 from node.importer import claims, forget, key, verify
 from node.importer import run as importer
+from node.nursery import Nursery, NurseryError
 from node.supervisor import (
+    FOLLOWER,
+    UPLINK,
+    WORKER,
     PortTakenError,
     Supervisor,
     client_cert_sockets,
@@ -35,6 +39,7 @@ from node.supervisor import (
     native_sockets,
     secure_sockets,
 )
+from node.toplevel import keeper
 from node.toplevel import server as toplevel
 from proto.errors import ProtoError
 from proto.identifier import Identifier, Prefix
@@ -75,6 +80,8 @@ SETTING_FLAGS: Final = {
     "toplevel": ("host", "toplevel_port"),
 }
 """Settings that may be given on the command line, by verb."""
+BORN: Final = {"up": (WORKER, FOLLOWER, UPLINK, keeper.MODULE), "serve": (WORKER, FOLLOWER)}
+"""Modules of the processes that are born to a node, by verb; of some nodes others, too, and those are loaded then."""
 FROM_UP: Final = ("log_folder", "audit_octets", "files", "certificate", "certificate_key", "site_key")
 """Settings of a running `up` that other commands go by, where it has said them."""
 
@@ -90,6 +97,7 @@ SENTENCES: Final = (
     certificate.CertificateError,
     site_key.SiteKeyError,
     EmbeddedError,
+    NurseryError,
     PortTakenError,
     RegistryError,
     up.UpError,
@@ -139,7 +147,7 @@ def _with_servers(arguments: argparse.Namespace) -> Config:
 
 async def _up(arguments: argparse.Namespace) -> int:
     options = up.Options(arguments.data, not arguments.no_samples)
-    await up.until_told(asyncio.create_task(up.up(_config(arguments), options, say)))
+    await up.until_told(asyncio.create_task(up.up(_config(arguments), options, arguments.nursery, say)))
     return 0
 
 
@@ -158,7 +166,7 @@ async def _serve(arguments: argparse.Namespace) -> int:
     sockets = listening_sockets(config), secure_sockets(config), native_sockets(config), client_cert_sockets(config)
     supervisor = Supervisor(config, *sockets)
     async with up.operator_door(config, supervisor):
-        await up.until_told(asyncio.create_task(supervisor.run()))
+        await up.until_told(asyncio.create_task(supervisor.run(arguments.nursery)))
     return 0
 
 
@@ -172,7 +180,7 @@ async def _toplevel(arguments: argparse.Namespace) -> int:
     journal.open_(config.log_level)
     with toplevel.listening(config) as sock:
         say(f"国家顶级节点（模拟） · simulated national top-level node: {toplevel.url(config)}")
-        await up.until_told(asyncio.create_task(toplevel.run(config, sock)))
+        await up.until_told(asyncio.create_task(toplevel.serve(config, sock)))
     return 0
 
 
@@ -663,11 +671,22 @@ def _add_administration(with_data: Any, verb: Any) -> None:
     kinds.add_parser("refer", help=text).set_defaults(task=_template_refer)
 
 
+@contextmanager
+def _nursery(arguments: argparse.Namespace) -> Iterator[None]:
+    """What a verb that runs a node has its processes from, as `arguments.nursery`."""
+    if arguments.verb not in BORN:
+        yield
+        return
+    with Nursery.opened(*BORN[arguments.verb]) as arguments.nursery:
+        yield
+
+
 def main() -> None:
     """The console command. Exit code 2 with one sentence when it cannot be done."""
     arguments = _parser().parse_args()
     try:
-        sys.exit(asyncio.run(arguments.run(arguments)))
+        with _nursery(arguments):
+            sys.exit(asyncio.run(arguments.run(arguments)))
     except SENTENCES as error:
         text = f"{error.zh}。 {error.en}." if isinstance(error, ProtoError) else str(error)
         print(f"idnode: {text}", file=sys.stderr)

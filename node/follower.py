@@ -215,7 +215,3 @@ async def run(config: Config, place: process.Place) -> None:
         await follower.run()
     finally:
         listening.cancel()
-
-
-if __name__ == "__main__":
-    process.enter(run)

@@ -28,11 +28,6 @@ FOLLOWER_NOT_CAUGHT_UP: Final = Condition(
     reason=True,
 )
 WORKER_SILENT: Final = Condition("worker_silent", "有工作进程没有响应", "a worker process says nothing", reason=True)
-PROGRAM_REPLACED: Final = Condition(
-    "program_replaced",
-    "磁盘上的程序已换成另一版本，死亡的进程不能再启动，请重启节点",
-    "the program on disk is another one, processes that die cannot be started again: restart the node",
-)
 DATABASE_READ_ONLY: Final = Condition(
     "database_read_only", "PostgreSQL只读，登记得到503", "PostgreSQL is read-only; writes get 503"
 )
@@ -82,7 +77,6 @@ CONDITIONS: Final = (
     DATABASE_UNREACHABLE,
     FOLLOWER_NOT_CAUGHT_UP,
     WORKER_SILENT,
-    PROGRAM_REPLACED,
     DATABASE_READ_ONLY,
     REDIS_UNREACHABLE,
     REDIS_DISTRUSTED,

@@ -6,29 +6,24 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from socket import socket
 from typing import Any, Final
 
 import msgspec
-import structlog
+import setproctitle
 import uvloop
 
 from node import journal
 from node.config import Config
-from node.edition import EDITION
 
-OTHER_EDITION: Final = os.EX_PROTOCOL
-"""The exit code of a child that was started by a supervisor of another edition."""
-
-GARBAGE: Final = (50_000, 20, 50)
-"""When cycles are looked for: after so many new containers, then every so many looks one generation deeper. At Python's
-own 700 a batch of 1000 rows is walked through again and again, two fifths of a worker's time; nothing on our roads
-makes cycles but an exception now and then."""
-
+LINE_OCTETS: Final = 65_536
+"""Octets of an order that are read at once; it has some thousand."""
 _PR_SET_PDEATHSIG: Final = 1
-
-log = structlog.get_logger("process")
+_DESCRIPTORS: Final = ("descriptor", "listening", "meter", "https", "native_tcp", "native_udp", "client_cert")
+"""Fields of a place that are descriptors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +46,20 @@ class Place:
     client_cert: int = -1
 
     @property
+    def handed(self) -> list[int]:
+        """The descriptors it is handed."""
+        return [getattr(self, name) for name in self._handed]
+
+    def taken(self, received: Sequence[int]) -> "Place":
+        """The same place with the numbers its descriptors have in the child, in the order of `handed`."""
+        numbers: dict[str, Any] = dict(zip(self._handed, received, strict=True))
+        return replace(self, **numbers)
+
+    @property
+    def _handed(self) -> list[str]:
+        return [name for name in _DESCRIPTORS if getattr(self, name) >= 0]
+
+    @property
     def name(self) -> str:
         """The name of its connections to PostgreSQL."""
         return f"{self.family}{self.incarnation}"
@@ -62,40 +71,14 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class _Sender:
-    """The one part of an order that every edition writes and reads alike."""
-
-    edition: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class _Order:
-    edition: str
     config: Config
     place: Place
 
 
 def order(config: Config, place: Place) -> bytes:
-    """What a child is told on its standard input."""
-    return msgspec.json.encode(_Order(EDITION, config, place))
-
-
-def _understood(octets: bytes) -> _Order:
-    """The order in `octets`; ends this process when a supervisor of another edition gave it.
-
-    The memory it shares is laid out otherwise: it would be counted into the wrong words, and stamps would be missed.
-    """
-    sender = msgspec.json.decode(octets, type=_Sender).edition
-    if sender != EDITION:
-        journal.open_("info")
-        log.error(
-            "other_edition",
-            supervisor=sender,
-            disk=EDITION,
-            mend="磁盘上的程序已换成另一版本，请重启节点 · the program on disk is another one: restart the node",
-        )
-        sys.exit(OTHER_EDITION)
-    return msgspec.json.decode(octets, type=_Order)
+    """What a child is told on its line."""
+    return msgspec.json.encode(_Order(config, place))
 
 
 def die_with(parent: int) -> None:
@@ -105,15 +88,36 @@ def die_with(parent: int) -> None:
         sys.exit(0)
 
 
-def enter(run: Callable[[Config, Place], Coroutine[Any, Any, None]]) -> None:
-    """The main function of a child, told its parent's number: reads its order, then runs until it is told to stop."""
-    die_with(int(sys.argv[1]))
-    told = _understood(sys.stdin.buffer.read())
+def name_of(module: str) -> str:
+    """What operators call a process that does what `module` says."""
+    return module.removeprefix("node.").removesuffix(".process").removesuffix(".server")
+
+
+def titled(name: str) -> None:
+    """Calls this process so wherever processes are listed."""
+    setproctitle.setproctitle(f"idnode: node.{name}")
+
+
+def enter(
+    module: str,
+    run: Callable[[Config, Place], Coroutine[Any, Any, None]],
+    parent: int,
+    line: socket,
+    received: Sequence[int],
+) -> None:
+    """The main function of a child: reads its order from `line`, then does `run` until it is told to stop.
+
+    `received` are its descriptors, in the order of `Place.handed`; `parent` is the number of its parent.
+    """
+    die_with(parent)
+    told = msgspec.json.decode(b"".join(iter(partial(line.recv, LINE_OCTETS), b"")), type=_Order)
+    line.close()
+    place = told.place.taken(received)
+    titled(f"{name_of(module)} {place.column}")
     journal.open_(told.config.log_level)
     # What is loaded by now stays: nobody shall look through it again.
     gc.freeze()
-    gc.set_threshold(*GARBAGE)
-    uvloop.run(_until_told(run(told.config, told.place)))
+    uvloop.run(_until_told(run(told.config, place)))
 
 
 async def _until_told(work: Coroutine[Any, Any, None]) -> None:

@@ -8,7 +8,6 @@ import os
 import secrets
 import signal
 import socket
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -41,8 +40,9 @@ from node.metrics import (
     UPLINK_UNREACHABLE,
     Metric,
 )
+from node.nursery import Born, Nursery
 from node.prefix_series import PrefixSeries
-from node.process import OTHER_EDITION, Place, order
+from node.process import Place, name_of
 from node.redis_cache import RedisCache, RestartedError
 from node.redis_wire import BROKEN
 from node.stamps import Shared
@@ -69,7 +69,9 @@ CERTIFICATE_SECONDS = 60.0
 STOP_SECONDS: Final = 15.0
 """Children that have not drained by then are killed."""
 
-UPLINK: Final = "node.uplink"
+WORKER: Final = "node.worker"
+FOLLOWER: Final = "node.follower"
+UPLINK: Final = "node.uplink.process"
 
 log = structlog.get_logger("supervisor")
 
@@ -152,15 +154,14 @@ class Child:
 
     module: str
     column: int
-    process: "asyncio.subprocess.Process | None" = None
+    process: Born | None = None
     restarts: int = 0
     born: float = field(default=0.0)
-    of_other_edition: bool = False
 
     @property
     def name(self) -> str:
         """What operators call it."""
-        return self.module.removeprefix("node.")
+        return name_of(self.module)
 
     @property
     def labels(self) -> tuple[str, str]:
@@ -171,10 +172,6 @@ class Child:
     def up(self) -> bool:
         """Whether it runs now."""
         return self.process is not None and self.process.returncode is None
-
-    def is_settled(self, now: float) -> bool:
-        """Whether it has run long enough at `now`, in monotonic seconds, not to have died young."""
-        return self.up and now - self.born >= YOUNG_SECONDS
 
 
 class Supervisor:
@@ -190,6 +187,7 @@ class Supervisor:
         client_cert: Sequence[socket.socket] = (),
     ) -> None:
         self.config = config
+        self._nursery: Nursery | None = None
         self._sockets = sockets
         self._secure = secure
         self._native = native
@@ -207,16 +205,18 @@ class Supervisor:
         self._redis_away = False
         self._certificate: Certificate | CertificateError | None = None
         self._prefixes = PrefixSeries()
-        self.children = [Child("node.worker", n) for n in range(config.workers)]
-        self.children.append(Child("node.follower", config.workers))
+        self.children = [Child(WORKER, n) for n in range(config.workers)]
+        self.children.append(Child(FOLLOWER, config.workers))
         if config.toplevel_url:
             self.children.append(Child(UPLINK, config.workers + 1))
 
-    async def run(self) -> None:
-        """Keeps everything alive until cancelled, then lets it drain."""
-        tasks = [asyncio.create_task(self._keep(child)) for child in self.children]
+    async def run(self, nursery: Nursery) -> None:
+        """Keeps everything, born in `nursery`, alive until cancelled, then lets it drain. Raises NurseryError."""
+        self._nursery = nursery
+        tasks = [asyncio.create_task(self._keep(child, nursery)) for child in self.children]
         tasks += [asyncio.create_task(self._watch()), asyncio.create_task(self._ask_database())]
         tasks += [asyncio.create_task(self._ask_redis()), asyncio.create_task(self._look_at_certificate())]
+        tasks.append(asyncio.create_task(nursery.watch()))
         try:
             await asyncio.gather(*tasks)
         finally:
@@ -226,31 +226,30 @@ class Supervisor:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _keep(self, child: Child) -> None:
+    async def _keep(self, child: Child, nursery: Nursery) -> None:
         young = 0
         while True:
             await asyncio.sleep(RESTART_SECONDS[min(young, len(RESTART_SECONDS) - 1)])
             try:
-                await self._start(child)
+                await self._start(child, nursery)
             except OSError as error:  # no memory or no more processes just now: as if it had died young
-                log.warning("child_not_started", module=child.module, error=str(error))
+                log.warning("child_not_started", module=child.name, error=str(error))
                 young += 1
                 continue
             assert child.process is not None
             code = await child.process.wait()
-            if child.module == "node.follower":
+            if child.module == FOLLOWER:
                 self._shared.clear_generation()
             self.totals.forget(child.column)
             if self._stopping:
                 return
             child.restarts += 1
-            child.of_other_edition = code == OTHER_EDITION
             young = young + 1 if clock.monotonic() - child.born < YOUNG_SECONDS else 0
-            log.warning("child_died", module=child.module, column=child.column, pid=child.process.pid, code=code)
+            log.warning("child_died", module=child.name, column=child.column, pid=child.process.pid, code=code)
 
-    async def _start(self, child: Child) -> None:
+    async def _start(self, child: Child, nursery: Nursery) -> None:
         self._incarnation += 1
-        worker = child.module == "node.worker"
+        worker = child.module == WORKER
         listening = self._sockets[child.column].fileno() if worker else -1
         https = self._secure[child.column].fileno() if worker and self._secure else -1
         native = [each.fileno() for each in self._native[child.column]] if worker and self._native else [-1, -1]
@@ -258,19 +257,7 @@ class Supervisor:
         inherited = (self._descriptor, listening, self._counting, https, *native, client_cert)
         place = Place(self._machine, child.column, self._incarnation, *inherited)
         child.born = clock.monotonic()
-        child.process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            child.module,
-            str(os.getpid()),
-            stdin=asyncio.subprocess.PIPE,
-            pass_fds=[fd for fd in inherited if fd >= 0],
-            # Ctrl-C at the terminal is for us alone; children are told when it is their turn.
-            start_new_session=True,
-        )
-        assert child.process.stdin is not None
-        child.process.stdin.write(order(self.config, place))
-        child.process.stdin.close()
+        child.process = await nursery.fork(child.module, self.config, place)
 
     async def _watch(self) -> None:
         while True:
@@ -279,16 +266,16 @@ class Supervisor:
             # The uplink has no word there: its signs of life are the voice's, in the database.
             for child in self.children[: len(beats)]:
                 silence = now - max(beats[child.column], child.born)
-                if silence <= self._patience(child) or child.process is None or child.process.returncode is not None:
+                if silence <= self._patience(child) or child.process is None or not child.up:
                     continue
-                log.warning("child_silent", module=child.module, seconds=round(silence, 1), pid=child.process.pid)
-                if child.module == "node.follower":
+                log.warning("child_silent", module=child.name, seconds=round(silence, 1), pid=child.process.pid)
+                if child.module == FOLLOWER:
                     self._shared.clear_generation()
-                _signal(child.process, signal.SIGKILL)
+                child.process.send_signal(signal.SIGKILL)
 
     def _patience(self, child: Child) -> float:
         """Seconds this child may be silent; a follower that has not caught up yet is nobody's hindrance."""
-        if child.module == "node.follower":
+        if child.module == FOLLOWER:
             return SILENT_SECONDS if self._shared.generation else float("inf")
         return HUNG_SECONDS
 
@@ -347,9 +334,6 @@ class Supervisor:
             health.DATABASE_UNREACHABLE: self._database_error is not None,
             health.FOLLOWER_NOT_CAUGHT_UP: not self._shared.generation,
             health.WORKER_SILENT: any(now - beats[n] > SILENT_SECONDS for n in range(self.config.workers)),
-            health.PROGRAM_REPLACED: any(
-                child.of_other_edition and not child.is_settled(now) for child in self.children
-            ),
             health.DATABASE_READ_ONLY: self._database_error is None and self._database_read_only,
             health.REDIS_UNREACHABLE: self._redis_away,
             health.REDIS_DISTRUSTED: not self._redis_trusted,
@@ -396,7 +380,8 @@ class Supervisor:
 
     def _usages(self) -> Iterator[tuple[Metric, list[Sample]]]:
         pids = {child.labels: child.process.pid for child in self.children if child.process is not None and child.up}
-        found = [(labels, usage(pid)) for labels, pid in ({("supervisor", ""): os.getpid()} | pids).items()]
+        own = {("supervisor", ""): os.getpid()} | ({("nursery", ""): self._nursery.pid} if self._nursery else {})
+        found = [(labels, usage(pid)) for labels, pid in (own | pids).items()]
         yield PROCESS_RESIDENT, [Sample(labels, used.resident) for labels, used in found if used is not None]
         yield PROCESS_CPU, [Sample(labels, used.cpu) for labels, used in found if used is not None]
 
@@ -404,16 +389,11 @@ class Supervisor:
 async def _ended(children: list[Child]) -> None:
     running = [c.process for c in children if c.process is not None and c.process.returncode is None]
     for process in running:
-        _signal(process, signal.SIGTERM)
+        process.send_signal(signal.SIGTERM)
     waiting = [asyncio.ensure_future(process.wait()) for process in running]
     if waiting:
         _, late = await asyncio.wait(waiting, timeout=STOP_SECONDS)
         if late:
             for process in running:
-                _signal(process, signal.SIGKILL)
+                process.send_signal(signal.SIGKILL)
             await asyncio.wait(late)
-
-
-def _signal(process: "asyncio.subprocess.Process", number: int) -> None:
-    if process.returncode is None:
-        process.send_signal(number)

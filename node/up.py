@@ -24,6 +24,7 @@ from node import certificate, clock, journal, operator_port, site_key
 from node.config import Config
 from node.embedded import Embedded, Servers
 from node.listen import replies
+from node.nursery import Nursery
 from node.samples import ENTERPRISES, SECONDARY, SampleRecord, particulars_of, sample_records
 from node.supervisor import (
     Supervisor,
@@ -303,20 +304,21 @@ async def _post(session: aiohttp.ClientSession, path: str, body: Any, headers: A
 
 
 @asynccontextmanager
-async def _beside_toplevel(config: Config, sock: socket.socket | None) -> AsyncIterator[None]:
+async def _beside_toplevel(config: Config, nursery: Nursery, sock: socket.socket | None) -> AsyncIterator[None]:
     """Keeps the simulated national top-level node alive on `sock` inside the block, which begins when it is ready."""
     if sock is None:
         yield
         return
     await toplevel.found_books(config)
     with sock:
-        keeping = asyncio.create_task(Keeper(config, sock).run())
+        others = {asyncio.create_task(Keeper(config, nursery, sock).run()), asyncio.create_task(nursery.watch())}
         try:
-            await beside({keeping}, until_toplevel_ready(toplevel.url(config)))
+            await beside(others, until_toplevel_ready(toplevel.url(config)))
             yield
         finally:
-            keeping.cancel()
-            await asyncio.gather(keeping, return_exceptions=True)
+            for task in others:
+                task.cancel()
+            await asyncio.gather(*others, return_exceptions=True)
 
 
 @asynccontextmanager
@@ -353,8 +355,11 @@ async def until_told(work: "asyncio.Task[None]") -> None:
         await work
 
 
-async def up(config: Config, options: Options, say: Say) -> None:
-    """Runs everything until told to stop. Raises UpError, EmbeddedError, PortTakenError or RegistryError."""
+async def up(config: Config, options: Options, nursery: Nursery, say: Say) -> None:
+    """Runs everything until told to stop.
+
+    Raises UpError, EmbeddedError, NurseryError, PortTakenError or RegistryError.
+    """
     data = options.data
     try:
         data.mkdir(parents=True, exist_ok=True)
@@ -394,8 +399,8 @@ async def up(config: Config, options: Options, say: Say) -> None:
             },
         )
         supervisor = Supervisor(config, sockets, secure, native, client_cert)
-        async with _beside_toplevel(config, top), operator_door(config, supervisor):
-            running = asyncio.create_task(supervisor.run())
+        async with _beside_toplevel(config, nursery, top), operator_door(config, supervisor):
+            running = asyncio.create_task(supervisor.run(nursery))
 
             async def open_() -> None:
                 await until_ready(supervisor, say)

@@ -291,7 +291,3 @@ def _chores(house: House, place: process.Place) -> list[Coroutine[Any, Any, None
 async def _gone(url: str, place: process.Place, backend: int) -> bool:
     """Whether a server process of ours (0: all of whoever stood in this place before) is over."""
     return await backends_gone(url, place.family, place.name, backend)
-
-
-if __name__ == "__main__":
-    process.enter(run)

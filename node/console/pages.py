@@ -323,6 +323,71 @@ def _text(data: _Data, look: Look) -> str:
     return msgspec.json.encode(data.value).decode()
 
 
+class _Entry(msgspec.Struct):
+    handle: str
+    index: int
+    permissions: str = ""
+
+
+class _Interface(msgspec.Struct):
+    protocol: str
+    port: int
+
+
+class _Server(msgspec.Struct):
+    address: str
+    interfaces: list[_Interface]
+
+
+class _Site(msgspec.Struct):
+    servers: list[_Server]
+
+
+class _Key(msgspec.Struct):
+    kty: str
+    n: str = ""
+    p: str = ""
+
+
+def _entry(entry: _Entry, look: Look) -> Part:
+    return Part(f"{entry.index}:{entry.handle}", _reference(entry.handle, look).href)
+
+
+def _admin(value: Any, look: Look) -> tuple[Part, ...]:
+    entry = msgspec.convert(value, _Entry)
+    return _entry(entry, look), Part(entry.permissions)
+
+
+def _list(value: Any, look: Look) -> tuple[Part, ...]:
+    return tuple(_entry(each, look) for each in msgspec.convert(value, list[_Entry]))
+
+
+def _site(value: Any, look: Look) -> tuple[Part, ...]:
+    """A line for each server: its address, and where it listens."""
+    servers = msgspec.convert(value, _Site).servers
+    ports = [" · ".join(f"{each.protocol} {each.port}" for each in server.interfaces) for server in servers]
+    return tuple(Part(f"{server.address}  {text}") for server, text in zip(servers, ports, strict=True))
+
+
+def _key(value: Any, look: Look) -> tuple[Part, ...]:
+    """Its kind and how long it is: four characters hold three octets."""
+    key = msgspec.convert(value, _Key)
+    return (Part(f"{key.kty} {len(key.n or key.p) * 6 // 64 * 64} bit"),)
+
+
+_STRUCTURED: Final = {"admin": _admin, "vlist": _list, "site": _site, "key": _key}
+"""What people are shown of data that is no text, by its format."""
+
+
+def _told(value: _Shown, look: Look) -> tuple[Part, ...]:
+    """A value as the Handle system knows it; one of another node that is not what its format says, as it is."""
+    if value.data.format in _STRUCTURED:
+        with suppress(msgspec.ValidationError):
+            return _STRUCTURED[value.data.format](value.data.value, look)
+    text = _text(value.data, look)
+    return (_reference(text, look),) if value.type == "HS_ALIAS" else _parts(text, None, look)
+
+
 def _reference(text: str, look: Look) -> Part:
     try:
         return Part(text, page_path(str(Identifier.parse(text))) + look.query)
@@ -339,9 +404,9 @@ def _parts(text: str, item: Item | None, look: Look) -> tuple[Part, ...]:
 
 
 def _row(value: _Shown, item: Item | None, look: Look) -> Row:
-    parts = _parts(_text(value.data, look), item, look)
     if item is None:
-        return Row(value.type, parts, "")
+        return Row(value.type, _told(value, look), "")
+    parts = _parts(_text(value.data, look), item, look)
     unit = look.say(UNITS.get(item.unit, (item.unit, item.unit)))
     return Row(look.say((item.zh, item.en or item.name)), parts, unit)
 
@@ -350,9 +415,7 @@ def _value(value: _Shown, look: Look, zone: ZoneInfo) -> Row:
     """A value as the Handle system knows it."""
     latest = _moment([value], zone)
     told = f"TTL {value.ttl} · {value.permissions}" + (f" · {latest:%Y-%m-%d %H:%M}" if latest else "")
-    text = _text(value.data, look)
-    parts = (_reference(text, look),) if value.type == "HS_ALIAS" else _parts(text, None, look)
-    return Row(value.type, parts, "", value.index, told)
+    return Row(value.type, _told(value, look), "", value.index, told)
 
 
 def _line_of_template(value: _Shown, look: Look) -> Row:

@@ -4,10 +4,8 @@ What it does is in server.py; here is nothing but its life. It dies with us, by 
 """
 
 import asyncio
-import os
 import signal
 import socket
-import sys
 from typing import Final
 
 import aiohttp
@@ -15,7 +13,8 @@ import structlog
 
 from node import clock
 from node.config import Config
-from node.process import Place, order
+from node.nursery import Born, Nursery
+from node.process import Place
 from node.supervisor import RESTART_SECONDS, STOP_SECONDS, YOUNG_SECONDS
 
 LOOK_SECONDS: Final = 0.05
@@ -29,10 +28,11 @@ log = structlog.get_logger("toplevel")
 class Keeper:
     """Keeps one top-level node that listens on `sock`, which stays open meanwhile: who connects waits for the next."""
 
-    def __init__(self, config: Config, sock: socket.socket) -> None:
+    def __init__(self, config: Config, nursery: Nursery, sock: socket.socket) -> None:
         self._config = config
+        self._nursery = nursery
         self._sock = sock
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: Born | None = None
 
     async def run(self) -> None:
         """Keeps it alive until cancelled, then stops it."""
@@ -55,19 +55,8 @@ class Keeper:
             await self._stop()
 
     async def _start(self) -> None:
-        listening = self._sock.fileno()
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            MODULE,
-            str(os.getpid()),
-            stdin=asyncio.subprocess.PIPE,
-            pass_fds=[listening],
-            start_new_session=True,  # Ctrl-C is for us; it is told when it is its turn
-        )
-        assert self._process.stdin is not None
-        self._process.stdin.write(order(self._config, Place("toplevel", 0, 0, -1, listening)))
-        self._process.stdin.close()
+        place = Place("toplevel", 0, 0, -1, self._sock.fileno())
+        self._process = await self._nursery.fork(MODULE, self._config, place)
 
     async def _stop(self) -> None:
         process = self._process
@@ -78,7 +67,7 @@ class Keeper:
             async with asyncio.timeout(STOP_SECONDS):
                 await process.wait()
         except TimeoutError:
-            process.kill()
+            process.send_signal(signal.SIGKILL)
             await process.wait()
 
 

@@ -157,7 +157,7 @@ async def serving(office: Office, sock: socket.socket) -> AsyncIterator[None]:
         await runner.cleanup()
 
 
-async def run(config: Config, sock: socket.socket) -> None:
+async def serve(config: Config, sock: socket.socket) -> None:
     """Serves until cancelled. Raises SchemaError for books this program does not know."""
     pool, seed = await open_books(config)
     office = Office(
@@ -177,9 +177,6 @@ async def run(config: Config, sock: socket.socket) -> None:
         pool.terminate()
 
 
-async def _child(config: Config, place: process.Place) -> None:
-    await run(config, socket.socket(fileno=place.listening))
-
-
-if __name__ == "__main__":
-    process.enter(_child)
+async def run(config: Config, place: process.Place) -> None:
+    """The process of one that is kept beside `up`."""
+    await serve(config, socket.socket(fileno=place.listening))

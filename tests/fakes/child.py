@@ -31,7 +31,3 @@ async def run(config: Config, place: process.Place) -> None:
                 raise
         if MANNER != "silent":
             shared.beat(clock.monotonic())
-
-
-if __name__ == "__main__":
-    process.enter(run)

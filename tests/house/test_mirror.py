@@ -35,7 +35,6 @@ ELSEWHERE = {
     "registry/postgres/listings.py": "tests/node/listen/test_doip_api.py",
     "registry/postgres/parcels.py": "tests/registry/test_mover.py",
     "registry/postgres/blanked.py": "tests/registry/test_blanker.py",
-    "node/uplink/__main__.py": "tests/node/uplink/test_sync.py",
     "node/keyholders.py": "tests/node/listen/test_handle_writes.py",
     "node/listen/handle_auth.py": "tests/node/listen/test_handle_writes.py",
     "node/server.py": "tests/node/test_embedded.py",

@@ -3,18 +3,19 @@
 import base64
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 import pytest
 
+import node
 from node import process
 from node.config import Config
-from node.edition import EDITION
 from node.process import Place
 from tests.waiting import PATIENCE, wait_until
 from tests.whole.calls import runs
@@ -23,34 +24,32 @@ ROOT = Path(__file__).parents[2]
 PLACE = Place("0a1b2c3d", 3, 12, 5, 6)
 ORDER = process.order(Config(http_port=8123), PLACE)
 
-BEGUN = f"8123 idnode-0a1b2c3d-3-12 {' '.join(map(str, process.GARBAGE))} True"
+BEGUN = f"8123 idnode-0a1b2c3d-3-12 17 18 {' '.join(map(str, node.GARBAGE))} True"
 """What a child of CHILD says first: a setting, its place, when it looks for cycles, and if not in what is loaded."""
 
 CHILD = """
-import asyncio, gc, sys
+import asyncio, gc, os, socket, sys
 from node import process
 
 async def run(config, place):
-    print(config.http_port, place.name, *gc.get_threshold(), gc.get_freeze_count() > 1000, flush=True)
+    print(config.http_port, place.name, *place.handed, *gc.get_threshold(), gc.get_freeze_count() > 1000, flush=True)
     try:
         await asyncio.Event().wait()
     finally:
         print("drained", flush=True)
 
-process.enter(run)
+process.enter("node.some", run, int(sys.argv[1]), socket.socket(fileno=os.dup(0)), [17, 18])
 """
 
 
 @contextmanager
-def child(parent: int, order: bytes = ORDER) -> Iterator["subprocess.Popen[bytes]"]:
+def child(parent: int) -> Iterator["subprocess.Popen[bytes]"]:
     """A child told to end with process `parent`; killed in the end, whatever came of it."""
-    with subprocess.Popen(
-        [sys.executable, "-c", CHILD, str(parent)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT
-    ) as made:
-        assert made.stdin is not None
-        with suppress(BrokenPipeError):  # it has ended already, which is what one of the tests is about
-            made.stdin.write(order)
-            made.stdin.close()
+    ours, line = socket.socketpair()
+    words = [sys.executable, "-c", CHILD, str(parent)]
+    with ours, line, subprocess.Popen(words, stdin=line, stdout=subprocess.PIPE, cwd=ROOT) as made:
+        ours.sendall(ORDER)
+        ours.shutdown(socket.SHUT_WR)
         try:
             yield made
         finally:
@@ -76,7 +75,17 @@ def test_an_order_says_everything_a_child_needs() -> None:
     read = msgspec.json.decode(process.order(config, PLACE), type=process._Order)
     assert read.config == config
     assert read.place == PLACE
-    assert read.edition == EDITION
+
+
+def test_descriptors_have_other_numbers_in_the_child() -> None:
+    place = Place("0a1b2c3d", 3, 12, 5, -1, 7, native_udp=9)
+    assert place.handed == [5, 7, 9]
+    assert place.taken([20, 21, 22]) == Place("0a1b2c3d", 3, 12, 20, -1, 21, native_udp=22)
+
+
+def test_operators_call_a_process_by_what_it_is() -> None:
+    modules = ["node.worker", "node.follower", "node.uplink.process", "node.toplevel.server"]
+    assert list(map(process.name_of, modules)) == ["worker", "follower", "uplink", "toplevel"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -94,38 +103,20 @@ def test_a_child_whose_parent_is_gone_already_ends_at_once_without_a_word() -> N
         assert made.wait(PATIENCE) == 0
 
 
-@pytest.mark.parametrize(
-    "order",
-    [ORDER.replace(EDITION.encode(), b"0" * 16), b'{"config":{},"place":{}}', b'{"edition":"x","config":"otherwise"}'],
-)
-def test_a_child_of_another_edition_says_so_and_does_nothing(order: bytes, capfd: pytest.CaptureFixture[str]) -> None:
-    assert order != ORDER
-    with child(os.getpid(), order) as made:
-        assert told(made) == ""
-        assert made.wait(PATIENCE) == process.OTHER_EDITION
-    journal = capfd.readouterr().err
-    assert len(journal.splitlines()) == 1
-    assert "event=other_edition" in journal
-    assert "restart the node" in journal
-
-
 PARENT = f"""
 import os, subprocess, sys
-child = subprocess.Popen([sys.executable, "-c", {CHILD!r}, str(os.getpid())], stdin=subprocess.PIPE)
-child.stdin.write(sys.stdin.buffer.read())
-child.stdin.close()
+child = subprocess.Popen([sys.executable, "-c", {CHILD!r}, str(os.getpid())], stdin=0)
 print(child.pid, flush=True)
 child.wait()
 """
 
 
 def test_a_child_ends_with_its_parent_even_by_kill_9() -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", PARENT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT
-    ) as parent:
-        assert parent.stdin is not None
-        parent.stdin.write(ORDER)
-        parent.stdin.close()
+    ours, line = socket.socketpair()
+    words = [sys.executable, "-c", PARENT]
+    with ours, line, subprocess.Popen(words, stdin=line, stdout=subprocess.PIPE, cwd=ROOT) as parent:
+        ours.sendall(ORDER)
+        ours.shutdown(socket.SHUT_WR)
         lines = {told(parent), told(parent)}
         assert BEGUN in lines
         (pid,) = (int(line) for line in lines if line.isdigit())

@@ -8,7 +8,6 @@ import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
-from typing import Any
 
 import asyncpg
 import pytest
@@ -17,7 +16,6 @@ from loadtest.ports import free_ports
 from node import clock, health
 from node import supervisor as supervising
 from node.config import Config
-from node.edition import EDITION
 from node.meter import Meter
 from node.metrics import (
     CERTIFICATE_ENDS,
@@ -37,6 +35,8 @@ from node.metrics import (
     UPLINK_UNREACHABLE,
     Metric,
 )
+from node.nursery import Born, Nursery, NurseryError
+from node.process import Place
 from node.resolve.answer import Answer, Outcome
 from node.supervisor import (
     PortTakenError,
@@ -48,23 +48,26 @@ from node.supervisor import (
     secure_sockets,
 )
 from tests.fakes.certificate import own_certificate
+from tests.fakes.nursery import own_nursery
 from tests.fakes.small_registry import PREFIX, small_registry
 from tests.fakes.valkey import own_valkey
 from tests.waiting import PATIENCE, until
 
 KEY = base64.b64encode(bytes(32)).decode()
 NOWHERE = "postgresql://idnode@/idnode?host=/nowhere&port=5432"
-START = asyncio.create_subprocess_exec
+STAND_IN = "tests.fakes.child"
+
+
+class Standing(Nursery):
+    """A nursery in which only stand-ins are born, those of tests/fakes/child.py."""
+
+    async def fork(self, module: str, config: Config, place: Place) -> Born:
+        return await super().fork(STAND_IN, config, place)
 
 
 @pytest.fixture(autouse=True)
-def stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Children are those of tests/fakes/child.py, started without pauses."""
-
-    async def start(python: str, dash: str, module: str, *rest: str, **more: Any) -> Any:
-        return await START(python, dash, "tests.fakes.child", *rest, **more)
-
-    monkeypatch.setattr(supervising.asyncio, "create_subprocess_exec", start)
+def without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Children are started without pauses."""
     monkeypatch.setattr(supervising, "RESTART_SECONDS", (0.0,))
 
 
@@ -76,12 +79,13 @@ def port() -> int:
 @asynccontextmanager
 async def running(config: Config, secure: Sequence[socket.socket] = ()) -> AsyncIterator[Supervisor]:
     made = Supervisor(config, listening_sockets(config), secure)
-    task = asyncio.create_task(made.run())
-    try:
-        yield made
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+    async with own_nursery(STAND_IN, kind=Standing) as nursery:
+        task = asyncio.create_task(made.run(nursery))
+        try:
+            yield made
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
 
 def alive(supervisor: Supervisor) -> bool:
@@ -255,31 +259,26 @@ async def test_who_dies_young_is_started_after_longer_and_longer_pauses(
     monkeypatch.setattr(supervising.asyncio, "sleep", noted)
     made = Supervisor(Config(http_port=port, workers=1, database_url=NOWHERE), [])
     made.children = [supervising.Child("node.follower", 1)]
-    task = asyncio.create_task(made.run())
-    async with asyncio.timeout(PATIENCE):
-        await enough.wait()
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    async with own_nursery(STAND_IN, kind=Standing) as nursery:
+        task = asyncio.create_task(made.run(nursery))
+        async with asyncio.timeout(PATIENCE):
+            await enough.wait()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
     assert pauses[:6] == [0.0, 0.001, 0.002, 0.003, 0.003, 0.003]
 
 
-async def test_a_program_that_was_replaced_is_told_until_its_children_live_again(
-    port: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    order = supervising.order
-    async with running(Config(http_port=port, workers=1, database_url=NOWHERE)) as supervisor:
+async def test_without_its_nursery_it_ends_and_says_so(port: int) -> None:
+    config = Config(http_port=port, workers=1, database_url=NOWHERE)
+    supervisor = Supervisor(config, listening_sockets(config))
+    async with own_nursery(STAND_IN, kind=Standing) as nursery:
+        running = asyncio.create_task(supervisor.run(nursery))
         await until(lambda: alive(supervisor))
-        assert health.PROGRAM_REPLACED not in supervisor.conditions()
-        monkeypatch.setattr(supervising, "order", lambda *told: order(*told).replace(EDITION.encode(), b"another"))
-        worker = supervisor.children[0]
-        assert worker.process is not None
-        worker.process.kill()
-        await until(lambda: worker.restarts > 1)
-        assert health.PROGRAM_REPLACED in supervisor.conditions()
-        assert "program_replaced" not in supervisor.reasons()
-        monkeypatch.setattr(supervising, "order", order)
-        monkeypatch.setattr(supervising, "YOUNG_SECONDS", 0.5)
-        await until(lambda: health.PROGRAM_REPLACED not in supervisor.conditions())
+        born = pids(supervisor)
+        os.kill(nursery.pid, signal.SIGKILL)
+        with pytest.raises(NurseryError, match="start the node again"):
+            await running
+    await until(lambda: all(gone(pid) for pid in born))
 
 
 async def test_who_does_not_stop_when_told_is_killed(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -300,7 +299,7 @@ async def test_nobody_is_started_while_all_are_stopped(port: int, monkeypatch: p
         worker = supervisor.children[0]
         was = worker.process
         assert was is not None
-        was.kill()
+        was.send_signal(signal.SIGKILL)
         await until(lambda: worker.restarts == 1)
     assert worker.process is was, "the pause before its restart ended when the others were being stopped"
 
@@ -422,7 +421,9 @@ async def test_it_tells_what_its_processes_use_and_how_long_they_are_silent(port
     async with running(Config(http_port=port, workers=1, database_url=NOWHERE)) as supervisor:
         await until(lambda: alive(supervisor))
         resident, cpu = told(supervisor, PROCESS_RESIDENT), told(supervisor, PROCESS_CPU)
-        assert resident.keys() == cpu.keys() == {("supervisor", ""), ("worker", "0"), ("follower", "1")}
+        assert (
+            resident.keys() == cpu.keys() == {("supervisor", ""), ("nursery", ""), ("worker", "0"), ("follower", "1")}
+        )
         assert all(value > 1e6 for value in resident.values())
         assert cpu["supervisor", ""] > 0
         silent = told(supervisor, PROCESS_SILENT)
@@ -455,7 +456,7 @@ async def test_a_dead_process_takes_its_gauges_with_it_and_leaves_what_it_counte
         worker.count(HOT_EVICTIONS, "found")
         process = supervisor.children[0].process
         assert process is not None
-        process.kill()
+        process.send_signal(signal.SIGKILL)
         await until(lambda: supervisor.children[0].restarts)
         totals = supervisor.totals
         assert {s.labels: s.value for s in totals.samples(HOT_ENTRIES, 0.0)}["found",] == 0

@@ -92,18 +92,19 @@ def idnode(data: Path, *words: str, typed: str = "") -> str:
 
 
 def children(pid: int, word: str = "") -> list[int]:
-    """The children of a process, those whose command line holds `word`."""
+    """Of the processes below one those nearest to it whose command line holds `word`."""
     found = []
     try:
         of_each_thread = [path.read_text().split() for path in Path(f"/proc/{pid}/task").glob("*/children")]
     except (FileNotFoundError, ProcessLookupError):
-        return children(pid, word)  # a thread has ended since, and its children are another's now
+        # A thread has ended since, and its children are another's now; or all of the process has.
+        return children(pid, word) if runs(pid) else []
     for child in chain.from_iterable(of_each_thread):
         try:
-            if word.encode() in Path(f"/proc/{child}/cmdline").read_bytes():
-                found.append(int(child))
-        except FileNotFoundError:
+            known = word.encode() in Path(f"/proc/{child}/cmdline").read_bytes()
+        except (FileNotFoundError, ProcessLookupError):
             continue  # it has ended since
+        found += [int(child)] if known else children(int(child), word)
     return found
 
 

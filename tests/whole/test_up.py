@@ -137,7 +137,8 @@ def test_after_kill_9_of_up_nothing_is_left_and_the_next_one_goes_on(
 ) -> None:
     first = start_world(folder / "killed", "--no-samples")
     register(first, "BAG-STAYS-000001")
-    below = children(first.process.pid)
+    near = children(first.process.pid)
+    below = near + [each for child in near for each in children(child)]
     first.process.kill()
     first.process.wait(PATIENCE)
     wait_until(lambda: not any(map(runs, below)), "the end of all children")

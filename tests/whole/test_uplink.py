@@ -1,6 +1,6 @@
 """The uplink whole: real nodes under a real simulated top-level node, through refusals, losses, deaths and elections.
 
-Proves node/uplink/__main__.py, sync.py, its steps and all they use, as an operator would see it.
+Proves node/uplink/process.py, sync.py, its steps and all they use, as an operator would see it.
 """
 
 import asyncio

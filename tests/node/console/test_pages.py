@@ -1,7 +1,9 @@
 """The pages: rendered from literals, hostile ones too."""
 
+import json
 import re
 from dataclasses import replace
+from typing import Any
 from urllib.parse import unquote_to_bytes, urljoin, urlsplit
 from zoneinfo import ZoneInfo
 
@@ -185,6 +187,43 @@ def test_values_that_are_no_text_are_described() -> None:
     assert Page(found_page(ZH, BAG, octets, TEMPLATE, ZONE)).rows() == {"颜色": "4 字节的二进制数据"}
     groups = shown((2001, "colour", [{"handle": "0.NA/88", "index": 1}]), format="vlist")
     assert Page(found_page(EN, BAG, groups, TEMPLATE, ZONE)).rows() == {"Colour": '[{"handle":"0.NA/88","index":1}]'}
+
+
+SERVER = {"address": "203.0.113.7", "interfaces": [{"protocol": "TCP", "port": 2641}, {"protocol": "HTTP", "port": 80}]}
+STRUCTURED = {
+    "admin": (
+        {"handle": "0.NA/88.999", "index": 300, "permissions": "011111110011"},
+        "300:0.NA/88.999 011111110011",
+    ),
+    "vlist": (
+        [{"handle": "0.NA/88", "index": 1}, {"handle": "88.1/A", "index": 2}],
+        "1:0.NA/88 2:88.1/A",
+    ),
+    "site": ({"servers": [SERVER, SERVER]}, " ".join(["203.0.113.7 TCP 2641 · HTTP 80"] * 2)),
+    "key": ({"kty": "RSA", "n": "w" * 342, "e": "AQAB"}, "RSA 2048 bit"),
+}
+
+
+@pytest.mark.parametrize("bare", [False, True])
+@pytest.mark.parametrize("kind", STRUCTURED)
+def test_what_the_handle_system_keeps_is_told_and_not_dumped(kind: str, bare: bool) -> None:
+    value, told = STRUCTURED[kind]
+    html = found_page(ZH, BAG, shown((1, "HS_X", value), format=kind), None, ZONE, bare=bare)
+    page = Page(html)
+    (text,) = (text for label, text in page.rows().items() if label.endswith("HS_X"))
+    assert " ".join(text.split()).startswith(told)
+    assert ("/0.NA/88" in "".join(filter(None, page.attributes("a", "href")))) == ("0.NA" in told)
+
+
+ODD = [{"handle": 1}, [["<i>"]], "<i>", 7, None, {"servers": [{"address": "<i>"}]}, {"n": 1}]
+
+
+@pytest.mark.parametrize("kind", [*STRUCTURED, "odd"])
+@pytest.mark.parametrize("value", ODD)
+def test_what_is_not_what_its_format_says_is_told_as_it_is(kind: str, value: Any) -> None:
+    page = Page(found_page(ZH, BAG, shown((1, "HS_X", value), format=kind), None, ZONE))
+    assert page.rows() == {"HS_X": json.dumps(value, separators=(",", ":"))}
+    assert "i" not in page.tags()
 
 
 # -- hostile values

@@ -8,8 +8,8 @@ from structlog.testing import capture_logs
 
 from node.config import Config
 from node.uplink import sync
-from node.uplink.__main__ import route_address
 from node.uplink.client import AwayError
+from node.uplink.process import route_address
 from tests.node.uplink.side import Side
 from tests.waiting import PATIENCE
 

@@ -123,7 +123,3 @@ async def _shown(pool: Pool) -> None:
     while True:
         pool.show()
         await asyncio.sleep(SHOW_SECONDS)
-
-
-if __name__ == "__main__":
-    process.enter(run)
