@@ -5,6 +5,7 @@ Every change row holds entries; `next_head` links them to all that came before. 
 
 from collections.abc import Iterable
 from enum import IntEnum
+from functools import lru_cache
 from hashlib import sha256
 from typing import Final
 
@@ -32,9 +33,13 @@ def entry_digest(identifier_key: str, version: int, kind: int, template: str, va
     name under that prefix (empty: none), `values_digest` 32 octets. Fields are of fixed size or preceded by their
     length: no two entries share octets.
     """
-    return sha256(
-        string(identifier_key) + version.to_bytes(8) + kind.to_bytes(2) + string(template) + values_digest
-    ).digest()
+    return sha256(string(identifier_key) + _alike(version, kind, template) + values_digest).digest()
+
+
+@lru_cache(maxsize=256)
+def _alike(version: int, kind: int, template: str) -> bytes:
+    """The middle of what is digested: of the entries of a batch nearly always the same."""
+    return version.to_bytes(8) + kind.to_bytes(2) + string(template)
 
 
 def next_head(head: bytes, entries: Iterable[bytes]) -> bytes:

@@ -125,15 +125,22 @@ class Identifier:
     @property
     def prefix_key(self) -> str:
         """The prefix as it is kept."""
-        return self.key.partition("/")[0]
+        return self.key[: len(self.prefix)]
 
     @property
     def suffix_key(self) -> str:
         """The suffix as it is kept."""
-        return self.key.partition("/")[2]
+        return self.key[len(self.prefix) + 1 :]
 
     def __str__(self) -> str:
         return f"{self.prefix}/{self.suffix}"
+
+
+def is_key(text: str) -> bool:
+    """Whether `text` spells an identifier as it is kept. Raises ProtoError when it spells none."""
+    if len(text) <= IDENTIFIER_CHARACTERS and _PLAIN.fullmatch(text) is not None:
+        return True
+    return Identifier.parse(text).key == text
 
 
 PREFIX_HANDLES: Final = "0.NA"

@@ -48,7 +48,8 @@ class Reader:
 
 def string(text: str) -> bytes:
     """`text` as a u32 length and its UTF-8."""
-    return data(text.encode())
+    octets = text.encode()
+    return len(octets).to_bytes(4) + octets
 
 
 def data(octets: bytes) -> bytes:

@@ -6,6 +6,7 @@ accept, with the same body: tests/registry/test_form.py compares the two. Rules 
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
+from operator import ge, le
 from typing import TYPE_CHECKING, Final, NamedTuple, overload
 
 from proto.value import Value
@@ -56,34 +57,40 @@ class Texts(Sequence[Value]):
 
 
 class Plan(NamedTuple):
-    """What a form says of a shape: for each text its bounds and, where not every text will do, what tells whether one
-    does; and which texts must not be empty.
+    """What a form says of a shape: the bounds of each text, at least 1 where it must not be empty, and what tells
+    whether one does, of those of which not every text will do.
     """
 
-    checks: tuple[tuple[int, int, Callable[[str], bool] | None], ...]
-    required: tuple[int, ...]
+    least: tuple[int, ...]
+    most: tuple[int, ...]
+    checks: tuple[tuple[int, Callable[[str], bool]], ...]
 
 
 class Form:
     """A template's items, compiled: what each shape takes."""
 
-    __slots__ = ("_items", "_plans", "_required")
+    __slots__ = ("_items", "_plan", "_plans", "_required", "_shape")
 
     def __init__(self, items: "Iterable[Item]") -> None:
         self._items = {item.index: item for item in items if item.enabled}
         self._required = {item.index for item in self._items.values() if item.required}
         self._plans: dict[Shape, Plan | None] = {}
+        self._shape: Shape | None = None  # of the row before, whose plan is at hand: a batch has one shape
+        self._plan: Plan | None = None
 
     def takes(self, given: Texts) -> bool:
         """Whether all values of a new record are as the template says, indexes ascending."""
         shape, texts = given.shape, given.texts
-        plan = self._plans[shape] if shape in self._plans else self._planned(shape)
+        if shape is not self._shape:
+            self._plan = self._plans[shape] if shape in self._plans else self._planned(shape)
+            self._shape = shape
+        plan = self._plan
         if plan is None:
             return False
-        for (least, most, takes), text in zip(plan.checks, texts, strict=True):
-            if not least <= len(text) <= most or (takes is not None and text and not takes(text)):
-                return False
-        return all([texts[at] for at in plan.required])
+        lengths = list(map(len, texts))
+        if not all(map(le, plan.least, lengths)) or not all(map(ge, plan.most, lengths)):
+            return False
+        return not plan.checks or all([not texts[at] or takes(texts[at]) for at, takes in plan.checks])
 
     def _planned(self, shape: Shape) -> Plan | None:
         if len(self._plans) >= SHAPES_MOST:
@@ -98,7 +105,9 @@ class Form:
         items = [self._items[index] for index in indexes]
         if any(item.name != type_ for item, type_ in zip(items, types, strict=True)):
             return None
+        takers = [kinds.taker(item) for item in items]
         return Plan(
-            tuple((item.least, item.most, kinds.taker(item)) for item in items),
-            tuple(at for at, item in enumerate(items) if item.required),
+            tuple(max(item.least, int(item.required)) for item in items),
+            tuple(item.most for item in items),
+            tuple((at, takes) for at, takes in enumerate(takers) if takes is not None),
         )

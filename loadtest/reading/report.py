@@ -63,9 +63,10 @@ def explanation(told: Told) -> list[str]:
         f"节点与nginx轮流受测，各{turns}，同样的请求、同样长的正文；标识{population}个，64个连接。",
         f"The node and nginx in turn, {turns} each: the same requests, bodies of the same length; {population} "
         "identifiers, 64 connections.",
-        "比值1.000表示与nginx的“return 200”一样快；取各次的中位数。✓达到，✗未达到。access-log的标尺是不记日志的节点。",
+        "比值1.000表示与nginx的“return 200”一样快；取各次的中位数。✓达到，✗未达到。"
+        "access-log与counted的标尺是另一个节点。",
         "A ratio of 1.000 is as fast as nginx's “return 200”; it is the median of the turns. ✓ met, ✗ not met. The "
-        "yardstick of access-log is a node that notes nothing.",
+        "yardstick of access-log and counted is another node.",
         "“按CPU”是标尺与节点的µs之比：机器忙时，它更接近空闲时的比值。",
         "“By CPU” is the yardstick's µs by the node's: on a busy machine it is nearer to the ratio of a quiet one.",
         "µs是工作进程用于一个回答的CPU微秒，“+”后是PostgreSQL与Redis的；别的负载对它影响最小。",

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from pathlib import Path
 from random import Random
 from typing import Final
 
@@ -124,6 +125,7 @@ def _mix(zh: str, en: str, bar: float | None, reach: float | None, workers: int)
 
 
 _COLD: Final = {"IDNODE_HOT_ENTRIES": "0"}
+_UNNOTED: Final = {"IDNODE_ACCESS_LOG": "off"}
 _COLDEST: Final = {"IDNODE_HOT_ENTRIES": "0", "IDNODE_REDIS_URL": ""}
 
 SCENARIOS: Final[Mapping[str, Scenario]] = {
@@ -142,6 +144,17 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
         HOT,
         variables={"IDNODE_ACCESS_LOG": "on"},
         beside={"IDNODE_ACCESS_LOG": "off"},
+    ),
+    "counted": Scenario(
+        "热，有指标与日志，与都没有相比",
+        "hot, with metrics and journal, beside neither",
+        0.95,
+        None,
+        _first(HOT),
+        HOT,
+        HOT,
+        variables=_UNNOTED,
+        beside=_UNNOTED | {"IDNODE_LOG_LEVEL": "error", "PYTHONPATH": str(Path(__file__).parent / "uncounted")},
     ),
     "signed": Scenario("热，登录后读取", "hot, by someone signed in", None, None, _signed, HOT, HOT),
     "mix": _mix("接近实际的混合", "a realistic mix", 0.45, 0.6, workers=1),

@@ -44,6 +44,7 @@ from loadtest.wrk import Counted, Line, listed, wrk
 COLD: Final = 50.0
 """Cold reads a second beside a storm: enough for a p99 of some seconds, too few to be a load of their own."""
 HOT: Final = 1000
+_SUM: Final = "CPU µs Σ"
 RECEIPTS_MOST: Final = 120.0
 """Seconds the top-level node's receipts are waited for after an import."""
 GLANCE: Final = 0.25
@@ -155,15 +156,32 @@ async def _batches(options: argparse.Namespace, place: Site, bare: Bare) -> Part
         batches = made(place.target.prefixes, secrets.token_hex(4), options.batches, options.rows)
         before = spent(place.root)
         took = await sent(place.target.node, place.token, batches, options.connections)
+        await _receipts(bare)  # what telling the top-level node costs is part of it
         notes = _shares(before, place, rows)
         groups = [await bare.rows(batch) for batch in batches]
-        pairs.append(Pair(rows / took, rows / await bare.copied(groups, options.connections)))
+        before = spent(place.root)
+        notes["行/秒 rows/s PostgreSQL: commit_changes()"] = rows / await bare.committed(
+            batches, groups, options.connections
+        )
+        notes["CPU µs PostgreSQL: commit_changes()"] = _of_postgresql(before, place, rows)
+        await _receipts(bare)
+        before = spent(place.root)
+        theirs = rows / await bare.copied(groups, options.connections)
+        copying = notes["CPU µs PostgreSQL: COPY"] = _of_postgresql(before, place, rows)
+        pairs.append(Pair(rows / took, theirs, (notes[_SUM], copying)))
         say(f"{pairs[-1].ours:,.0f} : {pairs[-1].theirs:,.0f}")
     return Part("batches", "批量注册÷COPY，行/秒", "batchCreate by COPY, rows/s", pairs, notes)
 
 
 def _shares(before: Counter[str], place: Site, rows: int) -> dict[str, float]:
-    return {f"CPU µs {kind}": each for kind, each in a_row(before, spent(place.root), rows).items()}
+    """Microseconds of processor time a row since `before`, by process, and of all."""
+    each = a_row(before, spent(place.root), rows)
+    return {f"CPU µs {kind}": micros for kind, micros in each.items()} | {_SUM: sum(each.values())}
+
+
+def _of_postgresql(before: Counter[str], place: Site, rows: int) -> float:
+    """Microseconds of its processor time a row since `before`."""
+    return a_row(before, spent(place.root), rows).get("PostgreSQL", 0.0)
 
 
 async def _singles(options: argparse.Namespace, place: Site, bare: Bare) -> Part:
@@ -184,8 +202,11 @@ async def _singles(options: argparse.Namespace, place: Site, bare: Bare) -> Part
             if done.statuses or done.lost or not done.requests <= written <= done.requests + options.clients:
                 raise WritingError(f"答错 wrong: {done}, {written}")
             counted.append(done)
+            await _receipts(bare)
+            before = spent(place.root)
             theirs = await inserted(place.database_url, bare, like[0], options.clients, options.seconds, turn)
-            pairs.append(Pair(done.rate, theirs))
+            shares["CPU µs PostgreSQL: INSERT"] = _of_postgresql(before, place, round(theirs * seconds))
+            pairs.append(Pair(done.rate, theirs, (shares[_SUM], shares["CPU µs PostgreSQL: INSERT"])))
             say(f"{pairs[-1].ours:,.0f} : {pairs[-1].theirs:,.0f}")
     notes = shares | {"ms p50": median(done.p50 for done in counted), "ms p99": median(done.p99 for done in counted)}
     return Part("singles", "逐个注册÷pgbench，个/秒", "one at a time by pgbench, per s", pairs, notes)
@@ -196,15 +217,20 @@ async def _import(options: argparse.Namespace, place: Site, bare: Bare) -> Part:
     with tempfile.TemporaryDirectory(prefix="idnode-import-") as name:
         file = Path(name) / "rows.csv"
         await asyncio.to_thread(write_file, file, rows)
+        before = spent(place.root)
         done = await imported(file, place.data, prefix, secrets.token_hex(4))
     receipts = await _receipts(bare)
+    shares = _shares(before, place, rows) | {"CPU µs idnode import": done.cpu / rows * 1e6}
     # The same number of rows such as these; all of them at once would not be flat in our own memory.
     batches = made((prefix,), secrets.token_hex(4), options.batches, options.rows)
     await sent(place.target.node, place.token, batches, options.connections)
     groups = [await bare.rows(batch) for batch in batches]
+    await _receipts(bare)
+    before, copied = spent(place.root), len(batches) * options.rows
     took = await bare.copied(groups, options.connections)
-    pair = Pair(rows / done.seconds, len(batches) * options.rows / took)
-    notes = {"MB ¼": done.quarter, "MB max": done.most, "s 回执 receipts": receipts}
+    cost = (shares[_SUM] + shares["CPU µs idnode import"], _of_postgresql(before, place, copied))
+    pair = Pair(rows / done.seconds, copied / took, cost)
+    notes = {"MB ¼": done.quarter, "MB max": done.most, "s 回执 receipts": receipts} | shares
     return Part("import", "导入÷COPY，行/秒", "idnode import by COPY, rows/s", [pair], notes)
 
 

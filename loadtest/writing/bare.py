@@ -1,4 +1,5 @@
-"""What PostgreSQL does by itself with the rows the node has written: COPY into a table of the same shape.
+"""What PostgreSQL does by itself with the rows the node has written: COPY into a table of the same shape, and the
+node's own statement, which writes indexes, change and chain as well.
 
 The table is made beside the node's own, in the same database, and goes with the run. Rules are never here.
 """
@@ -6,14 +7,17 @@ The table is made beside the node's own, in the same database, and goes with the
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from hashlib import sha256
 from typing import Any, Final
 
 import asyncpg
 
+from loadtest.population import TEMPLATE
 from loadtest.writing.batches import Batch
 from loadtest.writing.problem import WritingError
+from proto.chain import Kind, entry_digest
 
 TABLE: Final = "loadtest_bare"
 """Shaped like the node's `record`, its indexes included."""
@@ -25,6 +29,12 @@ _SHAPE: Final = """
     SELECT attname FROM pg_attribute
     WHERE attrelid = 'record'::regclass AND attnum > 0 AND NOT attisdropped AND attgenerated = '' ORDER BY attnum
 """
+
+_COMMIT: Final = """
+    SELECT commit_changes(number, epoch, $2, $3, $4, $5, $6, $7, $8, $9, $10) FROM prefix WHERE name = $1
+"""
+AGAIN: Final = "again-"
+"""What the suffixes of rows begin with that the node's statement writes once more."""
 
 _UNRECEIPTED: Final = """
     SELECT count(*) FROM stream s LEFT JOIN receipt r ON r.prefix_no = s.prefix_no AND r.sub = s.sub
@@ -83,13 +93,52 @@ class Bare:
 
     async def copied(self, groups: Sequence[Sequence[Row]], connections: int) -> float:
         """Seconds until every group of rows was copied by itself, over so many connections at once."""
+
+        async def copy(connection: Any, group: Sequence[Row]) -> None:
+            await connection.copy_records_to_table(TABLE, records=group, columns=self.columns)
+
+        return await self._written(copy, groups, connections)
+
+    async def committed(self, batches: Sequence[Batch], groups: Sequence[Sequence[Row]], connections: int) -> float:
+        """Seconds until the node's own statement has written every group of rows, which are of those batches, once more
+        under other suffixes, over so many connections: into its tables, with their indexes, change and chain.
+        """
+
+        async def commit(connection: Any, given: Sequence[Any]) -> None:
+            if await connection.fetchval(_COMMIT, *given) is not None:
+                raise WritingError(f"没有写入 Not written: {given[0]}/{given[2][0]}")
+
+        given = [
+            self._changes(batch.prefix, [dict(zip(self.columns, row, strict=True)) for row in group])
+            for batch, group in zip(batches, groups, strict=True)
+        ]
+        return await self._written(commit, given, connections)
+
+    @staticmethod
+    def _changes(prefix: str, rows: Sequence[dict[str, Any]]) -> tuple[Any, ...]:
+        """The arguments of _COMMIT."""
+        suffixes = [AGAIN + row["suffix"] for row in rows]
+        bodies = [row["body"] for row in rows]
+        digests = [sha256(body).digest() for body in bodies]
+        entries = [
+            entry_digest(f"{prefix}/{suffix}", 1, Kind.CREATED, TEMPLATE, digest)
+            for suffix, digest in zip(suffixes, digests, strict=True)
+        ]
+        return (
+            *(prefix, int(time.time()), suffixes, [0] * len(rows), [int(Kind.CREATED)] * len(rows)),
+            *([row["template_no"] for row in rows], [row["actor_no"] for row in rows], bodies),
+            *(b"".join(entries), b"".join(digests)),
+        )
+
+    async def _written(self, write: Callable[[Any, Any], Awaitable[None]], groups: Sequence[Any], most: int) -> float:
+        """Seconds until `write` has been done with each of `groups`, over `most` connections at once."""
         waiting = deque(groups)
 
         async def some(connection: Any) -> None:
             while waiting:
-                await connection.copy_records_to_table(TABLE, records=waiting.popleft(), columns=self.columns)
+                await write(connection, waiting.popleft())
 
-        opened = [await asyncpg.connect(self._url) for _ in range(connections)]
+        opened = [await asyncpg.connect(self._url) for _ in range(most)]
         try:
             began = time.perf_counter()
             async with asyncio.TaskGroup() as group:

@@ -5,6 +5,7 @@ The program is started and watched; what it does is its own.
 
 import asyncio
 import csv
+import resource
 import sys
 import time
 from dataclasses import dataclass
@@ -23,9 +24,12 @@ SHOWN: Final = 2000
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """How long it took, and the memory it held after a quarter of that time and at most, in MB."""
+    """How long it took, how many seconds of CPU, and the memory it held after a quarter of that time and at most, in
+    MB.
+    """
 
     seconds: float
+    cpu: float
     quarter: float
     most: float
 
@@ -42,7 +46,7 @@ async def imported(file: Path, data: Path, prefix: str, mark: str) -> Imported:
     """Imports `file` under `prefix` into the node of the data folder `data`. Raises WritingError."""
     command = [sys.executable, "-m", "node.cli", "import", str(file), "--data", str(data), "--enterprise", prefix]
     command += ["--template", TEMPLATE, "--suffix", f"I-{mark}-{{id}}", "--restart"]
-    began = time.perf_counter()
+    began, spent = time.perf_counter(), _of_children()
     process = await asyncio.create_subprocess_exec(
         *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
     )
@@ -55,7 +59,13 @@ async def imported(file: Path, data: Path, prefix: str, mark: str) -> Imported:
     seconds = time.perf_counter() - began
     if process.returncode:
         raise WritingError(f"idnode import: {process.returncode}\n{said.decode(errors='replace')[-SHOWN:]}")
-    return Imported(seconds, seen[len(seen) // 4] if seen else 0.0, max(seen, default=0.0))
+    return Imported(seconds, _of_children() - spent, seen[len(seen) // 4] if seen else 0.0, max(seen, default=0.0))
+
+
+def _of_children() -> float:
+    """Seconds of CPU of what this process has started and seen the end of."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 async def _watched(pid: int, seen: list[float]) -> None:

@@ -6,7 +6,7 @@ Ratios of rates shake on a busy machine; seconds of processor time a row hardly 
 from collections import Counter
 from typing import Final
 
-from loadtest.effort import below, cpu
+from loadtest.effort import below, cpu, ended
 
 _KINDS: Final = (
     ("node.worker", "工作进程 workers"),
@@ -21,10 +21,12 @@ OTHERS: Final = "其余 others"
 
 
 def spent(root: int) -> Counter[str]:
-    """Milliseconds of processor time of everything that descends from process `root`, by kind."""
+    """Microseconds of processor time of everything that descends from process `root`, by kind; of what has ended, too:
+    each COPY, and each client of pgbench, has a process of PostgreSQL's.
+    """
     total: Counter[str] = Counter()
     for pid, command in below(root):
-        total[_kind(command)] += round(cpu((pid,)) * 1000)
+        total[_kind(command)] += round((cpu((pid,)) + ended(pid)) * 1e6)
     return total
 
 
@@ -34,4 +36,4 @@ def _kind(command: str) -> str:
 
 def a_row(before: Counter[str], after: Counter[str], rows: int) -> dict[str, float]:
     """Microseconds of processor time a row between two readings, by kind."""
-    return {kind: (after[kind] - before[kind]) / rows * 1000 for kind in sorted(after)}
+    return {kind: (after[kind] - before[kind]) / rows for kind in sorted(after)}

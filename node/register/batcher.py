@@ -31,6 +31,13 @@ TURN_SECONDS: Final = 0.02
 """Shared transactions go one after the other, and grow meanwhile: each costs some 0.5 ms, whatever is in it. None
 waits longer than this for the one before, so that one that hangs holds up nobody."""
 
+CROWD: Final = 4
+"""After so many singles the next shared transaction waits for who sent them: who registers one by one comes again."""
+REJOIN: Final = 0.5
+"""It waits this part of the time the last one took, which is mostly the disk's. Who comes back in it goes with those
+who came meanwhile, where each half had a transaction of its own. That spares a quarter of the processors' time, and
+half of the disk's writes."""
+
 log = structlog.get_logger("register")
 
 
@@ -58,6 +65,7 @@ class _Waiting(NamedTuple):
     job: Job
     key: str
     told: Told
+    single: bool  # who asked has nothing else under way with it
 
     def tell(self, outcome: Outcome | Exception) -> None:
         """Tells what became of the job, whatever whoever hears of it does: others wait beside it."""
@@ -104,7 +112,7 @@ class Batcher:
         self._count += len(jobs)
         try:
             for place, job in enumerate(jobs):
-                self._add(job, partial(order.tell, place))
+                self._add(job, partial(order.tell, place), single=len(jobs) == 1)
             for prefix in {job.request.identifier.prefix_key for job in jobs}:
                 self._start(prefix)
             await order.done
@@ -120,17 +128,20 @@ class Batcher:
             told(AuditFullError() if self._halted else BusyError())
             return
         self._count += 1
-        self._add(job, partial(self._asked, told))
+        self._add(job, partial(self._asked, told), single=True)
         self._start(job.request.identifier.prefix_key)
 
     def _asked(self, told: Told, outcome: Outcome | Exception) -> None:
         self._count -= 1
         told(outcome)
 
-    def _add(self, job: Job, told: Told) -> None:
+    def _add(self, job: Job, told: Told, *, single: bool) -> None:
         identifier = job.request.identifier
-        waiting = _Waiting(job, identifier.key, told)
-        self._queues.setdefault(identifier.prefix_key, deque()).append(waiting)
+        waiting, prefix = _Waiting(job, identifier.key, told, single), identifier.prefix_key
+        queue = self._queues.get(prefix)
+        if queue is None:
+            queue = self._queues[prefix] = deque()
+        queue.append(waiting)
 
     def _start(self, prefix: str) -> None:
         """Sees to what waits for a prefix."""
@@ -198,8 +209,13 @@ class Batcher:
     async def _together(self, turn: asyncio.TimerHandle) -> None:
         shares = self._shares()
         self._shared |= shares.keys()
+        group = [waiting for each in shares.values() for waiting in each]
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         try:
-            await self._writing([waiting for group in shares.values() for waiting in group], self._commit_together)
+            await self._writing(group, self._commit_together)
+            if sum(waiting.single for waiting in group) >= CROWD:
+                await asyncio.sleep(REJOIN * (loop.time() - began))
         finally:
             self._shared -= shares.keys()
             turn.cancel()

@@ -16,7 +16,7 @@ from proto.bootstrap import is_base
 from proto.chain import HEAD_FIRST, Kind, entry_digest, next_head
 from proto.credit_code import check_credit_code
 from proto.errors import ProtoError
-from proto.identifier import Identifier, Prefix
+from proto.identifier import Prefix, is_key
 from proto.signed import KEY_OCTETS
 from proto.values.site import Interface, Protocol, Server, Site
 
@@ -552,17 +552,12 @@ def _columns(prefix: str, given: pb.Change) -> Change:
     entries = given.entries
     if not 1 <= given.number <= NUMBER_LAST or not 0 <= given.made <= MOMENT_LAST or not entries:
         raise _malformed(given.number, "的number、made或entries超出范围", "has number, made or entries out of range")
-    change = Change(
-        given.number,
-        given.made,
-        given.head,
-        [entry.suffix for entry in entries],
-        [entry.version for entry in entries],
-        [entry.kind for entry in entries],
-        [entry.template for entry in entries],
-        b"".join([entry.digest for entry in entries]),
+    suffixes, versions, kinds, templates, digests = map(
+        list,
+        zip(*[(each.suffix, each.version, each.kind, each.template, each.digest) for each in entries], strict=True),
     )
-    if len(change.head) != DIGEST_OCTETS or not all(len(entry.digest) == DIGEST_OCTETS for entry in entries):
+    change = Change(given.number, given.made, given.head, suffixes, versions, kinds, templates, b"".join(digests))
+    if len(change.head) != DIGEST_OCTETS or not {DIGEST_OCTETS}.issuperset(map(len, digests)):
         raise _malformed(given.number, "的head和digest应为32字节", "must have a head and digests of 32 octets")
     if min(change.versions) < 1:
         raise _malformed(given.number, "的version应从1开始", "must have versions from 1 on")
@@ -592,8 +587,8 @@ def _check_names(prefix: str, change: Change) -> None:
                 f"has templates of at most {TEMPLATE_CHARACTERS} characters without control characters",
             )
     try:
-        parse, start = Identifier.parse, prefix + "/"
-        alike = all(parse(start + suffix).key == start + suffix for suffix in change.suffixes if suffix)
+        start = prefix + "/"
+        alike = all(is_key(start + suffix) for suffix in change.suffixes if suffix)
     except ProtoError as error:
         raise _malformed(change.number, f"的suffix不可用：{error.zh}", f"has a suffix of no use: {error.en}") from None
     if not alike:

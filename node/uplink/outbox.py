@@ -141,17 +141,19 @@ class Outbox:
         heads: dict[tuple[int, int], bytes] = {}
         entries = octets = 0
         for row in rows:
-            change = _change(row, versions)
-            size = change.ByteSize()
-            if heads and (entries + len(change.entries) > ENTRIES_MOST or octets + size > OCTETS_MOST):
+            if heads and entries + len(row["kinds"]) > ENTRIES_MOST:
                 break
             number = row["prefix_no"]
-            if not prefixes or prefixes[-1] != number:
+            begins = not prefixes or prefixes[-1] != number
+            stream = request.streams.add(prefix=self.lines[number].prefix) if begins else request.streams[-1]
+            size = _add(stream.changes.add(), row, versions).ByteSize()
+            if heads and octets + size > OCTETS_MOST:
+                del (request.streams if begins else stream.changes)[-1]
+                break
+            if begins:
                 prefixes.append(number)
-                request.streams.add(prefix=self.lines[number].prefix)
-            request.streams[-1].changes.append(change)
             heads[number, row["number"]] = row["head"]
-            entries, octets = entries + len(change.entries), octets + size
+            entries, octets = entries + len(row["kinds"]), octets + size
         if prefixes:
             self._last = prefixes[-1]
         return Batch(request, tuple(prefixes), heads, entries)
@@ -162,30 +164,21 @@ class Outbox:
             self.lines[number].theirs = None
 
 
-def _change(row: Any, versions: Mapping[int, str]) -> pb.Change:
-    digests = row["digests"]
-    return pb.Change(
-        number=row["number"],
-        made=row["made"],
-        head=row["head"],
-        entries=[
-            pb.Entry(
-                suffix=suffix,
-                version=version,
-                kind=kind,
-                template=versions.get(template, ""),
-                digest=digests[at : at + 32],
-            )
-            for suffix, version, kind, template, at in zip(
-                row["suffixes"],
-                row["versions"],
-                row["kinds"],
-                row["templates"],
-                range(0, len(digests), 32),
-                strict=True,
-            )
-        ],
-    )
+def _add(change: pb.Change, row: Any, versions: Mapping[int, str]) -> pb.Change:
+    """Fills in a new change where it is to stand: one made elsewhere would be copied with all its entries."""
+    change.number, change.made, change.head = row["number"], row["made"], row["head"]
+    add, digests = change.entries.add, row["digests"]
+    for suffix, version, kind, template, at in zip(
+        row["suffixes"], row["versions"], row["kinds"], row["templates"], range(0, len(digests), 32), strict=True
+    ):
+        add(
+            suffix=suffix,
+            version=version,
+            kind=kind,
+            template=versions.get(template, ""),
+            digest=digests[at : at + 32],
+        )
+    return change
 
 
 def agrees(number: int, head: bytes, ours: bytes | None) -> bool:

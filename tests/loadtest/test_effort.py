@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 
-from loadtest.effort import below, cpu, resident
+from loadtest.effort import below, cpu, ended, resident
 from tests.waiting import wait_until
 
 PARENT = (
@@ -59,3 +59,9 @@ def test_who_is_gone_uses_nothing() -> None:
     with subprocess.Popen(["true"]) as gone:
         gone.wait()
     assert (cpu([gone.pid]), resident(gone.pid), below(gone.pid)) == (0.0, None, [])
+
+
+def test_work_of_children_that_have_ended_is_counted() -> None:
+    before = ended(os.getpid())
+    subprocess.run([sys.executable, "-c", "import time\nwhile time.process_time() < 0.1: pass"], check=True)
+    assert 0.08 <= ended(os.getpid()) - before < 2

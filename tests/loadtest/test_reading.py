@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -132,3 +134,22 @@ def test_what_could_not_be_measured_is_told() -> None:
     assert "mix: answers wrongly" in report.table(bad)
     assert (bad.exit_code, told(0.8).exit_code) == (1, 0)
     assert report.document(bad)["failed"] == {"mix": "answers wrongly"}
+
+
+@pytest.mark.parametrize(("side", "counted"), [("variables", 1), ("beside", 0)])
+def test_one_side_of_counted_counts_and_the_other_does_not(side: str, counted: int) -> None:
+    count = (
+        "from node.meter import Meter, Totals, create\n"
+        "from node.metrics import FOLLOWER_BEHIND, HTTP_REQUESTS\n"
+        "memory = create(1)\n"
+        "meter, totals = Meter(memory, 1, 0), Totals(memory, 1)\n"
+        "meter.counter(HTTP_REQUESTS, 'handle', '2xx')()\n"
+        "meter.set(FOLLOWER_BEHIND, 40.0)\n"
+        "samples = [each.value for each in totals.samples(HTTP_REQUESTS, 0.0)]\n"
+        "print(sum(samples), max(each.value for each in totals.samples(FOLLOWER_BEHIND, 50.0)))\n"
+    )
+    variables = getattr(SCENARIOS["counted"], side)
+    done = subprocess.run(
+        [sys.executable, "-c", count], env={**os.environ, **variables}, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == [str(counted), "10.0"]

@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from proto.errors import ProtoError
-from proto.identifier import Identifier, Prefix, fold, prefix_named, prefix_of
+from proto.identifier import Identifier, Prefix, fold, is_key, prefix_named, prefix_of
 
 CHARACTERS = st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp"))
 INNER = CHARACTERS.filter(lambda c: not c.isspace())
@@ -224,6 +224,27 @@ def test_the_usual_spellings_are_everyday_ones(text: str):
 @pytest.mark.parametrize("text", ["0.NA/88.1", "88.ab/x", "88.1/%41", "88.1/é", '88.1/"', "88.1/", "88.1/" + "x" * 251])
 def test_what_must_be_looked_at_is_none(text: str):
     assert Identifier.everyday(text.encode()) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("88.999.1001/BAG-2026-000017", True),
+        ("88.999.1001/bag 17", True),
+        ("88.ab/x", False),
+        ("88.AB/x", True),
+        ("0.NA/88.1", True),
+        ("0.na/88.1", False),
+    ],
+)
+def test_a_key_is_spelt_as_it_is_kept(text: str, kept: bool):
+    assert is_key(text) is kept
+
+
+@pytest.mark.parametrize("text", ["", "88.1", "88.1/", "88.1/" + "x" * 251, "88.1/\u2028"])
+def test_what_is_no_identifier_is_no_key(text: str):
+    with pytest.raises(ProtoError):
+        is_key(text)
 
 
 def test_the_handle_of_a_prefix_is_about_that_prefix():

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import pytest
 
 from loadtest.writing.bare import TABLE
 from loadtest.writing.importing import write_file
@@ -47,7 +48,9 @@ async def test_every_part_is_measured_and_the_bare_table_goes(world: Any, tmp_pa
         assert 0 < part["ratio"]["least"] <= part["ratio"]["median"] <= part["ratio"]["most"], name
         assert name in done.stdout
     assert told["parts"]["batches"]["notes"]["CPU µs 工作进程 workers"] > 0
+    assert told["parts"]["batches"]["notes"]["行/秒 rows/s PostgreSQL: commit_changes()"] > 0
     assert told["parts"]["import"]["notes"]["MB max"] > 0
+    assert all(told["parts"][name]["ratio_by_cpu"] > 0 for name in ("batches", "singles", "import"))
     page = file.with_suffix(".html").read_text("utf-8")
     assert all(part in page for part in ("side by side", "singles", "<svg", "MB max"))
     servers = json.loads((world.data / "servers.json").read_text("utf-8"))
@@ -71,7 +74,15 @@ def test_ratios_are_of_each_turn() -> None:
     assert "ms p99: 7.2" in table([part])
     told = document([part], {"rows": 9})
     assert told["parts"]["batches"]["ratio"] == {"median": 0.5, "least": 0.25, "most": 0.75}
-    assert told["parts"]["batches"]["pairs"][0] == {"ours": 1.0, "theirs": 4.0}
+    assert told["parts"]["batches"]["pairs"][0] == {"ours": 1.0, "theirs": 4.0, "cost": None}
+    assert told["parts"]["batches"]["ratio_by_cpu"] is None
+
+
+def test_the_ratio_by_cpu_is_that_of_the_other_side_by_ours() -> None:
+    part = Part("batches", "批", "batches", [Pair(1.0, 4.0, (80.0, 8.0)), Pair(1.0, 4.0, (40.0, 12.0))])
+    assert part.by_cpu == pytest.approx(0.2)
+    assert "by CPU: 0.20" in table([part])
+    assert document([part], {})["parts"]["batches"]["ratio_by_cpu"] == pytest.approx(0.2)
 
 
 def test_pgbench_inserts_the_same_row_under_another_name_each_time() -> None:

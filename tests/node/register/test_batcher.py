@@ -11,7 +11,7 @@ import pytest
 
 from node.gather import BusyError
 from node.register import batcher as module
-from node.register.batcher import ALONE_MOST, LANES, MANY, TOGETHER_MOST, Batcher
+from node.register.batcher import ALONE_MOST, CROWD, LANES, MANY, TOGETHER_MOST, Batcher
 from node.worker import WRITERS
 from proto.chain import Kind
 from proto.identifier import Identifier
@@ -392,6 +392,25 @@ async def test_shared_transactions_go_one_after_the_other_and_grow(monkeypatch: 
     registrar.let()
     await asyncio.gather(*writing)
     assert registrar.groups[1:] == [[f"{B}/0", f"{B}/1", f"{B}/2", f"{A}/2"]], "those who wait longest first"
+
+
+@pytest.mark.parametrize(("singles", "after"), [(CROWD, 1), (CROWD - 1, 2)])
+async def test_a_crowd_of_singles_is_waited_for(monkeypatch: pytest.MonkeyPatch, singles: int, after: int) -> None:
+    monkeypatch.setattr(module, "TURN_SECONDS", PATIENCE)
+    monkeypatch.setattr(module, "REJOIN", 100.0)
+    registrar = Registrar()
+    registrar.hold()
+    writing = batcher(registrar)
+    batch = asyncio.create_task(writing.write([job(f"{A}/batch{n}") for n in range(CROWD)]))
+    crowd = [asyncio.create_task(writing.write([job(f"{A}/{n}")])) for n in range(singles)]
+    await registrar.given(1)
+    other = asyncio.create_task(writing.write([job(f"{A}/other")]))
+    await settle()
+    registrar.let()
+    await asyncio.gather(batch, *crowd)
+    await asyncio.gather(other, *(writing.write([job(f"{A}/again{n}")]) for n in range(singles)))
+    assert len(registrar.groups) == 1 + after
+    assert len(registrar.groups[0]) == CROWD + singles
 
 
 async def test_a_shared_transaction_that_hangs_holds_up_no_other_prefix(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,7 @@
 """Proves node/uplink/outbox.py by literals: whose turn it is, what fits, what rests. tests/simulation rehearses it."""
 
+from typing import Any
+
 import pytest
 
 from node.uplink import outbox
@@ -64,6 +66,16 @@ def test_a_request_is_bounded_in_octets_but_never_empty(monkeypatch: pytest.Monk
     box = box_of(p1=30)
     assert len(box.pack(stream(1, 30, entries=100), {}).heads) == 1
     assert 1 < len(box.pack(stream(1, 30), {}).heads) < 30
+
+
+@pytest.mark.parametrize("rows", [stream(1, 30), [*stream(1, 1, entries=100), *stream(2, 1)]])
+def test_what_finds_no_room_is_not_in_the_request(monkeypatch: pytest.MonkeyPatch, rows: list[Any]):
+    monkeypatch.setattr(outbox, "OCTETS_MOST", 1000)
+    batch = box_of(p1=30, p2=1).pack(rows, {})
+    told = [(each.prefix, change.number) for each in batch.request.streams for change in each.changes]
+    assert told == [(NAMES[prefix], number) for prefix, number in batch.heads]
+    assert len(batch.prefixes) == len(batch.request.streams) == 1
+    assert batch.entries == sum(len(change.entries) for change in batch.request.streams[0].changes)
 
 
 def test_a_request_says_every_field_as_it_is_kept():

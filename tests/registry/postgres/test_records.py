@@ -66,6 +66,26 @@ async def test_a_lost_premise_leaves_record_and_history_alone(world: World):
     assert [tuple(r) for r in await world.ask("SELECT version, body FROM history")] == [(1, b"one")]
 
 
+@pytest.mark.parametrize("taken", [(), ("N017",), ("N000", "N399")])
+async def test_of_a_large_batch_only_what_lost_is_left_out(world: World, taken: tuple[str, ...]):
+    if taken:
+        await committed(world, *(change(world, suffix, 0, body=b"first") for suffix in taken))
+    suffixes = [f"N{n:03d}" for n in range(MANY)]
+    won = await committed(world, *(change(world, suffix, 0, body=suffix.encode()) for suffix in suffixes))
+    assert [suffixes[n] for n in won] == [suffix for suffix in suffixes if suffix not in taken]
+    kept = await world.ask("SELECT suffix, version, body FROM record ORDER BY suffix")
+    assert [tuple(row) for row in kept] == [(s, 1, b"first" if s in taken else s.encode()) for s in suffixes]
+    # The stream counts each once, whichever way it was written.
+    octets = 4 * (MANY - len(taken)) + 5 * len(taken)
+    assert [tuple(row) for row in await world.ask("SELECT number, live, octets FROM stream WHERE live > 0")] == [
+        (3 if taken else 2, MANY, octets)
+    ]
+    assert (await world.stream())[1:] == [
+        *((suffix, 1, Kind.CREATED) for suffix in taken),
+        *((suffix, 1, Kind.CREATED) for suffix in suffixes if suffix not in taken),
+    ]
+
+
 async def test_a_prefix_that_changed_takes_nothing(world: World):
     with pytest.raises(asyncpg.PostgresError) as refused:
         await committed(world, change(world, "A", 0), epoch=1)
