@@ -83,7 +83,14 @@ def by_datagrams(address: Address, dialect: Dialect, asked: Sequence[Asked], sec
         def send(number: int) -> None:
             nonlocal at
             while number:
-                sent = sender.send(at, min(number, len(asked) - at))
+                most = min(number, len(asked) - at)
+                if not under_way.isdisjoint(numbers[at : at + most]):
+                    # One was answered so late that its turn has come again: asked twice, it would be answered twice.
+                    most = next(n for n in range(most) if numbers[at + n] in under_way)
+                    if not most:
+                        at = (at + 1) % len(asked)
+                        continue
+                sent = sender.send(at, most)
                 under_way.update(numbers[at : at + sent])
                 at, number = (at + sent) % len(asked), number - sent
 

@@ -136,6 +136,20 @@ def test_a_wrong_answer_is_found_while_it_is_measured(lie: str) -> None:
         by_datagrams(address, DNS, asked[:2], 5.0)
 
 
+def test_who_is_answered_late_is_not_asked_again_meanwhile() -> None:
+    asked = [Asked(each, right(each)) for each in dns_packets(POPULATION).values()]
+    held: list[bytes] = []
+
+    def late(number: int, octets: bytes) -> list[bytes]:
+        if number == 1:
+            held.append(right(octets))
+            return []
+        return [right(octets), *(held if number == 40 else [])]
+
+    with liar(late) as address:
+        assert by_datagrams(address, DNS, asked[:4], 0.3).answers > 40
+
+
 def test_who_says_nothing_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(crowd, "_PATIENCE", struct.pack("ll", 0, 50_000))
     with liar(lambda _number, _octets: []) as address:
