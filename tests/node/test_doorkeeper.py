@@ -192,7 +192,9 @@ async def test_an_unknown_name_costs_as_much_as_a_wrong_password(made: Node, mon
         return proves(kept, secret)
 
     monkeypatch.setattr(keeping, "password_proves", noted)
-    for name in ("nobody", "leather"):
+    account = Account(0, "somebody", "person", Role.SYSTEM_ADMIN, None)
+    await made.house.steward.put_account(account, password=hash_password("right"))
+    for name in ("nobody", "somebody"):
         await made.house.doorkeeper.sign_in(name, "wrong", PEER)
     assert len(hashed) == 2
     assert hashed[0] == hashed[1], "the same costs"
