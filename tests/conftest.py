@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 import pytest_asyncio
 import structlog
@@ -34,6 +35,9 @@ sys.dont_write_bytecode = False
 # import-linter.
 ABSENT = Path(__file__).parent / "fakes/absent"
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ABSENT), os.environ.get("PYTHONPATH"))))
+# No test is timed: the machine has other things to do.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 _missing: dict[str, int] = {}
 
 

@@ -13,7 +13,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtest.history import answers, report, requests
@@ -81,7 +81,6 @@ def test_most_writes_are_looked_at_right_afterwards() -> None:
     assert {a.machine == b.machine for a, b in chased} == {True, False}
 
 
-@settings(deadline=None)
 @given(st.integers(0, 2**32), st.floats(5, 4000), st.sampled_from([USUAL, STORM, RACES]))
 def test_every_kind_of_fault_of_a_weather_happens_in_time(seed: int, seconds: float, weather: Weather) -> None:
     faults = timetable(Random(seed), seconds, 2, weather)
