@@ -8,7 +8,7 @@ Entries noted together are FIELDS values as well: a tuple of identifiers, and of
 import hmac
 import struct
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, repeat
 from typing import Any, Final, NamedTuple
@@ -75,7 +75,7 @@ class Sealer:
         """
         times = [int((moment + epoch) * 1000) for moment in noted[0::FIELDS]]
         first, last = min(times), max(times)
-        columns = _columns([[time - first for time in times], *(noted[n::FIELDS] for n in range(1, FIELDS))])
+        columns = [time - first for time in times], *(noted[n::FIELDS] for n in range(1, FIELDS))
         plain = zlib.compress(msgspec.msgpack.encode([first, *columns]), _LEVEL)
         closed = self._vault.close(_name(file, ordinal, first, last), plain)
         return Block(_HEAD.pack(len(closed), first, last) + closed, first, last)
@@ -86,7 +86,8 @@ class Sealer:
         if not plain:
             raise ValueError("not written there, or with another key")
         first, *columns = msgspec.msgpack.decode(zlib.decompress(plain))
-        for time, source, port, account, identifier, words in zip(*columns, strict=True):
+        notes = zip(*columns, strict=True)
+        for time, source, port, account, identifier, words in chain.from_iterable(map(_entries, notes)):
             text = identifier.decode() if isinstance(identifier, bytes) else identifier
             operation, _, outcome = words.partition(" ")
             yield Access(first + time, source, port, account, text, operation, outcome)
@@ -97,21 +98,12 @@ def sizes(noted: Sequence[Any], since: int = 0) -> list[int]:
     return [len(each) if type(each) is tuple else 1 for each in noted[since + _IDENTIFIER :: FIELDS]]
 
 
-def _columns(noted: Sequence[Sequence[Any]]) -> Sequence[Sequence[Any]]:
-    """Columns with a value for each entry, of those with one for each note."""
-    if tuple not in map(type, noted[_IDENTIFIER]):
-        return noted
-    counts = [len(each) if type(each) is tuple else 1 for each in noted[_IDENTIFIER]]
-    return [list(chain.from_iterable(map(_told(column), column, counts))) for column in noted]
-
-
-def _told(column: Sequence[Any]) -> Callable[[Any, int], Iterable[Any]]:
-    """What tells of a note's value in this column what each of so many entries has there."""
-    return _each if tuple in map(type, column) else repeat
-
-
-def _each(value: Any, count: int) -> Iterable[Any]:
-    return value if type(value) is tuple else repeat(value, count)
+def _entries(note: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
+    """The entries a note stands for, its values as they come out of a block."""
+    if type(note[_IDENTIFIER]) is not list:
+        return iter([tuple(note)])
+    count = len(note[_IDENTIFIER])
+    return zip(*(each if type(each) is list else repeat(each, count) for each in note), strict=True)
 
 
 def _name(file: str, ordinal: int, first: int, last: int) -> str:
