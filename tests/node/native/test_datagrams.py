@@ -8,6 +8,7 @@ import pytest
 
 from node.native import datagrams
 from node.native.datagrams import COUNT, DATAGRAM_OCTETS, STRIDE, Slots
+from proto.native.packets import PACKET_OCTETS
 
 FAMILIES = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
 
@@ -83,6 +84,62 @@ def test_what_cannot_be_sent_is_told_and_keeps_nothing_back() -> None:
         slots._names[32 + 4 : 32 + 8] = bytes((255, 255, 255, 255))  # a broadcast, which nobody allowed
         assert slots.send([put(slots, slot, b"%d" % slot) for slot in range(3)]) == 1
         assert (clients[0].recv(9), clients[2].recv(9)) == (b"0", b"2")
+
+
+def asked(slots: Slots, client: socket.socket, count: int) -> None:
+    for _ in range(count):
+        client.send(b"?")
+    assert len(slots.receive()) == count
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_what_one_asker_is_told_goes_out_by_one_call_for_each_length(
+    family: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with sockets(family, 1) as (slots, (client,)):
+        asked(slots, client, COUNT)
+        monkeypatch.setattr(datagrams, "_send", None)  # none is sent by itself
+        told = [b"%03d" % slot * (1 + slot % 2) for slot in range(COUNT)]
+        assert slots.send([put(slots, slot, octets) for slot, octets in enumerate(told)]) == 0
+        assert [client.recv(9) for _ in told] == told[::2] + told[1::2]
+
+
+def test_the_longest_answers_go_out_by_one_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    with sockets(socket.AF_INET, 1) as (slots, (client,)):
+        asked(slots, client, COUNT)
+        monkeypatch.setattr(datagrams, "_send", None)
+        told = [bytes((slot,)) * PACKET_OCTETS for slot in range(COUNT)]
+        assert slots.send([put(slots, slot, octets) for slot, octets in enumerate(told)]) == 0
+        assert [client.recv(999) for _ in told] == told
+
+
+def test_answers_of_which_no_two_are_alike_go_out_and_none_is_told_twice() -> None:
+    with sockets(socket.AF_INET, 1) as (slots, (client,)):
+        asked(slots, client, 6)
+        assert (
+            slots.send([put(slots, slot, octets) for slot, octets in enumerate([b"a", b"", b"bb", b"c", b"", b"ddd"])])
+            == 0
+        )
+        assert sorted(client.recv(9) for _ in range(4)) == [b"a", b"bb", b"c", b"ddd"]
+        client.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            client.recv(9)
+
+
+def test_where_the_kernel_cuts_nothing_each_goes_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(datagrams, "_SEGMENT", (socket.IPPROTO_UDP, 9999))
+    with sockets(socket.AF_INET, 1) as (slots, (client,)):
+        asked(slots, client, 3)
+        assert slots.send([put(slots, slot, b"%d" % slot) for slot in range(3)]) == 0
+        assert [client.recv(9) for _ in range(3)] == [b"0", b"1", b"2"]
+
+
+def test_what_cannot_be_sent_to_one_asker_is_told_for_each() -> None:
+    with sockets(socket.AF_INET, 1) as (slots, (client,)):
+        asked(slots, client, 3)
+        for slot in range(3):
+            slots._names[32 * slot + 4 : 32 * slot + 8] = bytes((255, 255, 255, 255))  # a broadcast, not allowed
+        assert slots.send([put(slots, slot, b"%d" % slot) for slot in range(3)]) == 3
 
 
 def test_words_are_those_of_each_slot() -> None:
