@@ -21,6 +21,10 @@ from node.config import Config
 
 LINE_OCTETS: Final = 65_536
 """Octets of an order that are read at once; it has some thousand."""
+NICE: Final = {"uplink": 10, "toplevel": 10}
+"""Who gives way when processors are short, by so many steps of nice(2): nobody waits for what these do, and a minute
+later is soon enough. 10 leaves them a tenth of what a worker gets, so that they never come to a stand.
+"""
 _PR_SET_PDEATHSIG: Final = 1
 _DESCRIPTORS: Final = ("descriptor", "listening", "meter", "https", "native_tcp", "native_udp", "client_cert")
 """Fields of a place that are descriptors."""
@@ -113,7 +117,9 @@ def enter(
     told = msgspec.json.decode(b"".join(iter(partial(line.recv, LINE_OCTETS), b"")), type=_Order)
     line.close()
     place = told.place.taken(received)
-    titled(f"{name_of(module)} {place.column}")
+    name = name_of(module)
+    titled(f"{name} {place.column}")
+    os.nice(NICE.get(name, 0))
     journal.open_(told.config.log_level)
     # What is loaded by now stays: nobody shall look through it again.
     gc.freeze()

@@ -38,15 +38,15 @@ async def run(config, place):
     finally:
         print("drained", flush=True)
 
-process.enter("node.some", run, int(sys.argv[1]), socket.socket(fileno=os.dup(0)), [17, 18])
+process.enter(sys.argv[2], run, int(sys.argv[1]), socket.socket(fileno=os.dup(0)), [17, 18])
 """
 
 
 @contextmanager
-def child(parent: int) -> Iterator["subprocess.Popen[bytes]"]:
+def child(parent: int, module: str = "node.some") -> Iterator["subprocess.Popen[bytes]"]:
     """A child told to end with process `parent`; killed in the end, whatever came of it."""
     ours, line = socket.socketpair()
-    words = [sys.executable, "-c", CHILD, str(parent)]
+    words = [sys.executable, "-c", CHILD, str(parent), module]
     with ours, line, subprocess.Popen(words, stdin=line, stdout=subprocess.PIPE, cwd=ROOT) as made:
         ours.sendall(ORDER)
         ours.shutdown(socket.SHUT_WR)
@@ -88,6 +88,16 @@ def test_operators_call_a_process_by_what_it_is() -> None:
     assert list(map(process.name_of, modules)) == ["worker", "follower", "uplink", "toplevel"]
 
 
+@pytest.mark.parametrize(
+    ("module", "steps"),
+    [("node.worker", 0), ("node.follower", 0), ("node.uplink.process", 10), ("node.toplevel.server", 10)],
+)
+def test_who_speaks_with_the_national_node_gives_way_to_who_is_asked(module: str, steps: int) -> None:
+    with child(os.getpid(), module) as made:
+        assert told(made) == BEGUN
+        assert os.getpriority(os.PRIO_PROCESS, made.pid) - os.getpriority(os.PRIO_PROCESS, 0) == steps
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_child_that_is_told_to_stop_finishes_and_ends_well(number: int) -> None:
     with child(os.getpid()) as made:
@@ -105,7 +115,7 @@ def test_a_child_whose_parent_is_gone_already_ends_at_once_without_a_word() -> N
 
 PARENT = f"""
 import os, subprocess, sys
-child = subprocess.Popen([sys.executable, "-c", {CHILD!r}, str(os.getpid())], stdin=0)
+child = subprocess.Popen([sys.executable, "-c", {CHILD!r}, str(os.getpid()), "node.some"], stdin=0)
 print(child.pid, flush=True)
 child.wait()
 """
