@@ -174,7 +174,7 @@ async def _move(arguments: argparse.Namespace, work: Work, shown: progress.Progr
             await node.reach()
             await node.sign_in()
             with _kept(arguments, work, access, dump.digest) as kept:
-                units = partial(dump.units, access.prefix, Repeats())
+                units = partial(dump.units, access.prefix, Repeats(dump.records_about))
                 await _Import(work, node, {}, kept, shown).run(units, dump.records_about)
                 return _done(work, kept, shown)
 
@@ -192,7 +192,7 @@ async def _carry_out(arguments: argparse.Namespace, work: Work, shown: progress.
             shown.say(*_told(binding))
             with _kept(arguments, work, access, table.digest) as kept:
                 target = _target(arguments, work, access, attributes)
-                units = partial(expand, table.rows, binding, target, Repeats())
+                units = partial(expand, table.rows, binding, target, Repeats(table.rows_about * target.serials))
                 await _Import(work, node, _names(attributes), kept, shown).run(units, table.rows_about * target.serials)
                 return _done(work, kept, shown)
 

@@ -240,8 +240,8 @@ def _checked(number: int, cells: tuple[str, ...], width: int, encoding: str) -> 
 
 
 def _unreadable(text: str, encoding: str) -> str:
-    if text.isascii():
-        return "含有NUL字符，文件可能损坏" if "\0" in text else ""
+    if text.isprintable():
+        return ""  # neither NUL nor a lone surrogate can be printed
     if "\0" in text:
         return "含有NUL字符，文件可能损坏"
     return f"含有按{encoding}读不出的字符" if _SURROGATE.search(text) else ""
