@@ -6,9 +6,10 @@ Pure but for reading MAP.toml. Whether values and suffix are right is the node's
 import re
 import string
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from operator import itemgetter
 from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
 
@@ -70,10 +71,6 @@ class Serial(NamedTuple):
 
     spec: str
 
-    def written(self, serial: int) -> str:
-        """A serial as it is written."""
-        return format(serial, self.spec)
-
 
 @dataclass(frozen=True)
 class Pattern:
@@ -91,14 +88,20 @@ class Pattern:
         """The places of the columns it takes something from."""
         return tuple(piece for piece in self.pieces if isinstance(piece, int))
 
+    @cached_property
+    def _form(self) -> str:
+        return "".join(
+            piece.replace("%", "%%") if isinstance(piece, str) else "%s" if isinstance(piece, int) else f"%{piece.spec}"
+            for piece in self.pieces
+        )
+
+    @cached_property
+    def _places(self) -> tuple[int | None, ...]:
+        return tuple(piece if isinstance(piece, int) else None for piece in self.pieces if not isinstance(piece, str))
+
     def suffix(self, cells: tuple[str, ...], serial: int) -> str:
         """The suffix of one row with this serial."""
-        return "".join(
-            [
-                piece if isinstance(piece, str) else cells[piece] if isinstance(piece, int) else piece.written(serial)
-                for piece in self.pieces
-            ]
-        )
+        return self._form % tuple([serial if place is None else cells[place] for place in self._places])
 
 
 class Reading(NamedTuple):
@@ -136,8 +139,9 @@ class Binding:
         return tuple(attribute for attribute, _ in (*self.columns, *self.constants))
 
     @cached_property
-    def _places(self) -> tuple[int, ...]:
-        return tuple(place for _, place in self.columns)
+    def _picked(self) -> Callable[[tuple[str, ...]], tuple[str, ...]]:
+        """Takes the cells of `columns` out of a row."""
+        return _picker([place for _, place in self.columns])
 
     @cached_property
     def _constant(self) -> tuple[str, ...]:
@@ -153,10 +157,10 @@ class Binding:
         for place in self.pattern.columns:
             if not cells[place].strip():
                 return Reading((), (), f"组成标识的“{self.header[place]}”是空的")
-        texts = [cells[place] for place in self._places]
+        texts = self._picked(cells)
         if not all(map(str.strip, texts)):
-            texts = [text if text.strip() else "" for text in texts]
-        return Reading(cells, (*texts, *self._constant))
+            texts = tuple(text if text.strip() else "" for text in texts)
+        return Reading(cells, texts + self._constant)
 
     def _mended(self, cells: tuple[str, ...]) -> Reading:
         mended = list(cells)
@@ -181,6 +185,11 @@ class Binding:
                     f"the prefix of the identifier is {own}, not {prefix} of the enterprise",
                 )
         return f"{prefix}/{suffix}"
+
+
+def _picker(places: Sequence[int]) -> Callable[[tuple[str, ...]], tuple[str, ...]]:
+    # An itemgetter gives a tuple where there are several.
+    return itemgetter(*places) if len(places) > 1 else lambda cells: tuple([cells[place] for place in places])
 
 
 def bind(header: tuple[str, ...], attributes: tuple[Item, ...], map_: MapFile, suffix: str = "") -> Binding:

@@ -4,7 +4,7 @@ The same file and options always give the same units in the same order: that is 
 """
 
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -153,31 +153,36 @@ class Shape:
     A row's texts are put into JSON all at once: what becomes of a character there does not depend on its neighbours.
     """
 
-    def __init__(self, attributes: Iterable[Item], template: str) -> None:
+    def __init__(self, attributes: Sequence[Item], template: str) -> None:
         self._start = b',"templateVersion":' + _encode(template) + b',"value":['
         self._heads = tuple(
-            _CLOSED + b',{"index":%d,"type":%b,"data":{"format":"string","value":"' % (a.index, _encode(a.name))
-            for a in attributes
+            b'{"index":%d,"type":%b,"data":{"format":"string","value":"' % (each.index, _encode(each.name))
+            for each in attributes
         )
+        self._whole = self._pieces(self._heads)
+
+    def _pieces(self, heads: Sequence[bytes]) -> list[bytes]:
+        """All that stands around so many texts, with room for each of them at every second place."""
+        pieces = [b""] * (2 * len(heads) + 1)
+        pieces[0:-1:2] = [b'"}},' + head for head in heads]
+        pieces[0] = self._start + b"".join(heads[:1])
+        pieces[-1] = b'"}}]}'
+        return pieces
 
     def tail(self, texts: tuple[str, ...]) -> bytes:
         """The same for all serials of a row, whose `texts` are those of the attributes; empty ones are left out."""
-        heads = self._heads
-        if not all(texts):
-            heads = tuple(head for head, text in zip(heads, texts, strict=True) if text)
+        if all(texts):
+            pieces = self._whole.copy()
+        else:
+            pieces = self._pieces([head for head, text in zip(self._heads, texts, strict=True) if text])
             texts = tuple(filter(None, texts))
         if not texts:
             return self._start + b"]}"
-        pieces = [b""] * (2 * len(heads))
-        pieces[0::2] = heads
         pieces[1::2] = _escaped(texts)
-        # The first has no value before it to close.
-        pieces[0] = heads[0][len(_CLOSED) + 1 :]
-        return self._start + b"".join(pieces) + _CLOSED + b"]}"
+        return b"".join(pieces)
 
 
 _encode: Final = msgspec.json.Encoder().encode
-_CLOSED: Final = b'"}}'
 _BETWEEN: Final = "\x7f"
 """Stands between texts that are put into JSON at once: it takes one octet there, and hardly ever stands in one."""
 
