@@ -89,6 +89,12 @@ class Pattern:
         return tuple(piece for piece in self.pieces if isinstance(piece, int))
 
     @cached_property
+    def may_name_prefix(self) -> bool:
+        """Whether a suffix may begin with a prefix, and so with a digit."""
+        first = self.pieces[0] if self.pieces else ""
+        return not isinstance(first, str) or first[:1].isdecimal()
+
+    @cached_property
     def _form(self) -> str:
         return "".join(
             piece.replace("%", "%%") if isinstance(piece, str) else "%s" if isinstance(piece, int) else f"%{piece.spec}"
@@ -173,10 +179,10 @@ class Binding:
             mended[place] = number[1] if number else ""
         return Reading(tuple(mended), ())
 
-    def handle(self, reading: Reading, prefix: str, serial: int) -> str:
-        """How the identifier of a reading with this serial is spelt. Raises ProtoError for another's prefix."""
-        suffix = self.pattern.suffix(reading.cells, serial)
-        if _OTHER_PREFIX.match(suffix):
+    def handle(self, cells: tuple[str, ...], prefix: str, serial: int) -> str:
+        """How the identifier of a reading's `cells` is spelt with this serial. Raises ProtoError for another prefix."""
+        suffix = self.pattern.suffix(cells, serial)
+        if self.pattern.may_name_prefix and _OTHER_PREFIX.match(suffix):
             own, _, suffix = suffix.partition("/")
             if own != prefix:
                 raise ProtoError(

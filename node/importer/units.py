@@ -116,6 +116,7 @@ class Target:
 def expand(rows: Iterable[Row], binding: Binding, target: Target, repeats: Repeats, tally: Tally) -> Iterator[Unit]:
     """The units of `rows`, in order. Raises Problem beyond IDENTIFIERS_MOST."""
     shape = Shape(binding.attributes, target.template)
+    prefix, ruled = target.prefix, bool(target.suffix.segments)
     for row in rows:
         if not row.cells and not row.refusal:
             tally.empty += 1
@@ -126,16 +127,17 @@ def expand(rows: Iterable[Row], binding: Binding, target: Target, repeats: Repea
             yield Unit(row.number, 1, "", b"", reading.refusal)
             continue
         tail = shape.tail(reading.texts)
-        refusal = _rehearse(binding.attributes, reading.texts, target.rehearsed)
+        refusal = _rehearse(binding.attributes, reading.texts, target.rehearsed) if target.rehearsed else ""
         for serial in range(1, target.serials + 1):
             try:
-                handle = binding.handle(reading, target.prefix, serial)
+                handle = binding.handle(reading.cells, prefix, serial)
                 key = handle if is_key(handle) else Identifier.parse(handle).key
             except ProtoError as error:
                 yield Unit(row.number, serial, "", b"", error.zh)
                 continue
-            first = repeats.first(key, row.number)
-            reason = f"与第{first}行的标识重复" if first else _misshapen(handle, target) or refusal
+            reason = (ruled and _misshapen(handle, target)) or refusal
+            if first := repeats.first(key, row.number):
+                reason = f"与第{first}行的标识重复"
             body = b"" if reason else b'{"handle":' + _encode(handle) + tail
             yield Unit(row.number, serial, handle, body, reason)
 
@@ -196,8 +198,6 @@ def _escaped(texts: tuple[str, ...]) -> list[bytes]:
 
 
 def _rehearse(attributes: tuple[Item, ...], texts: tuple[str, ...], rehearsed: tuple[Item, ...]) -> str:
-    if not rehearsed:
-        return ""
     said = dict(zip(attributes, texts, strict=True))
     for attribute in rehearsed:
         text = said.get(attribute, "")

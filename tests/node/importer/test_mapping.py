@@ -21,7 +21,7 @@ def bound(header: str, map_: MapFile = BY_ID, suffix: str = "") -> Binding:
 
 def identifiers(binding: Binding, *cells: str, serials: int = 1) -> list[str]:
     reading = binding.read(cells)
-    return [binding.handle(reading, PREFIX, serial) for serial in range(1, serials + 1)]
+    return [binding.handle(reading.cells, PREFIX, serial) for serial in range(1, serials + 1)]
 
 
 def texts(binding: Binding, *cells: str) -> dict[Item, str]:
@@ -103,6 +103,14 @@ def test_an_identifier_of_another_prefix_is_refused() -> None:
     with pytest.raises(ProtoError) as caught:
         identifiers(bound("标识,colour", MapFile()), "88.999.2001/BAG", "red")
     assert caught.value.zh == f"标识的前缀是88.999.2001，不是所导入企业的前缀{PREFIX}"
+
+
+@pytest.mark.parametrize(
+    ("suffix", "cell"), [("88.999.2001/{id}", "B"), ("{id}", "88.999.2001/B"), ("8{id}", "8.999.2001/B")]
+)
+def test_another_prefix_is_seen_whatever_the_pattern_begins_with(suffix: str, cell: str) -> None:
+    with pytest.raises(ProtoError, match=f"not {PREFIX} of the enterprise"):
+        identifiers(bound("id,colour", MapFile(suffix=suffix)), cell, "red")
 
 
 def test_an_identifier_needs_its_columns() -> None:
