@@ -309,6 +309,14 @@ def chunks(units: Iterable[Unit]) -> Iterator[list[Unit]]:
         yield chunk
 
 
+def _array(bodies: list[bytes]) -> bytes:
+    """A JSON array of these: megabytes, which are put together once."""
+    pieces = [b","] * (2 * len(bodies) + 1)
+    pieces[0], pieces[-1] = b"[", b"]"
+    pieces[1::2] = bodies
+    return b"".join(pieces)
+
+
 class _Import:
     """One run over a file: asks in chunks, IN_FLIGHT at a time, and writes results in the order of the file."""
 
@@ -389,9 +397,7 @@ class _Import:
         known: dict[str, tuple[Mapping[str, Any], bool]] = {}
         unknown, turns = False, 0
         while asked:
-            data, repeated = await self._node.post(
-                self._work.path, b"[" + b",".join(unit.body for unit in asked) + b"]"
-            )
+            data, repeated = await self._node.post(self._work.path, _array([unit.body for unit in asked]))
             unknown = unknown or repeated
             answers = _checked(data["results"] if isinstance(data, dict) else data, asked)
             known |= {a["handle"]: (a, unknown) for a in answers if a.get("msg") != client.BUSY_MESSAGE}

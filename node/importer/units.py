@@ -126,7 +126,7 @@ def expand(rows: Iterable[Row], binding: Binding, target: Target, repeats: Repea
         if reading.refusal:
             yield Unit(row.number, 1, "", b"", reading.refusal)
             continue
-        tail = shape.tail(reading.texts)
+        pieces = shape.pieces(reading.texts)
         refusal = _rehearse(binding.attributes, reading.texts, target.rehearsed) if target.rehearsed else ""
         for serial in range(1, target.serials + 1):
             try:
@@ -138,8 +138,8 @@ def expand(rows: Iterable[Row], binding: Binding, target: Target, repeats: Repea
             reason = (ruled and _misshapen(handle, target)) or refusal
             if first := repeats.first(key, row.number):
                 reason = f"与第{first}行的标识重复"
-            body = b"" if reason else b'{"handle":' + _encode(handle) + tail
-            yield Unit(row.number, serial, handle, body, reason)
+            pieces[HANDLE_PLACE] = _encode(handle)
+            yield Unit(row.number, serial, handle, b"" if reason else b"".join(pieces), reason)
 
 
 def _misshapen(handle: str, target: Target) -> str:
@@ -150,7 +150,7 @@ def _misshapen(handle: str, target: Target) -> str:
 
 
 class Shape:
-    """How the body of an identifier ends, after the handle: what is the same for all rows is made once.
+    """The body of an identifier: what is the same for all rows is made once.
 
     A row's texts are put into JSON all at once: what becomes of a character there does not depend on its neighbours.
     """
@@ -161,29 +161,32 @@ class Shape:
             b'{"index":%d,"type":%b,"data":{"format":"string","value":"' % (each.index, _encode(each.name))
             for each in attributes
         )
-        self._whole = self._pieces(self._heads)
+        self._whole = self._around(self._heads)
 
-    def _pieces(self, heads: Sequence[bytes]) -> list[bytes]:
-        """All that stands around so many texts, with room for each of them at every second place."""
-        pieces = [b""] * (2 * len(heads) + 1)
-        pieces[0:-1:2] = [b'"}},' + head for head in heads]
-        pieces[0] = self._start + b"".join(heads[:1])
-        pieces[-1] = b'"}}]}'
+    def _around(self, heads: Sequence[bytes]) -> list[bytes]:
+        """All that stands around the handle and so many texts, with room for them at every second place."""
+        if not heads:
+            return [b'{"handle":', b"", self._start + b"]}"]
+        around = [b'{"handle":', self._start + heads[0], *(b'"}},' + head for head in heads[1:]), b'"}}]}']
+        pieces = [b""] * (2 * len(around) - 1)
+        pieces[0::2] = around
         return pieces
 
-    def tail(self, texts: tuple[str, ...]) -> bytes:
-        """The same for all serials of a row, whose `texts` are those of the attributes; empty ones are left out."""
+    def pieces(self, texts: tuple[str, ...]) -> list[bytes]:
+        """The body in pieces, the handle's (HANDLE_PLACE) still empty; `texts` are those of the attributes, empty ones
+        are left out.
+        """
         if all(texts):
             pieces = self._whole.copy()
         else:
-            pieces = self._pieces([head for head, text in zip(self._heads, texts, strict=True) if text])
+            pieces = self._around([head for head, text in zip(self._heads, texts, strict=True) if text])
             texts = tuple(filter(None, texts))
-        if not texts:
-            return self._start + b"]}"
-        pieces[1::2] = _escaped(texts)
-        return b"".join(pieces)
+        if texts:
+            pieces[3::2] = _escaped(texts)
+        return pieces
 
 
+HANDLE_PLACE: Final = 1
 _encode: Final = msgspec.json.Encoder().encode
 _BETWEEN: Final = "\x7f"
 """Stands between texts that are put into JSON at once: it takes one octet there, and hardly ever stands in one."""
