@@ -4,6 +4,7 @@ What is asked and what answers mean is said in run.py and results.py.
 """
 
 import asyncio
+import io
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -302,7 +303,8 @@ class Node:
                 method,
                 self._access.url + path,
                 params=params,
-                data=body or None,
+                # Sent portion by portion: in one piece it would be copied as a whole, page by fresh page.
+                data=io.BytesIO(body) if body else None,
                 headers=headers,
                 timeout=_REQUEST,
                 allow_redirects=False,

@@ -10,7 +10,7 @@ import io
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -62,6 +62,9 @@ RECONCILED: Final = {
 }
 
 
+_REGISTERED: Final = Result.REGISTERED
+
+
 class Line(NamedTuple):
     """One line of the results file."""
 
@@ -78,7 +81,7 @@ def of_batch(unit: Unit, answer: Mapping[str, Any], names: Mapping[str, str], se
     """
     message = answer["msg"]
     if message == "success":
-        return Line(unit, Result.REGISTERED)
+        return Line(unit, _REGISTERED)
     if message != EXISTS:
         return Line(unit, Result.REFUSED, message)
     if answer.get("differs"):
@@ -102,6 +105,16 @@ def of_reconcile(
     if answer.get("differs"):
         reason = _differing(answer["differs"], names)
     return Line(unit, results[answer["result"]], reason)
+
+
+Reader = Callable[[Unit, Mapping[str, Any], Mapping[str, str], bool], Line]
+
+
+def reader(table: Mapping[str, Result]) -> Reader:
+    """What reads answers: by `table` those of reconcile, without one those of batchCreate."""
+    if not table:
+        return of_batch
+    return lambda unit, answer, names, _: of_reconcile(unit, answer, names, table)
 
 
 def _differing(types: Iterable[str], names: Mapping[str, str]) -> str:
