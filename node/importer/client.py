@@ -303,8 +303,7 @@ class Node:
                 method,
                 self._access.url + path,
                 params=params,
-                # Sent portion by portion: in one piece it would be copied as a whole, page by fresh page.
-                data=io.BytesIO(body) if body else None,
+                data=_sent(method, body),
                 headers=headers,
                 timeout=_REQUEST,
                 allow_redirects=False,
@@ -312,6 +311,14 @@ class Node:
                 return verdict(response.status, response.headers, await _bounded(response))
         except _CONNECTION_LOST:
             return _LOST
+
+
+def _sent(method: str, body: bytes) -> bytes | io.BytesIO | None:
+    """A body that is sent portion by portion where aiohttp would copy it as a whole, page by fresh page.
+
+    Only of a POST, which aiohttp never repeats by itself: a second time there would be nothing left to read.
+    """
+    return io.BytesIO(body) if method == "POST" else body or None
 
 
 async def _bounded(response: aiohttp.ClientResponse) -> bytes:
