@@ -4,6 +4,7 @@ What is asked and what answers mean is said in run.py and results.py.
 """
 
 import asyncio
+import io
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -302,7 +303,7 @@ class Node:
                 method,
                 self._access.url + path,
                 params=params,
-                data=body or None,
+                data=_sent(method, body),
                 headers=headers,
                 timeout=_REQUEST,
                 allow_redirects=False,
@@ -310,6 +311,14 @@ class Node:
                 return verdict(response.status, response.headers, await _bounded(response))
         except _CONNECTION_LOST:
             return _LOST
+
+
+def _sent(method: str, body: bytes) -> bytes | io.BytesIO | None:
+    """A body that is sent portion by portion where aiohttp would copy it as a whole, page by fresh page.
+
+    Only of a POST, which aiohttp never repeats by itself: a second time there would be nothing left to read.
+    """
+    return io.BytesIO(body) if method == "POST" else body or None
 
 
 async def _bounded(response: aiohttp.ClientResponse) -> bytes:

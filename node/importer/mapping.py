@@ -6,8 +6,10 @@ Pure but for reading MAP.toml. Whether values and suffix are right is the node's
 import re
 import string
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from operator import itemgetter
 from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
 
@@ -15,7 +17,7 @@ import msgspec
 
 from node.importer.problem import Problem
 from proto.errors import ProtoError
-from proto.identifier import Identifier, fold
+from proto.identifier import fold
 from registry.template import Item
 
 T = TypeVar("T")
@@ -70,7 +72,7 @@ class Serial(NamedTuple):
     spec: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Pattern:
     """How a suffix is made: texts, columns by their place, and the serial, in order."""
 
@@ -81,32 +83,43 @@ class Pattern:
         """Whether the serial is part of it."""
         return any(isinstance(piece, Serial) for piece in self.pieces)
 
-    def filled(self, cells: tuple[str, ...]) -> tuple[str | Serial, ...]:
-        """The pieces for one row."""
-        return tuple(cells[piece] if isinstance(piece, int) else piece for piece in self.pieces)
+    @cached_property
+    def columns(self) -> tuple[int, ...]:
+        """The places of the columns it takes something from."""
+        return tuple(piece for piece in self.pieces if isinstance(piece, int))
+
+    @cached_property
+    def may_name_prefix(self) -> bool:
+        """Whether a suffix may begin with a prefix, and so with a digit."""
+        first = self.pieces[0] if self.pieces else ""
+        return not isinstance(first, str) or first[:1].isdecimal()
+
+    @cached_property
+    def _form(self) -> str:
+        return "".join(
+            piece.replace("%", "%%") if isinstance(piece, str) else "%s" if isinstance(piece, int) else f"%{piece.spec}"
+            for piece in self.pieces
+        )
+
+    @cached_property
+    def _places(self) -> tuple[int | None, ...]:
+        return tuple(piece if isinstance(piece, int) else None for piece in self.pieces if not isinstance(piece, str))
+
+    def suffix(self, cells: tuple[str, ...], serial: int) -> str:
+        """The suffix of one row with this serial."""
+        return self._form % tuple([serial if place is None else cells[place] for place in self._places])
 
 
 class Reading(NamedTuple):
-    """What a row says: `suffixes` lacks only the serial, `values` are the texts by attribute; or a `refusal`."""
+    """What a row says: its `cells`, mended, and a text for each of the binding's attributes, empty where it has none;
+    or a `refusal`."""
 
-    suffix: tuple[str | Serial, ...]
-    values: tuple[tuple[Item, str], ...]
+    cells: tuple[str, ...]
+    texts: tuple[str, ...]
     refusal: str = ""
 
-    def identifier(self, prefix: str, serial: int) -> Identifier | str:
-        """The identifier with this serial, or why there is none."""
-        suffix = "".join(p if isinstance(p, str) else format(serial, p.spec) for p in self.suffix)
-        if _OTHER_PREFIX.match(suffix):
-            own, _, suffix = suffix.partition("/")
-            if own != prefix:
-                return f"标识的前缀是{own}，不是所导入企业的前缀{prefix}"
-        try:
-            return Identifier.parse(f"{prefix}/{suffix}")
-        except ProtoError as error:
-            return error.zh
 
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Binding:
     """A template bound to a header: reads rows.
 
@@ -126,8 +139,36 @@ class Binding:
         used = {place for _, place in self.columns} | set(self.pattern.pieces)
         return tuple(name for place, name in enumerate(self.header) if place not in used and name)
 
+    @cached_property
+    def attributes(self) -> tuple[Item, ...]:
+        """What readings have texts of, in this order."""
+        return tuple(attribute for attribute, _ in (*self.columns, *self.constants))
+
+    @cached_property
+    def _picked(self) -> Callable[[tuple[str, ...]], tuple[str, ...]]:
+        """Takes the cells of `columns` out of a row."""
+        return _picker([place for _, place in self.columns])
+
+    @cached_property
+    def _constant(self) -> tuple[str, ...]:
+        return tuple(text for _, text in self.constants)
+
     def read(self, cells: tuple[str, ...]) -> Reading:
-        """What the row of these `cells` (as many as the header has) says. Empty cells give no value."""
+        """What the row of these `cells` (as many as the header has) says. Empty cells give no text."""
+        if self.replace or self.whole:
+            reading = self._mended(cells)
+            if reading.refusal:
+                return reading
+            cells = reading.cells
+        for place in self.pattern.columns:
+            if not cells[place].strip():
+                return Reading((), (), f"组成标识的“{self.header[place]}”是空的")
+        texts = self._picked(cells)
+        if not all(map(str.strip, texts)):
+            texts = tuple(text if text.strip() else "" for text in texts)
+        return Reading(cells, texts + self._constant)
+
+    def _mended(self, cells: tuple[str, ...]) -> Reading:
         mended = list(cells)
         for place, texts in self.replace.items():
             mended[place] = texts.get(cells[place], cells[place])
@@ -136,12 +177,25 @@ class Binding:
             if mended[place].strip() and not number:
                 return Reading((), (), f"“{self.header[place]}”应为整数，实为“{mended[place]}”")
             mended[place] = number[1] if number else ""
-        for piece in self.pattern.pieces:
-            if isinstance(piece, int) and not mended[piece].strip():
-                return Reading((), (), f"组成标识的“{self.header[piece]}”是空的")
-        values = [(attribute, mended[place]) for attribute, place in self.columns if mended[place].strip()]
-        values += self.constants
-        return Reading(self.pattern.filled(tuple(mended)), tuple(values))
+        return Reading(tuple(mended), ())
+
+    def handle(self, cells: tuple[str, ...], prefix: str, serial: int) -> str:
+        """How the identifier of a reading's `cells` is spelt with this serial. Raises ProtoError for another prefix."""
+        suffix = self.pattern.suffix(cells, serial)
+        if self.pattern.may_name_prefix and _OTHER_PREFIX.match(suffix):
+            own, _, suffix = suffix.partition("/")
+            if own != prefix:
+                raise ProtoError(
+                    "handle",
+                    f"标识的前缀是{own}，不是所导入企业的前缀{prefix}",
+                    f"the prefix of the identifier is {own}, not {prefix} of the enterprise",
+                )
+        return f"{prefix}/{suffix}"
+
+
+def _picker(places: Sequence[int]) -> Callable[[tuple[str, ...]], tuple[str, ...]]:
+    # An itemgetter gives a tuple where there are several.
+    return itemgetter(*places) if len(places) > 1 else lambda cells: tuple([cells[place] for place in places])
 
 
 def bind(header: tuple[str, ...], attributes: tuple[Item, ...], map_: MapFile, suffix: str = "") -> Binding:

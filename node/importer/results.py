@@ -8,7 +8,9 @@ import fcntl
 import hashlib
 import io
 import os
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -60,6 +62,9 @@ RECONCILED: Final = {
 }
 
 
+_REGISTERED: Final = Result.REGISTERED
+
+
 class Line(NamedTuple):
     """One line of the results file."""
 
@@ -76,7 +81,7 @@ def of_batch(unit: Unit, answer: Mapping[str, Any], names: Mapping[str, str], se
     """
     message = answer["msg"]
     if message == "success":
-        return Line(unit, Result.REGISTERED)
+        return Line(unit, _REGISTERED)
     if message != EXISTS:
         return Line(unit, Result.REFUSED, message)
     if answer.get("differs"):
@@ -100,6 +105,16 @@ def of_reconcile(
     if answer.get("differs"):
         reason = _differing(answer["differs"], names)
     return Line(unit, results[answer["result"]], reason)
+
+
+Reader = Callable[[Unit, Mapping[str, Any], Mapping[str, str], bool], Line]
+
+
+def reader(table: Mapping[str, Result]) -> Reader:
+    """What reads answers: by `table` those of reconcile, without one those of batchCreate."""
+    if not table:
+        return of_batch
+    return lambda unit, answer, names, _: of_reconcile(unit, answer, names, table)
 
 
 def _differing(types: Iterable[str], names: Mapping[str, str]) -> str:
@@ -193,15 +208,15 @@ class Results:
     def append(self, lines: list[Line], tally: Tally, finished: bool = False) -> None:
         """Adds `lines` and moves the journal on: first the lines reach the disk, then the journal says so."""
         journal = self.journal
-        for line in lines:
-            journal.counts[line.result] = journal.counts.get(line.result, 0) + 1
-            journal.confirmed += line.reason == CONFIRMED
+        for result, count in Counter([line.result for line in lines]).items():
+            journal.counts[result] = journal.counts.get(result, 0) + count
+        journal.confirmed += [line.reason for line in lines].count(CONFIRMED)
         journal.units += len(lines)
         if lines:
             journal.row, journal.serial = lines[-1].unit.row, lines[-1].unit.serial
         journal.rows, journal.empty, journal.finished = tally.rows, tally.empty, finished
         with _telling(self.path):
-            self._write(_csv((str(x.unit.row), x.unit.identifier, x.result, x.reason) for x in lines))
+            self._write("".join([_shown(*line) for line in lines]))
             self._save()
 
     def _write(self, text: str) -> None:
@@ -298,6 +313,17 @@ def _differences(kept: Journal, wanted: Journal) -> str:
 def _portions(octets: int, most: int = 1 << 20) -> Iterable[int]:
     """`octets` cut into portions of at most `most`, so that reading back a long file keeps memory flat."""
     return (min(most, octets - start) for start in range(0, octets, most))
+
+
+_EVERYDAY: Final = re.compile(r"[0-9][A-Za-z0-9._/-]*", re.ASCII)
+"""Identifiers that need neither quotes nor an apostrophe in CSV."""
+
+
+def _shown(unit: Unit, result: Result, reason: str) -> str:
+    """A line as `_csv` writes it: what hardly ever needs quotes is put together here."""
+    if not reason and _EVERYDAY.fullmatch(unit.identifier):
+        return f"{unit.row},{unit.identifier},{result},\r\n"
+    return _csv([(str(unit.row), unit.identifier, result, reason)])
 
 
 def _csv(rows: Iterable[Iterable[str]]) -> str:

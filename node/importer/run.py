@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import islice
+from itertools import islice, repeat
 from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.parse import quote
@@ -174,7 +174,7 @@ async def _move(arguments: argparse.Namespace, work: Work, shown: progress.Progr
             await node.reach()
             await node.sign_in()
             with _kept(arguments, work, access, dump.digest) as kept:
-                units = partial(dump.units, access.prefix, Repeats())
+                units = partial(dump.units, access.prefix, Repeats(dump.records_about))
                 await _Import(work, node, {}, kept, shown).run(units, dump.records_about)
                 return _done(work, kept, shown)
 
@@ -192,7 +192,7 @@ async def _carry_out(arguments: argparse.Namespace, work: Work, shown: progress.
             shown.say(*_told(binding))
             with _kept(arguments, work, access, table.digest) as kept:
                 target = _target(arguments, work, access, attributes)
-                units = partial(expand, table.rows, binding, target, Repeats())
+                units = partial(expand, table.rows, binding, target, Repeats(table.rows_about * target.serials))
                 await _Import(work, node, _names(attributes), kept, shown).run(units, table.rows_about * target.serials)
                 return _done(work, kept, shown)
 
@@ -309,6 +309,14 @@ def chunks(units: Iterable[Unit]) -> Iterator[list[Unit]]:
         yield chunk
 
 
+def _array(bodies: list[bytes]) -> bytes:
+    """A JSON array of these: megabytes, which are put together once."""
+    pieces = [b","] * (2 * len(bodies) + 1)
+    pieces[0], pieces[-1] = b"[", b"]"
+    pieces[1::2] = bodies
+    return b"".join(pieces)
+
+
 class _Import:
     """One run over a file: asks in chunks, IN_FLIGHT at a time, and writes results in the order of the file."""
 
@@ -321,6 +329,7 @@ class _Import:
         self._kept = kept
         self._shown = shown
         self._tally = Tally()
+        self._meant = results.reader(work.table)
 
     async def run(self, units_of: Callable[[Tally], Iterator[Unit]], about: int) -> None:
         """Does what is left of the units, of which there are `about` so many; what is read is counted."""
@@ -372,30 +381,28 @@ class _Import:
 
     async def _ask(self, chunk: list[Unit], uncertain: int) -> list[Line]:
         answers = await self._answers([unit for unit in chunk if unit.body])
-        return [
-            self._line(unit, *answers[unit.identifier], place < uncertain)
-            if unit.body
-            else Line(unit, self._work.refused, unit.refusal)
-            for place, unit in enumerate(chunk)
-        ]
-
-    def _line(self, unit: Unit, answer: Mapping[str, Any], repeated: bool, uncertain: bool) -> Line:
-        if self._work.table:
-            return results.of_reconcile(unit, answer, self._names, self._work.table)
-        return results.of_batch(unit, answer, self._names, repeated or uncertain)
+        meant, refused = self._meant, self._work.refused
+        lines = []
+        for place, unit in enumerate(chunk):
+            if unit.body:
+                answer, repeated = answers[unit.identifier]
+                lines.append(meant(unit, answer, self._names, repeated or place < uncertain))
+            else:
+                lines.append(Line(unit, refused, unit.refusal))
+        return lines
 
     async def _answers(self, asked: list[Unit]) -> dict[str, tuple[Mapping[str, Any], bool]]:
         """By identifier: the answer, and whether a sending before it may have been done. Busy ones are asked again."""
         known: dict[str, tuple[Mapping[str, Any], bool]] = {}
         unknown, turns = False, 0
         while asked:
-            data, repeated = await self._node.post(
-                self._work.path, b"[" + b",".join(unit.body for unit in asked) + b"]"
-            )
+            data, repeated = await self._node.post(self._work.path, _array([unit.body for unit in asked]))
             unknown = unknown or repeated
-            answers = _checked(data["results"] if isinstance(data, dict) else data, asked)
-            known |= {a["handle"]: (a, unknown) for a in answers if a.get("msg") != client.BUSY_MESSAGE}
-            asked = [unit for unit in asked if unit.identifier not in known]
+            handles = [unit.identifier for unit in asked]
+            answers = _checked(data["results"] if isinstance(data, dict) else data, handles)
+            known.update(zip(handles, zip(answers, repeat(unknown)), strict=True))
+            busy = {answer["handle"] for answer in answers if answer.get("msg") == client.BUSY_MESSAGE}
+            asked = [unit for unit in asked if unit.identifier in busy] if busy else []
             if asked:
                 turns += 1
                 await self._node.pause(turns)
@@ -411,9 +418,9 @@ async def finished(work: Awaitable[int], shown: progress.Progress) -> int:
         return 2
 
 
-def _checked(answers: list[Mapping[str, Any]], asked: list[Unit]) -> list[Mapping[str, Any]]:
+def _checked(answers: list[Mapping[str, Any]], handles: list[str]) -> list[Mapping[str, Any]]:
     """`answers`, once they are seen to be one an identifier, in the order sent."""
-    if [answer["handle"] for answer in answers] != [unit.identifier for unit in asked]:
+    if [answer["handle"] for answer in answers] != handles:
         raise Problem("节点的答复与所发的标识对不上", "the node's answers are not for the identifiers sent")
     return answers
 

@@ -99,22 +99,32 @@ def open_table(path: Path, sheet: str | None = None, encoding: str | None = None
 def _open(path: Path, sheet: str | None, encoding: str | None, opened: ExitStack) -> Table:
     with path.open("rb") as file:
         start = file.read(4)
-        digest, lines = survey(file)
+        found = survey(file)
     if start.startswith(_EXCEL_MAGIC):
-        return _open_excel(path, sheet, digest)
-    chosen = _known(encoding) if encoding else _detect(path, start)
+        return _open_excel(path, sheet, found.digest)
+    chosen, readable = (_known(encoding), False) if encoding else _detect(path, start)
     text = opened.enter_context(path.open(encoding=chosen, errors="idnode-unreadable", newline=""))
-    return _open_csv(text, chosen, digest, lines)
+    return _open_csv(text, chosen, found, readable and not found.nul)
 
 
-def survey(file: IO[bytes]) -> tuple[str, int]:
-    """The sha256 of a file in hex, and about how many lines it has."""
+class Survey(NamedTuple):
+    """What can be said of a file without understanding it: its sha256 in hex, about how many lines it has, and whether
+    there is a NUL."""
+
+    digest: str
+    lines: int
+    nul: bool
+
+
+def survey(file: IO[bytes]) -> Survey:
+    """Looks a file over."""
     file.seek(0)
-    digest, lines = hashlib.sha256(), 0
+    digest, lines, nul = hashlib.sha256(), 0, False
     while octets := file.read(SURVEY_OCTETS):
         digest.update(octets)
         lines += max(octets.count(b"\n"), octets.count(b"\r"))
-    return digest.hexdigest(), lines
+        nul = nul or b"\0" in octets
+    return Survey(digest.hexdigest(), lines, nul)
 
 
 def _known(encoding: str) -> str:
@@ -125,15 +135,18 @@ def _known(encoding: str) -> str:
     return encoding
 
 
-def _detect(path: Path, start: bytes) -> str:
+def _detect(path: Path, start: bytes) -> tuple[str, bool]:
+    """The encoding of a file, and whether all of it is known to be readable so."""
+    size = path.stat().st_size
     for bom, encoding in _BOMS.items():
         if start.startswith(bom):
-            return encoding
+            return encoding, encoding == "utf-8-sig" and _readable_octets(path, "utf-8") == size
     utf8 = _readable_octets(path, "utf-8")
-    if utf8 == path.stat().st_size:
-        return "utf-8"
+    if utf8 == size:
+        return "utf-8", True
     # Where neither reads the whole file, the one that reads further is meant: its broken rows will be refused.
-    return "gb18030" if _readable_octets(path, "gb18030") > utf8 else "utf-8"
+    gb18030 = _readable_octets(path, "gb18030")
+    return ("gb18030", gb18030 == size) if gb18030 > utf8 else ("utf-8", False)
 
 
 def _readable_octets(path: Path, encoding: str) -> int:
@@ -152,7 +165,7 @@ def _readable_octets(path: Path, encoding: str) -> int:
             done += len(octets)
 
 
-def _open_csv(text: io.TextIOWrapper, encoding: str, digest: str, lines: int) -> Table:
+def _open_csv(text: io.TextIOWrapper, encoding: str, found: Survey, readable: bool) -> Table:
     csv.field_size_limit(CELL_CHARACTERS)
     name = _NAMES.get(encoding, encoding)
     headers = {separator: _header(text, separator) for separator in SEPARATORS}
@@ -161,9 +174,9 @@ def _open_csv(text: io.TextIOWrapper, encoding: str, digest: str, lines: int) ->
     shown = {"\t": "Tab"}.get(separator, separator)
     return Table(
         header.cells,
-        _csv_rows(text, separator, header, name),
-        digest,
-        max(lines - header.number, 1),
+        _csv_rows(text, separator, header, "" if readable else name),
+        found.digest,
+        max(found.lines - header.number, 1),
         f"按{name}读取，分隔符“{shown}”，{len(header.cells)}列，表头在第{header.number}行",
         f"read as {name}, separated by “{shown}”, {len(header.cells)} columns, header in row {header.number}",
     )
@@ -229,10 +242,10 @@ def _broken(error: str, first: int, last: int) -> str:
 
 
 def _checked(number: int, cells: tuple[str, ...], width: int, encoding: str) -> Row:
-    text = "".join(cells)
-    if not text.strip():
+    """A row as it is, empty, or refused. `encoding` is how it was read, empty where all is known to be readable."""
+    if not any(map(str.strip, cells)):
         return Row(number, ())
-    if reason := _unreadable(text, encoding):
+    if encoding and (reason := _unreadable("".join(cells), encoding)):
         return Row(number, (), reason)
     if len(cells) != width:
         return Row(number, (), f"列数不符：应为{width}列，实为{len(cells)}列")
@@ -240,8 +253,8 @@ def _checked(number: int, cells: tuple[str, ...], width: int, encoding: str) -> 
 
 
 def _unreadable(text: str, encoding: str) -> str:
-    if text.isascii():
-        return "含有NUL字符，文件可能损坏" if "\0" in text else ""
+    if text.isprintable():
+        return ""  # neither NUL nor a lone surrogate can be printed
     if "\0" in text:
         return "含有NUL字符，文件可能损坏"
     return f"含有按{encoding}读不出的字符" if _SURROGATE.search(text) else ""

@@ -1,6 +1,7 @@
 """The command line: every verb and flag of the contract, and one sentence with exit code 2 for what cannot be done.
 
-The verb `user` (users.py) is proven here, too.
+The verb `user` (users.py) is proven here, too, and so is what stands in node/verbs: administration, asking, given,
+importing, keeping, records, running, shell.
 """
 
 import asyncio
@@ -9,9 +10,11 @@ import io
 import json
 import os
 import socket
+import subprocess
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import date
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from node import cli
 from node.embedded import Servers
+from node.verbs import administration, shell
 from registry import application
 from registry.account import Account, Due, Vault
 from registry.examiner import Examiner
@@ -39,7 +43,7 @@ Run = Callable[..., tuple[int, str, str]]
 @pytest.fixture(autouse=True)
 def nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No setting in the environment, no .idnode in the folder."""
-    for name in [name for name in cli.settings.os.environ if name.startswith("IDNODE_")]:
+    for name in [name for name in os.environ if name.startswith("IDNODE_")]:
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
 
@@ -138,7 +142,29 @@ def test_every_verb_and_flag_of_the_contract_is_taken(line: str) -> None:
 def test_where_the_node_is_may_be_said_before_and_behind_an_action(line: str, flag: str) -> None:
     read = cli._parser().parse_args(line.format(f"--{flag} there").split())
     assert getattr(read, flag) == Path("there")
-    assert cli._parser().parse_args(["user", "list"]).data == cli.DEFAULT_DATA
+    assert cli._parser().parse_args(["user", "list"]).data == shell.DEFAULT_DATA
+
+
+def test_every_verb_s_file_knows_it_and_no_other() -> None:
+    files = {verb.file: import_module(f"node.verbs.{verb.file}") for verb in cli.VERBS}
+    known = [(name, file) for file, module in files.items() for name in module.VERBS]
+    assert sorted(known) == sorted((verb.name, verb.file) for verb in cli.VERBS)
+
+
+@pytest.mark.parametrize(
+    ("words", "loaded"),
+    [
+        (["--help"], []),
+        (["import", "f.csv", "--template", "t"], ["aiohttp"]),
+        (["resolve", "88.999.1001/A"], ["aiohttp", "node.config"]),
+    ],
+)
+def test_a_verb_loads_what_it_needs_and_no_more(words: list[str], loaded: list[str]) -> None:
+    heavy = ["aiohttp", "asyncpg", "node.config", "node.listen", "node.supervisor", "registry.steward"]
+    told = f"import atexit, sys; atexit.register(lambda: print(*(m for m in {heavy} if m in sys.modules)))"
+    code = f"{told}; from node import cli; cli._parser().parse_args({words})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1].split() == loaded
 
 
 def test_help_is_said_in_both_languages(idnode: Run) -> None:
@@ -167,8 +193,8 @@ def test_who_reads_no_further_ends_the_verb_without_a_traceback(monkeypatch: pyt
     with os.fdopen(writes, "w") as shut, monkeypatch.context() as patch:
         patch.setattr(sys, "stdout", shut)
         with pytest.raises(SystemExit) as ended:
-            cli.say("88.999.1001")
-    assert ended.value.code == cli.PIPE_SHUT
+            shell.say("88.999.1001")
+    assert ended.value.code == shell.PIPE_SHUT
 
 
 def test_an_unknown_verb_is_refused(idnode: Run) -> None:
@@ -414,7 +440,7 @@ def test_a_firm_under_a_top_level_node_is_pending_until_it_is_approved(
 )
 def test_a_reason_is_told_once_whatever_its_language(zh: str, en: str, told: str) -> None:
     row = {"filing": Filing.REFUSED, "suspended": False, "unnamed": False, "reason_zh": zh, "reason_en": en}
-    assert cli._filing_text(row) == f"被驳回 refused{told}"
+    assert administration.filing_text(row) == f"被驳回 refused{told}"
 
 
 def test_a_forgotten_top_level_node_is_enrolled_with_anew(idnode: Run, served: str) -> None:

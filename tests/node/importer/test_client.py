@@ -1,6 +1,7 @@
 """Proves node/importer/client.py: where the node is, what answers mean, and asking until the outcome is known."""
 
 import asyncio
+import io
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -278,6 +279,13 @@ async def test_an_endless_answer_is_not_read_to_its_end(monkeypatch: pytest.Monk
     async with asking() as (node, _, _, _):
         with pytest.raises(Problem, match="cannot be understood"):
             await node.sign_in()
+
+
+def test_what_aiohttp_repeats_by_itself_can_be_read_again() -> None:
+    # A stream would be at its end the second time, and an empty body be sent.
+    assert isinstance(client._sent("POST", b"x"), io.BytesIO)
+    assert "POST" not in aiohttp.client.IDEMPOTENT_METHODS
+    assert (client._sent("PUT", b"x"), client._sent("GET", b"")) == (b"x", None)
 
 
 async def test_pauses_are_bounded() -> None:

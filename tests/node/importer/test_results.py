@@ -84,6 +84,27 @@ def test_the_file_is_csv_that_excel_opens(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("identifier", "reason"),
+    [
+        ("88.999.1001/B-2", ""),
+        ("", "x"),
+        ("", ""),
+        ("88.999.1001/a,b", ""),
+        ('88.999.1001/"', ""),
+        ("88.999.1001/é", ""),
+        ("88.999.1001/B\n", ""),
+        ("=1", ""),
+        ("88.999.1001/B-2", "a,b"),
+        ("88.999.1001/B-2", CONFIRMED),
+    ],
+)
+def test_a_line_is_what_the_csv_module_writes(identifier: str, reason: str) -> None:
+    of = unit(2)._replace(identifier=identifier)
+    slow = module._csv([("2", identifier, Result.SAME, reason)])
+    assert module._shown(of, Result.SAME, reason) == slow
+
+
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
 def test_no_cell_is_run_as_a_formula(tmp_path: Path, start: str) -> None:
     with open_results(tmp_path / "r.csv", "d", OPTIONS) as kept:

@@ -55,7 +55,9 @@ def test_a_named_encoding_overrules_the_detection(tmp_path: Path) -> None:
         rows(tmp_path, b"a\n1\n", encoding="klingon")
 
 
-@pytest.mark.parametrize(("encoding", "name"), [("utf-8", "UTF-8"), ("gb18030", "GB18030")])
+@pytest.mark.parametrize(
+    ("encoding", "name"), [("utf-8", "UTF-8"), ("gb18030", "GB18030"), ("utf-8-sig", "UTF-8 (BOM)")]
+)
 def test_octets_nobody_can_read_cost_one_row(tmp_path: Path, encoding: str, name: str) -> None:
     octets = "编号,颜色\n1,深棕色\n2,@\n3,红色\n".encode(encoding).replace(b"@", b"\xff")
     assert rows(tmp_path, octets) == [

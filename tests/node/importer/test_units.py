@@ -2,15 +2,16 @@
 
 import json
 
+import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from node.importer import units as module
 from node.importer.mapping import MapFile, attributes_of, bind
 from node.importer.problem import Problem
 from node.importer.table import Row
-from node.importer.units import Repeats, Tally, Target, Unit, expand
+from node.importer.units import HANDLE_PLACE, Repeats, Shape, Tally, Target, Unit, expand
 from registry.suffix import Segment, SuffixRule
 from registry.template import Item
 from tests.fakes.snms import OWN_ITEMS, PREFIX, TEMPLATE
@@ -75,8 +76,45 @@ def test_a_repeated_identifier_is_told_with_its_row() -> None:
     assert [bool(unit.body) for unit in found] == [True, True, False]
 
 
-def test_what_cannot_be_an_identifier_is_refused() -> None:
-    assert units(Row(2, ("7 ", "S", "r"))) == [Unit(2, 1, "", b"", "标识的前缀不能含空格，后缀首尾不能是空格")]
+@pytest.mark.parametrize(
+    ("text", "refusal"),
+    [
+        ("88.999.2001/BAG", f"标识的前缀是88.999.2001，不是所导入企业的前缀{PREFIX}"),
+        (" BAG", "标识的前缀不能含空格，后缀首尾不能是空格"),
+        ("B\u0007", "handle含有不允许的字符U+0007"),
+        ("B" * 300, "标识长度不能超过255个字符"),
+    ],
+)
+def test_what_cannot_be_an_identifier_is_refused_and_never_altered(text: str, refusal: str) -> None:
+    assert units(Row(2, (text, "S", "r")), suffix="{id}") == [Unit(2, 1, "", b"", refusal)]
+
+
+def test_the_same_prefix_may_stand_before_a_suffix() -> None:
+    (unit,) = units(Row(2, (f"{PREFIX}/7é", "S", "r")), suffix="{id}")
+    assert (unit.identifier, unit.refusal) == (f"{PREFIX}/7é", "")
+
+
+NAMES = ("styleNo", 'qu"ote', "备注%s")
+ITEMS = tuple(Item(2000 + place, name, "名") for place, name in enumerate(NAMES))
+
+
+@given(st.tuples(*[st.text(st.characters(exclude_categories=["Cs"]), max_size=9)] * 3))
+@example(("", "", ""))
+@example(("", "b", ""))
+@example(("a\x7fb", "", "c"))
+@example(("\x7f", "\x7f", "\x7f"))
+@example(('"', '",', "\\"))
+def test_a_body_is_what_msgspec_makes_of_it(texts: tuple[str, ...]) -> None:
+    # Always: octet for octet what encoding it value by value gives.
+    value = [
+        {"index": item.index, "type": item.name, "data": {"format": "string", "value": text}}
+        for item, text in zip(ITEMS, texts, strict=True)
+        if text
+    ]
+    slow = msgspec.json.encode({"handle": "h", "templateVersion": TEMPLATE, "value": value})
+    pieces = Shape(ITEMS, TEMPLATE).pieces(texts)
+    pieces[HANDLE_PLACE] = b'"h"'
+    assert b"".join(pieces) == slow
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""What the verbs of the shell do: a file for those that need the same, loaded when one of them is asked for."""
