@@ -67,7 +67,9 @@ GONE = Record(5, False, 21, BEFORE, ())
 
 
 def create(*values: Value, suffix: str = "BAG-000017") -> Request:
-    return Request("create", Identifier("88.999.1001", suffix, f"88.999.1001/{suffix}"), "bag", values)
+    return Request(
+        "create", Identifier("88.999.1001", suffix, f"88.999.1001/{suffix}", "88.999.1001", suffix), "bag", values
+    )
 
 
 def update(*values: Value) -> Request:
