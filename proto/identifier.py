@@ -69,10 +69,11 @@ class Identifier(msgspec.Struct, frozen=True, eq=False, gc=False):
     """`prefix "/" suffix`, 3 to 255 characters, split at the first slash (secondary-node facts §1.1).
 
     Equality and hash go by `key`, the spelling under which the record is kept: ASCII letters of the prefix
-    upper-cased, and all of them in a `0.…` handle. The suffix is case-sensitive otherwise. `prefix_key` and
-    `suffix_key` are its parts: each row of a batch is asked for them ten times.
+    upper-cased, and all of them in a `0.…` handle. The suffix is case-sensitive otherwise. `text` is how it was
+    spelt. Parts of both are kept beside them: each row of a batch is asked for them ten times.
     """
 
+    text: str
     prefix: str
     suffix: str
     key: str
@@ -85,7 +86,7 @@ class Identifier(msgspec.Struct, frozen=True, eq=False, gc=False):
         plain = _PLAIN.fullmatch(text)
         if plain is not None and len(text) <= IDENTIFIER_CHARACTERS:
             prefix, suffix = plain.groups()
-            return cls(prefix, suffix, text, prefix, suffix)
+            return cls(text, prefix, suffix, text, prefix, suffix)
         if len(text) > IDENTIFIER_CHARACTERS:
             raise ProtoError(
                 "handle",
@@ -115,7 +116,7 @@ class Identifier(msgspec.Struct, frozen=True, eq=False, gc=False):
                 "the prefix of an identifier holds no space, and its suffix neither begins nor ends with one",
             )
         prefix_key, suffix_key = fold(prefix), fold(suffix) if prefix.startswith("0.") else suffix
-        return cls(prefix, suffix, f"{prefix_key}/{suffix_key}", prefix_key, suffix_key)
+        return cls(text, prefix, suffix, f"{prefix_key}/{suffix_key}", prefix_key, suffix_key)
 
     @classmethod
     def everyday(cls, octets: bytes) -> Self | None:
@@ -125,7 +126,7 @@ class Identifier(msgspec.Struct, frozen=True, eq=False, gc=False):
             return None
         text, slash = octets.decode(), said.end(1)
         prefix, suffix = text[:slash], text[slash + 1 :]
-        return cls(prefix, suffix, text, prefix, suffix)
+        return cls(text, prefix, suffix, text, prefix, suffix)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Identifier) and self.key == other.key
@@ -134,7 +135,7 @@ class Identifier(msgspec.Struct, frozen=True, eq=False, gc=False):
         return hash(self.key)
 
     def __str__(self) -> str:
-        return f"{self.prefix}/{self.suffix}"
+        return self.text
 
 
 def is_key(text: str) -> bool:

@@ -209,11 +209,14 @@ Row = Request | str
 """A row that could be read, or the sentence why not."""
 
 
-def _readable(operation: Operation, row: msgspec.Raw) -> Row:
-    try:
-        return snms_words.deletion_row(row) if operation == "delete" else snms_words.request(operation, row)
-    except SnmsError as error:
-        return str(error)
+def _readable(operation: Operation, rows: Sequence[msgspec.Raw]) -> list[Row]:
+    read: list[Row] = []
+    for row in rows:
+        try:
+            read.append(snms_words.deletion_row(row) if operation == "delete" else snms_words.request(operation, row))
+        except SnmsError as error:
+            read.append(str(error))
+    return read
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,7 +263,7 @@ def _batch(operation: Operation) -> Signed:
     async def handler(request: web.Request, account: Account) -> Answer:
         house = request.app[HOUSE]
         raw = snms_words.rows(await read_body(request))
-        rows = await house.slices.each(partial(_readable, operation), raw)
+        rows = await house.slices.runs(partial(_readable, operation), raw)
         told = await carried_out(request, operation, account, raw, rows)
         return success([_ROW[operation](handle, result) for handle, result in told])
 
