@@ -131,6 +131,9 @@ class Identifier(msgspec.Struct, frozen=True, eq=False, gc=False):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Identifier) and self.key == other.key
 
+    def __ne__(self, other: object) -> bool:  # what Struct has instead would compare the fields, or nothing
+        return not self == other
+
     def __hash__(self) -> int:
         return hash(self.key)
 
