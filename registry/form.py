@@ -62,6 +62,7 @@ class Plan(NamedTuple):
     """
 
     least: tuple[int, ...]
+    bounded: bool  # some must have more than one character
     most: tuple[int, ...]
     checks: tuple[tuple[int, Callable[[str], bool]], ...]
 
@@ -88,7 +89,9 @@ class Form:
         if plan is None:
             return False
         lengths = list(map(len, texts))
-        if not all(map(le, plan.least, lengths)) or not all(map(ge, plan.most, lengths)):
+        if (plan.bounded or 0 in lengths) and not all(map(le, plan.least, lengths)):
+            return False
+        if not all(map(ge, plan.most, lengths)):
             return False
         return not plan.checks or all([not texts[at] or takes(texts[at]) for at, takes in plan.checks])
 
@@ -106,8 +109,10 @@ class Form:
         if any(item.name != type_ for item, type_ in zip(items, types, strict=True)):
             return None
         takers = [kinds.taker(item) for item in items]
+        least = tuple(max(item.least, int(item.required)) for item in items)
         return Plan(
-            tuple(max(item.least, int(item.required)) for item in items),
+            least,
+            any(bound > 1 for bound in least),
             tuple(item.most for item in items),
             tuple((at, takes) for at, takes in enumerate(takers) if takes is not None),
         )
