@@ -20,9 +20,8 @@ from registry.account import Account
 from registry.administration import Create, Delete, Permitted, Wanted
 from registry.claim import Claim
 from registry.editing import Edit
-from registry.form import Texts
 from registry.prefix import PREFIX_HANDLES_NUMBER, RegisteredPrefix
-from registry.record import Record, pack_plain
+from registry.record import Record, Texts
 from registry.rights import Right
 from registry.sight import NOTHING, Reach
 from registry.template import RESERVED_SUFFIX, Item, State, Template
@@ -185,7 +184,7 @@ def new_body(request: Request, template: Template) -> bytes | None:
         return None
     if suffix.startswith(RESERVED_SUFFIX) or not template.suffix.admits(suffix) or not template.form.takes(values):
         return None
-    return pack_plain(values.shape[0], values.texts)
+    return values.pack()
 
 
 def _beside(request: Request, template: Template, around: Around) -> Refused | None:

@@ -14,7 +14,8 @@ from proto.errors import ProtoError
 from proto.identifier import Identifier
 from proto.limits import DATA_OCTETS, INDEX_LAST, TYPE_CHARACTERS
 from proto.value import Value
-from registry.form import SHAPES_MOST, Shape, Texts
+from registry.form import SHAPES_MOST
+from registry.record import Shape, Texts
 from registry.rules import Operation, Request
 
 BATCH_MOST: Final = 2000
@@ -187,7 +188,7 @@ class _Shapes:
 
     def __init__(self) -> None:
         self._kept: dict[Shape, Shape] = {}
-        self._last: Shape = ((), ())
+        self._last = Shape.of((), ())
         self._indexes: list[int] = []  # of the last one: comparing them costs half of finding it
         self._types: list[str] = []
 
@@ -196,7 +197,7 @@ class _Shapes:
         if indexes != self._indexes or types != self._types:
             if len(self._kept) >= SHAPES_MOST:
                 self._kept.clear()
-            read = tuple(indexes), tuple(types)
+            read = Shape.of(indexes, types)
             self._last, self._indexes, self._types = self._kept.setdefault(read, read), indexes, types
         return self._last
 

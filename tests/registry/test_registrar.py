@@ -16,12 +16,11 @@ import pytest
 from proto.chain import Kind
 from proto.value import Value
 from registry.errors import UnavailableError, UnknownOutcomeError
-from registry.form import Texts
 from registry.postgres.connection import backends_gone, open_pool
 from registry.postgres.records import ALIKE_LEAST, Change, Stored
 from registry.prefix import PrefixState, RegisteredPrefix
 from registry.quota import Left, Quota
-from registry.record import pack, pack_plain
+from registry.record import Shape, Texts, pack, pack_plain
 from registry.registrar import CONTENDED, GROUP_MOST, ROUNDS, Job, Registrar, Written, _Grounds
 from registry.rules import ALONE, Around, Refused, Request, Rule, Unchanged
 from registry.suffix import Segment, SuffixRule
@@ -59,7 +58,9 @@ def spelt(suffix: str, *given: tuple[int, str], prefix: str = PREFIX, template: 
     """A new identifier as the doors read it: indexes and texts."""
     indexes, texts = zip(*given, strict=True)
     types = tuple(NAMES.get(index, "nothing") for index in indexes)
-    return request("create", suffix, prefix=prefix, template=template)._replace(values=Texts((indexes, types), texts))
+    return request("create", suffix, prefix=prefix, template=template)._replace(
+        values=Texts(Shape.of(indexes, types), texts)
+    )
 
 
 # --- The life of an identifier -----------------------------------------------------------------------------
