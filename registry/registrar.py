@@ -428,11 +428,8 @@ def _after(around: Around, identifier: Identifier, record: Record, gains: Holds,
 def _change(
     job: Job, judgement: Accepted, template: Template | None, grounds: _Grounds, gains: Holds, loses: Holds
 ) -> Change:
-    identifier, record, name = (
-        job.request.identifier,
-        judgement.record,
-        grounds.names.get(judgement.record.template, ""),
-    )
+    identifier, record = job.request.identifier, judgement.record
+    name = grounds.names.get(record.template, "")
     assert grounds.prefix is not None
     body = _body(record, template) if judgement.body is None else judgement.body
     digest = sha256(body).digest()

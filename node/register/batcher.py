@@ -83,9 +83,9 @@ _waiting: Final[Callable[[Iterable[Any]], _Waiting]] = partial(tuple.__new__, _W
 """`_Waiting._make`, without a call in Python for each."""
 
 
-def _tell(group: Iterable[_Waiting], outcomes: Iterable[Outcome | Exception | None]) -> None:
+def _tell(group: Sequence[_Waiting], outcomes: Sequence[Outcome | Exception | None]) -> None:
     """Tells what became of each job, if that is known, whatever whoever hears of it does: others wait beside it."""
-    for (_, _, told, place, _), outcome in zip(group, outcomes, strict=False):
+    for (_, _, told, place, _), outcome in zip(group, outcomes, strict=True):
         if outcome is not None:
             try:
                 told(place, outcome)
@@ -200,7 +200,7 @@ class Batcher:
         try:
             outcomes = await self._registrar.write([w.job for w in group], self._clock())
         except RegistryError as error:
-            _tell(group, repeat(error))
+            _tell(group, [error] * len(group))
         except Exception as error:  # noqa: BLE001 - parted until the culprit stands alone, and told to it
             if len(group) == 1:
                 _tell(group, [error])
