@@ -46,19 +46,16 @@ class Announcer:
         self._settling: set[asyncio.Task[None]] = set()
         self._doubts = 0
 
-    def _slots(self, keys: Sequence[str]) -> list[int]:
-        return [self._shared.slot(key) for key in keys]
-
     def pending(self, keys: Sequence[str]) -> None:
         """A commit that changes `keys` is about to be sent."""
-        self._shared.begin(self._slots(keys))
+        self._shared.begin(self._shared.slots(keys))
 
     async def written(self, keys: Sequence[str], versions: Sequence[int]) -> None:
         """It happened: corrects Redis or distrusts it, then lets the slots be cached again."""
         try:
             await self._correct(keys, versions)
         finally:
-            self._shared.end(self._slots(keys))
+            self._shared.end(self._shared.slots(keys))
             self._ring()
 
     async def _correct(self, keys: Sequence[str], versions: Sequence[int]) -> None:
@@ -78,11 +75,11 @@ class Announcer:
 
     def unwritten(self, keys: Sequence[str]) -> None:
         """It certainly did not happen."""
-        self._shared.end(self._slots(keys))
+        self._shared.end(self._shared.slots(keys))
 
     def unknown(self, keys: Sequence[str], backend: int) -> None:
         """Nobody knows: the slots stay pending until the server process is over."""
-        self._settle(self._slots(keys), backend)
+        self._settle(self._shared.slots(keys), backend)
 
     def inherit(self) -> None:
         """Takes over what a dead predecessor in this worker's place left in doubt."""

@@ -130,7 +130,7 @@ class Follower:
             self._shared.distrust()
         elif self._redis is not None:
             corrected[row["prefix_no"]] = row["number"]
-        self._shared.touch(map(self._shared.slot, keys))
+        self._shared.touch(self._shared.slots(keys))
         self._meter.count(FOLLOWER_CHANGES, by=len(keys))
 
     async def _corrected_now(self, redis: RedisCache, prefix: int, keys: list[str], versions: list[int]) -> bool:

@@ -22,7 +22,7 @@ x86-64 promises that, aarch64 would need a barrier between a stamp and its news.
 
 import mmap
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 from zlib import crc32
 
@@ -112,6 +112,10 @@ class Shared:
         """The slot of an identifier's key."""
         return crc32(key.encode()) & (SLOTS - 1)
 
+    def slots(self, keys: Iterable[str]) -> list[int]:
+        """The slot of each of these keys."""
+        return [crc32(key.encode()) & (SLOTS - 1) for key in keys]
+
     def stamp(self, slot: int) -> bytes:
         """The slot's stamp as it is now."""
         at = self._stamps_at + slot * self._stamp_octets
@@ -121,30 +125,35 @@ class Shared:
         """Whether a commit is under way in the slot the stamp was taken of."""
         return int.from_bytes(stamp, "little") & self._odd != 0
 
-    def _store(self, slot: int, word: int) -> None:
-        self._words[self.layout.stamps + slot * self.layout.columns + self.column] = word
+    def _renew(self, slots: Sequence[int]) -> None:
+        """A new word in each of these slots, odd while a commit of this process is under way there."""
+        words, pending, columns = self._words, self._pending, self.layout.columns
+        at, word = self.layout.stamps + self.column, self._base | self._count
+        self._count += 2 * len(slots)
+        for slot in slots:
+            word += 2
+            words[at + slot * columns] = word | 1 if slot in pending else word
+        self._tell()
 
-    def begin(self, slots: Iterable[int]) -> None:
+    def begin(self, slots: Sequence[int]) -> None:
         """A commit into these slots is about to be sent: from now on they are pending."""
+        pending = self._pending
         for slot in slots:
-            self._pending[slot] = self._pending.get(slot, 0) + 1
-            self._store(slot, self._new() | 1)
-        self._tell()
+            pending[slot] = pending.get(slot, 0) + 1
+        self._renew(slots)
 
-    def end(self, slots: Iterable[int]) -> None:
+    def end(self, slots: Sequence[int]) -> None:
         """That commit is over. A slot stays pending while another commit of this process is under way in it."""
+        pending = self._pending
         for slot in slots:
-            left = self._pending.pop(slot) - 1
+            left = pending.pop(slot) - 1
             if left:
-                self._pending[slot] = left
-            self._store(slot, self._new() | (1 if left else 0))
-        self._tell()
+                pending[slot] = left
+        self._renew(slots)
 
-    def touch(self, slots: Iterable[int]) -> None:
+    def touch(self, slots: Sequence[int]) -> None:
         """Something in these slots changed elsewhere: what was read before is not to be answered any more."""
-        for slot in slots:
-            self._store(slot, self._new())
-        self._tell()
+        self._renew(slots)
 
     def inherit(self) -> list[int]:
         """The slots a dead predecessor in this column left pending; they stay so until `end` is told of them."""

@@ -154,7 +154,7 @@ async def run(config: Config, place: process.Place) -> None:
         signposts.pointed = forwarded.pointed
     last: Stage = forwarded or own
     first = Cached(redis, shared, last, clock.monotonic, meter) if redis else last
-    registrar = Registrar(writers, lookup, announcer, slices.each, reuse_deleted=config.reuse_deleted == "allow")
+    registrar = Registrar(writers, lookup, announcer, slices.runs, reuse_deleted=config.reuse_deleted == "allow")
     batcher = Batcher(registrar, config.write_rows, clock.seconds)
     recording = Recording(config, place.name, writers, meter, batcher.halt, first=place.column == 0)
     note = recording.access_log.note

@@ -194,7 +194,6 @@ def _change(
     digest = sha256(body).digest()
     version = template.version if template else ""
     entry = entry_digest(identifier.key, stored.version + 1, Kind.UPDATED, version, digest)
-    change = Change(
-        identifier.suffix_key, stored.version, Kind.UPDATED, stored.template, who.number, body, digest, entry
-    )
+    place = stored.prefix, identifier.suffix_key
+    change = Change(*place, stored.version, Kind.UPDATED, stored.template, who.number, body, digest, entry)
     return change, pack(kept, _names(template), stored.updated)

@@ -4,56 +4,19 @@ What a form does not take is no refusal: `rules.judge` judges it with all its se
 accept, with the same body: tests/registry/test_form.py compares the two. Rules are said in rules.py.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable
 from itertools import pairwise
 from operator import ge, le
-from typing import TYPE_CHECKING, Final, NamedTuple, overload
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from proto.value import Value
 from registry import kinds
 
 if TYPE_CHECKING:
+    from registry.record import Shape, Texts
     from registry.template import Item
 
-Shape = tuple[tuple[int, ...], tuple[str, ...]]
-"""Indexes and types of values, in order: nearly all rows of a batch share one."""
 SHAPES_MOST: Final = 256
 """Shapes a form, or whoever reads rows, remembers before it begins anew: a busy enterprise's templates have dozens."""
-
-
-class Texts(Sequence[Value]):
-    """Values of which only index, type and text are said, each within the bounds a `Value` has.
-
-    A `Value` is made of one when somebody looks at it.
-    """
-
-    __slots__ = ("shape", "texts")
-
-    def __init__(self, shape: Shape, texts: Sequence[str]) -> None:
-        self.shape: Final = shape
-        self.texts: Final = texts
-
-    def __len__(self) -> int:
-        return len(self.texts)
-
-    @overload
-    def __getitem__(self, at: int) -> Value: ...
-    @overload
-    def __getitem__(self, at: slice) -> tuple[Value, ...]: ...
-    def __getitem__(self, at: int | slice) -> Value | tuple[Value, ...]:
-        return tuple(self)[at]
-
-    def __iter__(self) -> Iterator[Value]:
-        return (Value(index, type_, text.encode()) for index, type_, text in zip(*self.shape, self.texts, strict=True))
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Sequence) and tuple(self) == tuple(other)
-
-    def __hash__(self) -> int:
-        return hash(tuple(self))
-
-    def __repr__(self) -> str:
-        return f"Texts({self.shape!r}, {self.texts!r})"
 
 
 class Plan(NamedTuple):
@@ -62,6 +25,7 @@ class Plan(NamedTuple):
     """
 
     least: tuple[int, ...]
+    bounded: bool  # some must have more than one character
     most: tuple[int, ...]
     checks: tuple[tuple[int, Callable[[str], bool]], ...]
 
@@ -78,24 +42,28 @@ class Form:
         self._shape: Shape | None = None  # of the row before, whose plan is at hand: a batch has one shape
         self._plan: Plan | None = None
 
-    def takes(self, given: Texts) -> bool:
+    def takes(self, given: "Texts") -> bool:
         """Whether all values of a new record are as the template says, indexes ascending."""
-        shape, texts = given.shape, given.texts
+        shape, lengths = given.shape, given.lengths
         if shape is not self._shape:
             self._plan = self._plans[shape] if shape in self._plans else self._planned(shape)
             self._shape = shape
         plan = self._plan
         if plan is None:
             return False
-        lengths = list(map(len, texts))
-        if not all(map(le, plan.least, lengths)) or not all(map(ge, plan.most, lengths)):
+        if (plan.bounded or 0 in lengths) and not all(map(le, plan.least, lengths)):
             return False
-        return not plan.checks or all([not texts[at] or takes(texts[at]) for at, takes in plan.checks])
+        if not all(map(ge, plan.most, lengths)):
+            return False
+        if not plan.checks:
+            return True
+        texts = given.texts
+        return all([not texts[at] or takes(texts[at]) for at, takes in plan.checks])
 
-    def _planned(self, shape: Shape) -> Plan | None:
+    def _planned(self, shape: "Shape") -> Plan | None:
         if len(self._plans) >= SHAPES_MOST:
             self._plans.clear()
-        plan = self._plans[shape] = self._compiled(*shape)
+        plan = self._plans[shape] = self._compiled(shape.indexes, shape.types)
         return plan
 
     def _compiled(self, indexes: tuple[int, ...], types: tuple[str, ...]) -> Plan | None:
@@ -106,8 +74,10 @@ class Form:
         if any(item.name != type_ for item, type_ in zip(items, types, strict=True)):
             return None
         takers = [kinds.taker(item) for item in items]
+        least = tuple(max(item.least, int(item.required)) for item in items)
         return Plan(
-            tuple(max(item.least, int(item.required)) for item in items),
+            least,
+            any(bound > 1 for bound in least),
             tuple(item.most for item in items),
             tuple((at, takes) for at, takes in enumerate(takers) if takes is not None),
         )

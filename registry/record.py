@@ -3,8 +3,9 @@
 The compact form is read and written here only; faces render from `Record.values`, the commonest one from `texts`.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import Final, NamedTuple, Self, overload
 
 from proto.limits import TTL_DEFAULT
 from proto.value import PERMISSIONS_DEFAULT, Reference, Value
@@ -184,9 +185,14 @@ def _line(indexes: Sequence[int], texts: Sequence[str]) -> bytes | None:
     return _LINE_OCTET + _SEPARATOR.join(texts).encode()
 
 
+def _few_gaps(indexes: Sequence[int]) -> bool:
+    """Whether values of ascending indexes may be a row or a line: each index they skip takes an octet there."""
+    return bool(indexes) and indexes[0] >= ITEM_INDEX_FIRST and indexes[-1] <= ITEM_INDEX_FIRST + 2 * len(indexes)
+
+
 def pack_plain(indexes: Sequence[int], texts: Sequence[str]) -> bytes:
     """What `pack` makes of new values that have an index (ascending and distinct) and text, and else what is usual."""
-    row = bool(texts) and indexes[0] >= ITEM_INDEX_FIRST and indexes[-1] <= ITEM_INDEX_FIRST + 2 * len(texts)
+    row = _few_gaps(indexes)
     if row and (line := _line(indexes, texts)) is not None:
         return line
     data = [text.encode() for text in texts]
@@ -215,6 +221,75 @@ def _plain_list(indexes: Sequence[int], data: Sequence[bytes]) -> bytes:
         parts += (_number((index - before) << 1), _number(len(octets)), octets)
         before = index
     return b"".join(parts)
+
+
+class Shape(NamedTuple):
+    """Indexes and types of values, in order: nearly all rows of a batch share one. `even`: a line may have them."""
+
+    indexes: tuple[int, ...]
+    types: tuple[str, ...]
+    even: bool
+
+    @classmethod
+    def of(cls, indexes: Sequence[int], types: Sequence[str]) -> Self:
+        """The shape of values with these."""
+        ascending = all(before < after for before, after in pairwise(indexes))
+        return cls(tuple(indexes), tuple(types), ascending and _few_gaps(indexes))
+
+
+class Texts(Sequence[Value]):
+    """Values of which only index, type and text are said, each within the bounds a `Value` has.
+
+    What can be a line is kept as one, `body`, made while the texts are at hand: a batch has too many of them to be
+    near when it is judged. A `Value` is made when somebody looks at it.
+    """
+
+    __slots__ = ("_texts", "body", "lengths", "shape")
+
+    def __init__(self, shape: Shape, texts: Sequence[str]) -> None:
+        self.shape: Final = shape
+        self.lengths: Final = list(map(len, texts))
+        self.body: Final = _line(shape.indexes, texts) if shape.even else None
+        self._texts: Final = texts if self.body is None else ()
+
+    @property
+    def data(self) -> list[bytes]:
+        """The texts as octets."""
+        if self.body is None:
+            return [text.encode() for text in self._texts]
+        said = self.body[1:].split(_SEPARATOR_OCTET)
+        return [said[index - ITEM_INDEX_FIRST] for index in self.shape.indexes]
+
+    @property
+    def texts(self) -> Sequence[str]:
+        """The texts."""
+        return self._texts if self.body is None else [octets.decode() for octets in self.data]
+
+    def pack(self) -> bytes:
+        """What `pack` makes of them when they are new; indexes ascend."""
+        return pack_plain(self.shape.indexes, self._texts) if self.body is None else self.body
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    @overload
+    def __getitem__(self, at: int) -> Value: ...
+    @overload
+    def __getitem__(self, at: slice) -> tuple[Value, ...]: ...
+    def __getitem__(self, at: int | slice) -> Value | tuple[Value, ...]:
+        return tuple(self)[at]
+
+    def __iter__(self) -> Iterator[Value]:
+        return map(Value, self.shape.indexes, self.shape.types, self.data)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and tuple(self) == tuple(other)
+
+    def __hash__(self) -> int:
+        return hash(tuple(self))
+
+    def __repr__(self) -> str:
+        return f"Texts({self.shape!r}, {self.texts!r})"
 
 
 class _Unpacker:

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from proto.value import Value
 from registry import kinds
-from registry.form import Texts
+from registry.record import Texts
 from registry.template import Item, Template
 
 

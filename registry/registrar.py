@@ -6,7 +6,7 @@ Whoever keeps answers in caches is told before and after every commit (`Announce
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from hashlib import sha256
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
@@ -26,7 +26,7 @@ from registry.postgres.records import Change, Ground, Share, Stored
 from registry.prefix import PrefixState, RegisteredPrefix
 from registry.quota import Left, Quota
 from registry.record import Record, pack
-from registry.rules import ALONE, Accepted, Around, Refused, Request, Rule, Unchanged, judge
+from registry.rules import ALONE, Accepted, Around, Refused, Request, Rule, Unchanged, judge, new_body, opens
 from registry.sight import NOTHING, Reach
 from registry.template import Template
 
@@ -83,11 +83,11 @@ class Announcer(Protocol):
         """Nobody knows; the server process `backend` may still be committing."""
 
 
-class Each(Protocol):
-    """How something is done with each of many items without keeping others from their turn."""
+class Runs(Protocol):
+    """How something is done with many items, some at a time, without keeping others from their turn."""
 
-    async def __call__(self, do: Callable[[T], R], items: Sequence[T]) -> list[R]:
-        """What `do` makes of each item, in order."""
+    async def __call__(self, do: Callable[[Sequence[T]], Sequence[R]], items: Sequence[T]) -> list[R]:
+        """What `do` makes of each item, in order; it is given neighbours, and makes one thing of each."""
 
 
 CONTENDED: Final = Refused(Rule.CONTENDED, "handle", "系统繁忙", "others keep changing this identifier; try again")
@@ -96,15 +96,15 @@ CONTENDED: Final = Refused(Rule.CONTENDED, "handle", "系统繁忙", "others kee
 class Registrar:
     """Writes groups of requests, no identifier twice in one.
 
-    `each` says how the judging of many is spread over time; `reuse_deleted` whether a deleted identifier may be
+    `runs` says how the judging of many is spread over time; `reuse_deleted` whether a deleted identifier may be
     created again.
     """
 
-    def __init__(self, pool: Any, lookup: Lookup, announcer: Announcer, each: Each, *, reuse_deleted: bool) -> None:
+    def __init__(self, pool: Any, lookup: Lookup, announcer: Announcer, runs: Runs, *, reuse_deleted: bool) -> None:
         self._pool = pool
         self._lookup = lookup
         self._announcer = announcer
-        self._each = each
+        self._runs = runs
         self._reuse_deleted = reuse_deleted
 
     async def write(self, jobs: Sequence[Job], now: int) -> list[Outcome | RegistryError]:
@@ -144,11 +144,11 @@ class Registrar:
         """Judges and writes the `open_` jobs, notes their outcomes, and returns which must be judged again."""
         grounds = await self._load([jobs[n] for n in open_])
         around = await self._around([jobs[n] for n in open_], grounds)
-        judged = await self._each(lambda n: self._judge(jobs[n], grounds, around, now), open_)
-        changes, strangers = [], list[int]()
+        judged = await self._runs(lambda run: self._judged([jobs[n] for n in run], grounds, around, now), open_)
+        changes, strangers = list[tuple[Change, int]](), list[int]()
         for n, judgement in zip(open_, judged, strict=True):
             if isinstance(judgement, Change):
-                changes.append((_number(grounds, jobs[n]), judgement, n))
+                changes.append((judgement, n))
             else:
                 outcomes[n] = judgement
                 if isinstance(judgement, Refused) and judgement.rule is Rule.PERMISSION:
@@ -156,7 +156,7 @@ class Registrar:
         for n, granted in await self._granted(jobs, strangers, grounds, around, now):
             if isinstance(granted, Change):
                 del outcomes[n]
-                changes.append((_number(grounds, jobs[n]), granted, n))
+                changes.append((granted, n))
             else:
                 outcomes[n] = granted
         return await self._commit(jobs, changes, grounds, outcomes, now, alone=alone)
@@ -191,11 +191,12 @@ class Registrar:
         places: dict[str, int] = {}
         of = [places.setdefault(job.request.identifier.prefix_key, len(places) + 1) for job in jobs]
         # PostgreSQL refuses a text with NUL, and the neighbours' with it; no template is called so.
-        versions = sorted({job.request.template for job in jobs if "\0" not in job.request.template})
+        versions = sorted(each for each in {job.request.template for job in jobs} if "\0" not in each)
         suffixes = [job.request.identifier.suffix_key for job in jobs]
         async with borrowed(self._pool, "judge") as connection:
             found = await records.grounds(connection, list(places), versions, suffixes, of)
-            handles = [suffix for suffix, n in zip(suffixes, of, strict=True) if n == places.get(PREFIX_HANDLES)]
+            there = places.get(PREFIX_HANDLES)
+            handles = [suffix for suffix, n in zip(suffixes, of, strict=True) if n == there] if there else []
             # After their epoch was read: a prefix that closes from here on changes it.
             about = await catalogue.having_handles(connection, handles) | {self._lookup.node} if handles else set()
         left: dict[int | None, Left] = {}
@@ -222,16 +223,37 @@ class Registrar:
         targets: dict[str, Identifier] = {}
         claims: set[Claim] = set()
 
-        def ask(job: Job) -> None:
-            template = all_[job.request.identifier.prefix_key].named.get(job.request.template)
-            claims.update(claim.claims(template, job.request.values))
-            for _, target in reference.wanted(template, job.request.values):
-                targets.setdefault(target, Identifier.parse(target))
+        def ask(run: Sequence[Job]) -> Sequence[Job]:
+            for job in run:
+                template = all_[job.request.identifier.prefix_key].named.get(job.request.template)
+                claims.update(claim.claims(template, job.request.values))
+                for _, target in reference.wanted(template, job.request.values):
+                    targets.setdefault(target, Identifier.parse(target))
+            return run
 
-        await self._each(ask, jobs)
+        await self._runs(ask, jobs)
         found = await self._lookup.look(list(targets.values())) if targets else []
         absent = {target for target, stored in zip(targets, found, strict=True) if stored.prefix and not stored.live}
         return Around(absent, await self._lookup.holders_of(list(claims)) if claims else {})
+
+    def _judged(
+        self, jobs: Sequence[Job], all_: "Mapping[str, _Grounds]", around: Around, now: int
+    ) -> list[Change | Unchanged | Refused]:
+        """`_judge` of each. What neighbours have in common is judged once; so whoever has nothing else to be said
+        against is only looked at for that.
+        """
+        judged: list[Change | Unchanged | Refused] = []
+        of: tuple[str, str, Account] | None = None
+        opening: _Opening | None = None
+        for job in jobs:
+            request, identifier = job.request, job.request.identifier
+            if of != (its := (identifier.prefix_key, request.template, job.who)):
+                of, opening = its, _opening(job, all_[identifier.prefix_key], around)
+            change = None
+            if opening is not None and identifier.suffix_key not in opening.grounds.records:
+                change = opening.change(request)
+            judged.append(self._judge(job, all_, around, now) if change is None else change)
+        return judged
 
     def _judge(
         self, job: Job, all_: "Mapping[str, _Grounds]", around: Around, now: int, far: Reach = NOTHING
@@ -249,40 +271,34 @@ class Registrar:
         gains = loses = holding.NONE
         if record is not None or (template is not None and template.holds):
             gains, loses = _held(record, grounds, judgement.record, template)
-        change = _change(job, judgement, template, grounds.names, gains, loses)
-        if grounds.left is not None and change.body is not None:
-            refused = grounds.left.take(change.kind, len(change.body))
-            if refused is not None:
-                return refused
-        if around is not ALONE:
+        change = _within(grounds, _change(job, judgement, template, grounds, gains, loses))
+        if around is not ALONE and isinstance(change, Change):
             _after(around, request.identifier, judgement.record, gains, loses)
         return change
 
     async def _commit(
         self,
         jobs: Sequence[Job],
-        changes: list[tuple[int, Change, int]],
+        changes: list[tuple[Change, int]],
         grounds: "Mapping[str, _Grounds]",
         outcomes: dict[int, Outcome],
         now: int,
         *,
         alone: bool,
     ) -> list[int]:
-        """Writes `changes` (number of the prefix, change, number of the job), notes outcomes, and returns which must be
-        judged again.
-        """
+        """Writes `changes`, each with the number of its job, notes outcomes, and returns which must be judged again."""
         if not changes:
             return []
         changes.sort()
-        keys = [jobs[n].request.identifier.key for _, _, n in changes]
+        keys = [jobs[n].request.identifier.key for _, n in changes]
         epochs = {known.prefix.number: known.prefix.epoch for known in grounds.values() if known.prefix}
-        sizes = Counter(number for number, _, _ in changes)
+        sent = [change for change, _ in changes]
+        sizes = Counter([change.prefix for change in sent])
         shares = [Share(number, epochs[number], size) for number, size in sizes.items()]
-        sent = [change for _, change, _ in changes]
         for position in await self._send(shares, sent, keys, now, alone=alone):
-            _, change, n = changes[position]
+            change, n = changes[position]
             outcomes[n] = _written(change.kind, change.base + 1)
-        return [n for _, _, n in changes if n not in outcomes]
+        return [n for _, n in changes if n not in outcomes]
 
     async def _send(
         self, shares: Sequence[Share], changes: Sequence[Change], keys: Sequence[str], now: int, *, alone: bool
@@ -331,6 +347,47 @@ class _Grounds:
     about: frozenset[str] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Opening:
+    """What new identifiers have in common against which only their suffix and values can speak (rules.opens)."""
+
+    grounds: _Grounds
+    prefix: int
+    template: Template
+    who: int
+
+    def change(self, request: Request) -> Change | Refused | None:
+        """The change that makes this one, if everything speaks for it; None: `judge` looks closer."""
+        body = new_body(request, self.template)
+        if body is None:
+            return None
+        identifier, number, digest = request.identifier, self.template.number, sha256(body).digest()
+        entry = entry_digest(identifier.key, 1, Kind.CREATED, self.template.version, digest)
+        made = (self.prefix, identifier.suffix_key, 0, Kind.CREATED, number, self.who, body, digest, entry)
+        return _within(self.grounds, _made((*made, holding.NONE, holding.NONE)))
+
+
+_made: Final[Callable[[tuple[Any, ...]], Change]] = partial(tuple.__new__, Change)
+"""`Change._make`, without a call in Python for each row."""
+
+
+def _opening(job: Job, grounds: _Grounds, around: Around) -> _Opening | None:
+    """What jobs like this one have in common, if nothing speaks against all of them, or would have to be looked up."""
+    template, prefix = grounds.named.get(job.request.template), grounds.prefix
+    if grounds.about is not None or not opens(job.request, job.who, prefix, template, around):
+        return None
+    assert template is not None
+    assert prefix is not None
+    return None if template.holds else _Opening(grounds, prefix.number, template, job.who.number)
+
+
+def _within(grounds: _Grounds, change: Change) -> Change | Refused:
+    """The change, counted on what is left of the quota, if there is one; or that this is too little for it."""
+    if grounds.left is None or change.body is None:
+        return change
+    return grounds.left.take(change.kind, len(change.body)) or change
+
+
 @lru_cache(maxsize=256)
 def _written(kind: int, version: int) -> Written:
     """One for all that are alike: nearly every row of a batch is."""
@@ -340,12 +397,6 @@ def _written(kind: int, version: int) -> Written:
 def _left(identifiers: int | None, room: int | None, live: int, octets: int) -> Left:
     """What is left of such a quota to who has so much."""
     return Left(Quota(identifiers=identifiers, room=room), (identifiers or 0) - live, (room or 0) - octets)
-
-
-def _number(grounds: Mapping[str, _Grounds], job: Job) -> int:
-    prefix = grounds[job.request.identifier.prefix_key].prefix
-    assert prefix is not None
-    return prefix.number
 
 
 def _prefix(key: str, ground: Ground) -> RegisteredPrefix | None:
@@ -375,12 +426,15 @@ def _after(around: Around, identifier: Identifier, record: Record, gains: Holds,
 
 
 def _change(
-    job: Job, judgement: Accepted, template: Template | None, names: Mapping[int, str], gains: Holds, loses: Holds
+    job: Job, judgement: Accepted, template: Template | None, grounds: _Grounds, gains: Holds, loses: Holds
 ) -> Change:
     identifier, record = job.request.identifier, judgement.record
+    name = grounds.names.get(record.template, "")
+    assert grounds.prefix is not None
     body = _body(record, template) if judgement.body is None else judgement.body
     digest = sha256(body).digest()
     return Change(
+        prefix=grounds.prefix.number,
         suffix=identifier.suffix_key,
         base=record.version - 1,
         kind=judgement.kind,
@@ -388,7 +442,7 @@ def _change(
         actor=job.who.number,
         body=body if record.live else None,
         digest=digest,
-        entry=entry_digest(identifier.key, record.version, judgement.kind, names.get(record.template, ""), digest),
+        entry=entry_digest(identifier.key, record.version, judgement.kind, name, digest),
         gains=gains,
         loses=loses,
     )

@@ -20,9 +20,8 @@ from registry.account import Account
 from registry.administration import Create, Delete, Permitted, Wanted
 from registry.claim import Claim
 from registry.editing import Edit
-from registry.form import Texts
 from registry.prefix import PREFIX_HANDLES_NUMBER, RegisteredPrefix
-from registry.record import Record, pack_plain
+from registry.record import Record, Texts
 from registry.rights import Right
 from registry.sight import NOTHING, Reach
 from registry.template import RESERVED_SUFFIX, Item, State, Template
@@ -166,6 +165,26 @@ def judge(
     if around is not ALONE and (refusal := _beside(request, template, around)):
         return refusal
     return _judge_values(record, request, template, now)
+
+
+def opens(
+    request: Request, who: Account, prefix: RegisteredPrefix | None, template: Template | None, around: Around
+) -> bool:
+    """Whether all that `judge` could say against what is new, and asked by `who` under that prefix and template as this
+    is, lies in its suffix and its values: rows of a batch have the rest in common. Those `new_body` takes are accepted.
+    """
+    published = template is not None and template.state is State.PUBLISHED
+    return published and around is ALONE and request.edit is None and closed(request, who, prefix) is None
+
+
+def new_body(request: Request, template: Template) -> bytes | None:
+    """The packed form of what is new and has an everyday suffix and everyday values; None: `judge` looks closer."""
+    values, suffix = request.values, request.identifier.suffix
+    if type(values) is not Texts or request.operation != "create" or request.moved:
+        return None
+    if suffix.startswith(RESERVED_SUFFIX) or not template.suffix.admits(suffix) or not template.form.takes(values):
+        return None
+    return values.pack()
 
 
 def _beside(request: Request, template: Template, around: Around) -> Refused | None:
@@ -382,8 +401,7 @@ def _judge_values(record: Record | None, request: Request, template: Template, n
             f"后缀{request.identifier.suffix}不符合模板{template.version}的编码规则{zh}",
             f"suffix {request.identifier.suffix} is not made as template {template.version} says: {en}",
         )
-    if record is None and isinstance(request.values, Texts) and template.form.takes(request.values):
-        body = pack_plain(request.values.shape[0], request.values.texts)
+    if record is None and (body := new_body(request, template)) is not None:
         return Accepted(Kind.CREATED, Record(1, True, template.number, now, request.values), body)
     seen: set[int] = set()
     for value in request.values:

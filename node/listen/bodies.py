@@ -7,6 +7,7 @@ import asyncio
 import zlib
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
+from io import BytesIO
 from typing import Final
 
 from aiohttp import web
@@ -114,23 +115,23 @@ class Bodies:
     async def _whole(self, request: web.Request, most: int, room: int) -> bytes:
         if (request.content_length or 0) > most:
             raise _too_large(most)
-        body = bytearray()
+        body = BytesIO()
         try:
             async with asyncio.timeout(BODY_SECONDS), aclosing(self.pieces(request)) as pieces:
                 async for piece in pieces:
-                    if len(body) + len(piece) > most:
+                    if body.tell() + len(piece) > most:
                         raise _too_large(most)
                     if self.arriving + len(piece) > room:
                         raise BusyError
-                    body += piece
+                    body.write(piece)
                     self.arriving += len(piece)
         except TimeoutError:
             raise BodyError(408, "请求体没有及时收到", "The body did not arrive in time") from None
         finally:
-            self.arriving -= len(body)
+            self.arriving -= body.tell()
         if self._admission.crowded:
             raise BusyError
-        return bytes(body)
+        return body.getvalue()
 
     def pieces(self, request: web.Request) -> AsyncGenerator[bytes, None]:
         """The body as it arrives, decoded, in pieces of at most PIECE_OCTETS when it is compressed.

@@ -6,6 +6,7 @@ HTTP 200 with an envelope for every outcome, Chinese messages whatever is asked 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import starmap
 from typing import Any, Final
 
 import msgspec
@@ -209,11 +210,14 @@ Row = Request | str
 """A row that could be read, or the sentence why not."""
 
 
-def _readable(operation: Operation, row: msgspec.Raw) -> Row:
-    try:
-        return snms_words.deletion_row(row) if operation == "delete" else snms_words.request(operation, row)
-    except SnmsError as error:
-        return str(error)
+def _readable(operation: Operation, rows: Sequence[msgspec.Raw]) -> list[Row]:
+    read: list[Row] = []
+    for row in rows:
+        try:
+            read.append(snms_words.deletion_row(row) if operation == "delete" else snms_words.request(operation, row))
+        except SnmsError as error:
+            read.append(str(error))
+    return read
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +230,9 @@ class _Again:
 
 def _first_wins(rows: Sequence[Row]) -> list[Row | _Again]:
     """The rows, every later one of an identifier as an `_Again`."""
+    keys = [row.identifier.key for row in rows if isinstance(row, Request)]
+    if len(set(keys)) == len(keys):
+        return list(rows)
     first: dict[str, int] = {}
     result: list[Row | _Again] = []
     for n, row in enumerate(rows):
@@ -236,12 +243,9 @@ def _first_wins(rows: Sequence[Row]) -> list[Row | _Again]:
     return result
 
 
-def _spelled(row: Row | _Again, octets: msgspec.Raw) -> str:
+def _spelled(row: Row, octets: msgspec.Raw) -> str:
     """The handle a row names, as it names it."""
-    if isinstance(row, str):
-        return snms_words.spelled(octets)
-    request = row.request if isinstance(row, _Again) else row
-    return str(request.identifier)
+    return row.identifier.text if isinstance(row, Request) else snms_words.spelled(octets)
 
 
 def _told_again(operation: Operation, again: _Again, rows: Sequence[Row | _Again], results: "list[Result]") -> "Result":
@@ -260,9 +264,9 @@ def _batch(operation: Operation) -> Signed:
     async def handler(request: web.Request, account: Account) -> Answer:
         house = request.app[HOUSE]
         raw = snms_words.rows(await read_body(request))
-        rows = await house.slices.each(partial(_readable, operation), raw)
+        rows = await house.slices.runs(partial(_readable, operation), raw)
         told = await carried_out(request, operation, account, raw, rows)
-        return success([_ROW[operation](handle, result) for handle, result in told])
+        return success(list(starmap(_ROW[operation], told)))
 
     return handler
 
@@ -280,7 +284,7 @@ async def carried_out(
             results.append(_told_again(operation, row, rows, results))
         else:
             results.append(next(outcomes) if isinstance(row, Request) else row)
-    handles = [_spelled(row, octets) for row, octets in zip(rows, raw, strict=True)]
+    handles = list(map(_spelled, read, raw))
     _raise_lost(results)
     await _recorded(house.steward, _record(operation, account, handles, results))
     return list(zip(handles, results, strict=True))
@@ -309,13 +313,16 @@ def _raise_lost(results: Sequence[Result]) -> None:
         raise UnavailableError("no row could be written")
 
 
+_WELL: Final = (Written, Unchanged)
+
+
 def message(result: Result) -> str:
     """What a row is told, in Chinese."""
-    if isinstance(result, str):
-        return result
+    if isinstance(result, _WELL):
+        return replies.SNMS_SUCCESS_TEXT
     if isinstance(result, RegistryError):
         return replies.SNMS_BUSY_TEXT
-    return result.zh if isinstance(result, Refused) else replies.SNMS_SUCCESS_TEXT
+    return result.zh if isinstance(result, Refused) else result
 
 
 def _written_row(handle: str, result: Result) -> dict[str, Any]:
@@ -326,8 +333,7 @@ def _written_row(handle: str, result: Result) -> dict[str, Any]:
 
 
 def _deleted_row(handle: str, result: Result) -> dict[str, Any]:
-    failed = isinstance(result, str | Refused | RegistryError)
-    code = replies.SNMS_REFUSED if failed else replies.SNMS_OK
+    code = replies.SNMS_OK if isinstance(result, _WELL) else replies.SNMS_REFUSED
     return {"handle": handle, "code": code, "msg": message(result)}
 
 
@@ -335,18 +341,19 @@ _ROW: Final = {"create": _written_row, "update": _written_row, "delete": _delete
 
 
 def _record(operation: Operation, account: Account, handles: Sequence[str], results: Sequence[Result]) -> Batch:
-    existed = [r for r in results if isinstance(r, Refused) and r.rule is Rule.EXISTS]
+    ill = [(n, result) for n, result in enumerate(results) if not isinstance(result, _WELL)]
+    existed = [r for _, r in ill if isinstance(r, Refused) and r.rule is Rule.EXISTS]
     reasons = tuple(
-        (n, handle, message(result))
-        for n, (handle, result) in enumerate(zip(handles, results, strict=True), 1)
-        if isinstance(result, str | RegistryError) or (isinstance(result, Refused) and result.rule is not Rule.EXISTS)
+        (n + 1, handles[n], message(result))
+        for n, result in ill
+        if not isinstance(result, Refused) or result.rule is not Rule.EXISTS
     )
     alike = sum(not r.differs for r in existed)
     return Batch(
         account=account.number,
         operation=operation,
         rows=len(results),
-        succeeded=len(results) - len(existed) - len(reasons),
+        succeeded=len(results) - len(ill),
         existed_alike=alike,
         existed_different=len(existed) - alike,
         refused=len(reasons),

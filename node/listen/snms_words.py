@@ -14,7 +14,8 @@ from proto.errors import ProtoError
 from proto.identifier import Identifier
 from proto.limits import DATA_OCTETS, INDEX_LAST, TYPE_CHARACTERS
 from proto.value import Value
-from registry.form import SHAPES_MOST, Shape, Texts
+from registry.form import SHAPES_MOST
+from registry.record import Shape, Texts
 from registry.rules import Operation, Request
 
 BATCH_MOST: Final = 2000
@@ -175,19 +176,33 @@ def request(operation: Operation, body: bytes | msgspec.Raw) -> Request:
     except UNREADABLE:
         return _tolerated(operation, body)
     values = plain.value
-    shape = _shape((tuple([value.index for value in values]), tuple([value.type for value in values])))
+    shape = _shapes.of([value.index for value in values], [value.type for value in values])
     texts = Texts(shape, [value.data.value for value in values])
     return Request(operation, identifier(plain.handle), plain.template_version, texts)
 
 
-_shapes: Final[dict[Shape, Shape]] = {}
+class _Shapes:
+    """The shapes of earlier rows: those that wait in a batch then hold their texts and little else."""
+
+    __slots__ = ("_indexes", "_kept", "_last", "_types")
+
+    def __init__(self) -> None:
+        self._kept: dict[Shape, Shape] = {}
+        self._last = Shape.of((), ())
+        self._indexes: list[int] = []  # of the last one: comparing them costs half of finding it
+        self._types: list[str] = []
+
+    def of(self, indexes: list[int], types: list[str]) -> Shape:
+        """The one that has these, always the same object."""
+        if indexes != self._indexes or types != self._types:
+            if len(self._kept) >= SHAPES_MOST:
+                self._kept.clear()
+            read = Shape.of(indexes, types)
+            self._last, self._indexes, self._types = self._kept.setdefault(read, read), indexes, types
+        return self._last
 
 
-def _shape(read: Shape) -> Shape:
-    """`read`, or its equal of an earlier row: rows that wait in a batch then hold their texts and little else."""
-    if len(_shapes) >= SHAPES_MOST:
-        _shapes.clear()
-    return _shapes.setdefault(read, read)
+_shapes: Final = _Shapes()
 
 
 def _tolerated(operation: Operation, body: bytes | msgspec.Raw) -> Request:

@@ -7,8 +7,10 @@ connection that is lost in between is the fate of all who shared it.
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from functools import partial
+from itertools import count, groupby, repeat
+from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
 import structlog
@@ -49,7 +51,7 @@ class _Order:
     """The outcomes of one call; `done` is set when all are told."""
 
     def __init__(self, count: int) -> None:
-        self.outcomes: list[Outcome | Exception | None] = [None] * count
+        self.outcomes: list[Any] = [None] * count
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._left = count
 
@@ -61,18 +63,34 @@ class _Order:
             self.done.set_result(None)
 
 
+_Told = Callable[[Any, Outcome | Exception], None]
+
+
 class _Waiting(NamedTuple):
     job: Job
     key: str
-    told: Told
+    told: _Told
+    place: Any  # what `told` is given first
     single: bool  # who asked has nothing else under way with it
 
-    def tell(self, outcome: Outcome | Exception) -> None:
-        """Tells what became of the job, whatever whoever hears of it does: others wait beside it."""
-        try:
-            self.told(outcome)
-        except Exception:  # a mistake of ours
-            log.exception("told_in_vain")
+    @property
+    def prefix(self) -> str:
+        """The prefix it is about, as it is kept."""
+        return self.job.request.identifier.prefix_key
+
+
+_waiting: Final[Callable[[Iterable[Any]], _Waiting]] = partial(tuple.__new__, _Waiting)
+"""`_Waiting._make`, without a call in Python for each."""
+
+
+def _tell(group: Sequence[_Waiting], outcomes: Sequence[Outcome | Exception | None]) -> None:
+    """Tells what became of each job, if that is known, whatever whoever hears of it does: others wait beside it."""
+    for (_, _, told, place, _), outcome in zip(group, outcomes, strict=True):
+        if outcome is not None:
+            try:
+                told(place, outcome)
+            except Exception:  # a mistake of ours
+                log.exception("told_in_vain")
 
 
 class Batcher:
@@ -111,14 +129,14 @@ class Batcher:
         order = _Order(len(jobs))
         self._count += len(jobs)
         try:
-            for place, job in enumerate(jobs):
-                self._add(job, partial(order.tell, place), single=len(jobs) == 1)
-            for prefix in {job.request.identifier.prefix_key for job in jobs}:
-                self._start(prefix)
+            self._add(jobs, order.tell, count())
             await order.done
         finally:
             self._count -= len(jobs)
-        return [_expected(outcome) for outcome in order.outcomes]
+        for outcome in order.outcomes:
+            if isinstance(outcome, Exception) and not isinstance(outcome, RegistryError):
+                raise outcome
+        return order.outcomes
 
     def ask(self, job: Job, told: Told) -> None:
         """Tells what became of one job, later; at once BusyError, when as much as the bound allows is waiting, or
@@ -128,20 +146,21 @@ class Batcher:
             told(AuditFullError() if self._halted else BusyError())
             return
         self._count += 1
-        self._add(job, partial(self._asked, told), single=True)
-        self._start(job.request.identifier.prefix_key)
+        self._add([job], self._asked, [told])
 
     def _asked(self, told: Told, outcome: Outcome | Exception) -> None:
         self._count -= 1
         told(outcome)
 
-    def _add(self, job: Job, told: Told, *, single: bool) -> None:
-        identifier = job.request.identifier
-        waiting, prefix = _Waiting(job, identifier.key, told, single), identifier.prefix_key
-        queue = self._queues.get(prefix)
-        if queue is None:
-            queue = self._queues[prefix] = deque()
-        queue.append(waiting)
+    def _add(self, jobs: Sequence[Job], told: _Told, places: Iterable[Any]) -> None:
+        keys = [job.request.identifier.key for job in jobs]
+        all_ = map(_waiting, zip(jobs, keys, repeat(told), places, repeat(len(jobs) == 1), strict=False))
+        prefixes = dict[str, None]()
+        for prefix, some in groupby(all_, attrgetter("prefix")):
+            self._queues.setdefault(prefix, deque()).extend(some)
+            prefixes[prefix] = None
+        for prefix in prefixes:
+            self._start(prefix)
 
     def _start(self, prefix: str) -> None:
         """Sees to what waits for a prefix."""
@@ -181,18 +200,16 @@ class Batcher:
         try:
             outcomes = await self._registrar.write([w.job for w in group], self._clock())
         except RegistryError as error:
-            for waiting in group:
-                waiting.tell(error)
+            _tell(group, [error] * len(group))
         except Exception as error:  # noqa: BLE001 - parted until the culprit stands alone, and told to it
             if len(group) == 1:
-                group[0].tell(error)
+                _tell(group, [error])
                 return
             half = len(group) // 2
             await self._commit(group[:half])
             await self._commit(group[half:])
         else:
-            for waiting, outcome in zip(group, outcomes, strict=True):
-                waiting.tell(outcome)
+            _tell(group, outcomes)
 
     # -- shared transactions
 
@@ -250,9 +267,8 @@ class Batcher:
         alone = dict[str, list[_Waiting]]()
         for waiting, outcome in zip(group, outcomes, strict=True):
             if outcome is None:
-                alone.setdefault(waiting.job.request.identifier.prefix_key, []).append(waiting)
-            else:
-                waiting.tell(outcome)
+                alone.setdefault(waiting.prefix, []).append(waiting)
+        _tell(group, outcomes)
         for prefix, waitings in alone.items():
             self._queues.setdefault(prefix, deque()).extendleft(reversed(waitings))
             if prefix not in self._lanes:
@@ -290,10 +306,3 @@ class Batcher:
             await commit(group)
         finally:
             self._written -= keys
-
-
-def _expected(outcome: Outcome | Exception | None) -> Outcome | RegistryError:
-    assert outcome is not None
-    if isinstance(outcome, Exception) and not isinstance(outcome, RegistryError):
-        raise outcome
-    return outcome

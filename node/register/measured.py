@@ -6,9 +6,9 @@ It changes no outcome and no error, and judges nothing.
 
 import asyncio
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache, partial
-from typing import Final
+from typing import Final, NamedTuple, TypeVar
 
 import structlog
 
@@ -45,6 +45,8 @@ COUNTING_MOST: Final = 64
 """Single registrations that wait to be counted until it is known what industry they belong to, after they were
 answered; more count as `other`."""
 
+T = TypeVar("T")
+
 log = structlog.get_logger("register")
 
 _NAMES: Final[dict[type, str]] = {
@@ -80,13 +82,11 @@ class MeasuredBatcher:
         try:
             outcomes = await self._next.write(jobs)
         except Exception as error:
-            self._noted(began, source, jobs, [error] * len(jobs))
-            await self._count(jobs, [error] * len(jobs))
+            await self._count(jobs, [error] * len(jobs), self._noted(began, source, jobs, [error] * len(jobs)))
             raise
         self._meter.observe(REGISTRATION_SECONDS, self._clock() - began)
         self._meter.observe(REGISTRATION_IDENTIFIERS, len(jobs))
-        self._noted(began, source, jobs, outcomes)
-        await self._count(jobs, outcomes)
+        await self._count(jobs, outcomes, self._noted(began, source, jobs, outcomes))
         return outcomes
 
     async def write_one(self, job: Job, source: Source) -> Outcome:
@@ -107,54 +107,54 @@ class MeasuredBatcher:
     def _asked(self, job: Job, began: float, told: Told, source: Source, outcome: Outcome | Exception) -> None:
         took = self._clock() - began
         told(outcome)
-        self._noted(began, source, [job], [outcome])
+        label = next(_labels([job], [outcome]))
+        self._note((began, *source, job.who.number, job.request.identifier.text, label.words))
         if not isinstance(outcome, Exception) or isinstance(outcome, RegistryError):
             self._meter.observe(REGISTRATION_SECONDS, took)
             self._meter.observe(REGISTRATION_IDENTIFIERS, 1)
-        industry = self._known(job.request.identifier.prefix_key, outcome)
+        industry = self._known(job.request.identifier.prefix_key, label)
         if industry is None and len(self._counting) < COUNTING_MOST:
-            task = asyncio.create_task(self._count([job], [outcome]))
+            task = asyncio.create_task(self._count([job], [outcome], [label]))
             self._counting.add(task)
             task.add_done_callback(self._counting.discard)
             return
-        self._meter.count(REGISTRATIONS, industry or OTHER, _operation(job, outcome), _name(outcome))
+        self._meter.count(REGISTRATIONS, industry or OTHER, *label[:2])
         if isinstance(outcome, Refused):
             self._meter.count(REFUSALS, outcome.rule.value)
 
     def _noted(
         self, began: float, source: Source, jobs: Sequence[Job], outcomes: Sequence[Outcome | Exception]
-    ) -> None:
-        for job, outcome in zip(jobs, outcomes, strict=True):
-            words = _words(_operation(job, outcome), _name(outcome))
-            self._note((began, *source, job.who.number, str(job.request.identifier), words))
+    ) -> "list[_Label]":
+        """Notes all of a call together, and returns under what each is counted."""
+        labels = list(_labels(jobs, outcomes))
+        if jobs:
+            who = _common([job.who.number for job in jobs])
+            texts = tuple([job.request.identifier.text for job in jobs])
+            named = texts if len(texts) > 1 else texts[0]
+            self._note((began, *source, who, named, _common([label.words for label in labels])))
+        return labels
 
-    async def _count(self, jobs: Sequence[Job], outcomes: Sequence[Outcome | Exception]) -> None:
-        alike: Counter[tuple[str, str, str]] = Counter()
-        known: dict[str, str] = {}
-        for job, outcome in zip(jobs, outcomes, strict=True):
-            prefix = job.request.identifier.prefix_key
-            industry = known.get(prefix) or await self._industry(prefix, outcome)
-            if prefix in self._industries:
-                known[prefix] = industry
-            alike[industry, _operation(job, outcome), _name(outcome)] += 1
+    async def _count(
+        self, jobs: Sequence[Job], outcomes: Sequence[Outcome | Exception], labels: "Sequence[_Label]"
+    ) -> None:
+        alike = Counter(zip([job.request.identifier.prefix_key for job in jobs], labels, strict=True))
+        for (prefix, label), times in alike.items():
+            self._meter.count(REGISTRATIONS, await self._industry(prefix, label), *label[:2], by=times)
+        for outcome in outcomes:
             if isinstance(outcome, Refused):
                 self._meter.count(REFUSALS, outcome.rule.value)
-        for labels, times in alike.items():
-            self._meter.count(REGISTRATIONS, *labels, by=times)
 
-    def _known(self, prefix: str, outcome: Outcome | Exception) -> str | None:
+    def _known(self, prefix: str, label: "_Label") -> str | None:
         """The industry to count it under, if the registry need not be asked: it is not when nothing was judged."""
         kept = self._industries.get(prefix)
         if kept is not None:
             self._industries.move_to_end(prefix)
             return kept
-        if isinstance(outcome, Exception) or (isinstance(outcome, Refused) and outcome.rule in _STRANGE):
-            return OTHER
-        return None
+        return OTHER if label.strange else None
 
-    async def _industry(self, prefix: str, outcome: Outcome | Exception) -> str:
+    async def _industry(self, prefix: str, label: "_Label") -> str:
         """The industry a prefix belongs to, asked of the registry once."""
-        if known := self._known(prefix, outcome):
+        if known := self._known(prefix, label):
             return known
         try:
             found = await self._lookup.industry(prefix)
@@ -167,15 +167,40 @@ class MeasuredBatcher:
         return self._industries[prefix]
 
 
+class _Label(NamedTuple):
+    """What a job and its outcome are counted under, and what the access log calls them. `strange`: nothing was judged,
+    so its prefix is not looked up.
+    """
+
+    operation: str
+    name: str
+    words: str
+    strange: bool
+
+
+def _labels(jobs: Sequence[Job], outcomes: Sequence[Outcome | Exception]) -> Iterator[_Label]:
+    """The label of each. Neighbours nearly always share both operation and outcome."""
+    of: tuple[str, Outcome | Exception] | None = None
+    label: _Label
+    for job, outcome in zip(jobs, outcomes, strict=True):
+        operation = job.request.operation
+        if of is None or of[1] is not outcome or of[0] != operation:
+            of = operation, outcome
+            revived = isinstance(outcome, Written) and outcome.kind is Kind.REVIVED
+            strange = isinstance(outcome, Exception) or (isinstance(outcome, Refused) and outcome.rule in _STRANGE)
+            label = _label("revive" if revived else operation, _name(outcome), strange)
+        yield label
+
+
 @cache
-def _words(operation: str, name: str) -> str:
-    """What the access log calls it; one text for all that are alike."""
-    return f"{operation} {name}"
+def _label(operation: str, name: str, strange: bool) -> _Label:
+    """One for all that are alike, and one text for the access log."""
+    return _Label(operation, name, f"{operation} {name}", strange)
 
 
-def _operation(job: Job, outcome: Outcome | Exception) -> str:
-    revived = isinstance(outcome, Written) and outcome.kind is Kind.REVIVED
-    return "revive" if revived else job.request.operation
+def _common(values: list[T]) -> T | tuple[T, ...]:
+    """The one they all are, or else each of them; there is one at least."""
+    return values[0] if values.count(values[0]) == len(values) else tuple(values)
 
 
 def _name(outcome: Outcome | Exception) -> str:

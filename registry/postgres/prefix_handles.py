@@ -27,5 +27,5 @@ async def drop(connection: Connection, prefix: str) -> None:
     version, now, epoch = row
     digest = sha256(pack((), {}, now)).digest()
     entry = entry_digest(f"{PREFIX_HANDLES}/{prefix}", version + 1, Kind.DELETED, "", digest)
-    gone = Change(prefix, version, Kind.DELETED, 0, 0, None, digest, entry)
+    gone = Change(PREFIX_HANDLES_NUMBER, prefix, version, Kind.DELETED, 0, 0, None, digest, entry)
     await records.commit(connection, Share(PREFIX_HANDLES_NUMBER, epoch, 1), now, [gone])

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any, Final, NamedTuple
 
 from proto.identifier import PREFIX_HANDLES
@@ -13,6 +13,12 @@ from registry.postgres.holdings import Held
 from registry.prefix import PREFIX_HANDLES_NUMBER, PrefixState
 
 Row = Any
+
+SEPARATOR: Final = "\x1f"
+"""Between suffixes that are sent as one text, which takes a fifth of sending an array: an identifier holds nothing of
+Unicode's category Cc (proto/identifier.py)."""
+ALIKE_LEAST: Final = 100
+"""So many changes are worth asking whether they are alike: the server fills its arrays as quickly as it reads them."""
 
 
 class Stored(NamedTuple):
@@ -106,7 +112,7 @@ _GROUNDS: Final = """
         ARRAY (
             SELECT ROW (r.suffix, r.version, r.body IS NOT NULL, r.template_no, coalesce(t.epoch, 0),
                 r.updated + 2147483648, coalesce(r.body, ''::bytea))
-            FROM unnest($3::text[], $4::integer[]) s(suffix, n)
+            FROM unnest(string_to_array($3, chr(31)), $4::integer[]) s(suffix, n)
             CROSS JOIN LATERAL (SELECT * FROM record WHERE prefix_no = p.number AND suffix = s.suffix LIMIT 1) r
             LEFT JOIN template t ON t.number = r.template_no
             WHERE s.n = q.n
@@ -117,6 +123,10 @@ _GROUNDS: Final = """
 """
 
 
+_GROUNDS_OF_ONE: Final = _GROUNDS.replace("$4::integer[]", "array_fill(1, ARRAY[$4::integer])")
+"""The same of one prefix, which is not said of each suffix."""
+
+
 async def grounds(
     connection: Connection, prefixes: list[str], versions: list[str], suffixes: list[str], of: list[int]
 ) -> list[Ground]:
@@ -124,7 +134,8 @@ async def grounds(
     `suffixes`; `of` says which prefix each suffix belongs to, counted from 1.
     """
     found = [Ground(None, {}, {}) for _ in prefixes]
-    rows = await connection.fetch(_GROUNDS, prefixes, versions, suffixes, of)
+    statement, places = (_GROUNDS, of) if len(prefixes) > 1 else (_GROUNDS_OF_ONE, len(of))
+    rows = await connection.fetch(statement, prefixes, versions, SEPARATOR.join(suffixes), places)
     for n, number, state, epoch, enterprise, templates, current, quota in rows:
         found[n - 1] = Ground(
             (number, state, epoch, enterprise),
@@ -136,13 +147,14 @@ async def grounds(
 
 
 class Change(NamedTuple):
-    """One judged change, ready to be written; fields as `commit_changes` takes them, suffixes first; then what
-    comes and goes with it (registry/holding.py).
+    """One judged change, ready to be written: number of the prefix; fields as `commit_changes` takes them, suffixes
+    first; then what comes and goes with it (registry/holding.py).
 
     `base` is the version judged (0 = none), a `body` of None a deletion, `digest` that of the body, `entry` that of
     the change.
     """
 
+    prefix: int
     suffix: str
     base: int
     kind: int
@@ -165,11 +177,7 @@ class Share(NamedTuple):
 
 async def commit(connection: Connection, share: Share, at: int, changes: Sequence[Change]) -> Sequence[int]:
     """Writes `changes` (suffixes ascending and distinct); returns the positions of those whose premise held."""
-    *columns, digests, entries, gains, loses = zip(*changes, strict=True)
-    given = share.prefix, share.epoch, at, *columns, b"".join(entries), b"".join(digests)
-    call = "commit_changes($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
-    held = _held([share], changes) if any(gains) or any(loses) else []
-    return _positions(await _committed(connection, call, given, held), changes)
+    return await _committed(connection, "commit_changes", (share.prefix, share.epoch, at), changes)
 
 
 async def commit_together(
@@ -179,32 +187,43 @@ async def commit_together(
 
     Returns the positions of those whose premise held, without those of a prefix that could not be written at once.
     """
-    *columns, digests, entries, gains, loses = zip(*changes, strict=True)
-    given = *zip(*shares, strict=True), at, *columns, b"".join(entries), b"".join(digests)
-    call = "commit_together($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
-    held = _held(shares, changes) if any(gains) or any(loses) else []
-    return _positions(await _committed(connection, call, given, held), changes)
+    return await _committed(connection, "commit_together", (*zip(*shares, strict=True), at), changes)
 
 
-async def _committed(connection: Connection, call: str, given: Sequence[Any], held: Sequence[Held]) -> Any:
-    if not held:
-        return await connection.fetchval(f"SELECT {call}", *given)
-    statement = holdings.committing(call, len(given))
-    return await connection.fetchval(statement, *given, *zip(*held, strict=True))
+async def _committed(
+    connection: Connection, function: str, before: tuple[Any, ...], changes: Sequence[Change]
+) -> Sequence[int]:
+    _, suffixes, *columns, bodies, digests, entries, gains, loses = zip(*changes, strict=True)
+    alike = len(changes) >= ALIKE_LEAST and all(column.count(column[0]) == len(column) for column in columns)
+    given = [*before, SEPARATOR.join(suffixes), *([column[0] for column in columns] if alike else columns)]
+    given += [bodies, b"".join(entries), b"".join(digests), *([len(changes)] if alike else [])]
+    call = _call(function, len(before), alike)
+    held = _held(changes) if any(gains) or any(loses) else []
+    statement = holdings.committing(call, len(given)) if held else f"SELECT {call}"
+    won = await connection.fetchval(statement, *given, *zip(*held, strict=True))
+    return range(len(changes)) if won is None else [n - 1 for n in won]
 
 
-def _held(shares: Sequence[Share], changes: Sequence[Change]) -> list[Held]:
-    prefixes = (share.prefix for share in shares for _ in range(share.size))
+@cache
+def _call(function: str, before: int, alike: bool) -> str:
+    """The call of a function that writes changes: so much is given before their suffixes. If they are `alike` in
+    version, kind, template and account, each of that is given once, and last how many there are.
+    """
+    places = [f"${n}" for n in range(1, before + 9)]
+    places[before] = f"string_to_array(${before + 1}, chr(31))"
+    if alike:
+        for n, type_ in enumerate(("integer", "smallint", "integer", "integer"), before + 1):
+            places[n] = f"array_fill(${n + 1}::{type_}, ARRAY[${before + 9}::integer])"
+    return f"{function}({', '.join(places)})"
+
+
+def _held(changes: Sequence[Change]) -> list[Held]:
     return [
-        holdings.held(of, new, prefix, change.suffix, what)
-        for of, (prefix, change) in enumerate(zip(prefixes, changes, strict=True), 1)
+        holdings.held(of, new, change.prefix, change.suffix, what)
+        for of, change in enumerate(changes, 1)
         for new, several in ((True, change.gains), (False, change.loses))
         for what in several
     ]
-
-
-def _positions(won: list[int] | None, changes: Sequence[Change]) -> Sequence[int]:
-    return range(len(changes)) if won is None else [n - 1 for n in won]
 
 
 async def versions(connection: Connection, prefix: str, suffix: str, most: int, octets: int) -> list[Row]:

@@ -153,7 +153,7 @@ async def node(
         first = Cached(redis, shared, last, clock.monotonic, counter) if redis else last
         slices = Slices(clock.monotonic)
         reuse = config.reuse_deleted == "allow"
-        registrar = Registrar(registry.pool, registry.lookup, announcer, slices.each, reuse_deleted=reuse)
+        registrar = Registrar(registry.pool, registry.lookup, announcer, slices.runs, reuse_deleted=reuse)
         batcher = Batcher(registrar, config.write_rows, now)
         hot = Hot(shared, first, config.hot_entries, config.cache_seconds, clock.monotonic, clock.seconds, counter)
         recording = Recording(config, "idnode-test", registry.pool, counter, batcher.halt, first=True)

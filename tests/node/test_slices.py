@@ -1,9 +1,9 @@
 """Proves node/slices.py by a clock that only moves when somebody works: bounds of a slice, and what others get."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from node.slices import OTHERS_SHARE, SLICE_SECONDS, Slices
+from node.slices import OTHERS_SHARE, RUN_MOST, SLICE_SECONDS, Slices
 
 ITEM = SLICE_SECONDS / 10
 """Seconds one item of these tests takes."""
@@ -67,6 +67,21 @@ async def test_between_slices_others_run_and_get_their_share() -> None:
     most = max(after - before for before, after in zip([0, *others.seen], others.seen, strict=False))
     assert most <= SLICE_SECONDS / ITEM + 1
     assert others.had >= OTHERS_SHARE * 200 * ITEM * 0.9
+
+
+async def test_runs_grow_while_they_are_quick_and_shrink_at_once_when_they_are_not() -> None:
+    clock = Clock()
+    sizes: list[int] = []
+
+    def do(run: Sequence[int]) -> list[int]:
+        sizes.append(len(run))
+        for item in run:
+            clock.work(SLICE_SECONDS / 1000 if item < 63 else SLICE_SECONDS / 3)
+        return [-item for item in run]
+
+    assert await Slices(clock).runs(do, range(66 + RUN_MOST)) == [-item for item in range(66 + RUN_MOST)]
+    assert RUN_MOST == 16
+    assert sizes == [1, 2, 4, 8, 16, 16, 16, 16, 1, 1, 1]
 
 
 async def test_one_alone_waits_behind_nobody() -> None:

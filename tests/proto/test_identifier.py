@@ -5,7 +5,7 @@ No registration is tried here: which prefixes are ours is registry's.
 
 import json
 import unicodedata
-from dataclasses import FrozenInstanceError
+from operator import eq, ne
 from urllib.parse import quote
 
 import pytest
@@ -44,6 +44,7 @@ def test_the_key_is_a_spelling_of_the_same_identifier_and_its_own_key(text: str)
     identifier = Identifier.parse(text)
     again = Identifier.parse(identifier.key)
     assert again == identifier
+    assert not ne(again, identifier)
     assert hash(again) == hash(identifier)
     assert again.key == identifier.key == str(again)
     assert f"{identifier.prefix_key}/{identifier.suffix_key}" == identifier.key
@@ -155,9 +156,18 @@ def test_bounds_are_reached_but_not_passed():
     assert str(Identifier.parse("8/x")) == "8/x"
 
 
+def test_an_identifier_is_told_from_others_and_from_its_text():
+    identifier = Identifier.parse("88.ab/x")
+    assert identifier == Identifier.parse("88.AB/x")
+    assert identifier != Identifier.parse("88.AB/X")
+    assert not eq(identifier, Identifier.parse("88.AB/X"))
+    assert identifier != "88.AB/x"
+    assert len({identifier, Identifier.parse("88.AB/x"), Identifier.parse("88.AB/y")}) == 2
+
+
 def test_an_identifier_cannot_be_changed():
     identifier = Identifier.parse("88.1/x")
-    with pytest.raises(FrozenInstanceError):
+    with pytest.raises(AttributeError):
         identifier.key = "88.1/y"  # type: ignore[misc]
 
 

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from proto.value import Value
 from registry.account import Account
-from registry.form import SHAPES_MOST, Form, Texts
+from registry.form import SHAPES_MOST, Form
 from registry.prefix import PrefixState, RegisteredPrefix
-from registry.record import Record, pack
+from registry.record import Record, Shape, Texts, pack
 from registry.rights import Role
 from registry.rules import Accepted, Refused, Request, judge
 from registry.template import Category, Item, Template
@@ -41,7 +41,7 @@ BAG = template()
 
 def texts_of(values: list[tuple[int, str, str]]) -> Texts:
     indexes, types, texts = zip(*values, strict=True) if values else ((), (), ())
-    return Texts((indexes, types), texts)
+    return Texts(Shape.of(indexes, types), texts)
 
 
 def judged(values, wanted: Template = BAG, record: Record | None = None):
@@ -142,7 +142,28 @@ def test_texts_are_the_values_they_say() -> None:
     assert (len(said), said[1], said[:1]) == (2, values[1], values[:1])
     assert hash(said) == hash(values)
     assert said != values[:1]
-    assert repr(said) == "Texts(((2000, 2001), ('a', 'b')), ('甲', ''))"
+    assert repr(said) == "Texts(Shape(indexes=(2000, 2001), types=('a', 'b'), even=True), ('甲', ''))"
+
+
+def test_texts_are_kept_as_a_line_where_they_can_be_one() -> None:
+    line = texts_of([(2001, "a", "甲 1"), (2004, "b", "é"), (2005, "c", "x" * 300)])
+    assert line.body == "\x02\x1f甲 1\x1f\x1f\x1fé\x1f".encode() + b"x" * 300
+    assert line.texts == ["甲 1", "é", "x" * 300]
+    assert line.lengths == [3, 1, 300]
+    for other in (
+        [(2000, "a", "")],
+        [(2000, "a", 'x"')],
+        [(2000, "a", "x\x1fy")],
+        [(2001, "a", "x"), (2000, "b", "y")],
+        [(2000, "a", "x"), (2000, "a", "y")],
+        [(1999, "a", "x")],
+        [(2003, "a", "x")],
+        [],
+    ):
+        kept = texts_of(other)
+        assert kept.body is None
+        assert list(kept.texts) == [text for _, _, text in other]
+        assert kept == tuple(Value(index, type_, text.encode()) for index, type_, text in other)
 
 
 def test_only_so_many_shapes_are_remembered() -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proto.value import Value
-from registry.form import Texts
+from registry.record import Shape, Texts
 from registry.reference import Link, links, missing, wanted
 from registry.template import Item
 from tests.registry.world import BAG
@@ -48,5 +48,5 @@ def test_only_what_must_be_there_is_missed():
 @given(st.lists(st.tuples(st.sampled_from([2000, 2001, 2002, 2003]), st.text("8./A;. ", max_size=12)), max_size=4))
 def test_texts_and_values_point_to_the_same(pairs: list[tuple[int, str]]):
     indexes, texts = zip(*pairs, strict=True) if pairs else ((), ())
-    said = Texts((indexes, tuple("t" for _ in indexes)), texts)
+    said = Texts(Shape.of(indexes, tuple("t" for _ in indexes)), texts)
     assert links(POINTING, said) == links(POINTING, tuple(said))

@@ -17,11 +17,14 @@ from proto.chain import Kind
 from proto.value import Value
 from registry.errors import UnavailableError, UnknownOutcomeError
 from registry.postgres.connection import backends_gone, open_pool
-from registry.prefix import PrefixState
-from registry.record import pack
-from registry.registrar import CONTENDED, GROUP_MOST, ROUNDS, Job, Registrar, Written
-from registry.rules import Refused, Rule, Unchanged
-from registry.template import Item
+from registry.postgres.records import ALIKE_LEAST, Change, Stored
+from registry.prefix import PrefixState, RegisteredPrefix
+from registry.quota import Left, Quota
+from registry.record import Shape, Texts, pack, pack_plain
+from registry.registrar import CONTENDED, GROUP_MOST, ROUNDS, Job, Registrar, Written, _Grounds
+from registry.rules import ALONE, Around, Refused, Request, Rule, Unchanged
+from registry.suffix import Segment, SuffixRule
+from registry.template import Item, State
 from tests.registry.world import (
     BAG,
     LOCKED,
@@ -42,12 +45,22 @@ from tests.registry.world import (
 )
 
 NAMES = {item.index: item.name for item in BAG.items}
+SERIAL = SuffixRule((Segment("const", "前", "front", "S-"), Segment("serial", "号", "no")))
 FOUNDED = [("", 2, Kind.PREFIX_ENABLED)]
 """What the stream of a fresh world begins with."""
 
 
 def rules(outcomes) -> list:
     return [each.rule if isinstance(each, Refused) else each for each in outcomes]
+
+
+def spelt(suffix: str, *given: tuple[int, str], prefix: str = PREFIX, template: str = "bag") -> Request:
+    """A new identifier as the doors read it: indexes and texts."""
+    indexes, texts = zip(*given, strict=True)
+    types = tuple(NAMES.get(index, "nothing") for index in indexes)
+    return request("create", suffix, prefix=prefix, template=template)._replace(
+        values=Texts(Shape.of(indexes, types), texts)
+    )
 
 
 # --- The life of an identifier -----------------------------------------------------------------------------
@@ -515,3 +528,69 @@ async def test_a_prefix_that_is_held_keeps_nobody_waiting_who_is_written_togethe
 
 async def refusal(world: World, job: Job) -> object:
     return (await world.registrar().write([job], NOW))[0]
+
+
+# --- What neighbours have in common ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("quota", [None, Left(Quota(identifiers=4, room=10_000), 4, 10_000)], ids=["any", "four"])
+async def test_what_is_judged_together_is_judged_as_each_by_itself(world: World, quota: Left | None):
+    stranger, bag = replace(world.owner, number=77, enterprise=77), world.bag
+    stored = Stored(1, 0, 3, 2, live=True, template=bag.number, body=pack(values(), NAMES, NOW), updated=NOW)
+    named = {"bag": bag, "draft": replace(bag, state=State.DRAFT), "odd": replace(bag, suffix=SERIAL), "none": None}
+    prefixes = {
+        PREFIX: RegisteredPrefix(1, PREFIX, PrefixState.ENABLED, 3, world.owner.enterprise),
+        OTHER: RegisteredPrefix(2, OTHER, PrefixState.STOPPED, 3, world.owner.enterprise),
+        "88.1.1": None,
+    }
+    fine = ((2000, "挎包"), (2001, "1"))
+    requests = [
+        spelt("A", *fine),
+        spelt("THERE", *fine),
+        spelt("THERE", *fine)._replace(operation="update"),
+        spelt("B", (2000, "挎包")),
+        spelt("C", (2001, "1")),
+        spelt("D", (2000, "挎" * 5000)),
+        spelt("E", (2000, 'a"b')),
+        spelt("F", (2000, "包"), (2000, "包")),
+        spelt("META_G", *fine),
+        spelt("G", *fine)._replace(operation="update"),
+        request("delete", "H"),
+        request("create", "I"),
+        *(spelt(suffix, *fine, template=template) for template in named for suffix in ("S-17", "S-x")),
+        *(spelt("J", *fine, prefix=prefix) for prefix in prefixes),
+        spelt("K", *fine),
+        spelt("L", *fine),
+        spelt("M", *fine),
+    ]
+    jobs = [Job(each, who) for who in (world.owner, stranger, world.admin) for each in requests]
+
+    def grounds() -> dict[str, _Grounds]:
+        names, kept, records = {bag.number: "bag"}, {bag.number: bag}, {"THERE": stored}
+        left = replace(quota) if quota else None
+        return {key: _Grounds(prefix, named, kept, names, records, left) for key, prefix in prefixes.items()}
+
+    registrar, apart, together = world.registrar(), grounds(), grounds()
+    expected = [registrar._judge(job, apart, ALONE, NOW) for job in jobs]
+    assert registrar._judged(jobs, together, ALONE, NOW) == expected
+    around = Around(set(), {})  # then each is looked at closely
+    assert registrar._judged(jobs, grounds(), around, NOW) == expected
+    assert sum(isinstance(each, Change) for each in expected) == (4 + 2 if quota else 24)
+
+
+async def test_many_changes_are_written_alike_or_not(world: World):
+    alike = [spelt(f"A{n:03}", (2000, f"包{n}")) for n in range(ALIKE_LEAST)]
+    assert await world.write(*alike) == [Written(Kind.CREATED, 1)] * ALIKE_LEAST
+    jobs = world.jobs(*(spelt(f"B{n:03}", (2000, f"包{n}")) for n in range(ALIKE_LEAST)))
+    jobs[7] = jobs[7]._replace(who=world.admin)
+    assert await world.registrar().write(jobs, NOW) == [Written(Kind.CREATED, 1)] * ALIKE_LEAST
+    rows = await world.ask(
+        'SELECT suffix, version, template_no, actor_no, body FROM record ORDER BY suffix COLLATE "C"'
+    )
+    actors = [world.owner.number] * (2 * ALIKE_LEAST)
+    actors[ALIKE_LEAST + 7] = world.admin.number
+    bodies = [pack_plain([2000], [f"包{n}"]) for n in [*range(ALIKE_LEAST)] * 2]
+    names = [each.identifier.suffix for each in (*alike, *(job.request for job in jobs))]
+    assert [tuple(row) for row in rows] == [
+        (name, 1, world.bag.number, actor, body) for name, actor, body in zip(names, actors, bodies, strict=True)
+    ]

@@ -67,7 +67,8 @@ GONE = Record(5, False, 21, BEFORE, ())
 
 
 def create(*values: Value, suffix: str = "BAG-000017") -> Request:
-    return Request("create", Identifier("88.999.1001", suffix, f"88.999.1001/{suffix}"), "bag", values)
+    parts = "88.999.1001", suffix
+    return Request("create", Identifier("/".join(parts), *parts, "/".join(parts), *parts), "bag", values)
 
 
 def update(*values: Value) -> Request:

@@ -93,9 +93,9 @@ class Ear:
         self.told.append(("unknown", backend, *keys))
 
 
-async def all_at_once(do: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
-    """A registrar's `each` where nobody else wants the loop."""
-    return [do(item) for item in items]
+async def all_at_once(do: Callable[[Sequence[Any]], Sequence[Any]], items: Sequence[Any]) -> list[Any]:
+    """A registrar's `runs` where nobody else wants the loop."""
+    return list(do(items))
 
 
 class Interrupted:

@@ -137,7 +137,7 @@ async def test_a_batch_is_read_and_judged_in_slices(database: str, monkeypatch: 
         return seen
 
     async with node(database) as running:
-        noting = [noted(snms_api, "_readable"), noted(registrar, "judge")]
+        noting = [noted(snms_api, "_readable"), noted(registrar, "new_body")]
         handle = asyncio.get_running_loop().call_soon(turn)
         status, answer = await running.call("POST", f"{DATA}/batchCreate", [row(f"A{n}") for n in range(50)])
         handle.cancel()
@@ -178,14 +178,14 @@ async def test_a_queue_that_is_full_is_503_and_nothing_is_done(database: str) ->
 async def test_a_poisoned_row_is_an_internal_error_of_its_batch_only(database: str) -> None:
     async with node(database) as running:
         registrar = running.house.batcher._next._registrar
-        judge = registrar._judge
+        judged = registrar._judged
 
-        def poisoned(job: Job, *given: Any) -> Any:
-            if job.request.identifier.suffix == "poison":
+        def poisoned(jobs: Sequence[Job], *given: Any) -> Any:
+            if "poison" in {job.request.identifier.suffix for job in jobs}:
                 raise ZeroDivisionError("secret")
-            return judge(job, *given)
+            return judged(jobs, *given)
 
-        registrar._judge = poisoned  # type: ignore[method-assign]
+        registrar._judged = poisoned  # type: ignore[method-assign]
         calls = [running.call("POST", DATA, row(suffix)) for suffix in ("A", "poison", "B", "C")]
         answers = [answer for _, answer in await asyncio.gather(*calls)]
         assert [answer["status"] for answer in answers] == [1, -4, 1, 1]

@@ -293,4 +293,4 @@ def test_the_usual_row_needs_no_tolerance(monkeypatch: pytest.MonkeyPatch) -> No
 def test_only_so_many_shapes_are_remembered() -> None:
     for index in range(1, 2 * SHAPES_MOST):
         assert snms_words.request("create", valued(index=index)).values[0].index == index
-        assert len(snms_words._shapes) <= SHAPES_MOST
+        assert len(snms_words._shapes._kept) <= SHAPES_MOST

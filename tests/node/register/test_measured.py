@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -68,7 +70,7 @@ class Lookup:
 class World:
     def __init__(self) -> None:
         self.batcher, self.lookup, self.counting = Batcher(), Lookup(), Counting()
-        self.noted: list[tuple[float, str, int, int, str | bytes, str]] = []
+        self.noted: list[Sequence[Any]] = []
         self.measured = MeasuredBatcher(
             self.batcher,  # type: ignore[arg-type]
             self.lookup,  # type: ignore[arg-type]
@@ -203,17 +205,19 @@ async def test_one_who_asks_is_counted_as_one_who_writes(end: Outcome | Exceptio
 async def test_the_access_log_is_told_of_each(world: World) -> None:
     ends: list[Outcome | RegistryError] = [Written(Kind.REVIVED, 2), UnavailableError("x")]
     world.batcher.end, began = ends, world.batcher.now
-    await world.measured.write([job(), job(text="88.999.1/B")], ("192.0.2.1", 7))
+    other = job(text="88.999.1/B")._replace(who=replace(WHO, number=9))
+    await world.measured.write([job(), other], ("192.0.2.1", 7))
     world.batcher.end = AuditFullError()
-    with pytest.raises(AuditFullError):
-        await world.measured.write([job()], ("192.0.2.1", 7))
+    for jobs in ([job()], [job(), job(text="88.999.1/B")]):
+        with pytest.raises(AuditFullError):
+            await world.measured.write(jobs, ("192.0.2.1", 7))
     assert [entry[1:3] for entry in world.noted] == [("192.0.2.1", 7)] * 3
-    assert {entry[3] for entry in world.noted} == {job().who.number}
     assert world.noted[0][0] == began
-    assert [entry[4:] for entry in world.noted] == [
-        (str(job().request.identifier), "revive written"),
-        ("88.999.1/B", "create unavailable"),
-        (str(job().request.identifier), "create unavailable"),
+    named = str(job().request.identifier)
+    assert [entry[3:] for entry in world.noted] == [
+        ((WHO.number, 9), (named, "88.999.1/B"), ("revive written", "create unavailable")),
+        (WHO.number, named, "create unavailable"),
+        (WHO.number, (named, "88.999.1/B"), "create unavailable"),
     ]
 
 

@@ -31,7 +31,7 @@ def change(world: World, suffix: str, base: int, *, template: int | None = None,
     name = world.bag.version if number else ""
     digest = sha256(body).digest()
     entry = entry_digest(key(suffix), base + 1, kind, name, digest)
-    return Change(suffix, base, kind, number, world.owner.number, body, digest, entry)
+    return Change(world.prefix_no, suffix, base, kind, number, world.owner.number, body, digest, entry)
 
 
 async def committed(world: World, *changes: Change, epoch: int | None = None, at: int = NOW) -> list[int]:
