@@ -4,6 +4,7 @@ import asyncio
 import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import redis.asyncio
 
 from node import clock
 from node.embedded import Servers
+from node.gather import answered
 from node.redis_cache import BODY_MOST, LEASE_MILLISECONDS, Fill, RedisCache, RestartedError, namespace
 from node.redis_wire import BROKEN
 from node.resolve.answer import Answer, Outcome
@@ -40,6 +42,10 @@ async def raw(servers: Servers) -> AsyncIterator[redis.asyncio.Redis]:
 def valkey() -> Iterator[OwnValkey]:
     with own_valkey() as made:
         yield made
+
+
+async def looked(cache: RedisCache, keys: list[str]) -> list[Answer | None]:
+    return await answered(partial(cache.look, keys))
 
 
 async def lease(cache: RedisCache, key: str = KEY) -> bytes:
@@ -215,7 +221,7 @@ async def test_the_version_guard_does_not_go_by_the_language_of_the_server(chine
 async def test_what_is_dropped_can_be_leased_and_filled_anew(cache: RedisCache) -> None:
     await stored(cache, 1)
     await cache.drop([KEY])
-    assert await cache.look([KEY]) == [None]
+    assert await looked(cache, [KEY]) == [None]
     (again,) = await cache.lease([KEY])
     assert isinstance(again, bytes)
     await cache.fill([Fill(KEY, again, answer(1, b"[2]"))])
@@ -228,14 +234,14 @@ async def test_dropping_takes_the_lease_from_who_held_it(cache: RedisCache) -> N
     (mine,) = await cache.lease([KEY])
     assert isinstance(mine, bytes)
     await cache.fill([Fill(KEY, slow, answer(1))])
-    assert await cache.look([KEY]) == [None]
+    assert await looked(cache, [KEY]) == [None]
     assert await cache.lease([KEY]) == [None]
 
 
 # -- trouble
 
 STEPS: dict[str, Callable[[RedisCache], object]] = {
-    "look": lambda cache: cache.look([KEY, OTHER]),
+    "look": lambda cache: looked(cache, [KEY, OTHER]),
     "lease": lambda cache: cache.lease([KEY, OTHER]),
     "drop": lambda cache: cache.drop([KEY]),
     "fill": lambda cache: cache.fill([Fill(KEY, b"Lx", answer(1))]),
