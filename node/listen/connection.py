@@ -17,7 +17,7 @@ from aiohttp.http_exceptions import HttpProcessingError, InvalidURLError, LineTo
 from node.listen import replies
 from node.listen.http import trouble
 from node.listen.lane import Lane
-from node.listen.plain import ASKED, LEFT, MORE, Sign
+from node.listen.plain import LEFT, MORE, Sign
 from proto.errors import ProtoError
 from proto.forwarded_for import TrustedProxies, end_site
 from proto.proxy_header import NoHeader, read
@@ -141,6 +141,7 @@ class Connection(web.RequestHandler):
         lane = self._lane
         if lane is not None and self._asked is None and self._beginning is None and not self._begun and data:
             self._asked = [data]
+            self._next_keepalive_close_time = self._loop.time() + KEEPALIVE_SECONDS
             lane.take(data, self)
         elif not data:  # aiohttp's own, when it goes on reading what it has
             super().data_received(data)
@@ -151,6 +152,7 @@ class Connection(web.RequestHandler):
             self._pass_on(data)
         elif self._asked is None:
             self._asked = [*self._taken_back(), data]
+            self._next_keepalive_close_time = self._loop.time() + KEEPALIVE_SECONDS
             lane.take(b"".join(self._asked), self)
         else:  # not while an earlier answer is under way
             if not self._held and self.transport is not None:
@@ -167,7 +169,7 @@ class Connection(web.RequestHandler):
 
     def _keep(self, pieces: list[bytes]) -> None:
         """Waits for the end of a body."""
-        self._stay()
+        self._head_came()
         self._begun = pieces
         if len(pieces) < PIECES_MOST:
             self._wanting = self._loop.call_later(BODY_BEHIND_SECONDS, self._waited)
@@ -192,27 +194,20 @@ class Connection(web.RequestHandler):
     def nearest(self) -> str | None:
         """Who speaks, when aiohttp waits for a request and the client reads."""
         waiter = self._waiter
-        return None if waiter is None or waiter.done() or self.writing_paused else self.source[0]
-
-    def _stay(self) -> None:
-        """A whole request has come: from now on the connection may be idle for KEEPALIVE_SECONDS."""
-        if self._deadline is not None:
-            self._head_came()
-        self._next_keepalive_close_time = self._loop.time() + KEEPALIVE_SECONDS
+        return None if waiter is None or waiter.done() or self._paused else self.source[0]
 
     def told(self, said: bytes | Sign) -> None:
         """What the lane says of what it was asked; then it is the turn of what came meanwhile."""
-        if said is ASKED:
-            self._stay()  # it is not idle meanwhile
-            return
         pieces, self._asked = self._asked, None
         if self._last is not None:
             self._last.set_result(None)
-        if self.transport is None or self.transport.is_closing() or pieces is None:
+        transport = self.transport
+        if transport is None or transport.is_closing() or pieces is None:
             self._held = []
         elif isinstance(said, bytes):
-            self.transport.write(said)
-            self._stay()
+            transport.write(said)
+            if self._deadline is not None:
+                self._head_came()
         elif said is MORE:
             self._keep(pieces)
         else:
@@ -305,8 +300,9 @@ class Connection(web.RequestHandler):
 
     def _late(self) -> None:
         self._deadline = None
-        self._refused("head_slow")
-        self.force_close()
+        if self._asked is None:  # else it has come, and the lane is about to answer
+            self._refused("head_slow")
+            self.force_close()
 
 
 class _Refusal(asyncio.Protocol):

@@ -36,6 +36,7 @@ class Where(StrEnum):
     FORWARDED = "forwarded"
 
 
+_CACHED: Final = Where.CACHED
 _HEAD: Final = struct.Struct(">QQQBIIQ")
 """Version, prefix epoch, template epoch, outcome, prefix, template, until. The version stands first: Redis reads it."""
 

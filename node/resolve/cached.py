@@ -75,11 +75,14 @@ class Cached:
             self._next.ask(questions, told)
             return
         missed, wanted, stale = list[Question](), list[Question](), list[Question]()
-        current = self._shared.current
+        terms, current = (0, 0, 0, 0), False
         for question, found in zip(questions, held, strict=True):
             if found is None:
                 (wanted if self._known.seen(question.slot) else missed).append(question)
-            elif current(found.prefix, found.epoch, found.template, found.template_epoch):
+                continue
+            if terms != found[2:6]:
+                terms, current = found[2:6], self._current(found)
+            if current:
                 told(question, found)
             else:
                 stale.append(question)

@@ -12,7 +12,7 @@ from typing import Final
 
 import structlog
 
-from node.gather import BusyError, answered, tell
+from node.gather import BusyError, answered
 from node.meter import Meter
 from node.metrics import HOT_ENTRIES, HOT_EVICTIONS
 from node.resolve.answer import Answer, Outcome, Question, Stage, Then
@@ -72,9 +72,9 @@ class Hot:
         self._gathering = False
 
     @property
-    def found(self) -> Mapping[bytes, Kept | None]:
-        """What is kept of what is found here, by key: it holds if it was `heard` to."""
-        return self._found
+    def shelves(self) -> tuple[Mapping[bytes, Kept | None], ...]:
+        """What is kept, by key: of what is found here, absent, and elsewhere. What was last `heard` to hold does."""
+        return self._found, self._absent, self._elsewhere
 
     def clear(self) -> None:
         """Forgets everything."""
@@ -115,8 +115,7 @@ class Hot:
         if cacheable:
             if kept is not None:
                 then = partial(self._or_kept, kept.answer, then)
-            flight = self._joinable(question)
-            if flight is not None:
+            if question.key in self._flights[onward] and (flight := self._joinable(question)) is not None:
                 flight.thens.append(partial(self._joined, question, then))
                 return
         self._depart(question, then)
@@ -179,7 +178,11 @@ class Hot:
                     self._keep(question, answer)
         except Exception:  # a mistake of ours, and not theirs who wait
             log.exception("kept_in_vain")
-        tell(question.thens, answer)
+        for then in question.thens:
+            try:
+                then(answer)
+            except Exception:  # a mistake of ours, and not theirs who wait beside it
+                log.exception("told_in_vain")
 
     def _current(self, answer: Answer) -> bool:
         return self._shared.current(answer.prefix, answer.epoch, answer.template, answer.template_epoch)

@@ -110,7 +110,7 @@ class Lookup:
 
 
 NOTHING_KEPT = {
-    "found": {},
+    "shelves": ({}, {}, {}),
     "heard": lambda: 0,
     "holding": lambda handle: None,
     "together": nullcontext,
