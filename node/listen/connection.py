@@ -69,7 +69,7 @@ class Connection(web.RequestHandler):
 
     __slots__ = (
         *("_asked", "_beginning", "_begun", "_deadline", "_held", "_lane", "_last", "_left"),
-        *("_proxies", "_refused", "_wanting", "named", "source"),
+        *("_proxies", "_refused", "_wanting", "ending", "named", "source"),
     )
 
     def __init__(
@@ -94,6 +94,7 @@ class Connection(web.RequestHandler):
         self._left = left
         self.named: Source | None = None  # whom a proxy named before the handshake, where there is one
         self.source: Source = ("", 0)
+        self.ending = False
         self._beginning: bytes | None = None  # what came of a header; None where none is looked for (any more)
         self._deadline: asyncio.TimerHandle | None = None
         self._asked: list[bytes] | None = None  # the request the lane is asked about, in the pieces it came in
@@ -206,6 +207,8 @@ class Connection(web.RequestHandler):
             self._held = []
         elif isinstance(said, bytes):
             transport.write(said)
+            if self.ending:
+                transport.close()
             if self._deadline is not None:
                 self._head_came()
         elif said is MORE:
@@ -220,7 +223,7 @@ class Connection(web.RequestHandler):
 
     def _go_on(self) -> None:
         held, self._held = self._held, []
-        if self._last is None and self.transport is not None:
+        if self._last is None and self.transport is not None and not self.transport.is_closing():
             self.transport.resume_reading()
             for piece in held:
                 self.data_received(piece)

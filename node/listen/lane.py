@@ -69,19 +69,20 @@ class Block:
     """What stands behind a request line. `whole`: headers and the end of the request, and nothing but these.
 
     `plain`: the road need not read them, but for `token`, if there is one. `forwarded`: the lines of X-Forwarded-For.
-    `usual`: plain, and there is neither of these.
+    `usual`: plain, and there is neither of these. `last`: it would be usual, but the connection is to end behind it.
     """
 
     whole: bool
     plain: bool = False
     usual: bool = False
+    last: bool = False
     forwarded: tuple[str, ...] = ()
     token: str = ""
 
     @classmethod
     def read(cls, octets: bytes) -> "Block":
         """From what was sent. Whatever is spelt in no everyday way is not whole."""
-        found, lines, plain, token = headers(octets), dict[bytes, bytes](), True, ""
+        found, lines, plain, last, token = headers(octets), dict[bytes, bytes](), True, False, ""
         if found is None:
             return cls(whole=False)
         for name, value in found:
@@ -90,13 +91,22 @@ class Block:
             if name == b"authorization":
                 token = snms_api.token_of(value.decode())
                 plain = plain and name not in lines and bool(token)
+            elif name == b"connection" and value.lower() == b"close":
+                plain, last = plain and name not in lines, True
             else:
                 plain = plain and name not in lines and (name not in _MEANT or value.lower() == _MEANT[name])
             lines[name] = value
         forwarded = lines.get(b"x-forwarded-for")
         plain = plain and b"host" in lines
         usual = plain and not forwarded and not token
-        return cls(True, plain, usual, (forwarded.decode(),) if forwarded else (), token)
+        return cls(
+            True,
+            plain and not last,
+            usual and not last,
+            usual and last,
+            (forwarded.decode(),) if forwarded else (),
+            token,
+        )
 
 
 class _Asked(NamedTuple):
@@ -110,7 +120,9 @@ class _Asked(NamedTuple):
 
 
 class Asker(Protocol):
-    """Who sent a request: a connection that does nothing unusual so far."""
+    """Who sent a request: a connection that does nothing unusual so far. `ending`: it ends behind its next answer."""
+
+    ending: bool
 
     @property
     def nearest(self) -> str | None:
@@ -147,6 +159,7 @@ class Lane:
         self._heads = 0  # of these, found and in no way out of the common
         self._blocks: dict[bytes, Block] = {}
         self._dates = Dates(clock, now, _CORS)
+        self._last_dates = Dates(clock, now, f"Connection: close\r\n{_CORS}")
         self._seconds = house.config.cache_seconds
         self._singles = Singles(house, Dates(clock, now))
 
@@ -175,17 +188,19 @@ class Lane:
                 try:
                     end = octets.find(_VERSION)
                     block, nearest = block_of(octets[end:]), asker.nearest
-                    if block is None or not block.usual or nearest is None or not octets.startswith(_GET):
-                        said = self.answer(octets, nearest, asker.told, asker.source[1])
-                        if said is not ASKED:
-                            asker.told(said)
-                        continue
-                    handle = octets[len(_GET) : end]
-                    kept = found_of(handle)
+                    handle, kept, usual = b"", None, False
+                    if block is not None and nearest is not None and octets.startswith(_GET):
+                        usual, handle = block.usual, octets[len(_GET) : end]
+                        kept = found_of(handle) if usual or block.last else None
                     if ready and kept and kept.heard == heard and began < kept.expires and kept.head:
                         kept.asked = True
                         hits.setdefault(kept.terms.prefix, []).append((handle, asker.source))
-                        asker.told(b"".join((_FOUND, kept.head, lines, _BEFORE, handle, _BETWEEN, kept.shown, b"}")))
+                        dated = lines if usual else self._end(asker)
+                        asker.told(b"".join((_FOUND, kept.head, dated, _BEFORE, handle, _BETWEEN, kept.shown, b"}")))
+                    elif not usual:
+                        said = self.answer(octets, nearest, asker.told, asker.source[1])
+                        if said is not ASKED:
+                            asker.told(said)
                     else:
                         if kept or absent_of(handle) or elsewhere_of(handle):
                             kept = self._holding(handle)
@@ -198,6 +213,11 @@ class Lane:
         for prefix, some in hits.items():
             self._told(len(some))
             self._count((began, Where.HOT, Outcome.FOUND, prefix), some)
+
+    def _end(self, asker: Asker) -> bytes:
+        """Has the connection end behind the next answer; the lines that answer is dated by."""
+        asker.ending = True
+        return self._last_dates.now()
 
     def answer(self, octets: bytes, nearest: str | None, then: Then, port: int = 0) -> bytes | Sign:
         """The answer to `octets` sent from the address `nearest` (None: it is not its turn yet) and that port.

@@ -216,6 +216,18 @@ async def test_the_plain_case_never_becomes_a_request(text: str) -> None:
         assert fast.server.requests_count == 0
 
 
+@pytest.mark.parametrize("behind", [[], [PLAIN]])
+async def test_who_asks_for_the_last_time_is_answered_without_a_request_and_hung_up(behind: list[bytes]) -> None:
+    last = head("/api/handles/88.999.1001/BAG-1", "connection: Close", "Accept: */*")
+    sent = [PLAIN, None, last, *behind]
+    assert statuses_of(await alike(sent)) == [200, 200]
+    async with world(with_lane=True) as fast:
+        for _ in range(3):
+            answered, closed = await said(fast, sent)
+            assert (answered.count(b"Connection: close\r\n"), closed) == (1, True)
+        assert fast.server.requests_count == 1, "the door answers whoever comes with headers never seen before"
+
+
 OTHERS = [
     head("/api/handles/88.999.1001/BAG-1", method="HEAD"),
     head("/api/handles/88.999.1001/BAG-1", method="OPTIONS"),
