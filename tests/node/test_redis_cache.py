@@ -4,7 +4,6 @@ import asyncio
 import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,11 +11,10 @@ import redis.asyncio
 
 from node import clock
 from node.embedded import Servers
-from node.gather import answered
 from node.redis_cache import BODY_MOST, LEASE_MILLISECONDS, Fill, RedisCache, RestartedError, namespace
 from node.redis_wire import BROKEN
 from node.resolve.answer import Answer, Outcome
-from tests.fakes.valkey import SECONDS, OwnValkey, met_cache, own_valkey
+from tests.fakes.valkey import SECONDS, OwnValkey, looked, met_cache, own_valkey
 
 KEY, OTHER = "88.999.1001/BAG-1", "88.999.1001/皮料 2"
 
@@ -42,10 +40,6 @@ async def raw(servers: Servers) -> AsyncIterator[redis.asyncio.Redis]:
 def valkey() -> Iterator[OwnValkey]:
     with own_valkey() as made:
         yield made
-
-
-async def looked(cache: RedisCache, keys: list[str]) -> list[Answer | None]:
-    return await answered(partial(cache.look, keys))
 
 
 async def lease(cache: RedisCache, key: str = KEY) -> bytes:

@@ -524,6 +524,20 @@ async def test_a_change_is_seen_at_once(change: str) -> None:
         assert fast.lane.answer(PLAIN, "192.0.2.1", nobody) is plain.ASKED
 
 
+async def test_a_change_that_is_told_before_all_is_read_is_seen_by_all_of_it() -> None:
+    async with world(with_lane=True) as fast:
+        connection, wire = fast.open()
+        await settled(wire)
+        for change in (lambda: None, lambda: fast.house.hot._shared.begin([SLOT])):
+            connection.data_received(PLAIN)
+            change()
+            await settled(wire)
+        counted = {labels: value for name, labels, value in fast.counted() if name == RESOLUTIONS.name and value}
+        assert counted == {("hot", "found"): 1, ("own", "found"): 1}
+        wire.close()
+        await settled(wire)
+
+
 # -- whatever is sent
 
 NAMES = [
