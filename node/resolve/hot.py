@@ -205,7 +205,8 @@ class Hot:
         if kept is None:
             return None
         if kept.heard != self._heard:
-            if kept.stamp != self._shared.stamped(key)[1] or not self._shared.current(*kept.terms):
+            stamp = self._shared.stamped(key)[1]
+            if kept.stamp != stamp or not self._shared.current(*kept.terms):
                 return None
             kept.heard = self._heard
         kept.asked = True
