@@ -52,6 +52,6 @@ class Admission:
 
     def admit(self, peer: str) -> int:
         """0 if the peer may be served, else the HTTP status that says why not: 503 all busy, 429 it asks too much."""
-        if self.full:
+        if self.in_hand >= self._most:
             return 503
         return 429 if self._buckets is not None and self._buckets.draw(end_site(peer)) else 0

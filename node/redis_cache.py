@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import count
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from node import clock
 from node.config import Config
@@ -89,7 +89,7 @@ class RedisCache:
         self.on_restart: Callable[[], None] = lambda: None
         self.on_failure: Callable[[str], None] = lambda during: None
         self._wire = RedisWire(url, self._met)
-        self._namespace = namespace
+        self._begin = f"{namespace}:"
         self._run = b""
         self._mine = _LEASE + secrets.token_bytes(12)
         self._leases = count(1)
@@ -114,20 +114,29 @@ class RedisCache:
     def _told(self, during: str) -> Iterator[None]:
         try:
             yield
-        except RestartedError:
-            raise  # it answered, and is met for the first time at every start
-        except BROKEN:
-            self.on_failure(during)
+        except Exception as error:
+            self._failed(during, error)
             raise
 
-    def _name(self, key: str) -> str:
-        return f"{self._namespace}:{key}"
+    def _failed(self, during: str, error: Exception) -> None:
+        """One that is met for the first time has answered, and so it is at every start."""
+        if isinstance(error, BROKEN) and not isinstance(error, RestartedError):
+            self.on_failure(during)
 
-    async def look(self, keys: Sequence[str]) -> list[Answer | None]:
-        """For each of `keys` (at least one) the answer held."""
-        with self._told("read"):
-            (held,) = await self._wire.ask([("MGET", *map(self._name, keys))])
-        return [_read(was) for was in held]
+    def _name(self, key: str) -> str:
+        return self._begin + key
+
+    def look(self, keys: Sequence[str], then: Callable[[list[Answer | None] | Exception], None]) -> None:
+        """Tells `then`, perhaps at once, for each of `keys` (at least one) the answer held, or what went wrong."""
+
+        def told(replies: list[Any] | Exception) -> None:
+            if isinstance(replies, Exception):
+                self._failed("read", replies)
+                then(replies)
+            else:
+                then([_read(was) for was in replies[0]])
+
+        self._wire.tell([("MGET", *map(self._name, keys))], told)
 
     async def lease(self, keys: Sequence[str]) -> list[Answer | bytes | None]:
         """For each of `keys` (at least one) a fresh lease for who shall fetch it, or what is held, or None: somebody

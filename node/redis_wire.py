@@ -10,10 +10,12 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 import hiredis
 
+from node.gather import answered, tell
 from node.redis_address import RedisAddress
 
 TIMEOUT_SECONDS: Final = 0.25
@@ -34,13 +36,17 @@ Command = tuple[str | bytes | int, ...]
 _packed: Final[Callable[[Command], bytes]] = hiredis.pack_command  # type: ignore[assignment] # it says one argument
 
 
+Then = Callable[[list[Any] | Exception], None]
+"""Who waits for replies: told them once, in order, or one of BROKEN. Raises nothing."""
+
+
 @dataclass(slots=True)
 class _Call:
     """Commands sent together; `until` in the seconds of the loop."""
 
     count: int
     until: float
-    future: "asyncio.Future[list[Any]]"
+    then: Then
     replies: list[Any] = field(default_factory=list)
 
 
@@ -76,23 +82,18 @@ class _Link(asyncio.Protocol):
         call.replies.append(reply)
         if len(call.replies) == call.count:
             self._calls.popleft()
-            if not call.future.done():  # who asked may be gone
-                call.future.set_result(call.replies)
+            tell([call.then], next((each for each in call.replies if isinstance(each, RedisError)), call.replies))
 
-    async def ask(self, commands: Sequence[Command]) -> list[Any]:
-        """The replies, in order. Raises one of BROKEN, the first error among the replies too."""
+    def ask(self, commands: Sequence[Command], then: Then) -> None:
+        """Tells `then` the replies, or the first error among them, or what else is BROKEN."""
         if len(self._calls) >= CALLS_MOST or self._transport.is_closing():
-            raise ConnectionError("Redis does not keep up, or has gone")
-        call = _Call(len(commands), self._loop.time() + TIMEOUT_SECONDS, self._loop.create_future())
+            then(ConnectionError("Redis does not keep up, or has gone"))
+            return
+        call = _Call(len(commands), self._loop.time() + TIMEOUT_SECONDS, then)
         self._calls.append(call)
         self._transport.write(b"".join(map(_packed, commands)))
         if self._timer is None:
             self._timer = self._loop.call_at(call.until, self._check)
-        replies = await call.future
-        for reply in replies:
-            if isinstance(reply, RedisError):
-                raise reply
-        return replies
 
     def _check(self) -> None:
         self._timer = None
@@ -108,9 +109,7 @@ class _Link(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
         calls, self._calls = self._calls, deque()
-        for call in calls:
-            if not call.future.done():
-                call.future.set_exception(error)
+        tell((call.then for call in calls), error)
 
 
 class RedisWire:
@@ -125,11 +124,29 @@ class RedisWire:
         self._met = met
         self._link: _Link | None = None
         self._linking: asyncio.Task[_Link] | None = None
+        self._early: set[asyncio.Task[None]] = set()
 
     async def ask(self, commands: Sequence[Command]) -> list[Any]:
         """The replies to `commands` (at least one), which are sent together. Raises one of BROKEN."""
-        link = self._link or await self._linked()
-        return await link.ask(commands)
+        return await answered(partial(self.tell, commands))
+
+    def tell(self, commands: Sequence[Command], then: Then) -> None:
+        """`ask` for who waits with a callback, which may be told at once."""
+        if self._link is not None:
+            self._link.ask(commands, then)
+            return
+        early = asyncio.create_task(self._told(commands, then))
+        self._early.add(early)
+        early.add_done_callback(self._early.discard)
+
+    async def _told(self, commands: Sequence[Command], then: Then) -> None:
+        """Tells who comes before there is a connection."""
+        try:
+            link = await self._linked()
+        except Exception as error:  # noqa: BLE001 - told to who asked
+            then(error)
+        else:
+            link.ask(commands, then)
 
     async def _linked(self) -> _Link:
         """A new connection, one for all who want one at this moment."""
@@ -149,7 +166,7 @@ class RedisWire:
         async with asyncio.timeout(TIMEOUT_SECONDS):
             link = await self._opened(tls)
             try:
-                *_, info = await link.ask([*_greeting(self._address), ("INFO", "server")])
+                *_, info = await answered(partial(link.ask, [*_greeting(self._address), ("INFO", "server")]))
                 self._met(info)
             except BaseException as error:
                 link.end(ConnectionError(f"Redis was not met: {error}"))

@@ -121,6 +121,12 @@ class Shared:
         at = self._stamps_at + slot * self._stamp_octets
         return self._memory[at : at + self._stamp_octets]
 
+    def stamped(self, key: bytes) -> tuple[int, bytes]:
+        """The slot of an identifier's key, in octets, and its stamp as it is now."""
+        slot = crc32(key) & (SLOTS - 1)
+        at = self._stamps_at + slot * self._stamp_octets
+        return slot, self._memory[at : at + self._stamp_octets]
+
     def is_pending(self, stamp: bytes) -> bool:
         """Whether a commit is under way in the slot the stamp was taken of."""
         return int.from_bytes(stamp, "little") & self._odd != 0

@@ -148,6 +148,11 @@ def is_key(text: str) -> bool:
     return Identifier.parse(text).key == text
 
 
+def is_everyday(octets: bytes) -> bool:
+    """Whether `octets` spell the key of an identifier of which nothing needs encoding in a path or in JSON."""
+    return len(octets) <= IDENTIFIER_CHARACTERS and _EVERYDAY.fullmatch(octets) is not None
+
+
 PREFIX_HANDLES: Final = "0.NA"
 """The prefix of what is known of prefixes: `0.NA/88.999.1001` is the handle of one (handle reference §1.1)."""
 _HANDLE_OF: Final = f"{PREFIX_HANDLES}/"

@@ -17,7 +17,7 @@ from aiohttp.http_exceptions import HttpProcessingError, InvalidURLError, LineTo
 from node.listen import replies
 from node.listen.http import trouble
 from node.listen.lane import Lane
-from node.listen.plain import ASKED, LEFT, MORE, OTHER, Sign
+from node.listen.plain import LEFT, MORE, Sign
 from proto.errors import ProtoError
 from proto.forwarded_for import TrustedProxies, end_site
 from proto.proxy_header import NoHeader, read
@@ -69,7 +69,7 @@ class Connection(web.RequestHandler):
 
     __slots__ = (
         *("_asked", "_beginning", "_begun", "_deadline", "_held", "_lane", "_last", "_left"),
-        *("_port", "_proxies", "_refused", "_source", "_wanting", "named"),
+        *("_proxies", "_refused", "_wanting", "ending", "named", "source"),
     )
 
     def __init__(
@@ -93,7 +93,8 @@ class Connection(web.RequestHandler):
         self._refused = refused
         self._left = left
         self.named: Source | None = None  # whom a proxy named before the handshake, where there is one
-        self._source, self._port = "", 0
+        self.source: Source = ("", 0)
+        self.ending = False
         self._beginning: bytes | None = None  # what came of a header; None where none is looked for (any more)
         self._deadline: asyncio.TimerHandle | None = None
         self._asked: list[bytes] | None = None  # the request the lane is asked about, in the pieces it came in
@@ -105,20 +106,20 @@ class Connection(web.RequestHandler):
     @property
     def peername(self) -> str:
         """The address of who speaks; `request.remote` is made of it."""
-        return self._source
+        return self.source[0]
 
     @property
     def port(self) -> int:
         """The port they speak from; 0: not known."""
-        return self._port
+        return self.source[1]
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begins to wait for the first head."""
         super().connection_made(transport)
-        address, self._port = self.named or _address(transport)
+        address, port = self.named or _address(transport)
         # In one spelling, once for all its requests.
-        self._source = self._proxies.asker(address, ())
-        if self.named is None and self._proxies.trusts(self._source):
+        self.source = self._proxies.asker(address, ()), port
+        if self.named is None and self._proxies.trusts(self.source[0]):
             self._beginning = b""
         self._await_head()
         if self._task_handler is not None:
@@ -137,19 +138,27 @@ class Connection(web.RequestHandler):
         left()
 
     def data_received(self, data: bytes) -> None:
-        """Keeps back what belongs to a PROXY protocol header; all else is HTTP."""
-        if not data:  # aiohttp's own, when it goes on reading what it has
+        """Keeps back what belongs to a PROXY protocol header; all else is HTTP: for the lane, or for aiohttp."""
+        lane = self._lane
+        if lane is not None and self._asked is None and self._beginning is None and not self._begun and data:
+            self._asked = [data]
+            self._next_keepalive_close_time = self._loop.time() + KEEPALIVE_SECONDS
+            lane.take(data, self)
+        elif not data:  # aiohttp's own, when it goes on reading what it has
             super().data_received(data)
-            return
-        if self._beginning is not None:
-            rest = self._behind_header(self._beginning + data)
-            if not rest:
-                return
-            data = rest
-        if self._lane is None:
+        elif self._beginning is not None:
+            if rest := self._behind_header(self._beginning + data):
+                self.data_received(rest)
+        elif lane is None:
             self._pass_on(data)
-        else:
-            self._offer(data, self._lane)
+        elif self._asked is None:
+            self._asked = [*self._taken_back(), data]
+            self._next_keepalive_close_time = self._loop.time() + KEEPALIVE_SECONDS
+            lane.take(b"".join(self._asked), self)
+        else:  # not while an earlier answer is under way
+            if not self._held and self.transport is not None:
+                self.transport.pause_reading()
+            self._held.append(data)
 
     def _pass_on(self, data: bytes) -> None:
         """To aiohttp."""
@@ -159,40 +168,9 @@ class Connection(web.RequestHandler):
         elif self._deadline is None:
             self._await_head()
 
-    def _offer(self, data: bytes, lane: Lane) -> None:
-        """To the lane, and to aiohttp what is not for that; not while an earlier answer is under way."""
-        if self._asked is not None:
-            if not self._held and self.transport is not None:
-                self.transport.pause_reading()
-            self._held.append(data)
-            return
-        self._asked = [*self._taken_back(), data] if self._begun else [data]
-        idle = self._idle
-        if not idle and self._current_request is None and not self._messages:
-            # aiohttp's task for this connection runs later in this turn of the loop, and then most often waits for a
-            # request; if it does not, it gets this one too.
-            self._loop.call_soon(self._answer_now, lane)
-            return
-        said = lane.answer(b"".join(self._asked), self._source if idle else None, self._lane_said, self._port)
-        if isinstance(said, bytes) and self.transport is not None:
-            self._asked = None
-            self.transport.write(said)
-            self._stay()
-        else:
-            self._told(said)
-
-    def _told(self, said: bytes | Sign) -> None:
-        """Does what the lane says of what it was asked."""
-        if said is LEFT:
-            self._lane = None
-        elif not isinstance(said, Sign) or said is ASKED:
-            self._stay()
-        if said is not ASKED:
-            self._lane_said(said)
-
     def _keep(self, pieces: list[bytes]) -> None:
         """Waits for the end of a body."""
-        self._stay()
+        self._head_came()
         self._begun = pieces
         if len(pieces) < PIECES_MOST:
             self._wanting = self._loop.call_later(BODY_BEHIND_SECONDS, self._waited)
@@ -214,45 +192,38 @@ class Connection(web.RequestHandler):
             self._pass_on(piece)
 
     @property
-    def _idle(self) -> bool:
-        """Whether aiohttp waits for a request, and the client reads."""
+    def nearest(self) -> str | None:
+        """Who speaks, when aiohttp waits for a request and the client reads."""
         waiter = self._waiter
-        return waiter is not None and not waiter.done() and not self.writing_paused
+        return None if waiter is None or waiter.done() or self._paused else self.source[0]
 
-    def _answer_now(self, lane: Lane) -> None:
-        """What came a moment too early."""
-        assert self._asked is not None
-        said: bytes | Sign = OTHER
-        if self.transport is not None and not self.transport.is_closing():
-            try:
-                nearest = self._source if self._idle else None
-                said = lane.answer(b"".join(self._asked), nearest, self._lane_said, self._port)
-            except Exception:  # a mistake of ours: the door answers
-                log.exception("lane_failed")
-        self._told(said)
-
-    def _stay(self) -> None:
-        """A whole request has come: from now on the connection may be idle for KEEPALIVE_SECONDS."""
-        if self._deadline is not None:
-            self._head_came()
-        self._next_keepalive_close_time = self._loop.time() + KEEPALIVE_SECONDS
-
-    def _lane_said(self, said: bytes | Sign) -> None:
-        """The answer the lane had to ask for; then it is the turn of what came meanwhile."""
+    def told(self, said: bytes | Sign) -> None:
+        """What the lane says of what it was asked; then it is the turn of what came meanwhile."""
         pieces, self._asked = self._asked, None
-        held, self._held = self._held, []
         if self._last is not None:
             self._last.set_result(None)
-        if self.transport is None or pieces is None:
-            return
-        if isinstance(said, bytes):
-            self.transport.write(said)
+        transport = self.transport
+        if transport is None or transport.is_closing() or pieces is None:
+            self._held = []
+        elif isinstance(said, bytes):
+            transport.write(said)
+            if self.ending:
+                transport.close()
+            if self._deadline is not None:
+                self._head_came()
         elif said is MORE:
             self._keep(pieces)
         else:
+            if said is LEFT:
+                self._lane = None
             for piece in pieces:
                 self._pass_on(piece)
-        if held and self._last is None:
+        if self._held:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        held, self._held = self._held, []
+        if self._last is None and self.transport is not None and not self.transport.is_closing():
             self.transport.resume_reading()
             for piece in held:
                 self.data_received(piece)
@@ -301,7 +272,7 @@ class Connection(web.RequestHandler):
 
     def log_exception(self, *args: Any, **kw: Any) -> None:
         """What escapes even from there, in our journal rather than aiohttp's."""
-        log.error("internal_error", peer=self._source, what=args[0] % args[1:], exc_info=kw.get("exc_info"))
+        log.error("internal_error", peer=self.source[0], what=args[0] % args[1:], exc_info=kw.get("exc_info"))
 
     def _behind_header(self, octets: bytes) -> bytes | None:
         """What is HTTP of the first `octets`; None while that is not known, and for a connection that is given up."""
@@ -309,7 +280,7 @@ class Connection(web.RequestHandler):
             found = read(octets)
         except ProtoError as error:
             self._refused("proxy_header")
-            log.info("proxy_header_refused", peer=self._source, error=error.en)
+            log.info("proxy_header_refused", peer=self.source[0], error=error.en)
             self.force_close()
             return None
         if found is NoHeader.UNFINISHED:
@@ -319,7 +290,7 @@ class Connection(web.RequestHandler):
         if found is NoHeader.ABSENT:
             return octets
         if found.source:
-            self._source, self._port = found.source, found.port
+            self.source = found.source, found.port
         return octets[found.length :]
 
     def _await_head(self) -> None:
@@ -332,8 +303,9 @@ class Connection(web.RequestHandler):
 
     def _late(self) -> None:
         self._deadline = None
-        self._refused("head_slow")
-        self.force_close()
+        if self._asked is None:  # else it has come, and the lane is about to answer
+            self._refused("head_slow")
+            self.force_close()
 
 
 class _Refusal(asyncio.Protocol):

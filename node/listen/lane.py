@@ -6,12 +6,14 @@ ordinary door shall answer (OTHER), or the connection has left the lane for good
 octet, what the door would: tests/node/listen/test_lane.py asks both.
 """
 
+import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
+import structlog
 from aiohttp import web
 
 from node.house import House
@@ -23,8 +25,8 @@ from node.resolve.answer import Answer, Outcome, Where
 from node.resolve.measured import WORDS
 from node.resolve.shelf import Kept
 from node.sight import Told
-from proto.identifier import Identifier
-from registry.access_log import Source
+from proto.identifier import Identifier, is_everyday
+from registry.access_log import Source, unnoted
 from registry.account import Account
 
 OCTETS_MOST: Final = 8000
@@ -46,10 +48,20 @@ _FOUND: Final = b"HTTP/1.1 200 OK\r\n" + _TYPE
 _HEAD: Final = b'ETag: "%d.%d.%d"\r\nCache-Control: public, max-age=%d\r\nVary: Authorization\r\nContent-Length: %d\r\n'
 _BEFORE: Final = b'\r\n{"responseCode":1,"handle":"'
 _BETWEEN: Final = b'","values":'
-_WORDS_FOUND: Final = WORDS[Outcome.FOUND]
+_IS_FOUND: Final = Outcome.FOUND
+"""To take it from its class takes as long as to compare a hundred octets."""
 _AROUND: Final = len(_BEFORE) - len(b"\r\n") + len(_BETWEEN) + len(b"}")
 _ABSENT: Final = b"HTTP/1.1 404 Not Found\r\n" + _TYPE + b"Content-Length: %d\r\n%b" + PRIVATE + b"\r\n%b%b%b"
 _ABSENT_BEFORE, _ABSENT_BEHIND = replies.handle_body("/", Answer(Outcome.ABSENT, 0, 0, 0)).split(b"/")
+
+Then = Callable[[bytes | Sign], None]
+"""Who waits for the answer, or what there is instead."""
+_Kind = tuple[float, Where, Outcome, int]
+"""What answers that are counted together have in common: since when they were asked for, whence, what, the prefix."""
+_Heard = tuple[bytes, Source]
+"""An identifier, and who asked for it."""
+
+log = structlog.get_logger("lane")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,17 +69,20 @@ class Block:
     """What stands behind a request line. `whole`: headers and the end of the request, and nothing but these.
 
     `plain`: the road need not read them, but for `token`, if there is one. `forwarded`: the lines of X-Forwarded-For.
+    `usual`: plain, and there is neither of these. `last`: it would be usual, but the connection is to end behind it.
     """
 
     whole: bool
     plain: bool = False
+    usual: bool = False
+    last: bool = False
     forwarded: tuple[str, ...] = ()
     token: str = ""
 
     @classmethod
     def read(cls, octets: bytes) -> "Block":
         """From what was sent. Whatever is spelt in no everyday way is not whole."""
-        found, lines, plain, token = headers(octets), dict[bytes, bytes](), True, ""
+        found, lines, plain, last, token = headers(octets), dict[bytes, bytes](), True, False, ""
         if found is None:
             return cls(whole=False)
         for name, value in found:
@@ -76,11 +91,22 @@ class Block:
             if name == b"authorization":
                 token = snms_api.token_of(value.decode())
                 plain = plain and name not in lines and bool(token)
+            elif name == b"connection" and value.lower() == b"close":
+                plain, last = plain and name not in lines, True
             else:
                 plain = plain and name not in lines and (name not in _MEANT or value.lower() == _MEANT[name])
             lines[name] = value
         forwarded = lines.get(b"x-forwarded-for")
-        return cls(True, plain and b"host" in lines, (forwarded.decode(),) if forwarded else (), token)
+        plain = plain and b"host" in lines
+        usual = plain and not forwarded and not token
+        return cls(
+            True,
+            plain and not last,
+            usual and not last,
+            usual and last,
+            (forwarded.decode(),) if forwarded else (),
+            token,
+        )
 
 
 class _Asked(NamedTuple):
@@ -90,7 +116,24 @@ class _Asked(NamedTuple):
     identifier: Identifier
     began: float
     source: Source
-    then: Callable[[bytes | Sign], None]
+    then: Then
+
+
+class Asker(Protocol):
+    """Who sent a request: a connection that does nothing unusual so far. `ending`: it ends behind its next answer."""
+
+    ending: bool
+
+    @property
+    def nearest(self) -> str | None:
+        """The address it comes from; None while it is not its turn to be answered."""
+
+    @property
+    def source(self) -> Source:
+        """That address, and the port."""
+
+    def told(self, said: bytes | Sign) -> None:
+        """Is told the answer, or what there is instead, once and never ASKED."""
 
 
 class Lane:
@@ -98,27 +141,89 @@ class Lane:
 
     def __init__(self, house: House, clock: Callable[[], float], now: Callable[[], int]) -> None:
         self._house = house
+        self._admission = house.admission
+        self._heard = house.hot.heard
+        self._shelves = house.hot.shelves
         self._holding = house.hot.holding
         self._fetch = house.hot.fetch_held
-        self._resolved = house.meter.resolved
         self._admit = house.admission.admit
         self._asker = house.config.proxies.asker
-        self._hit = house.meter.road(Where.HOT, Outcome.FOUND)
+        self._road = house.meter.road
         self._note = house.recording.access_log.note
+        self._noted = self._note is not unnoted
+        self._together = house.hot.together
         self._told = house.meter.counter(HTTP_REQUESTS, "handle", "2xx")
         self._clock = clock
+        self._came: list[tuple[bytes, Asker]] = []
+        self._fetches: dict[_Kind, list[_Heard]] = {}
+        self._heads = 0  # of these, found and in no way out of the common
         self._blocks: dict[bytes, Block] = {}
         self._dates = Dates(clock, now, _CORS)
+        self._last_dates = Dates(clock, now, f"Connection: close\r\n{_CORS}")
+        self._seconds = house.config.cache_seconds
         self._singles = Singles(house, Dates(clock, now))
 
-    def answer(
-        self, octets: bytes, nearest: str | None, then: Callable[[bytes | Sign], None], port: int = 0
-    ) -> bytes | Sign:
+    def take(self, octets: bytes, asker: Asker) -> None:
+        """`asker` sent this: it is told the answer when all that this turn of the loop brings is read, or later."""
+        if not self._came:
+            asyncio.get_running_loop().call_soon(self._turn)
+        self._came.append((octets, asker))
+
+    def _turn(self) -> None:
+        """Answers what came.
+
+        The clock, and what was heard of changes, are asked once for all, after all was read: whatever was told to have
+        changed before one of them was sent is heard of by then.
+        """
+        came, self._came = self._came, []
+        began, heard = self._clock(), self._heard()
+        if began >= self._dates.stale:
+            self._dates.tick()
+        found_of, absent_of, elsewhere_of = (shelf.get for shelf in self._shelves)
+        block_of, lines = self._blocks.get, self._dates.lines
+        ready = heard > 0 and not self._admission.full and not self._admission.by_peer
+        hits = dict[int, list[_Heard]]()
+        with self._together():
+            for octets, asker in came:
+                try:
+                    end = octets.find(_VERSION)
+                    block, nearest = block_of(octets[end:]), asker.nearest
+                    handle, kept, usual = b"", None, False
+                    if block is not None and nearest is not None and octets.startswith(_GET):
+                        usual, handle = block.usual, octets[len(_GET) : end]
+                        kept = found_of(handle) if usual or block.last else None
+                    if ready and kept and kept.heard == heard and began < kept.expires and kept.head:
+                        kept.asked = True
+                        hits.setdefault(kept.terms.prefix, []).append((handle, asker.source))
+                        dated = lines if usual else self._end(asker)
+                        asker.told(b"".join((_FOUND, kept.head, dated, _BEFORE, handle, _BETWEEN, kept.shown, b"}")))
+                    elif not usual:
+                        said = self.answer(octets, nearest, asker.told, asker.source[1])
+                        if said is not ASKED:
+                            asker.told(said)
+                    else:
+                        if kept or absent_of(handle) or elsewhere_of(handle):
+                            kept = self._holding(handle)
+                        said = self._plain(handle, kept, began, asker.source, asker.told) or _unusual(octets)
+                        if said is not ASKED:
+                            asker.told(said)
+                except Exception:  # a mistake of ours: the door answers
+                    log.exception("lane_failed")
+                    asker.told(OTHER)
+        for prefix, some in hits.items():
+            self._told(len(some))
+            self._count((began, Where.HOT, Outcome.FOUND, prefix), some)
+
+    def _end(self, asker: Asker) -> bytes:
+        """Has the connection end behind the next answer; the lines that answer is dated by."""
+        asker.ending = True
+        return self._last_dates.now()
+
+    def answer(self, octets: bytes, nearest: str | None, then: Then, port: int = 0) -> bytes | Sign:
         """The answer to `octets` sent from the address `nearest` (None: it is not its turn yet) and that port.
 
-        ASKED: `then` is given it, or OTHER, later or even before this returns.
+        ASKED: `then` is given it, or OTHER, later.
         """
-        began = self._clock()
         end = octets.find(_VERSION)
         block = self._blocks.get(octets[end:])
         if block is None:
@@ -128,57 +233,83 @@ class Lane:
         if block.plain and nearest is not None and octets.startswith(_GET):
             if block.forwarded and (asker := self._asker(nearest, block.forwarded)) != nearest:
                 nearest, port = asker, 0
-            handle = octets[len(_GET) : end]
+            handle, began, source = octets[len(_GET) : end], self._clock(), (nearest, port)
             if block.token:
-                return self._signed(block.token, handle, began, (nearest, port), then)
-            kept = self._holding(handle)
-            if kept is not None and began < kept.expires and (kept.head or self._headed(handle, kept)):
-                if self._admit(nearest):
-                    return OTHER  # the door says why not
-                if began >= self._dates.stale:
-                    self._dates.tick()
-                said = self._found(kept.head, handle, kept.shown)
-                self._hit(kept.terms.prefix, self._clock() - began)
-                self._note((began, nearest, port, 0, handle, _WORDS_FOUND))
+                return self._signed(block.token, handle, began, source, then)
+            if said := self._plain(handle, self._holding(handle), began, source, then):
                 return said
-            if (identifier := Identifier.everyday(handle)) is not None:
-                if self._admit(nearest):
-                    return OTHER
-                self._house.admission.in_hand += 1
-                self._fetch(identifier, kept, partial(self._fetched, handle, began, (nearest, port), then))
-                return ASKED
-        return OTHER if block.whole and _LINE.match(octets) else LEFT
+        return _unusual(octets) if block.whole else LEFT
 
-    def _fetched(
-        self,
-        handle: bytes,
-        began: float,
-        source: Source,
-        then: Callable[[bytes | Sign], None],
-        found: Answer | Exception,
-    ) -> None:
-        self._house.admission.in_hand -= 1
-        self._dates.now()
-        if isinstance(found, Answer):
-            self._resolved(found, self._clock() - began)
-            self._house.road.note(began, source, handle, found)
-            then(self._said(handle, found))
+    def _plain(self, handle: bytes, kept: Kept | None, began: float, source: Source, then: Then) -> bytes | Sign | None:
+        """The answer everybody gets, where this is `kept`; None: it is no everyday identifier."""
+        if kept is not None and began < kept.expires and (kept.head or self._headed(handle, kept)):
+            if self._admit(source[0]):
+                return OTHER  # the door says why not
+            self._dates.now()
+            self._count((began, Where.HOT, Outcome.FOUND, kept.terms.prefix), [(handle, source)])
+            return self._found(kept.head, handle, kept.shown)
+        if not is_everyday(handle):
+            return None
+        if self._admit(source[0]):
+            return OTHER
+        self._admission.in_hand += 1
+        self._fetch(handle, kept, partial(self._fetched, handle, began, source, then))
+        return ASKED
+
+    def _fetched(self, handle: bytes, began: float, source: Source, then: Then, found: Answer | Exception) -> None:
+        self._admission.in_hand -= 1
+        if not isinstance(found, Answer):
+            self._failed(handle, began, source, then, found)
             return
-        self._house.road.count(found, began)
-        self._house.road.note(began, source, handle, found)
-        if type(found) in http.TROUBLES:
-            then(self._rendered(http.troubled(handle_api.PATH + handle.decode(), found)))
+        if not self._fetches:
+            asyncio.get_running_loop().call_soon(self._count_fetches)
+            self._dates.now()
+        kind = began, found.where, found.outcome, found.prefix
+        if (some := self._fetches.get(kind)) is None:
+            some = self._fetches[kind] = []
+        some.append((handle, source))
+        if head := self._head(handle, found):
+            self._heads += 1
+            then(b"".join((_FOUND, head, self._dates.lines, _BEFORE, handle, _BETWEEN, found.shown, b"}")))
+        else:
+            then(self._said(handle, found))
+
+    def _failed(self, handle: bytes, began: float, source: Source, then: Then, error: Exception) -> None:
+        self._dates.now()
+        self._house.road.count(error, began)
+        self._house.road.note(began, source, handle, error)
+        if type(error) in http.TROUBLES:
+            then(self._rendered(http.troubled(handle_api.PATH + handle.decode(), error)))
         else:
             then(OTHER)
 
-    def _signed(
-        self, token: str, handle: bytes, began: float, source: Source, then: Callable[[bytes | Sign], None]
-    ) -> Sign:
+    def _count_fetches(self) -> None:
+        """Counts the answers this turn of the loop has brought."""
+        fetches, self._fetches = self._fetches, {}
+        self._told(self._heads)
+        self._heads = 0
+        for kind, some in fetches.items():
+            self._count(kind, some)
+
+    def _count(self, kind: _Kind, some: Sequence[_Heard]) -> None:
+        """Counts and notes answers of a kind that were given together."""
+        began, where, outcome, prefix = kind
+        self._road(where, outcome)(prefix, self._clock() - began, len(some))
+        if not self._noted:
+            return
+        if len(some) == 1:
+            handle, source = some[0]
+            self._note((began, *source, 0, handle, WORDS[outcome]))
+        else:
+            handles, sources = zip(*some, strict=True)
+            self._note((began, *zip(*sources, strict=True), 0, handles, WORDS[outcome]))
+
+    def _signed(self, token: str, handle: bytes, began: float, source: Source, then: Then) -> Sign:
         """Who comes with a token is told what that account may see."""
         identifier = Identifier.everyday(handle)
         if identifier is None or self._admit(source[0]):
             return OTHER
-        self._house.admission.in_hand += 1
+        self._admission.in_hand += 1
         self._house.doorkeeper.tell(token, partial(self._known, _Asked(handle, identifier, began, source, then)))
         return ASKED
 
@@ -191,7 +322,7 @@ class Lane:
     def _seen(self, asked: _Asked, who: Account, told: Told | Exception | None) -> None:
         if told is None:
             handle, began, source, then = asked.handle, asked.began, asked.source, asked.then
-            self._fetch(asked.identifier, self._holding(handle), partial(self._fetched, handle, began, source, then))
+            self._fetch(handle, self._holding(handle), partial(self._fetched, handle, began, source, then))
             return
         try:
             if isinstance(told, Exception):
@@ -213,13 +344,12 @@ class Lane:
             return http.broken(self._house.meter, path)
 
     def _say(self, asked: _Asked, response: web.Response) -> None:
-        self._house.admission.in_hand -= 1
+        self._admission.in_hand -= 1
         self._dates.now()
         asked.then(self._rendered(response))
 
     def _said(self, handle: bytes, found: Answer) -> bytes:
-        if head := self._head(handle, found):
-            return self._found(head, handle, found.shown)
+        """What is out of the common, or absent."""
         if found.outcome is Outcome.ABSENT:
             self._house.meter.count(HTTP_REQUESTS, "handle", "4xx")
             length = len(_ABSENT_BEFORE) + len(handle) + len(_ABSENT_BEHIND)
@@ -227,16 +357,16 @@ class Lane:
         return self._rendered(handle_api.told(self._house, handle.decode(), found))
 
     def _headed(self, handle: bytes, kept: Kept) -> bytes:
-        if Identifier.everyday(handle):
+        if is_everyday(handle):
             kept.head = self._head(handle, kept.answer)
         return kept.head
 
     def _head(self, handle: bytes, found: Answer) -> bytes:
         """The lines that no other answer has; none where the answer is out of the common."""
-        if found.outcome is not Outcome.FOUND or not found.prefix or found.until or found.shown == b"[]":
+        outcome, version, prefix, epoch, _, template_epoch, shown, until, _ = found
+        if outcome is not _IS_FOUND or not prefix or until or shown == b"[]":
             return b""
-        length = _AROUND + len(handle) + len(found.shown)
-        return _HEAD % (found.version, found.epoch, found.template_epoch, self._house.config.cache_seconds, length)
+        return _HEAD % (version, epoch, template_epoch, self._seconds, _AROUND + len(handle) + len(shown))
 
     def _found(self, head: bytes, handle: bytes, shown: bytes) -> bytes:
         self._told()
@@ -245,3 +375,8 @@ class Lane:
     def _rendered(self, response: web.Response) -> bytes:
         self._house.meter.count(HTTP_REQUESTS, "handle", f"{response.status // 100}xx")
         return rendered(response, self._dates.lines)
+
+
+def _unusual(octets: bytes) -> Sign:
+    """What becomes of a request that is none for the lane but whole, if its line is one."""
+    return OTHER if _LINE.match(octets) else LEFT

@@ -36,6 +36,7 @@ class Where(StrEnum):
     FORWARDED = "forwarded"
 
 
+_CACHED: Final = Where.CACHED
 _HEAD: Final = struct.Struct(">QQQBIIQ")
 """Version, prefix epoch, template epoch, outcome, prefix, template, until. The version stands first: Redis reads it."""
 
@@ -76,7 +77,10 @@ class Answer(NamedTuple):
         """The answer a shared cache held, from `at` on. Raises KeyError or struct.error when it is none."""
         version, epoch, template_epoch, outcome, prefix, template, until = _HEAD.unpack_from(octets, at)
         shown = octets[at + _HEAD.size :]
-        return cls(_OUTCOMES[outcome], version, prefix, epoch, template, template_epoch, shown, until, Where.CACHED)
+        terms = prefix, epoch, template, template_epoch
+        return cls._make(
+            (_OUTCOMES[outcome], version, *terms, shown, until, Where.CACHED)
+        )  # a third of the call's time
 
     @property
     def elsewhere(self) -> bool:
@@ -102,21 +106,28 @@ class Answer(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class Question:
-    """One identifier asked for, with the stamp of its slot taken when it was asked.
+    """One identifier asked for, by its key, with the stamp of its slot taken when it was asked.
 
     `cacheable`: the stamp was quiet and caches are trusted, so what is answered may be kept under that stamp.
     `onward`: other nodes may be asked, for it is not itself another node's question.
+    `spelt` is the identifier as it was asked for, unless that is as its key says.
     `thens` are the first stage's: who waits for the answer. `lease` is the one that shares': what it may fill with.
     """
 
-    identifier: Identifier
+    key: str
     slot: int
     stamp: bytes
     state: bytes | None
     cacheable: bool
     onward: bool = True
+    spelt: Identifier | None = None
     thens: "list[Then]" = field(default_factory=list, init=False)
     lease: bytes | None = field(default=None, init=False)
+
+    @property
+    def identifier(self) -> Identifier:
+        """What is asked for, made when it is wanted: most questions are answered before."""
+        return self.spelt or Identifier.parse(self.key)
 
     def may_keep(self, answer: Answer) -> bool:
         """Whether the answer is the same for everybody: who may not ask onward is told less of other prefixes."""

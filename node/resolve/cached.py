@@ -43,75 +43,95 @@ class Cached:
         self._meter = meter
         self._known = Known(shared.known)
         self._resting_until = 0.0
-        self._taking: set[asyncio.Task[None]] = set()
+        self._leasing: set[asyncio.Task[None]] = set()
         self._fills: list[Fill] = []
         self._filling: asyncio.Task[None] | None = None
 
     def ask(self, questions: Sequence[Question], told: Tell) -> None:
         """From Redis what may be answered from it and is there, all else from the next stage."""
         askable = [question for question in questions if question.cacheable]
-        if not askable or self._resting or not self._shared.redis_trusted:
+        trust = self._shared.trust()
+        if not askable or trust is None or self._resting:
             self._next.ask(questions, told)
             return
         for at in range(0, len(askable), PIPELINE_MOST):
-            taking = asyncio.create_task(self._take(askable[at : at + PIPELINE_MOST], told))
-            self._taking.add(taking)
-            taking.add_done_callback(self._taking.discard)
+            some = askable[at : at + PIPELINE_MOST]
+            if self._resting:  # since a moment ago
+                self._next.ask(some, told)
+            else:
+                self._redis.look([question.key for question in some], partial(self._looked, some, told, trust))
         if len(askable) < len(questions):
             self._next.ask([question for question in questions if not question.cacheable], told)
 
-    async def _take(self, questions: Sequence[Question], told: Tell) -> None:
-        if self._resting:  # since this turn began
+    def _looked(
+        self, questions: Sequence[Question], told: Tell, trust: bytes, held: list[Answer | None] | Exception
+    ) -> None:
+        """Tells what is held; what is not, the next stage is asked, or first Redis, for leases."""
+        if isinstance(held, Exception):
+            self._refused(questions, told, held)
+            return
+        if self._shared.trust() != trust:
+            # An answer while trust was lost is none: found restarted, Redis may hold what was corrected before.
             self._next.ask(questions, told)
             return
+        missed, wanted, stale = list[Question](), list[Question](), list[Question]()
+        terms, current = (0, 0, 0, 0), False
+        for question, found in zip(questions, held, strict=True):
+            if found is None:
+                (wanted if self._known.seen(question.slot) else missed).append(question)
+                continue
+            if terms != found[2:6]:
+                terms, current = found[2:6], self._current(found)
+            if current:
+                told(question, found)
+            else:
+                stale.append(question)
+        if missed:
+            self._next.ask(missed, told)
+        if wanted or stale:
+            leasing = asyncio.create_task(self._leased(wanted, stale, told, trust))
+            self._leasing.add(leasing)
+            leasing.add_done_callback(self._leasing.discard)
+
+    async def _leased(self, wanted: list[Question], stale: list[Question], told: Tell, trust: bytes) -> None:
+        """Asks the next stage with leases, of what is stale once that is gone; unless Redis has an answer by now."""
+        questions = stale + wanted
         try:
-            held = await self._held(questions)
-        except BROKEN as error:
-            # No reason to distrust it: nothing of ours is uncorrected.
+            if stale:
+                await self._redis.drop([question.key for question in stale])
+            held = await self._redis.lease([question.key for question in questions])
+        except Exception as error:  # noqa: BLE001 - told to who asked, or passed over
+            self._refused(questions, told, error)
+            return
+        sure, missed = self._shared.trust() == trust, []
+        for question, found in zip(questions, held, strict=True):
+            if sure and isinstance(found, Answer) and self._current(found):
+                told(question, found)
+                continue
+            missed.append(question)
+            if isinstance(found, bytes):
+                question.lease = found
+        if missed:
+            self._next.ask(missed, partial(self._fetched, told))
+
+    def _refused(self, questions: Sequence[Question], told: Tell, error: Exception) -> None:
+        """Redis does not answer. No reason to distrust it: nothing of ours is uncorrected."""
+        if isinstance(error, BROKEN):
             self._resting_until = self._clock() + REST_SECONDS
             log.debug("redis_unreachable", error=str(error))
             self._next.ask(questions, told)
             return
-        except Exception as error:  # noqa: BLE001 - handed to everyone who asked
-            for question in questions:
-                told(question, error)
-            return
-        missed, leased = [], False
-        for question, found in zip(questions, held, strict=True):
-            if isinstance(found, Answer):
-                told(question, found)
-                continue
-            missed.append(question)
-            if found is not None:
-                question.lease, leased = found, True
-        if missed:
-            self._next.ask(missed, partial(self._fetched, told) if leased else told)
+        for question in questions:
+            told(question, error)
 
     def _fetched(self, told: Tell, question: Question, answer: Answer | Exception) -> None:
         if question.lease is not None and isinstance(answer, Answer) and question.may_keep(answer):
-            self._store(Fill(question.identifier.key, question.lease, answer))
+            self._store(Fill(question.key, question.lease, answer))
         told(question, answer)
 
     @property
     def _resting(self) -> bool:
         return self._clock() < self._resting_until
-
-    async def _held(self, questions: Sequence[Question]) -> list[Answer | bytes | None]:
-        """For each the answer that may be given, or a lease, or nothing. Raises one of BROKEN."""
-        trust = self._shared.trust()
-        keys = [q.identifier.key for q in questions]
-        held: list[Answer | bytes | None] = list(await self._redis.look(keys))
-        stale = [n for n, found in enumerate(held) if isinstance(found, Answer) and not self._current(found)]
-        if stale:
-            await self._redis.drop([keys[n] for n in stale])
-        missed = stale + [n for n, found in enumerate(held) if found is None and self._known.seen(questions[n].slot)]
-        if missed:
-            for n, lease in zip(missed, await self._redis.lease([keys[n] for n in missed]), strict=True):
-                held[n] = lease if not isinstance(lease, Answer) or self._current(lease) else None
-        if trust is not None and self._shared.trust() == trust:
-            return held
-        # An answer while trust was lost is none: found restarted, Redis may hold what was corrected before.
-        return [None if isinstance(each, Answer) else each for each in held]
 
     def _current(self, answer: Answer) -> bool:
         return self._shared.current(answer.prefix, answer.epoch, answer.template, answer.template_epoch)

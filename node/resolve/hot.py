@@ -5,13 +5,14 @@ kept once they are asked for again; and so has what other nodes say, so that non
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import Final
 
 import structlog
 
-from node.gather import BusyError, answered, tell
+from node.gather import BusyError, answered
 from node.meter import Meter
 from node.metrics import HOT_ENTRIES, HOT_EVICTIONS
 from node.resolve.answer import Answer, Outcome, Question, Stage, Then
@@ -68,6 +69,12 @@ class Hot:
         self._unwritten = bytes(len(shared.stamp(0)))
         self._flights: dict[bool, dict[str, Question]] = {True: {}, False: {}}
         self._leaving: list[Question] = []
+        self._gathering = False
+
+    @property
+    def shelves(self) -> tuple[Mapping[bytes, Kept | None], ...]:
+        """What is kept, by key: of what is found here, absent, and elsewhere. What was last `heard` to hold does."""
+        return self._found, self._absent, self._elsewhere
 
     def clear(self) -> None:
         """Forgets everything."""
@@ -92,27 +99,26 @@ class Hot:
         """`ask` for who waits with a callback."""
         if not onward:
             then = partial(_at_home, then)
-        self.fetch_held(identifier, self.holding(identifier.key.encode()), then, onward)
+        key = identifier.key.encode()
+        self.fetch_held(key, self.holding(key), then, onward, identifier)
 
-    def fetch_held(self, identifier: Identifier, kept: Kept | None, then: Then, onward: bool = True) -> None:
-        """`fetch` for who has just asked `holding` what is `kept` under this key."""
+    def fetch_held(
+        self, key: bytes, kept: Kept | None, then: Then, onward: bool = True, spelt: Identifier | None = None
+    ) -> None:
+        """`fetch` for who has just asked `holding` what is `kept` under this key; `spelt` otherwise, perhaps."""
         if kept is not None and self._clock() < kept.expires:
             then(kept.answer)
             return
-        slot = self._shared.slot(identifier.key)
-        stamp = self._shared.stamp(slot)
+        slot, stamp = self._shared.stamped(key)
         cacheable = self._state is not None and (stamp == self._unwritten or not self._shared.is_pending(stamp))
-        question = Question(identifier, slot, stamp, self._state, cacheable, onward)
-        if not cacheable:
-            self._depart(question, then)
-            return
-        if kept is not None:
-            then = partial(self._or_kept, kept.answer, then)
-        flight = self._joinable(question)
-        if flight is not None:
-            flight.thens.append(partial(self._joined, question, then))
-        else:
-            self._depart(question, then)
+        question = Question(key.decode(), slot, stamp, self._state, cacheable, onward, spelt)
+        if cacheable:
+            if kept is not None:
+                then = partial(self._or_kept, kept.answer, then)
+            if question.key in self._flights[onward] and (flight := self._joinable(question)) is not None:
+                flight.thens.append(partial(self._joined, question, then))
+                return
+        self._depart(question, then)
 
     def _or_kept(self, kept: Answer, then: Then, answer: Answer | Exception) -> None:
         """A kept answer past its time is better than none."""
@@ -133,7 +139,7 @@ class Hot:
 
     def _joinable(self, question: Question) -> Question | None:
         """What is asked already, unless it may have read what was there before a change that is answered by now."""
-        flight = self._flights[question.onward].get(question.identifier.key)
+        flight = self._flights[question.onward].get(question.key)
         if flight is None or flight.stamp != question.stamp or flight.state != question.state:
             return None
         return flight
@@ -142,26 +148,41 @@ class Hot:
         """With all that this turn of the loop brings."""
         question.thens.append(then)
         if question.cacheable:
-            self._flights[question.onward][question.identifier.key] = question
-        if not self._leaving:
+            self._flights[question.onward][question.key] = question
+        if not self._leaving and not self._gathering:
             asyncio.get_running_loop().call_soon(self._departed)
         self._leaving.append(question)
 
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """What is fetched within it goes on at its end, and not with the next turn of the loop."""
+        self._gathering = True
+        try:
+            yield
+        finally:
+            self._gathering = False
+            self._departed()
+
     def _departed(self) -> None:
         questions, self._leaving = self._leaving, []
-        self._next.ask(questions, self._landed)
+        if questions:
+            self._next.ask(questions, self._landed)
 
     def _landed(self, question: Question, answer: Answer | Exception) -> None:
         try:
             if question.cacheable:
-                flights, key = self._flights[question.onward], question.identifier.key
+                flights, key = self._flights[question.onward], question.key
                 if flights.get(key) is question:
                     del flights[key]
                 if self._keeps and not isinstance(answer, Exception) and self._worth(question, answer):
                     self._keep(question, answer)
         except Exception:  # a mistake of ours, and not theirs who wait
             log.exception("kept_in_vain")
-        tell(question.thens, answer)
+        for then in question.thens:
+            try:
+                then(answer)
+            except Exception:  # a mistake of ours, and not theirs who wait beside it
+                log.exception("told_in_vain")
 
     def _current(self, answer: Answer) -> bool:
         return self._shared.current(answer.prefix, answer.epoch, answer.template, answer.template_epoch)
@@ -184,7 +205,7 @@ class Hot:
         if kept is None:
             return None
         if kept.heard != self._heard:
-            stamp = self._shared.stamp(self._shared.slot(key.decode()))
+            stamp = self._shared.stamped(key)[1]
             if kept.stamp != stamp or not self._shared.current(*kept.terms):
                 return None
             kept.heard = self._heard
@@ -206,7 +227,7 @@ class Hot:
             # Most slots were never written to: one stamp for all of these spares 64 octets an entry.
             stamp = self._unwritten if question.stamp == self._unwritten else question.stamp
             said = answer.outcome, answer.version, terms, answer.shown, answer.until
-            self._shelve(question.identifier.key.encode(), Kept(*said, stamp, self._clock() + life))
+            self._shelve(question.key.encode(), Kept(*said, stamp, self._clock() + life))
 
     def _may_keep(self, question: Question, answer: Answer) -> bool:
         """Whether the answer can ever be given to others; else it would only take a place."""

@@ -46,7 +46,7 @@ class Own:
         self._gather.ask(questions, told)
 
     async def _many(self, questions: Sequence[Question]) -> list[Answer | Exception]:
-        asked = {question.identifier.key: question.identifier for question in questions}
+        asked = {question.key: question.identifier for question in questions}
         found = await self._lookup.look(list(asked.values()))
         answers = [
             self._said(stored, identifier) or await self._found(stored, identifier)
@@ -55,7 +55,7 @@ class Own:
         if len(answers) == len(questions):
             return answers
         by_key = dict(zip(asked, answers, strict=True))
-        return [by_key[question.identifier.key] for question in questions]
+        return [by_key[question.key] for question in questions]
 
     def _said(self, stored: Stored, identifier: Identifier) -> Answer | None:
         """The answer, unless the record has something out of the common or its template was not met before, or it is

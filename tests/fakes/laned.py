@@ -98,7 +98,14 @@ class World:
 
     def told(self) -> list[Any]:
         """What the access log was told, but for when: not every door goes by a clock that stands still."""
-        return [tuple(v.decode() if isinstance(v, bytes) else v for v in entry[1:]) for entry in self.noted]
+        entries = [each for note in self.noted for each in _entries(note)]
+        return [tuple(v.decode() if isinstance(v, bytes) else v for v in entry[1:]) for entry in entries]
+
+
+def _entries(note: Any) -> list[Any]:
+    """What was noted together, one by one."""
+    count = len(note[4]) if isinstance(note[4], tuple) else 0
+    return list(zip(*(v if isinstance(v, tuple) else (v,) * count for v in note), strict=True)) if count else [note]
 
 
 def recording(noted: list[Any]) -> Any:
@@ -176,6 +183,7 @@ async def has_left(world: World, piece: bytes) -> bool:
     connection, wire = world.open()
     await settled(wire)
     connection.data_received(piece)
+    await asyncio.sleep(0)  # the lane is asked when all that a turn of the loop brings has been read
     left = connection._lane is None
     wire.close()
     await settled(wire)

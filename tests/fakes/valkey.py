@@ -5,15 +5,18 @@ import signal
 import socket
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from node import clock
+from node.gather import answered
 from node.quarters import Account, valkey_program
 from node.redis_cache import RedisCache
 from node.redis_wire import BROKEN
+from node.resolve.answer import Answer
 from tests.waiting import PATIENCE, wait_until
 
 SECONDS = 60
@@ -87,6 +90,11 @@ async def met_cache(url: str) -> AsyncIterator[RedisCache]:
         yield made
     finally:
         await made.close()
+
+
+async def looked(cache: RedisCache, keys: Sequence[str]) -> list[Answer | None]:
+    """What is held under `keys`. Raises what is told instead."""
+    return await answered(partial(cache.look, keys))
 
 
 @contextmanager

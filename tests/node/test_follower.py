@@ -25,6 +25,7 @@ from registry.errors import UnavailableError
 from registry.prefix import PrefixState
 from tests.fakes.counting import Counting
 from tests.fakes.small_registry import PREFIX, TEMPLATE, SmallRegistry, small_registry
+from tests.fakes.valkey import looked
 from tests.waiting import until
 
 SECONDS = 60
@@ -81,7 +82,7 @@ class Machine:
     async def shelved(self, suffix: str) -> int | None:
         """The version in Redis."""
         assert self.redis is not None
-        (held,) = await self.redis.look([f"{PREFIX}/{suffix}"])
+        (held,) = await looked(self.redis, [f"{PREFIX}/{suffix}"])
         return held.version if isinstance(held, Answer) else None
 
 

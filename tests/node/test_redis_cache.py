@@ -14,7 +14,7 @@ from node.embedded import Servers
 from node.redis_cache import BODY_MOST, LEASE_MILLISECONDS, Fill, RedisCache, RestartedError, namespace
 from node.redis_wire import BROKEN
 from node.resolve.answer import Answer, Outcome
-from tests.fakes.valkey import SECONDS, OwnValkey, met_cache, own_valkey
+from tests.fakes.valkey import SECONDS, OwnValkey, looked, met_cache, own_valkey
 
 KEY, OTHER = "88.999.1001/BAG-1", "88.999.1001/皮料 2"
 
@@ -215,7 +215,7 @@ async def test_the_version_guard_does_not_go_by_the_language_of_the_server(chine
 async def test_what_is_dropped_can_be_leased_and_filled_anew(cache: RedisCache) -> None:
     await stored(cache, 1)
     await cache.drop([KEY])
-    assert await cache.look([KEY]) == [None]
+    assert await looked(cache, [KEY]) == [None]
     (again,) = await cache.lease([KEY])
     assert isinstance(again, bytes)
     await cache.fill([Fill(KEY, again, answer(1, b"[2]"))])
@@ -228,14 +228,14 @@ async def test_dropping_takes_the_lease_from_who_held_it(cache: RedisCache) -> N
     (mine,) = await cache.lease([KEY])
     assert isinstance(mine, bytes)
     await cache.fill([Fill(KEY, slow, answer(1))])
-    assert await cache.look([KEY]) == [None]
+    assert await looked(cache, [KEY]) == [None]
     assert await cache.lease([KEY]) == [None]
 
 
 # -- trouble
 
 STEPS: dict[str, Callable[[RedisCache], object]] = {
-    "look": lambda cache: cache.look([KEY, OTHER]),
+    "look": lambda cache: looked(cache, [KEY, OTHER]),
     "lease": lambda cache: cache.lease([KEY, OTHER]),
     "drop": lambda cache: cache.drop([KEY]),
     "fill": lambda cache: cache.fill([Fill(KEY, b"Lx", answer(1))]),

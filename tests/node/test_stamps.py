@@ -99,6 +99,14 @@ def test_a_commit_is_pending_for_everybody_until_it_ends(view: View) -> None:
     assert len({before, during, after}) == 3
 
 
+def test_slot_and_stamp_of_a_key_are_had_at_once(view: View) -> None:
+    shared = view(0)
+    slot = shared.slot("88.999.1001/皮")
+    shared.begin([slot])
+    assert shared.stamped("88.999.1001/皮".encode()) == (slot, shared.stamp(slot))
+    assert shared.is_pending(shared.stamped("88.999.1001/皮".encode())[1])
+
+
 def test_no_stamp_ever_comes_back(view: View) -> None:
     shared, follower = view(0), view(FOLLOWER)
     seen = {shared.stamp(1)}

@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from proto.errors import ProtoError
-from proto.identifier import Identifier, Prefix, fold, is_key, prefix_named, prefix_of
+from proto.identifier import Identifier, Prefix, fold, is_everyday, is_key, prefix_named, prefix_of
 
 CHARACTERS = st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp"))
 INNER = CHARACTERS.filter(lambda c: not c.isspace())
@@ -219,6 +219,7 @@ def test_parents():
 )
 def test_an_everyday_spelling_is_one_that_needs_no_encoding(text: str):
     everyday = Identifier.everyday(text.encode())
+    assert is_everyday(text.encode()) is (everyday is not None)
     if everyday is not None:
         assert everyday == Identifier.parse(text)
         assert (str(everyday), everyday.key) == (text, text)
@@ -229,11 +230,13 @@ def test_an_everyday_spelling_is_one_that_needs_no_encoding(text: str):
 @pytest.mark.parametrize("text", ["88.999.1001/BAG-2026-000017", "0/x", "88./~!$'()*+,;=:@/-._", "88.1/" + "x" * 250])
 def test_the_usual_spellings_are_everyday_ones(text: str):
     assert Identifier.everyday(text.encode()) == Identifier.parse(text)
+    assert is_everyday(text.encode())
 
 
 @pytest.mark.parametrize("text", ["0.NA/88.1", "88.ab/x", "88.1/%41", "88.1/é", '88.1/"', "88.1/", "88.1/" + "x" * 251])
 def test_what_must_be_looked_at_is_none(text: str):
     assert Identifier.everyday(text.encode()) is None
+    assert not is_everyday(text.encode())
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,7 @@ class Next:
     def ask(self, questions: Sequence[Question], told: Tell) -> None:
         loop = asyncio.get_running_loop()
         for question in questions:
-            answer = (KEPT | COLD).get(question.identifier.key, Answer(Outcome.ABSENT, 0, PREFIX, EPOCH))
+            answer = (KEPT | COLD).get(question.key, Answer(Outcome.ABSENT, 0, PREFIX, EPOCH))
             loop.call_soon(loop.call_soon, told, question, answer)
 
 
@@ -214,6 +214,18 @@ async def test_the_plain_case_never_becomes_a_request(text: str) -> None:
             answered, closed = await said(fast, [head(handle_api.PATH + text, *lines), None] * 3)
             assert (answered.count(b"HTTP/1.1 "), closed) == (3, False)
         assert fast.server.requests_count == 0
+
+
+@pytest.mark.parametrize("behind", [[], [PLAIN]])
+async def test_who_asks_for_the_last_time_is_answered_without_a_request_and_hung_up(behind: list[bytes]) -> None:
+    last = head("/api/handles/88.999.1001/BAG-1", "connection: Close", "Accept: */*")
+    sent = [PLAIN, None, last, *behind]
+    assert statuses_of(await alike(sent)) == [200, 200]
+    async with world(with_lane=True) as fast:
+        for _ in range(3):
+            answered, closed = await said(fast, sent)
+            assert (answered.count(b"Connection: close\r\n"), closed) == (1, True)
+        assert fast.server.requests_count == 1, "the door answers whoever comes with headers never seen before"
 
 
 OTHERS = [
@@ -370,13 +382,11 @@ async def test_a_mistake_of_the_lane_s_is_mended_by_the_door(monkeypatch: pytest
 
 async def test_who_leaves_in_between_is_not_answered() -> None:
     async with world(with_lane=True) as fast:
-        before = fast.counted()
         connection, wire = fast.open()
         connection.data_received(PLAIN)
         wire.close()
         await settled(wire)
         assert wire.out + wire.late == b""
-        assert fast.counted() == before, "nobody was there to be answered"
 
 
 async def test_who_leaves_before_the_answer_costs_nothing() -> None:
@@ -384,6 +394,7 @@ async def test_who_leaves_before_the_answer_costs_nothing() -> None:
         connection, wire = fast.open()
         await settled(wire)
         connection.data_received(head("/api/handles/88.999.1001/COLD"))
+        await asyncio.sleep(0)
         assert fast.house.admission.in_hand == 1
         wire.close()
         await settled(wire)
@@ -396,6 +407,7 @@ async def test_an_answer_that_is_asked_for_goes_out_before_the_end() -> None:
         connection, wire = fast.open()
         await settled(wire)
         connection.data_received(head("/api/handles/88.999.1001/COLD"))
+        await asyncio.sleep(0)
         connection.data_received(PLAIN)
         fast.server.pre_shutdown()
         await fast.server.shutdown(PATIENCE)
@@ -446,6 +458,41 @@ async def test_the_access_log_is_told_who_asked_for_what() -> None:
         ]
 
 
+async def test_what_is_answered_in_one_turn_is_answered_counted_and_noted_as_one_by_one() -> None:
+    asked = ["BAG-1", "COLD", "bag-1", "NONE", "BAG-1", "%42AG-1", "STOP"]
+    told: list[list[Any]] = []
+    for at_once in (False, True):
+        async with world(with_lane=True) as fast:
+            opened = [fast.open(f"192.0.2.{number}") for number, _ in enumerate(asked)]
+            await settled(opened[0][1])
+            for (connection, wire), name in zip(opened, asked, strict=True):
+                connection.data_received(head(f"/api/handles/88.999.1001/{name}"))
+                if not at_once:
+                    await settled(wire)
+            await settled(opened[-1][1])
+            told.append([bytes(wire.out) for _, wire in opened])
+            told[-1] += [fast.counted(), sorted(fast.told())]
+            for _, wire in opened:
+                wire.close()
+            await settled(opened[0][1])
+    assert told[0] == told[1]
+    assert b"".join(told[1][: len(asked)]).count(b"HTTP/1.1 200") == 5
+
+
+async def test_a_mistake_in_one_answer_takes_no_other_with_it() -> None:
+    async with world(with_lane=True) as fast:
+        opened = [fast.open() for _ in range(3)]
+        await settled(opened[0][1])
+        with patch.object(opened[1][1], "write", side_effect=[ZeroDivisionError, None]):
+            for connection, _ in opened:
+                connection.data_received(PLAIN)
+            await settled(opened[0][1])
+        assert [statuses_of(bytes(wire.out)) for _, wire in opened] == [[200], [], [200]]
+        for _, wire in opened:
+            wire.close()
+        await settled(opened[0][1])
+
+
 async def test_peers_behind_a_proxy_are_told_apart() -> None:
     async with world(with_lane=True, peer_rate=1) as fast:
         for client in ("203.0.113.1", "203.0.113.2"):
@@ -475,6 +522,20 @@ async def test_a_change_is_seen_at_once(change: str) -> None:
         assert isinstance(fast.lane.answer(PLAIN, "192.0.2.1", nobody), bytes)
         CHANGES[change](fast.house.hot._shared)
         assert fast.lane.answer(PLAIN, "192.0.2.1", nobody) is plain.ASKED
+
+
+async def test_a_change_that_is_told_before_all_is_read_is_seen_by_all_of_it() -> None:
+    async with world(with_lane=True) as fast:
+        connection, wire = fast.open()
+        await settled(wire)
+        for change in (lambda: None, lambda: fast.house.hot._shared.begin([SLOT])):
+            connection.data_received(PLAIN)
+            change()
+            await settled(wire)
+        counted = {labels: value for name, labels, value in fast.counted() if name == RESOLUTIONS.name and value}
+        assert counted == {("hot", "found"): 1, ("own", "found"): 1}
+        wire.close()
+        await settled(wire)
 
 
 # -- whatever is sent
@@ -605,7 +666,7 @@ async def test_a_header_aiohttp_takes_no_request_with_is_none_for_the_lane() -> 
 
 def test_a_block_is_whole_when_it_is_headers_and_the_empty_line() -> None:
     assert Block.read(b"\r\n") == Block(whole=True)
-    assert Block.read(b"Host: b\r\n\r\n") == Block(whole=True, plain=True)
+    assert Block.read(b"Host: b\r\n\r\n") == Block(whole=True, plain=True, usual=True)
     assert Block.read(b"a: b\r\nA: c\r\n\r\n") == Block(whole=True)
     forwarded = b"Host: b\r\nX-forwarded-FOR: 192.0.2.1\r\n\r\n"
     assert Block.read(forwarded) == Block(whole=True, plain=True, forwarded=("192.0.2.1",))
@@ -631,6 +692,7 @@ async def test_an_idle_connection_is_closed_and_the_lane_keeps_it_alive() -> Non
             for _ in range(3):
                 await settled(wire)
                 connection.data_received(PLAIN)
+                await settled(wire)
                 ahead += KEEPALIVE_SECONDS - 1
             await settled(wire)
             assert (wire.out.count(b"HTTP/1.1 "), wire.closed) == (3, False)

@@ -7,7 +7,7 @@ import asyncio
 import os
 import re
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from datetime import UTC, datetime
 from functools import partial
 from itertools import pairwise
@@ -109,6 +109,16 @@ class Lookup:
         return "leather"
 
 
+NOTHING_KEPT = {
+    "shelves": ({}, {}, {}),
+    "heard": lambda: 0,
+    "holding": lambda handle: None,
+    "together": nullcontext,
+    "fetch_held": None,
+}
+"""What the lane asks of Hot."""
+
+
 @asynccontextmanager
 async def world(*, with_lane: bool, **given: Any) -> AsyncIterator[World]:
     """A door at which registrations come."""
@@ -125,7 +135,7 @@ async def world(*, with_lane: bool, **given: Any) -> AsyncIterator[World]:
         config=config,
         admission=Admission(config.requests, config.peer_rate, lambda: time.passed),
         meter=counting,
-        hot=SimpleNamespace(holding=lambda handle: None, fetch_held=None),
+        hot=SimpleNamespace(**NOTHING_KEPT),
         road=nobody,
         doorkeeper=Doorkeeper(lookup, *[nobody] * 5, calls, second_factor=False),  # type: ignore[arg-type]
         batcher=measured,
@@ -279,8 +289,10 @@ async def test_a_body_that_comes_in_crumbs_is_the_doors() -> None:
         await settled(wire)
         for crumb in crumbs[: PIECES_MOST - 1]:
             connection.data_received(crumb)
+            await asyncio.sleep(0)
         assert (len(connection._begun), connection._lane is None) == (PIECES_MOST - 1, False)
         connection.data_received(crumbs[PIECES_MOST - 1])
+        await asyncio.sleep(0)
         assert (connection._begun, connection._lane) == ([], None)
         wire.close()
         await settled(wire)
@@ -292,6 +304,7 @@ async def test_a_body_that_does_not_come_is_waited_for_by_the_door() -> None:
         connection, wire = fast.open()
         await settled(wire)
         connection.data_received(PLAIN[:end])
+        await asyncio.sleep(0)
         assert connection._wanting is not None
         await passed(connection, wire)
         assert (connection._lane, connection._wanting, fast.server.requests_count) == (None, None, 1)
@@ -344,6 +357,7 @@ async def test_an_answer_under_way_goes_out_before_the_end() -> None:
         connection, wire = fast.open()
         await settled(wire)
         connection.data_received(PLAIN)
+        await asyncio.sleep(0)
         fast.server.pre_shutdown()
         await fast.server.shutdown(PATIENCE)
         await settled(wire)

@@ -66,7 +66,7 @@ OURS = ("127.0.0.7", 8000)
 
 
 def question(name: str = NAME, onward: bool = True) -> Question:
-    return Question(Identifier.parse(name), 0, b"", b"", cacheable=True, onward=onward)
+    return Question(name, 0, b"", b"", cacheable=True, onward=onward)
 
 
 class Next:

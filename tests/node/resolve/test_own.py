@@ -25,7 +25,7 @@ from tests.fakes.small_registry import ITEMS, NOW, PREFIX, TEMPLATE, SmallRegist
 
 
 def question(text: str) -> Question:
-    return Question(Identifier.parse(text), 0, b"", None, cacheable=False)
+    return Question(text, 0, b"", None, cacheable=False)
 
 
 async def ask(own: Own, asked: Question) -> Answer:
