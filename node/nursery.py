@@ -107,9 +107,13 @@ class Nursery:
         reader, writer = await asyncio.open_connection(sock=ours)
         writer.write(process.order(config, place))
         writer.write_eof()
-        pid = int(await _line(reader) or 0)
+        pid = 0
+        try:
+            pid = int(await _line(reader) or 0)
+        finally:
+            if pid <= 0:  # there is none, or whoever waited for it does no longer: it ends with the nursery
+                writer.close()
         if pid <= 0:
-            writer.close()
             raise OSError(-pid, os.strerror(-pid) if pid else "the nursery is gone")
         return Born(pid, reader, writer)
 

@@ -96,6 +96,24 @@ async def test_a_nursery_that_is_killed_is_told_and_bears_nobody() -> None:
                 pass
 
 
+async def test_who_waits_no_longer_for_a_child_leaves_nothing_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    waiting = asyncio.Event()
+
+    async def never(_: object) -> bytes:
+        waiting.set()
+        return await asyncio.Future()
+
+    async with own_nursery(HERE) as nursery:
+        before = os.listdir("/proc/self/fd")
+        monkeypatch.setattr("node.nursery._line", never)
+        forking = asyncio.create_task(nursery.fork(HERE, CONFIG, Place("waits", 4, 1, -1)))
+        await waiting.wait()
+        assert len(os.listdir("/proc/self/fd")) > len(before)
+        forking.cancel()
+        await asyncio.gather(forking, return_exceptions=True)
+        await until(lambda: len(os.listdir("/proc/self/fd")) == len(before))
+
+
 async def test_where_no_process_can_be_had_the_reason_is_told() -> None:
     async with own_nursery("tests.fakes.barren") as nursery:
         with pytest.raises(BlockingIOError):

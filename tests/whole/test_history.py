@@ -65,8 +65,8 @@ MUTANTS = {
     "no stamp before COMMIT": Mutant(
         Edit(
             "node/stamps.py",
-            "            self._store(slot, self._new() | 1)\n",
-            "            pass\n",
+            "            pending[slot] = pending.get(slot, 0) + 1\n        self._renew(slots)\n",
+            "            pending[slot] = pending.get(slot, 0) + 1\n",
         ),
         STALE,
     ),
@@ -89,7 +89,7 @@ MUTANTS = {
     "no stamp by the follower": Mutant(
         Edit(
             "node/follower.py",
-            "        self._shared.touch(map(self._shared.slot, keys))\n",
+            "        self._shared.touch(self._shared.slots(keys))\n",
             "        pass\n",
         ),
         STALE,
