@@ -21,9 +21,9 @@ from node.config import Config
 
 LINE_OCTETS: Final = 65_536
 """Octets of an order that are read at once; it has some thousand."""
-NICE: Final = {"uplink": 10, "toplevel": 10}
-"""Who gives way when processors are short, by so many steps of nice(2): nobody waits for what these do, and a minute
-later is soon enough. 10 leaves them a tenth of what a worker gets, so that they never come to a stand.
+NICE: Final = {"uplink": 10}
+"""Who gives way when processors are short, by so many steps of nice(2): nobody waits for what it does, and a minute
+later is soon enough. 10 leaves it a tenth of what a worker gets, so that it never comes to a stand.
 """
 _PR_SET_PDEATHSIG: Final = 1
 _DESCRIPTORS: Final = ("descriptor", "listening", "meter", "https", "native_tcp", "native_udp", "client_cert")

@@ -200,7 +200,7 @@ class Connection(web.RequestHandler):
     def told(self, said: bytes | Sign) -> None:
         """What the lane says of what it was asked; then it is the turn of what came meanwhile."""
         pieces, self._asked = self._asked, None
-        if self._last is not None:
+        if self._last is not None and not self._last.done():
             self._last.set_result(None)
         transport = self.transport
         if transport is None or transport.is_closing() or pieces is None:
@@ -227,6 +227,12 @@ class Connection(web.RequestHandler):
             self.transport.resume_reading()
             for piece in held:
                 self.data_received(piece)
+
+    def close(self) -> None:
+        """Takes no more requests, but what came in this turn of the loop; aiohttp calls it before `shutdown`."""
+        if self._asked is not None and self._lane is not None:
+            self._lane.turn()
+        super().close()
 
     async def shutdown(self, timeout: float | None = 15.0) -> None:  # noqa: ASYNC109 - as aiohttp calls it
         """Lets an answer the lane has asked for go out before all ends."""

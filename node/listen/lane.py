@@ -166,10 +166,10 @@ class Lane:
     def take(self, octets: bytes, asker: Asker) -> None:
         """`asker` sent this: it is told the answer when all that this turn of the loop brings is read, or later."""
         if not self._came:
-            asyncio.get_running_loop().call_soon(self._turn)
+            asyncio.get_running_loop().call_soon(self.turn)
         self._came.append((octets, asker))
 
-    def _turn(self) -> None:
+    def turn(self) -> None:
         """Answers what came.
 
         The clock, and what was heard of changes, are asked once for all, after all was read: whatever was told to have
@@ -209,7 +209,7 @@ class Lane:
                             asker.told(said)
                 except Exception:  # a mistake of ours: the door answers
                     log.exception("lane_failed")
-                    asker.told(OTHER)
+                    _leave(asker)
         for prefix, some in hits.items():
             self._told(len(some))
             self._count((began, Where.HOT, Outcome.FOUND, prefix), some)
@@ -375,6 +375,14 @@ class Lane:
     def _rendered(self, response: web.Response) -> bytes:
         self._house.meter.count(HTTP_REQUESTS, "handle", f"{response.status // 100}xx")
         return rendered(response, self._dates.lines)
+
+
+def _leave(asker: Asker) -> None:
+    """Leaves a request to the door; if that fails as well, who sent others in this turn shall not suffer from it."""
+    try:
+        asker.told(OTHER)
+    except Exception:
+        log.exception("told_in_vain")
 
 
 def _unusual(octets: bytes) -> Sign:

@@ -75,7 +75,8 @@ class Cached:
             self._next.ask(questions, told)
             return
         missed, wanted, stale = list[Question](), list[Question](), list[Question]()
-        terms, current = (0, 0, 0, 0), False
+        terms: tuple[int, ...] | None = None
+        current = False
         for question, found in zip(questions, held, strict=True):
             if found is None:
                 (wanted if self._known.seen(question.slot) else missed).append(question)

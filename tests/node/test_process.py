@@ -90,9 +90,9 @@ def test_operators_call_a_process_by_what_it_is() -> None:
 
 @pytest.mark.parametrize(
     ("module", "steps"),
-    [("node.worker", 0), ("node.follower", 0), ("node.uplink.process", 10), ("node.toplevel.server", 10)],
+    [("node.worker", 0), ("node.follower", 0), ("node.uplink.process", 10), ("node.toplevel.server", 0)],
 )
-def test_who_speaks_with_the_national_node_gives_way_to_who_is_asked(module: str, steps: int) -> None:
+def test_who_tells_the_national_node_gives_way_to_who_is_asked(module: str, steps: int) -> None:
     with child(os.getpid(), module) as made:
         assert told(made) == BEGUN
         assert os.getpriority(os.PRIO_PROCESS, made.pid) - os.getpriority(os.PRIO_PROCESS, 0) == steps

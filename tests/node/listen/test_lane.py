@@ -415,6 +415,53 @@ async def test_an_answer_that_is_asked_for_goes_out_before_the_end() -> None:
         assert (statuses_of(bytes(wire.out)), wire.closed) == ([200], True)
 
 
+@pytest.mark.parametrize(
+    ("target", "status"), [("BAG-1", 200), ("COLD", 200), ("COLD?pretty", 200), ("nothing-here", 404)]
+)
+async def test_what_came_in_the_turn_of_the_end_is_answered(target: str, status: int) -> None:
+    async with world(with_lane=True) as fast:
+        connection, wire = fast.open()
+        await settled(wire)
+        connection.data_received(head(f"/api/handles/88.999.1001/{target}"))
+        fast.server.pre_shutdown()
+        await fast.server.shutdown(PATIENCE)
+        await settled(wire)
+        assert (statuses_of(bytes(wire.out)), wire.closed) == ([status], True)
+
+
+async def test_who_asks_again_while_all_ends_takes_nobody_with_them() -> None:
+    async with world(with_lane=True) as fast:
+        (ending, its), (other, wire) = fast.open(), fast.open()
+        await settled(its)
+        ending.data_received(head("/api/handles/88.999.1001/COLD"))
+        await asyncio.sleep(0)
+        end = asyncio.create_task(ending.shutdown(PATIENCE))
+        while ending._last is None or not ending._last.done():  # noqa: ASYNC110 - no event tells this very turn
+            await asyncio.sleep(0)
+        ending.data_received(PLAIN)
+        other.data_received(PLAIN)
+        await end
+        await settled(wire)
+        assert statuses_of(bytes(its.out))[0] == 200
+        assert statuses_of(bytes(wire.out)) == [200]
+
+
+async def test_who_cannot_be_told_takes_nobody_with_them() -> None:
+    class Deaf:
+        ending, source, nearest = False, ("192.0.2.9", 1), "192.0.2.9"
+
+        def told(self, said: object) -> None:
+            raise ValueError("deaf")
+
+    async with world(with_lane=True) as fast:
+        connection, wire = fast.open()
+        await settled(wire)
+        fast.lane.take(PLAIN, Deaf())
+        connection.data_received(PLAIN)
+        await settled(wire)
+        assert statuses_of(bytes(wire.out)) == [200]
+
+
 async def test_a_failure_of_ours_is_told_by_the_door() -> None:
     async with world(with_lane=True) as fast:
         with patch.object(Next, "ask", lambda self, questions, told: told(questions[0], ZeroDivisionError())):
