@@ -429,23 +429,6 @@ async def test_what_came_in_the_turn_of_the_end_is_answered(target: str, status:
         assert (statuses_of(bytes(wire.out)), wire.closed) == ([status], True)
 
 
-async def test_who_asks_again_while_all_ends_takes_nobody_with_them() -> None:
-    async with world(with_lane=True) as fast:
-        (ending, its), (other, wire) = fast.open(), fast.open()
-        await settled(its)
-        ending.data_received(head("/api/handles/88.999.1001/COLD"))
-        await asyncio.sleep(0)
-        end = asyncio.create_task(ending.shutdown(PATIENCE))
-        while ending._last is None or not ending._last.done():  # noqa: ASYNC110 - no event tells this very turn
-            await asyncio.sleep(0)
-        ending.data_received(PLAIN)
-        other.data_received(PLAIN)
-        await end
-        await settled(wire)
-        assert statuses_of(bytes(its.out))[0] == 200
-        assert statuses_of(bytes(wire.out)) == [200]
-
-
 async def test_who_cannot_be_told_takes_nobody_with_them() -> None:
     class Deaf:
         ending, source, nearest = False, ("192.0.2.9", 1), "192.0.2.9"
