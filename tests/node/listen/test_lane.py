@@ -58,7 +58,7 @@ from tests.fakes.laned import (
     settled,
     statuses_of,
 )
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, until
 
 PREFIX, EPOCH = 3, 11
 SHOWN = b'[{"index":2000,"type":"styleNo","data":{"format":"string","value":"\xe7\x9a\xae"},"ttl":86400}]'
@@ -427,6 +427,20 @@ async def test_what_came_in_the_turn_of_the_end_is_answered(target: str, status:
         await fast.server.shutdown(PATIENCE)
         await settled(wire)
         assert (statuses_of(bytes(wire.out)), wire.closed) == ([status], True)
+
+
+async def test_who_asks_again_while_their_connection_ends_takes_nobody_with_them() -> None:
+    async with world(with_lane=True) as fast:
+        (ending, its), (other, wire) = fast.open(), fast.open()
+        await settled(its)
+        ending.data_received(head("/api/handles/88.999.1001/COLD"))
+        end = asyncio.create_task(ending.shutdown(PATIENCE))
+        await until(lambda: ending._last is not None and ending._last.done())
+        ending.data_received(PLAIN)
+        other.data_received(PLAIN)
+        await settled(wire)
+        assert (statuses_of(bytes(its.out)), statuses_of(bytes(wire.out))) == ([200, 200], [200])
+        end.cancel()  # aiohttp waits for its task, which nobody has told that all ends
 
 
 async def test_who_cannot_be_told_takes_nobody_with_them() -> None:
