@@ -14,7 +14,7 @@ x86-64 promises that, aarch64 would need a barrier between a stamp and its news.
   a moment ago still holds, and nothing else needs to be read.
 * State. The follower's generation (0: caches may not be used), and for each worker a word that is odd while a
   change of prefixes or templates is in doubt.
-* Known. A bit for each slot that was asked for (`node/resolve/known.py`): the one part all workers write, where a bit
+* Known. A bit for each mark that was asked for (`node/resolve/known.py`): the one part all workers write, where a bit
   that is lost costs one question to PostgreSQL.
 * Trust. A worker that could not correct Redis stores a new word of distrust; the follower copies it into the word
   beside it once everything up to then is corrected. Redis is asked only while all pairs agree.
@@ -28,6 +28,8 @@ from zlib import crc32
 
 SLOTS: Final = 1 << 20
 """Slots of stamps: with 100,000 hot entries, a write to another identifier disturbs one entry in ten at worst."""
+MARKS: Final = 1 << 24
+"""Marks of identifiers, a bit of `known` each, 2 MiB; the end of a mark is the slot."""
 PREFIXES_MOST: Final = 1 << 20
 """Prefixes with an epoch here; answers under a greater number are not cached."""
 TEMPLATES_MOST: Final = 1 << 20
@@ -55,7 +57,7 @@ class Layout:
         self.templates = self.prefixes + PREFIXES_MOST
         self.stamps = self.templates + TEMPLATES_MOST
         self.known = self.stamps + SLOTS * self.columns
-        self.words = self.known + SLOTS // (8 * _WORD)
+        self.words = self.known + MARKS // (8 * _WORD)
 
 
 def create(workers: int) -> int:
@@ -90,7 +92,7 @@ class Shared:
         self._absolved = slice(self.layout.absolved * _WORD, self.layout.beat * _WORD)
         self._good = b""
         known = self.layout.known * _WORD
-        self.known = memoryview(self._memory)[known : known + SLOTS // 8]
+        self.known = memoryview(self._memory)[known : known + MARKS // 8]
 
     def _new(self) -> int:
         self._count += 2
@@ -116,16 +118,16 @@ class Shared:
         """The slot of each of these keys."""
         return [crc32(key.encode()) & (SLOTS - 1) for key in keys]
 
-    def stamp(self, slot: int) -> bytes:
-        """The slot's stamp as it is now."""
-        at = self._stamps_at + slot * self._stamp_octets
+    def stamp(self, mark: int) -> bytes:
+        """The stamp as it is now of the slot this mark, or slot, ends with."""
+        at = self._stamps_at + (mark & SLOTS - 1) * self._stamp_octets
         return self._memory[at : at + self._stamp_octets]
 
     def stamped(self, key: bytes) -> tuple[int, bytes]:
-        """The slot of an identifier's key, in octets, and its stamp as it is now."""
-        slot = crc32(key) & (SLOTS - 1)
-        at = self._stamps_at + slot * self._stamp_octets
-        return slot, self._memory[at : at + self._stamp_octets]
+        """The mark of an identifier's key, in octets, and the stamp of its slot as it is now."""
+        mark = crc32(key) & (MARKS - 1)
+        at = self._stamps_at + (mark & SLOTS - 1) * self._stamp_octets
+        return mark, self._memory[at : at + self._stamp_octets]
 
     def is_pending(self, stamp: bytes) -> bool:
         """Whether a commit is under way in the slot the stamp was taken of."""

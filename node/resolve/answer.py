@@ -106,7 +106,7 @@ class Answer(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class Question:
-    """One identifier asked for, by its key, with the stamp of its slot taken when it was asked.
+    """One identifier asked for, by its key and the mark of that, with the stamp of its slot taken when it was asked.
 
     `cacheable`: the stamp was quiet and caches are trusted, so what is answered may be kept under that stamp.
     `onward`: other nodes may be asked, for it is not itself another node's question.
@@ -115,7 +115,7 @@ class Question:
     """
 
     key: str
-    slot: int
+    mark: int
     stamp: bytes
     state: bytes | None
     cacheable: bool

@@ -18,7 +18,7 @@ from node.metrics import HOT_ENTRIES, HOT_EVICTIONS
 from node.resolve.answer import Answer, Outcome, Question, Stage, Then
 from node.resolve.known import Known
 from node.resolve.shelf import Kept, Shelf, Terms
-from node.stamps import SLOTS, Shared
+from node.stamps import MARKS, Shared
 from proto.identifier import Identifier
 from registry.errors import UnavailableError
 
@@ -60,7 +60,7 @@ class Hot:
         self._meter = meter
         self._shelves = {name: Shelf(max(1, entries // share)) for name, share in SHARES.items()}
         self._found, self._absent, self._elsewhere = (shelf.entries for shelf in self._shelves.values())
-        self._known = Known(bytearray(SLOTS // 8))
+        self._known = Known(bytearray(MARKS // 8))
         self._terms: dict[Terms, Terms] = {}
         self._keeps = entries > 0
         self._news = b""
@@ -109,9 +109,9 @@ class Hot:
         if kept is not None and self._clock() < kept.expires:
             then(kept.answer)
             return
-        slot, stamp = self._shared.stamped(key)
+        mark, stamp = self._shared.stamped(key)
         cacheable = self._state is not None and (stamp == self._unwritten or not self._shared.is_pending(stamp))
-        question = Question(key.decode(), slot, stamp, self._state, cacheable, onward, spelt)
+        question = Question(key.decode(), mark, stamp, self._state, cacheable, onward, spelt)
         if cacheable:
             if kept is not None:
                 then = partial(self._or_kept, kept.answer, then)
@@ -214,7 +214,7 @@ class Hot:
 
     def _worth(self, question: Question, answer: Answer) -> bool:
         """Whether it is likely to be asked for again: unknown identifiers come by the million, each once."""
-        return answer.outcome is not Outcome.ABSENT or self._known.seen(question.slot)
+        return answer.outcome is not Outcome.ABSENT or self._known.seen(question.mark)
 
     def _keep(self, question: Question, answer: Answer) -> None:
         if len(answer.shown) > SHOWN_MOST or not self._may_keep(question, answer):
@@ -233,7 +233,7 @@ class Hot:
         """Whether the answer can ever be given to others; else it would only take a place."""
         if not question.may_keep(answer):
             return False
-        return self._shared.state() == question.state and self._shared.stamp(question.slot) == question.stamp
+        return self._shared.state() == question.state and self._shared.stamp(question.mark) == question.stamp
 
     def _shelve(self, key: bytes, kept: Kept) -> None:
         name = _shelf(kept)

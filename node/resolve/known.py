@@ -2,30 +2,31 @@
 
 from typing import Final
 
-from node.stamps import SLOTS
+from node.stamps import MARKS
 
-SLOTS_KNOWN: Final = SLOTS // 4
-"""Slots remembered; with so many, one identifier in four is taken for one asked for before, and kept."""
+MARKS_KNOWN: Final = MARKS // 64
+"""Marks remembered, some 260,000; with so many, one identifier in 64 is taken for one asked for before, and kept: of a
+flood of unknown ones, few turns have any, for each such turn costs two commands to Redis and a query more."""
 
 
 class Known:
-    """Which slots were asked for lately: their bits in `slots`, SLOTS / 8 octets, which others may write to as well.
+    """Which marks were asked for lately: their bits in `marks`, MARKS / 8 octets, which others may write to as well.
 
-    Once whoever looks here has set SLOTS_KNOWN of them, all are forgotten.
+    Once whoever looks here has set MARKS_KNOWN of them, all are forgotten.
     """
 
-    def __init__(self, slots: memoryview | bytearray) -> None:
-        self._slots = slots
+    def __init__(self, marks: memoryview | bytearray) -> None:
+        self._marks = marks
         self._count = 0
 
-    def seen(self, slot: int) -> bool:
-        """Whether `slot` was asked for before; from now on it was."""
-        at, bit = slot >> 3, 1 << (slot & 7)
-        if self._slots[at] & bit:
+    def seen(self, mark: int) -> bool:
+        """Whether `mark` was asked for before; from now on it was."""
+        at, bit = mark >> 3, 1 << (mark & 7)
+        if self._marks[at] & bit:
             return True
-        if self._count >= SLOTS_KNOWN:
-            self._slots[:] = bytes(SLOTS // 8)
+        if self._count >= MARKS_KNOWN:
+            self._marks[:] = bytes(MARKS // 8)
             self._count = 0
-        self._slots[at] |= bit
+        self._marks[at] |= bit
         self._count += 1
         return False

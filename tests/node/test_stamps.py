@@ -62,7 +62,7 @@ def test_no_two_kinds_of_words_overlap(workers: int) -> None:
         (layout.prefixes, PREFIXES_MOST),
         (layout.templates, TEMPLATES_MOST),
         (layout.stamps, stamps.SLOTS * (workers + 1)),
-        (layout.known, stamps.SLOTS // 64),
+        (layout.known, stamps.MARKS // 64),
     ]
     at = 0
     for start, length in starts:
@@ -99,11 +99,13 @@ def test_a_commit_is_pending_for_everybody_until_it_ends(view: View) -> None:
     assert len({before, during, after}) == 3
 
 
-def test_slot_and_stamp_of_a_key_are_had_at_once(view: View) -> None:
+def test_mark_and_stamp_of_a_key_are_had_at_once(view: View) -> None:
     shared = view(0)
     slot = shared.slot("88.999.1001/皮")
     shared.begin([slot])
-    assert shared.stamped("88.999.1001/皮".encode()) == (slot, shared.stamp(slot))
+    mark, stamp = shared.stamped("88.999.1001/皮".encode())
+    assert (mark % stamps.SLOTS, stamp) == (slot, shared.stamp(slot))
+    assert stamp == shared.stamp(mark)
     assert shared.is_pending(shared.stamped("88.999.1001/皮".encode())[1])
 
 

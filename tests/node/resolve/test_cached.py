@@ -23,7 +23,7 @@ PREFIX, EPOCH = 3, 11
 BAG = Identifier.parse("88.999.1001/BAG-1")
 Looked = Callable[[list[Answer | None] | Exception], None]
 KNOWN = 0
-"""The slot of what was asked for before."""
+"""The mark of what was asked for before."""
 
 
 def found(version: int, shown: bytes = b"[]") -> Answer:
@@ -69,8 +69,8 @@ class World:
         self.stage = Cached(redis_cache, self.worker, self.next, lambda: self.now, self.counting.meter)
         self.stage._known.seen(KNOWN)
 
-    async def ask(self, identifier: Identifier = BAG, cacheable: bool = True, slot: int = KNOWN) -> Answer:
-        answer = await asked_of(self.stage, Question(identifier.key, slot, b"", b"", cacheable))
+    async def ask(self, identifier: Identifier = BAG, cacheable: bool = True, mark: int = KNOWN) -> Answer:
+        answer = await asked_of(self.stage, Question(identifier.key, mark, b"", b"", cacheable))
         await self.filled()
         return answer
 
@@ -98,15 +98,15 @@ async def test_what_the_next_stage_said_is_shared(world: World, descriptor: int)
 
 async def test_what_is_asked_for_once_takes_no_place_in_redis(world: World, servers: Servers, descriptor: int) -> None:
     async with redis.asyncio.from_url(servers.redis_url) as raw:
-        for slot in range(1, 31):
-            await world.ask(Identifier.parse(f"88.999.1001/{slot}"), slot=slot)
+        for mark in range(1, 31):
+            await world.ask(Identifier.parse(f"88.999.1001/{mark}"), mark=mark)
         assert await raw.dbsize() == 0, "not even a lease"
-        await world.ask(Identifier.parse("88.999.1001/7"), slot=7)
+        await world.ask(Identifier.parse("88.999.1001/7"), mark=7)
         assert await raw.dbsize() == 1
     assert world.next.asked[30:] == ["88.999.1001/7"]
-    await world.ask(Identifier.parse("88.999.1001/7"), slot=7)
+    await world.ask(Identifier.parse("88.999.1001/7"), mark=7)
     other = World(world.redis, descriptor)
-    await other.ask(Identifier.parse("88.999.1001/7"), slot=7)
+    await other.ask(Identifier.parse("88.999.1001/7"), mark=7)
     assert (world.next.asked[31:], other.next.asked) == ([], []), "it is shared from then on"
 
 
