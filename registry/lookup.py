@@ -4,7 +4,7 @@ Templates are kept in this process by number and epoch; nothing else is cached h
 """
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -95,10 +95,14 @@ class Lookup:
 
     async def look(self, identifiers: Sequence[Identifier]) -> list[Stored]:
         """What stands behind each identifier, in order, all in one snapshot."""
+        return await self.look_keys([identifier.key for identifier in identifiers])
+
+    async def look_keys(self, keys: Iterable[str]) -> list[Stored]:
+        """`look` by keys of identifiers. Those of a prefix that were never registered have one object in common."""
+        halves = [key.partition("/") for key in keys]
+        prefixes, suffixes = [prefix for prefix, _, _ in halves], [suffix for _, _, suffix in halves]
         async with borrowed(self._pool, "look") as connection:
-            return await records.look(
-                connection, [i.prefix_key for i in identifiers], [i.suffix_key for i in identifiers], self.node
-            )
+            return await records.look(connection, prefixes, suffixes, self.node)
 
     async def template(self, number: int, epoch: int) -> Template | None:
         """The template, not older than `epoch`; None when there is none any more."""

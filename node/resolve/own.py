@@ -27,6 +27,7 @@ NEVER_KEPT: Final = 1
 
 
 _OPEN: Final = frozenset(int(state) for state in PrefixState if state.open)
+_RESERVED: Final = f"/{RESERVED_SUFFIX}"
 
 
 class Own:
@@ -46,23 +47,26 @@ class Own:
         self._gather.ask(questions, told)
 
     async def _many(self, questions: Sequence[Question]) -> list[Answer | Exception]:
-        asked = {question.key: question.identifier for question in questions}
-        found = await self._lookup.look(list(asked.values()))
-        answers = [
-            self._said(stored, identifier) or await self._found(stored, identifier)
-            for stored, identifier in zip(found, asked.values(), strict=True)
-        ]
+        asked = {question.key: question for question in questions}
+        found = await self._lookup.look_keys(asked)
+        answers, nobodys = list[Answer | Exception](), dict[Stored, Answer | None]()
+        for (key, question), stored in zip(asked.items(), found, strict=True):
+            if stored.version or _RESERVED in key or is_prefix_handle(key):
+                answer = self._said(stored, key)
+            elif (answer := nobodys.get(stored)) is None:
+                answer = nobodys[stored] = self._said(stored, key)
+            answers.append(answer or await self._found(stored, question.identifier))
         if len(answers) == len(questions):
             return answers
         by_key = dict(zip(asked, answers, strict=True))
         return [by_key[question.key] for question in questions]
 
-    def _said(self, stored: Stored, identifier: Identifier) -> Answer | None:
+    def _said(self, stored: Stored, key: str) -> Answer | None:
         """The answer, unless the record has something out of the common or its template was not met before, or it is
         a template or the handle of a prefix that is asked for.
         """
         prefix, state, epoch, version, live, number, template_epoch, updated, body = stored
-        if is_prefix_handle(identifier.key) and state in _OPEN:
+        if is_prefix_handle(key) and state in _OPEN:
             return None
         if live and state in _OPEN:
             face = self._faces.kept(number, template_epoch)
@@ -74,7 +78,7 @@ class Own:
             return Answer(Outcome.FOREIGN, 0, 0, epoch)
         if state not in _OPEN:
             return Answer(Outcome.STOPPED, version, prefix, epoch)
-        if not version and identifier.suffix.startswith(RESERVED_SUFFIX):
+        if not version and key.partition("/")[2].startswith(RESERVED_SUFFIX):
             return None
         return Answer(Outcome.GONE if version else Outcome.ABSENT, version, prefix, epoch)
 

@@ -40,6 +40,7 @@ class Stored(NamedTuple):
 
 _stored: Final[Callable[[Row], Stored]] = partial(tuple.__new__, Stored)
 """`Stored._make`, without a call in Python for each row."""
+_NOBODYS: Final = Stored(0, 0, 0)
 
 # Times are kept less 2^31 (migrations/0004_room.sql), and a deleted record has no body.
 # LIMIT 1 keeps the planner to the whole key: the plan is made while tables may still look empty, and a join could then
@@ -57,10 +58,16 @@ STORED_FROM: Final = """
 """
 """Where they come from, behind a `q` with prefix and suffix."""
 _LOOK: Final = f"""
-    SELECT {STORED} FROM unnest($1::text[], $2::text[]) WITH ORDINALITY q(prefix, suffix, n)
-    {STORED_FROM} ORDER BY q.n
+    SELECT q.n::integer, coalesce(r.m, 0)::integer, {STORED}
+    FROM unnest($1::text[], $2::text[]) WITH ORDINALITY q(prefix, suffixes, n)
+    LEFT JOIN prefix p ON p.name = q.prefix AND NOT p.elsewhere
+    LEFT JOIN LATERAL (
+        SELECT s.m, found.* FROM unnest(string_to_array(q.suffixes, chr(31))) WITH ORDINALITY s(suffix, m)
+        CROSS JOIN LATERAL (SELECT * FROM record WHERE prefix_no = p.number AND suffix = s.suffix LIMIT 1) found
+    ) r ON true
+    LEFT JOIN template t ON t.number = r.template_no
 """  # noqa: S608 - constants of this file
-
+"""Of each prefix, the `n`th, what stands behind its `m`th suffixes; a row with an `m` of 0 where there is nothing."""
 
 _LOOK_WITH_HANDLES: Final = f"""
     SELECT {STORED} FROM unnest($1::text[], $2::text[]) WITH ORDINALITY q(prefix, suffix, n)
@@ -77,8 +84,11 @@ _LOOK_WITH_HANDLES: Final = f"""
 """  # noqa: S608 - constants of ours
 
 
-async def look(connection: Connection, prefixes: list[str], suffixes: list[str], node: str = "") -> list[Stored]:
-    """What stands behind each identifier (given as prefix key and suffix key), all in one snapshot, in order.
+async def look(
+    connection: Connection, prefixes: Sequence[str], suffixes: Sequence[str], node: str = ""
+) -> list[Stored]:
+    """What stands behind each identifier (given as prefix key and suffix key), all in one snapshot, in order; one
+    object for all of a prefix that were never registered.
 
     The handle of a prefix goes by number, state and epoch of the prefix it is about, also of one that is open at its
     enterprise's own node; that of the prefix `node`, which is this node's own and empty if it has none, by those of
@@ -86,7 +96,20 @@ async def look(connection: Connection, prefixes: list[str], suffixes: list[str],
     """
     if PREFIX_HANDLES in prefixes:
         return list(map(_stored, await connection.fetch(_LOOK_WITH_HANDLES, prefixes, suffixes, node)))
-    return list(map(_stored, await connection.fetch(_LOOK, prefixes, suffixes)))
+    of: dict[str, list[int]] = {}
+    for place, prefix in enumerate(prefixes):
+        of.setdefault(prefix, []).append(place)
+    named = [SEPARATOR.join([suffixes[place] for place in places]) for places in of.values()]
+    rows = await connection.fetch(_LOOK, list(of), named)
+    places_of, found = list(of.values()), [_NOBODYS] * len(suffixes)
+    for n, row in {row[0]: row for row in rows}.items():
+        nobodys = Stored(*row[2:5])
+        for place in places_of[n - 1]:
+            found[place] = nobodys
+    for row in rows:
+        if row[1]:
+            found[places_of[row[0] - 1][row[1] - 1]] = _stored(row[2:])
+    return found
 
 
 @dataclass(frozen=True, slots=True)

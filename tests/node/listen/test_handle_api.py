@@ -168,7 +168,7 @@ async def test_when_postgresql_is_away_what_is_kept_is_answered_and_the_rest_is_
         async def away(*_: object) -> Any:
             raise UnavailableError("the name of a host")
 
-        running.registry.lookup.look = away  # type: ignore[method-assign]
+        running.registry.lookup.look_keys = away  # type: ignore[method-assign]
         assert (await running.call("GET", f"{PATH}/A", who=None))[0] == 200
         status, answer = await running.call("GET", f"{PATH}/B", who=None)
         assert (status, answer["responseCode"]) == (503, 3)

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -35,13 +35,13 @@ async def ask(own: Own, asked: Question) -> Answer:
 def counted_looks(registry: SmallRegistry) -> list[int]:
     """How many identifiers each query asks for, from now on."""
     looks: list[int] = []
-    look = registry.lookup.look
+    look = registry.lookup.look_keys
 
-    async def counted(identifiers: Sequence[Identifier]) -> list[Stored]:
-        looks.append(len(identifiers))
-        return await look(identifiers)
+    async def counted(keys: Iterable[str]) -> list[Stored]:
+        looks.append(len(list(keys)))
+        return await look(keys)
 
-    registry.lookup.look = counted  # type: ignore[method-assign]
+    registry.lookup.look_keys = counted  # type: ignore[method-assign]
     return looks
 
 

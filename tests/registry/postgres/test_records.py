@@ -13,6 +13,7 @@ import asyncpg
 import pytest
 
 from proto.chain import Kind, entry_digest
+from proto.identifier import PREFIX_HANDLES
 from registry.postgres import records
 from registry.postgres.records import Change, Ground, Share, Stored
 from registry.prefix import PREFIX_HANDLES_NUMBER, PrefixState
@@ -422,3 +423,20 @@ async def test_what_was_never_asked_for_is_not_told(world: World):
         assert await records.look(connection, [], []) == []
         assert (await records.grounds(connection, [PREFIX], [], [], []))[0].records == {}
         assert await records.look(connection, [OTHER], ["A"]) == [Stored(0, 0, await world.steward.catalogue_number())]
+
+
+async def test_many_identifiers_are_told_as_each_of_them_and_as_beside_the_handle_of_a_prefix(two: World):
+    """That goes by another statement, row by row."""
+    await two.write(*(request("create", suffix) for suffix in ("A", "B", "a/b", "皮")))
+    await two.write(request("delete", "B"), now=NOW + 1)
+    await together(two, (OTHER, [change(two, "A", 0, template=0)]))
+    await two.steward.set_prefix_state(OTHER, PrefixState.STOPPED)
+    asked = [(p, s) for s in ("A", "none", "B", "a/b", "皮", "A", "a", "none") for p in (OTHER, PREFIX, "77.1")]
+    prefixes, suffixes = [prefix for prefix, _ in asked], [suffix for _, suffix in asked]
+    async with two.pool.acquire() as connection:
+        found = await records.look(connection, prefixes, suffixes)
+        *beside, _ = await records.look(connection, [*prefixes, PREFIX_HANDLES], [*suffixes, PREFIX])
+        assert found == beside == [(await records.look(connection, [p], [s]))[0] for p, s in asked]
+    assert {(stored.version, stored.live) for stored in found} == {(0, False), (1, True), (2, False)}
+    assert len({(stored.prefix, stored.state) for stored in found}) == 3
+    assert len({id(stored) for stored in found if not stored.version}) == 3, "one object for all of a prefix"
