@@ -11,7 +11,6 @@ import pytest
 from node.resolve.answer import Answer, Outcome, Question
 from node.resolve.own import Own
 from node.resolve.signposts import Signposts
-from proto.identifier import Identifier
 from proto.value import ADMIN_READ, ADMIN_WRITE, Value
 from proto.web_json import moment
 from registry.errors import UnavailableError
