@@ -126,7 +126,7 @@ class Doorkeeper:
         if not token:
             then(None)
             return
-        self._gather.ask([token_digest(token)], lambda _, found: then(found))
+        self._gather.ask([token_digest(token)], lambda _, found: then(found[0]))
 
     async def sign_in(self, username: str, secret: str, peer: str) -> str | None:
         """A fresh token for who, at the address `peer`, knows the password or secret; None otherwise.

@@ -4,9 +4,9 @@ It knows nothing of what it gathers.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from itertools import repeat
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, TypeAlias, TypeVar
 
 import structlog
 
@@ -17,6 +17,9 @@ PATIENCE_SECONDS: Final = 0.005
 
 Q = TypeVar("Q")
 A = TypeVar("A")
+
+Told: TypeAlias = Callable[[Sequence[Q], Sequence[A | Exception]], None]
+"""Who asked: told the answers to some of the questions, of each once."""
 
 log = structlog.get_logger("gather")
 
@@ -64,17 +67,21 @@ class Gatherer(Generic[Q, A]):
         self._size = size
         self._lanes = lanes
         self._most = most
-        self._waiting: list[tuple[Q, Callable[[Q, A | Exception], None]]] = []
+        self._waiting: deque[tuple[Sequence[Q], Told[Q, A]]] = deque()
+        self._count = 0  # of these questions
         self._busy: dict[asyncio.Task[None] | None, float] = {}  # and when its call began, in the seconds of the loop
         self._starting = False
         self._impatient: asyncio.TimerHandle | None = None
 
-    def ask(self, questions: Sequence[Q], told: Callable[[Q, A | Exception], None]) -> None:
-        """Tells the answer to each of `questions`, or what the call raised; BusyError, at once, if too many wait."""
-        room = max(0, self._most - len(self._waiting))
-        self._waiting += zip(questions[:room], repeat(told))
-        for question in questions[room:]:
-            told(question, BusyError())
+    def ask(self, questions: Sequence[Q], told: Told[Q, A]) -> None:
+        """Tells the answers to `questions`, or what the call raised; BusyError, at once, of those that are too many."""
+        room = max(0, self._most - self._count)
+        waits, refused = questions[:room], questions[room:]
+        if waits:
+            self._waiting.append((waits, told))
+            self._count += len(waits)
+        if refused:
+            told(refused, [BusyError()] * len(refused))
         self._start()
 
     def _start(self) -> None:
@@ -82,7 +89,7 @@ class Gatherer(Generic[Q, A]):
             return
         loop = asyncio.get_running_loop()
         left = max(self._busy.values(), default=0.0) + PATIENCE_SECONDS - loop.time()
-        if not self._busy or left <= 0 or len(self._waiting) >= min(WORTHWHILE, self._size):
+        if not self._busy or left <= 0 or self._count >= min(WORTHWHILE, self._size):
             self._open()
         elif self._impatient is None:
             self._impatient = loop.call_later(left, self._waited)
@@ -100,7 +107,7 @@ class Gatherer(Generic[Q, A]):
         self._starting = False
         try:
             while self._waiting:
-                taken, self._waiting = self._waiting[: self._size], self._waiting[self._size :]
+                taken = self._taken()
                 if self._impatient is not None:
                     self._impatient.cancel()
                     self._impatient = None
@@ -111,14 +118,29 @@ class Gatherer(Generic[Q, A]):
             # Not when the task is called done: who asks in between would find the lane taken and wait for ever.
             del self._busy[asyncio.current_task()]
 
-    async def _asked(self, taken: Sequence[tuple[Q, Callable[[Q, A | Exception], None]]]) -> None:
-        answers: Iterable[A | Exception]
+    def _taken(self) -> list[tuple[Sequence[Q], Told[Q, A]]]:
+        """The first questions that wait, as many as go into a call; they wait no more."""
+        taken, room = [], self._size
+        while room and self._waiting:
+            questions, told = self._waiting.popleft()
+            if len(questions) > room:
+                self._waiting.appendleft((questions[room:], told))
+            taken.append((questions[:room], told))
+            room -= len(taken[-1][0])
+        self._count -= self._size - room
+        return taken
+
+    async def _asked(self, taken: Sequence[tuple[Sequence[Q], Told[Q, A]]]) -> None:
+        asked = [question for questions, _ in taken for question in questions]
+        answers: Sequence[A | Exception]
         try:
-            answers = await self._call([question for question, _ in taken])
+            answers = await self._call(asked)
         except Exception as error:  # noqa: BLE001 - handed to everyone who asked
-            answers = repeat(error, len(taken))
-        for (question, told), answer in zip(taken, answers, strict=True):
+            answers = [error] * len(asked)
+        at = 0
+        for questions, told in taken:
             try:
-                told(question, answer)
+                told(questions, answers[at : at + len(questions)])
             except Exception:  # a mistake of ours, and not theirs who wait beside it
                 log.exception("told_in_vain")
+            at += len(questions)

@@ -55,8 +55,9 @@ class Sight:
         is that of a template.
         """
 
-        def told(_: Question, looked: Looked | Exception) -> None:
+        def told(_: Sequence[Question], found: Sequence[Looked | Exception]) -> None:
             said: Told | Exception | None
+            (looked,) = found
             try:
                 said = looked if isinstance(looked, Exception) else self._said(identifier, *looked)
             except Exception as error:  # noqa: BLE001 - told to who asked
@@ -73,7 +74,7 @@ class Sight:
         """What stands behind an identifier, and how far `who` sees into it."""
 
         def ask(then: Callable[[Looked | Exception], None]) -> None:
-            self._gather.ask([(who, identifier)], lambda _, looked: then(looked))
+            self._gather.ask([(who, identifier)], lambda _, looked: then(looked[0]))
 
         stored, template, far = await answered(ask)
         return stored, unpacked(stored, template), template, far

@@ -49,10 +49,12 @@ _HEAD: Final = b'ETag: "%d.%d.%d"\r\nCache-Control: public, max-age=%d\r\nVary: 
 _BEFORE: Final = b'\r\n{"responseCode":1,"handle":"'
 _BETWEEN: Final = b'","values":'
 _IS_FOUND: Final = Outcome.FOUND
-"""To take it from its class takes as long as to compare a hundred octets."""
+_IS_ABSENT: Final = Outcome.ABSENT
+"""To take them from their class takes as long as to compare a hundred octets."""
 _AROUND: Final = len(_BEFORE) - len(b"\r\n") + len(_BETWEEN) + len(b"}")
 _ABSENT: Final = b"HTTP/1.1 404 Not Found\r\n" + _TYPE + b"Content-Length: %d\r\n%b" + PRIVATE + b"\r\n%b%b%b"
 _ABSENT_BEFORE, _ABSENT_BEHIND = replies.handle_body("/", Answer(Outcome.ABSENT, 0, 0, 0)).split(b"/")
+_ABSENT_AROUND: Final = len(_ABSENT_BEFORE) + len(_ABSENT_BEHIND)
 
 Then = Callable[[bytes | Sign], None]
 """Who waits for the answer, or what there is instead."""
@@ -60,6 +62,8 @@ _Kind = tuple[float, Where, Outcome, int]
 """What answers that are counted together have in common: since when they were asked for, whence, what, the prefix."""
 _Heard = tuple[bytes, Source]
 """An identifier, and who asked for it."""
+_Fetch = tuple[bytes, float, Source, Then]
+"""An identifier that was asked for, since when, by whom, and who waits for it."""
 
 log = structlog.get_logger("lane")
 
@@ -153,10 +157,9 @@ class Lane:
         self._noted = self._note is not unnoted
         self._together = house.hot.together
         self._told = house.meter.counter(HTTP_REQUESTS, "handle", "2xx")
+        self._told_absent = house.meter.counter(HTTP_REQUESTS, "handle", "4xx")
         self._clock = clock
         self._came: list[tuple[bytes, Asker]] = []
-        self._fetches: dict[_Kind, list[_Heard]] = {}
-        self._heads = 0  # of these, found and in no way out of the common
         self._blocks: dict[bytes, Block] = {}
         self._dates = Dates(clock, now, _CORS)
         self._last_dates = Dates(clock, now, f"Connection: close\r\n{_CORS}")
@@ -253,43 +256,45 @@ class Lane:
         if self._admit(source[0]):
             return OTHER
         self._admission.in_hand += 1
-        self._fetch(handle, kept, partial(self._fetched, handle, began, source, then))
+        self._fetch(handle, kept, self._fetched, (handle, began, source, then))
         return ASKED
 
-    def _fetched(self, handle: bytes, began: float, source: Source, then: Then, found: Answer | Exception) -> None:
-        self._admission.in_hand -= 1
-        if not isinstance(found, Answer):
-            self._failed(handle, began, source, then, found)
-            return
-        if not self._fetches:
-            asyncio.get_running_loop().call_soon(self._count_fetches)
-            self._dates.now()
-        kind = began, found.where, found.outcome, found.prefix
-        if (some := self._fetches.get(kind)) is None:
-            some = self._fetches[kind] = []
-        some.append((handle, source))
-        if head := self._head(handle, found):
-            self._heads += 1
-            then(b"".join((_FOUND, head, self._dates.lines, _BEFORE, handle, _BETWEEN, found.shown, b"}")))
-        else:
-            then(self._said(handle, found))
+    def _fetched(self, fetches: Sequence[_Fetch], answers: Sequence[Answer | Exception]) -> None:
+        """Tells answers that came together, and counts and notes them by what they have in common."""
+        self._admission.in_hand -= len(fetches)
+        lines, heads, absent = self._dates.now(), 0, 0
+        kinds = dict[_Kind, list[_Heard]]()
+        for (handle, began, source, then), found in zip(fetches, answers, strict=True):
+            try:
+                if isinstance(found, Exception):
+                    self._failed(handle, began, source, then, found)
+                    continue
+                kind = began, found.where, found.outcome, found.prefix
+                if (some := kinds.get(kind)) is None:
+                    some = kinds[kind] = []
+                some.append((handle, source))
+                if found.outcome is _IS_ABSENT:
+                    absent += 1
+                    then(_ABSENT % (_ABSENT_AROUND + len(handle), lines, _ABSENT_BEFORE, handle, _ABSENT_BEHIND))
+                elif head := self._head(handle, found):
+                    heads += 1
+                    then(b"".join((_FOUND, head, lines, _BEFORE, handle, _BETWEEN, found.shown, b"}")))
+                else:
+                    then(self._rendered(handle_api.told(self._house, handle.decode(), found)))
+            except Exception:  # a mistake of ours, and not theirs who wait beside it
+                log.exception("told_in_vain")
+        self._told(heads)
+        self._told_absent(absent)
+        for kind, some in kinds.items():
+            self._count(kind, some)
 
     def _failed(self, handle: bytes, began: float, source: Source, then: Then, error: Exception) -> None:
-        self._dates.now()
         self._house.road.count(error, began)
         self._house.road.note(began, source, handle, error)
         if type(error) in http.TROUBLES:
             then(self._rendered(http.troubled(handle_api.PATH + handle.decode(), error)))
         else:
             then(OTHER)
-
-    def _count_fetches(self) -> None:
-        """Counts the answers this turn of the loop has brought."""
-        fetches, self._fetches = self._fetches, {}
-        self._told(self._heads)
-        self._heads = 0
-        for kind, some in fetches.items():
-            self._count(kind, some)
 
     def _count(self, kind: _Kind, some: Sequence[_Heard]) -> None:
         """Counts and notes answers of a kind that were given together."""
@@ -321,8 +326,8 @@ class Lane:
 
     def _seen(self, asked: _Asked, who: Account, told: Told | Exception | None) -> None:
         if told is None:
-            handle, began, source, then = asked.handle, asked.began, asked.source, asked.then
-            self._fetch(handle, self._holding(handle), partial(self._fetched, handle, began, source, then))
+            fetch = asked.handle, asked.began, asked.source, asked.then
+            self._fetch(asked.handle, self._holding(asked.handle), self._fetched, fetch)
             return
         try:
             if isinstance(told, Exception):
@@ -347,14 +352,6 @@ class Lane:
         self._admission.in_hand -= 1
         self._dates.now()
         asked.then(self._rendered(response))
-
-    def _said(self, handle: bytes, found: Answer) -> bytes:
-        """What is out of the common, or absent."""
-        if found.outcome is Outcome.ABSENT:
-            self._house.meter.count(HTTP_REQUESTS, "handle", "4xx")
-            length = len(_ABSENT_BEFORE) + len(handle) + len(_ABSENT_BEHIND)
-            return _ABSENT % (length, self._dates.lines, _ABSENT_BEFORE, handle, _ABSENT_BEHIND)
-        return self._rendered(handle_api.told(self._house, handle.decode(), found))
 
     def _headed(self, handle: bytes, kept: Kept) -> bytes:
         if is_everyday(handle):

@@ -5,10 +5,11 @@ An answer here is the anonymous, public one; who may see more asks another way.
 
 import struct
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from hashlib import sha256
-from typing import Final, NamedTuple, Protocol, Self
+from typing import Any, Final, NamedTuple, Protocol, Self
+
+import msgspec
 
 from proto.identifier import Identifier
 
@@ -104,14 +105,14 @@ class Answer(NamedTuple):
         return f'"{self.version}.{self.epoch}.{self.template_epoch}"'
 
 
-@dataclass(slots=True, eq=False)
-class Question:
+class Question(msgspec.Struct, eq=False):
     """One identifier asked for, by its key and the mark of that, with the stamp of its slot taken when it was asked.
 
     `cacheable`: the stamp was quiet and caches are trusted, so what is answered may be kept under that stamp.
     `onward`: other nodes may be asked, for it is not itself another node's question.
+    `waiting` is the first stage's: who waits for the answer, each with what they are told beside it.
     `spelt` is the identifier as it was asked for, unless that is as its key says.
-    `thens` are the first stage's: who waits for the answer. `lease` is the one that shares': what it may fill with.
+    `lease` is the stage's that shares: what it may fill with.
     """
 
     key: str
@@ -119,10 +120,10 @@ class Question:
     stamp: bytes
     state: bytes | None
     cacheable: bool
+    waiting: "list[tuple[Told, Any]]"
     onward: bool = True
     spelt: Identifier | None = None
-    thens: "list[Then]" = field(default_factory=list, init=False)
-    lease: bytes | None = field(default=None, init=False)
+    lease: bytes | None = None
 
     @property
     def identifier(self) -> Identifier:
@@ -138,12 +139,16 @@ Then = Callable[[Answer | Exception], None]
 """Who waits for an answer: told once, of it or of why there is none. Raises nothing."""
 
 
-Tell = Callable[[Question, Answer | Exception], None]
-"""The stage before: told the answer to each of its questions once, or why there is none. Raises nothing."""
+Told = Callable[[Sequence[Any], Sequence[Answer | Exception]], None]
+"""Who waits for many: told of those that come together what was handed in with each, and its answer. Raises nothing."""
+
+
+Tell = Callable[[Sequence[Question], Sequence[Answer | Exception]], None]
+"""The stage before: told the answers to some of its questions, or why there is none; of each once. Raises nothing."""
 
 
 class Stage(Protocol):
     """A stage of the resolving road. The questions of one turn of the loop go through it together."""
 
     def ask(self, questions: Sequence[Question], told: Tell) -> None:
-        """Tells the answer to each of `questions`, at once or later, in any order. Raises nothing."""
+        """Tells the answer to each of `questions` (at least one), at once or later, in any order. Raises nothing."""

@@ -75,6 +75,7 @@ class Cached:
             self._next.ask(questions, told)
             return
         missed, wanted, stale = list[Question](), list[Question](), list[Question]()
+        here, answers = list[Question](), list[Answer]()
         terms: tuple[int, ...] | None = None
         current = False
         for question, found in zip(questions, held, strict=True):
@@ -84,9 +85,12 @@ class Cached:
             if terms != found[2:6]:
                 terms, current = found[2:6], self._current(found)
             if current:
-                told(question, found)
+                here.append(question)
+                answers.append(found)
             else:
                 stale.append(question)
+        if here:
+            told(here, answers)
         if missed:
             self._next.ask(missed, told)
         if wanted or stale:
@@ -107,7 +111,7 @@ class Cached:
         sure, missed = self._shared.trust() == trust, []
         for question, found in zip(questions, held, strict=True):
             if sure and isinstance(found, Answer) and self._current(found):
-                told(question, found)
+                told([question], [found])
                 continue
             missed.append(question)
             if isinstance(found, bytes):
@@ -122,13 +126,13 @@ class Cached:
             log.debug("redis_unreachable", error=str(error))
             self._next.ask(questions, told)
             return
-        for question in questions:
-            told(question, error)
+        told(questions, [error] * len(questions))
 
-    def _fetched(self, told: Tell, question: Question, answer: Answer | Exception) -> None:
-        if question.lease is not None and isinstance(answer, Answer) and question.may_keep(answer):
-            self._store(Fill(question.key, question.lease, answer))
-        told(question, answer)
+    def _fetched(self, told: Tell, questions: Sequence[Question], answers: Sequence[Answer | Exception]) -> None:
+        for question, answer in zip(questions, answers, strict=True):
+            if question.lease is not None and isinstance(answer, Answer) and question.may_keep(answer):
+                self._store(Fill(question.key, question.lease, answer))
+        told(questions, answers)
 
     @property
     def _resting(self) -> bool:

@@ -53,6 +53,7 @@ HEADER: Final = "CDN-Loop"
 MESSAGE_TYPE: Final = "application/x-hdl-message"
 """Messages of the Handle protocol inside HTTP (handle reference §2.12)."""
 
+_FOREIGN: Final = Outcome.FOREIGN
 _SCHEMES: Final = {Protocol.HTTP: "http", Protocol.HTTPS: "https"}
 """What of a site's interfaces is spoken here, the better first: few deployed ones have a certificate for an address."""
 _PORTS: Final = {"http": 80, "https": 443}
@@ -158,13 +159,23 @@ class Forwarded:
         """Tells the answers, FORWARDED if from elsewhere; BusyError when there is no room to forward."""
         self._next.ask(questions, partial(self._own_said, told))
 
-    def _own_said(self, told: Tell, question: Question, answer: Answer | Exception) -> None:
-        if isinstance(answer, Exception) or answer.outcome is not Outcome.FOREIGN or not question.onward:
-            told(question, answer)
-        elif len(self._under_way) >= FORWARDS_MOST or not self._room(len(self._under_way)):
+    def _own_said(self, told: Tell, questions: Sequence[Question], answers: Sequence[Answer | Exception]) -> None:
+        said = zip(questions, answers, strict=True)
+        on = {q: a for q, a in said if isinstance(a, Answer) and a.outcome is _FOREIGN and q.onward}
+        if not on:
+            told(questions, answers)
+            return
+        here = [each for each in zip(questions, answers, strict=True) if each[0] not in on]
+        if here:
+            told(*zip(*here, strict=True))
+        for question, answer in on.items():
+            self._go_on(told, question, answer.epoch)
+
+    def _go_on(self, told: Tell, question: Question, epoch: int) -> None:
+        if len(self._under_way) >= FORWARDS_MOST or not self._room(len(self._under_way)):
             self._failed(told, question, BusyError())
         else:
-            task = asyncio.create_task(self._ask_on(told, question, answer.epoch))
+            task = asyncio.create_task(self._ask_on(told, question, epoch))
             self._under_way.add(task)
             task.add_done_callback(self._under_way.discard)
 
@@ -177,12 +188,12 @@ class Forwarded:
             return
         self._meter.count(metrics.FORWARDS, outcome)
         self._meter.observe(metrics.FORWARD_SECONDS, self._clock() - began)
-        told(question, heard._replace(epoch=epoch))
+        told([question], [heard._replace(epoch=epoch)])
 
     def _failed(self, told: Tell, question: Question, error: Exception) -> None:
         if isinstance(error, BusyError):
             self._meter.count(metrics.FORWARDS, metrics.BUSY)
-        told(question, error)
+        told([question], [error])
 
     async def _forward(self, identifier: Identifier) -> tuple[Answer, str]:
         """An answer without epoch, and what it is counted as."""

@@ -5,17 +5,17 @@ kept once they are asked for again; and so has what other nodes say, so that non
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
-from node.gather import BusyError, answered
+from node.gather import BusyError, answered, tell
 from node.meter import Meter
 from node.metrics import HOT_ENTRIES, HOT_EVICTIONS
-from node.resolve.answer import Answer, Outcome, Question, Stage, Then
+from node.resolve.answer import Answer, Outcome, Question, Stage, Then, Told
 from node.resolve.known import Known
 from node.resolve.shelf import Kept, Shelf, Terms
 from node.stamps import MARKS, Shared
@@ -100,42 +100,48 @@ class Hot:
         if not onward:
             then = partial(_at_home, then)
         key = identifier.key.encode()
-        self.fetch_held(key, self.holding(key), then, onward, identifier)
+        self.fetch_held(key, self.holding(key), _each, then, onward, identifier)
 
     def fetch_held(
-        self, key: bytes, kept: Kept | None, then: Then, onward: bool = True, spelt: Identifier | None = None
+        self,
+        key: bytes,
+        kept: Kept | None,
+        told: Told,
+        asked: Any,
+        onward: bool = True,
+        spelt: Identifier | None = None,
     ) -> None:
-        """`fetch` for who has just asked `holding` what is `kept` under this key; `spelt` otherwise, perhaps."""
+        """`fetch` for who has just asked `holding` what is `kept` under this key, and is told of many together: with
+        each answer what was `asked`. `spelt` otherwise, perhaps.
+        """
         if kept is not None and self._clock() < kept.expires:
-            then(kept.answer)
+            told([asked], [kept.answer])
             return
         mark, stamp = self._shared.stamped(key)
         cacheable = self._state is not None and (stamp == self._unwritten or not self._shared.is_pending(stamp))
-        question = Question(key.decode(), mark, stamp, self._state, cacheable, onward, spelt)
-        if cacheable:
-            if kept is not None:
-                then = partial(self._or_kept, kept.answer, then)
-            if question.key in self._flights[onward] and (flight := self._joinable(question)) is not None:
-                flight.thens.append(partial(self._joined, question, then))
-                return
-        self._depart(question, then)
-
-    def _or_kept(self, kept: Answer, then: Then, answer: Answer | Exception) -> None:
-        """A kept answer past its time is better than none."""
-        failed = isinstance(answer, UnavailableError | BusyError)
-        then(kept if failed and kept.life(self._seconds, self._now()) else answer)
-
-    def _joined(self, question: Question, then: Then, answer: Answer | Exception) -> None:
-        """What all get who ask the same at this moment."""
-        if isinstance(answer, Exception) or self._current(answer):
-            then(answer)
-            return
-        # Read before a change of its prefix that is known by now: the next flight began after that.
-        flight = self._joinable(question)
-        if flight is not None:
-            flight.thens.append(then)
+        waiting = (told, asked) if kept is None or not cacheable else (self._or_kept, (kept.answer, told, asked))
+        question = Question(key.decode(), mark, stamp, self._state, cacheable, [waiting], onward, spelt)
+        if cacheable and question.key in self._flights[onward] and (flight := self._joinable(question)) is not None:
+            flight.waiting.append((self._joined, question))
         else:
-            self._depart(question, then)
+            self._depart(question)
+
+    def _or_kept(self, asked: Sequence[tuple[Answer, Told, Any]], answers: Sequence[Answer | Exception]) -> None:
+        """A kept answer past its time is better than none."""
+        for (kept, told, each), answer in zip(asked, answers, strict=True):
+            failed = isinstance(answer, UnavailableError | BusyError)
+            told([each], [kept if failed and kept.life(self._seconds, self._now()) else answer])
+
+    def _joined(self, questions: Sequence[Question], answers: Sequence[Answer | Exception]) -> None:
+        """What all get who ask the same at this moment."""
+        for question, answer in zip(questions, answers, strict=True):
+            if isinstance(answer, Exception) or self._current(answer):
+                _tell([question], [answer])
+            # Read before a change of its prefix that is known by now: the next flight began after that.
+            elif (flight := self._joinable(question)) is not None:
+                flight.waiting += question.waiting
+            else:
+                self._depart(question)
 
     def _joinable(self, question: Question) -> Question | None:
         """What is asked already, unless it may have read what was there before a change that is answered by now."""
@@ -144,9 +150,8 @@ class Hot:
             return None
         return flight
 
-    def _depart(self, question: Question, then: Then) -> None:
+    def _depart(self, question: Question) -> None:
         """With all that this turn of the loop brings."""
-        question.thens.append(then)
         if question.cacheable:
             self._flights[question.onward][question.key] = question
         if not self._leaving and not self._gathering:
@@ -168,21 +173,19 @@ class Hot:
         if questions:
             self._next.ask(questions, self._landed)
 
-    def _landed(self, question: Question, answer: Answer | Exception) -> None:
-        try:
-            if question.cacheable:
-                flights, key = self._flights[question.onward], question.key
-                if flights.get(key) is question:
-                    del flights[key]
+    def _landed(self, questions: Sequence[Question], answers: Sequence[Answer | Exception]) -> None:
+        for question, answer in zip(questions, answers, strict=True):
+            if not question.cacheable:
+                continue
+            flights, key = self._flights[question.onward], question.key
+            if flights.get(key) is question:
+                del flights[key]
+            try:
                 if self._keeps and not isinstance(answer, Exception) and self._worth(question, answer):
                     self._keep(question, answer)
-        except Exception:  # a mistake of ours, and not theirs who wait
-            log.exception("kept_in_vain")
-        for then in question.thens:
-            try:
-                then(answer)
-            except Exception:  # a mistake of ours, and not theirs who wait beside it
-                log.exception("told_in_vain")
+            except Exception:  # a mistake of ours, and not theirs who wait
+                log.exception("kept_in_vain")
+        _tell(questions, answers)
 
     def _current(self, answer: Answer) -> bool:
         return self._shared.current(answer.prefix, answer.epoch, answer.template, answer.template_epoch)
@@ -241,6 +244,27 @@ class Hot:
             other.drop(key)
         if self._shelves[name].put(key, kept):
             self._meter.count(HOT_EVICTIONS, name)
+
+
+def _tell(questions: Sequence[Question], answers: Sequence[Answer | Exception]) -> None:
+    """Tells all who wait for these answers, each of them of all that they wait for together."""
+    groups: dict[Told, tuple[list[Any], list[Answer | Exception]]] = {}
+    for question, answer in zip(questions, answers, strict=True):
+        for told, asked in question.waiting:
+            if (group := groups.get(told)) is None:
+                group = groups[told] = [], []
+            group[0].append(asked)
+            group[1].append(answer)
+    for told, group in groups.items():
+        try:
+            told(*group)
+        except Exception:  # a mistake of ours, and not theirs who wait beside it
+            log.exception("told_in_vain")
+
+
+def _each(thens: Sequence[Then], answers: Sequence[Answer | Exception]) -> None:
+    for then, answer in zip(thens, answers, strict=True):
+        tell([then], answer)
 
 
 def _at_home(then: Then, answer: Answer | Exception) -> None:

@@ -44,7 +44,7 @@ def gatherer(called: Called, *, size: int = 10, lanes: int = 1, most: int = 100)
 
 
 async def ask(gather: Gatherer[str, str], question: str) -> str:
-    return await answered(lambda then: gather.ask([question], lambda _, answer: then(answer)))
+    return await answered(lambda then: gather.ask([question], lambda _, answers: then(answers[0])))
 
 
 async def test_what_is_asked_while_a_call_is_under_way_goes_into_one_call() -> None:
@@ -232,8 +232,8 @@ async def test_what_one_turn_of_the_loop_brings_goes_into_one_call_though_more_l
     called = Called()
     gather = gatherer(called, lanes=3)
     told: list[object] = []
-    gather.ask("ab", lambda _, answer: told.append(answer))
-    gather.ask("cd", lambda _, answer: told.append(answer))
+    gather.ask("ab", lambda _, answers: told.extend(answers))
+    gather.ask("cd", lambda _, answers: told.extend(answers))
     await called.asked(1)
     assert called.calls == [["a", "b", "c", "d"]]
     called.answer(1)
@@ -249,8 +249,8 @@ async def test_each_is_told_once_at_once_when_too_many_wait() -> None:
     called = Called()
     gather = gatherer(called, most=2)
     told: list[object] = []
-    gather.ask("z", lambda _, answer: told.append(answer))
-    gather.ask("abc", lambda question, answer: told.append((question, type(answer))))
+    gather.ask("z", lambda _, answers: told.extend(answers))
+    gather.ask("abc", lambda asked, answers: told.extend(zip(asked, map(type, answers), strict=True)))
     assert told == [("b", BusyError), ("c", BusyError)]
     await called.asked(1)
     called.answer(1)
@@ -270,12 +270,12 @@ async def test_one_that_raises_when_told_takes_the_answer_from_nobody() -> None:
     gather = gatherer(called)
     told: list[object] = []
 
-    def raises(_: str, answer: object) -> None:
-        told.append(answer)
+    def raises(_: Sequence[str], answers: Sequence[object]) -> None:
+        told.extend(answers)
         raise ZeroDivisionError
 
     gather.ask("xx", raises)
-    gather.ask("y", lambda _, answer: told.append(answer))
+    gather.ask("y", lambda _, answers: told.extend(answers))
     await called.asked(1)
     called.answer(1)
     assert await ask_next(called, gather) == "c by call 2"

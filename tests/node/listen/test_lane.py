@@ -94,7 +94,7 @@ class Next:
         loop = asyncio.get_running_loop()
         for question in questions:
             answer = (KEPT | COLD).get(question.key, Answer(Outcome.ABSENT, 0, PREFIX, EPOCH))
-            loop.call_soon(loop.call_soon, told, question, answer)
+            loop.call_soon(loop.call_soon, told, [question], [answer])
 
 
 LI = Account(7, "li", "person", Role.ENTERPRISE_USER, 1)
@@ -461,7 +461,7 @@ async def test_who_cannot_be_told_takes_nobody_with_them() -> None:
 
 async def test_a_failure_of_ours_is_told_by_the_door() -> None:
     async with world(with_lane=True) as fast:
-        with patch.object(Next, "ask", lambda self, questions, told: told(questions[0], ZeroDivisionError())):
+        with patch.object(Next, "ask", lambda self, questions, told: told(questions, [ZeroDivisionError()])):
             answered, _ = await said(fast, [head("/api/handles/88.999.1001/COLD")])
         assert statuses_of(answered) == [500]
 

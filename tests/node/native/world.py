@@ -89,7 +89,7 @@ class Book:
     def open(self) -> None:
         waiting, self.waiting = self.waiting, []
         for question, told in waiting:
-            told(question, BOOK.get(question.key, Answer(Outcome.ABSENT, 0, PREFIX, EPOCH)))
+            told([question], [BOOK.get(question.key, Answer(Outcome.ABSENT, 0, PREFIX, EPOCH))])
 
 
 async def _nobody(*_: object) -> None:

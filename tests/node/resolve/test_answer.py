@@ -88,5 +88,5 @@ def test_other_nodes_are_told_nothing_of_what_lives_elsewhere() -> None:
 def test_what_is_told_to_other_nodes_is_kept_for_nobody_else() -> None:
     mine, said = Answer(Outcome.FOUND, 3, 7, 21), Answer(Outcome.FOREIGN, 0, 0, 11)
     for onward in (True, False):
-        question = Question("88.1/a", 0, b"", b"", cacheable=True, onward=onward)
+        question = Question("88.1/a", 0, b"", b"", True, [], onward=onward)
         assert (question.may_keep(mine), question.may_keep(said)) == (True, onward)

@@ -45,15 +45,13 @@ class Next:
         self.reached.set()
         answer = self.answer  # as one snapshot saw it
         if self.gate.is_set():
-            for question in questions:
-                told(question, answer)
+            told(questions, [answer] * len(questions))
         else:
             self._waiting = asyncio.create_task(self._later(answer, questions, told))
 
     async def _later(self, answer: Answer, questions: Sequence[Question], told: Tell) -> None:
         await self.gate.wait()
-        for question in questions:
-            told(question, answer)
+        told(questions, [answer] * len(questions))
 
 
 class World:
@@ -70,7 +68,7 @@ class World:
         self.stage._known.seen(KNOWN)
 
     async def ask(self, identifier: Identifier = BAG, cacheable: bool = True, mark: int = KNOWN) -> Answer:
-        answer = await asked_of(self.stage, Question(identifier.key, mark, b"", b"", cacheable))
+        answer = await asked_of(self.stage, Question(identifier.key, mark, b"", b"", cacheable, []))
         await self.filled()
         return answer
 
@@ -119,7 +117,7 @@ async def test_absent_answers_are_shared_too(world: World) -> None:
 
 async def test_what_another_node_was_told_is_not_shared(world: World) -> None:
     world.next.answer = Answer(Outcome.FOREIGN, 0, 0, EPOCH)
-    await asked_of(world.stage, Question(BAG.key, 0, b"", b"", cacheable=True, onward=False))
+    await asked_of(world.stage, Question(BAG.key, 0, b"", b"", True, [], onward=False))
     await world.filled()
     world.next.answer = Answer(Outcome.FOUND, 0, 0, EPOCH, shown=b"[1]", until=clock.seconds() + 30)
     assert await world.ask() == world.next.answer
@@ -295,7 +293,7 @@ async def test_answers_that_cannot_be_stored_are_let_go(descriptor: int) -> None
     world = World(broken, descriptor)
 
     async def ask(n: int) -> None:
-        question = Question(f"88.999.1001/{n}", 0, b"", b"", cacheable=True)
+        question = Question(f"88.999.1001/{n}", 0, b"", b"", True, [])
         await asked_of(world.stage, question)
 
     await asyncio.gather(*(ask(n) for n in range(FILLS_MOST + 1000)))

@@ -66,7 +66,7 @@ OURS = ("127.0.0.7", 8000)
 
 
 def question(name: str = NAME, onward: bool = True) -> Question:
-    return Question(name, 0, b"", b"", cacheable=True, onward=onward)
+    return Question(name, 0, b"", b"", True, [], onward=onward)
 
 
 class Next:
@@ -76,8 +76,7 @@ class Next:
         self.answer = Answer(Outcome.FOREIGN, 0, 0, EPOCH)
 
     def ask(self, questions: Sequence[Question], told: Tell) -> None:
-        for question in questions:
-            told(question, self.answer)
+        told(questions, [self.answer] * len(questions))
 
 
 class World:

@@ -35,22 +35,22 @@ class Next:
     def __init__(self) -> None:
         self.questions: list[Question] = []
         self.answer: Answer | Exception = found(1)
-        self._open: list[Callable[[Answer | Exception], None]] | None = None
+        self._open: list[Callable[[list[Answer | Exception]], None]] | None = None
 
     def hold(self) -> None:
         self._open = []
 
     def let(self, question: int, answer: Answer | Exception) -> None:
         assert self._open is not None
-        self._open[question](answer)
+        self._open[question]([answer])
 
     def ask(self, questions: Sequence[Question], told: Tell) -> None:
         for question in questions:
             self.questions.append(question)
             if self._open is not None:
-                self._open.append(partial(told, question))
+                self._open.append(partial(told, [question]))
             else:
-                told(question, self.answer)
+                told([question], [self.answer])
 
 
 class World:

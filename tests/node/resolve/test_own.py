@@ -24,7 +24,7 @@ from tests.fakes.small_registry import ITEMS, NOW, PREFIX, TEMPLATE, SmallRegist
 
 
 def question(text: str) -> Question:
-    return Question(text, 0, b"", None, cacheable=False)
+    return Question(text, 0, b"", None, False, [])
 
 
 async def ask(own: Own, asked: Question) -> Answer:
