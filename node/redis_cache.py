@@ -134,9 +134,10 @@ class RedisCache:
                 self._failed("read", replies)
                 then(replies)
             else:
-                then([_read(was) for was in replies[0]])
+                then([None if was is None else _read(was) for was in replies[0]])
 
-        self._wire.tell([("MGET", *map(self._name, keys))], told)
+        begin = self._begin
+        self._wire.tell([("MGET", *[begin + key for key in keys])], told)
 
     async def lease(self, keys: Sequence[str]) -> list[Answer | bytes | None]:
         """For each of `keys` (at least one) a fresh lease for who shall fetch it, or what is held, or None: somebody
@@ -193,9 +194,9 @@ class RedisCache:
         await self._wire.close()
 
 
-def _read(held: bytes | None) -> Answer | None:
-    """The answer held; None when there is none, or a lease."""
-    if held is None or not held.startswith(_ENTRY):
+def _read(held: bytes) -> Answer | None:
+    """The answer held; None when it is a lease."""
+    if not held.startswith(_ENTRY):
         return None
     try:
         return Answer.from_octets(held, len(_ENTRY))
