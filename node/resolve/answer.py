@@ -116,7 +116,7 @@ class Question(msgspec.Struct, eq=False):
     `onward`: other nodes may be asked, for it is not itself another node's question.
     `waiting` is the first stage's: who waits for the answer, each with what they are told beside it.
     `spelt` is the identifier as it was asked for, unless that is as its key says.
-    `lease` is the stage's that shares: what it may fill with.
+    `lease` and `again` are the stage's that shares: what it may fill with, and whether this was asked for before.
     """
 
     key: str
@@ -128,6 +128,7 @@ class Question(msgspec.Struct, eq=False):
     onward: bool = True
     spelt: Identifier | None = None
     lease: bytes | None = None
+    again: bool | None = None
 
     @property
     def identifier(self) -> Identifier:

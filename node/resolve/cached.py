@@ -80,7 +80,8 @@ class Cached:
         current = False
         for question, found in zip(questions, held, strict=True):
             if found is None:
-                (wanted if self._known.seen(question.mark) else missed).append(question)
+                question.again = self._known.seen(question.mark)
+                (wanted if question.again else missed).append(question)
                 continue
             if terms != found[2:6]:
                 terms, current = found[2:6], self._current(found)

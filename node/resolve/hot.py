@@ -217,7 +217,9 @@ class Hot:
 
     def _worth(self, question: Question, answer: Answer) -> bool:
         """Whether it is likely to be asked for again: unknown identifiers come by the million, each once."""
-        return answer.outcome is not Outcome.ABSENT or self._known.seen(question.mark)
+        if answer.outcome is not Outcome.ABSENT:
+            return True
+        return self._known.seen(question.mark) if question.again is None else question.again
 
     def _keep(self, question: Question, answer: Answer) -> None:
         if len(answer.shown) > SHOWN_MOST or not self._may_keep(question, answer):

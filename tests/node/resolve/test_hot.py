@@ -35,6 +35,7 @@ class Next:
     def __init__(self) -> None:
         self.questions: list[Question] = []
         self.answer: Answer | Exception = found(1)
+        self.again: bool | None = None
         self._open: list[Callable[[list[Answer | Exception]], None]] | None = None
 
     def hold(self) -> None:
@@ -47,6 +48,7 @@ class Next:
     def ask(self, questions: Sequence[Question], told: Tell) -> None:
         for question in questions:
             self.questions.append(question)
+            question.again = self.again
             if self._open is not None:
                 self._open.append(partial(told, [question]))
             else:
@@ -174,6 +176,16 @@ async def test_a_flood_of_unknown_identifiers_pushes_no_found_one_out(descriptor
     assert world.counting.told(HOT_ENTRIES) == {("found",): 16, ("absent",): 2}
     await world.hot.ask(Identifier.parse("88.999.1001/nowhere-97"))
     assert world.asked == asked + 1
+
+
+async def test_whether_an_absent_one_was_asked_for_before_is_the_sharing_stage_s_to_say(world: World) -> None:
+    world.next.answer = found(0, b"", Outcome.ABSENT)
+    for again, asked in ((False, 2), (True, 1)):
+        world.next.again = again
+        world.next.questions.clear()
+        for _ in range(2):
+            await world.hot.ask(Identifier.parse(f"88.999.1001/{again}"))
+        assert world.asked == asked
 
 
 async def test_what_other_nodes_say_pushes_nothing_of_ours_out(descriptor: int) -> None:
