@@ -92,9 +92,9 @@ class Next:
 
     def ask(self, questions: Sequence[Question], told: Tell) -> None:
         loop = asyncio.get_running_loop()
-        for question in questions:
-            answer = (KEPT | COLD).get(question.key, Answer(Outcome.ABSENT, 0, PREFIX, EPOCH))
-            loop.call_soon(loop.call_soon, told, [question], [answer])
+        absent = Answer(Outcome.ABSENT, 0, PREFIX, EPOCH)
+        answers = [(KEPT | COLD).get(question.key, absent) for question in questions]
+        loop.call_soon(loop.call_soon, told, questions, answers)
 
 
 LI = Account(7, "li", "person", Role.ENTERPRISE_USER, 1)
@@ -443,7 +443,10 @@ async def test_who_asks_again_while_their_connection_ends_takes_nobody_with_them
         end.cancel()  # aiohttp waits for its task, which nobody has told that all ends
 
 
-async def test_who_cannot_be_told_takes_nobody_with_them() -> None:
+@pytest.mark.parametrize("name", ["BAG-1", "COLD", "unknown", "DOWN", "GONE"])
+async def test_who_cannot_be_told_takes_nobody_with_them(name: str) -> None:
+    asked, others = (head(f"/api/handles/88.999.1001/{each}") for each in (name, "nothing"))
+
     class Deaf:
         ending, source, nearest = False, ("192.0.2.9", 1), "192.0.2.9"
 
@@ -453,10 +456,13 @@ async def test_who_cannot_be_told_takes_nobody_with_them() -> None:
     async with world(with_lane=True) as fast:
         connection, wire = fast.open()
         await settled(wire)
-        fast.lane.take(PLAIN, Deaf())
-        connection.data_received(PLAIN)
+        fast.lane.answer(asked, "192.0.2.9", nobody)  # who asks so is known from then on
         await settled(wire)
-        assert statuses_of(bytes(wire.out)) == [200]
+        fast.lane.take(asked, Deaf())
+        connection.data_received(others)
+        await settled(wire)
+        assert statuses_of(bytes(wire.out)) == [404]
+        assert fast.house.admission.in_hand == 0
 
 
 async def test_a_failure_of_ours_is_told_by_the_door() -> None:
