@@ -17,6 +17,7 @@ from node.listen import replies, snms_words
 from node.listen.bodies import BODIES
 from node.listen.bodies import body as read_body
 from node.listen.http import ACCOUNT, HOUSE, json_response, noted, peer, source, witnessed
+from node.listen.skeleton import Skeletons
 from node.listen.snms_words import SnmsError
 from proto.identifier import Identifier
 from proto.value import Value
@@ -206,6 +207,8 @@ def _said(refused: Refused) -> bytes:
     return enveloped(replies.SNMS_REFUSED, refused.zh)
 
 
+_skeletons: Final = Skeletons()
+
 Row = Request | str
 """A row that could be read, or the sentence why not."""
 
@@ -214,7 +217,9 @@ def _readable(operation: Operation, rows: Sequence[msgspec.Raw]) -> list[Row]:
     read: list[Row] = []
     for row in rows:
         try:
-            read.append(snms_words.deletion_row(row) if operation == "delete" else snms_words.request(operation, row))
+            read.append(
+                snms_words.deletion_row(row) if operation == "delete" else _skeletons.request(operation, bytes(row))
+            )
         except SnmsError as error:
             read.append(str(error))
     return read
