@@ -44,16 +44,16 @@ class Form:
 
     def takes(self, given: "Texts") -> bool:
         """Whether all values of a new record are as the template says, indexes ascending."""
-        shape, sizes = given.shape, given.sizes
+        shape, lengths = given.shape, given.lengths
         if shape is not self._shape:
             self._plan = self._plans[shape] if shape in self._plans else self._planned(shape)
             self._shape = shape
         plan = self._plan
         if plan is None:
             return False
-        if (plan.bounded or 0 in sizes) and not all(map(le, plan.least, given.lengths)):
+        if (plan.bounded or 0 in lengths) and not all(map(le, plan.least, lengths)):
             return False
-        if not all(map(ge, plan.most, sizes)) and not all(map(ge, plan.most, given.lengths)):
+        if not all(map(ge, plan.most, lengths)):
             return False
         if not plan.checks:
             return True

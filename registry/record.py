@@ -251,34 +251,29 @@ class Texts(Sequence[Value]):
     near when it is judged. A `Value` is made when somebody looks at it.
     """
 
-    __slots__ = ("_texts", "body", "shape", "sizes")
+    __slots__ = ("_texts", "body", "lengths", "shape")
 
     def __init__(
-        self, shape: Shape, texts: Sequence[str], line: bytes | None = None, sizes: Sequence[int] | None = None
+        self, shape: Shape, texts: Sequence[str], line: bytes | None = None, lengths: list[int] | None = None
     ) -> None:
         self.shape: Final = shape
-        self.sizes: Final = list(map(len, texts)) if sizes is None else sizes
-        """No text has more characters: how many they are, or how many octets."""
+        self.lengths: Final = list(map(len, texts)) if lengths is None else lengths
         self.body: Final = _line(shape.indexes, texts) if line is None and shape.even else line
         self._texts: Final = texts if self.body is None else ()
 
     @classmethod
     def read(cls, shape: Shape, said: Sequence[bytes]) -> Self | None:
-        """Those whose texts are `said`, in octets none of which is a quote; None if they cannot be a line."""
+        """Those whose texts are `said`, in octets, none of which is a quote; None if they cannot be a line."""
+        quoted = b'"'.join(said)
         try:
-            read = b" ".join(said).decode()
+            read = quoted.decode()
         except UnicodeDecodeError:
             return None
         if not shape.even or b"" in said or not read.isprintable() or "\\" in read:
             return None
-        return cls(
-            shape, (), _LINE_OCTET + _SEPARATOR_OCTET.join(_spread(shape.indexes, said, b"")), list(map(len, said))
-        )
-
-    @property
-    def lengths(self) -> list[int]:
-        """How many characters each text has."""
-        return list(map(len, self.texts))
+        lengths = list(map(len, said if read.isascii() else read.split('"')))
+        line = _SEPARATOR_OCTET.join(_spread(shape.indexes, said, b""))
+        return cls(shape, (), _LINE_OCTET + line, lengths)
 
     @property
     def data(self) -> list[bytes]:
@@ -298,7 +293,7 @@ class Texts(Sequence[Value]):
         return pack_plain(self.shape.indexes, self._texts) if self.body is None else self.body
 
     def __len__(self) -> int:
-        return len(self.sizes)
+        return len(self.lengths)
 
     @overload
     def __getitem__(self, at: int) -> Value: ...
