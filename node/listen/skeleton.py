@@ -18,8 +18,10 @@ from registry.record import Shape, Texts
 from registry.rules import Operation, Request
 
 LEARNED_AFTER: Final = 256
-"""So many rows of a kind are read exactly before one is learned from, and again before another is: that takes as long
-as reading fifty, and nobody shall make it dear by sending ever other ones."""
+"""So many rows of a kind are read exactly before one is learned from, and twice as many each time before another is: it
+takes as long as reading fifty, and nobody shall make it dear by sending ever other ones."""
+MISFITS_MOST: Final = 64
+"""A skeleton that did not fit so many rows more than it fitted is let go: to try it takes a quarter of reading one."""
 KINDS_MOST: Final = 256
 """Kinds of rows that are known, some 10 kB each; beyond it all are learned anew."""
 OCTETS_MOST: Final = 8192
@@ -38,7 +40,7 @@ _request: Final[Callable[[tuple[Any, ...]], Request]] = partial(tuple.__new__, R
 class Skeleton:
     """What the rows that fit it have in common: `pieces` of JSON around suffix and texts, and what all of them say."""
 
-    __slots__ = ("_match", "_parts", "_prefix", "_shape", "_template")
+    __slots__ = ("_match", "_parts", "_prefix", "_shape", "_template", "fits", "misfits")
 
     def __init__(self, pieces: list[bytes], prefix: str, template: str, shape: Shape) -> None:
         # Finds the quotes behind suffix and texts by the lengths of what is between; that is compared afterwards, at
@@ -52,6 +54,7 @@ class Skeleton:
         self._prefix: Final = prefix
         self._template: Final = template
         self._shape: Final = shape
+        self.fits = self.misfits = 0
 
     @classmethod
     def of(cls, row: bytes, read: Request) -> Self | None:
@@ -85,6 +88,7 @@ class Skeleton:
         parts[1::2] = groups
         if b"".join(parts) != row or (said := Texts.read(self._shape, groups[1:])) is None:
             return None
+        self.fits += 1
         prefix, suffix = self._prefix, groups[0].decode()
         text = f"{prefix}/{suffix}"
         identifier = Identifier(text, prefix, suffix, text, prefix, suffix)
@@ -109,7 +113,7 @@ class Skeletons:
 
     def __init__(self) -> None:
         self._known: dict[tuple[bytes, int], Skeleton] = {}
-        self._read: dict[tuple[bytes, int], int] = {}  # how many of a kind exactly, since one was learned from
+        self._read: dict[tuple[bytes, int], int] = {}  # how many of a kind exactly
         self._last: Skeleton | None = None  # what fitted the row before nearly always fits the next one
 
     def request(self, operation: Operation, row: bytes) -> Request:
@@ -127,15 +131,22 @@ class Skeletons:
             self._last = known
             return read
         read = snms_words.request(operation, row)
+        if known is not None:
+            self._misfit(kind, known)
         self._learn(kind, row, read)
         return read
+
+    def _misfit(self, kind: tuple[bytes, int], known: Skeleton) -> None:
+        known.misfits += 1
+        if known.misfits - known.fits > MISFITS_MOST:
+            del self._known[kind]
+            self._last = None
 
     def _learn(self, kind: tuple[bytes, int], row: bytes, read: Request) -> None:
         if len(self._read) >= KINDS_MOST and kind not in self._read:
             self._known.clear()
             self._read.clear()
         times = self._read[kind] = self._read.get(kind, 0) + 1
-        if times == LEARNED_AFTER:
-            self._read[kind] = 0
-            if (learned := Skeleton.of(row, read)) is not None:
-                self._known[kind] = learned
+        due = times >= LEARNED_AFTER and times & (times - 1) == 0
+        if due and (learned := Skeleton.of(row, read)) is not None:
+            self._known[kind] = learned

@@ -184,6 +184,17 @@ def test_a_row_is_learned_from_after_so_many_and_another_after_as_many_more(monk
     assert second.read("create", octets(row() | {"templateVersion": "hat"})) is not None
 
 
+def test_a_skeleton_that_fits_few_is_let_go() -> None:
+    known = Skeletons()
+    known.request("create", octets(row()))
+    for n in range(skeleton.MISFITS_MOST + 1):
+        assert len(known._known) == 1
+        known._read.update(dict.fromkeys(known._known, 4))  # so that nothing is due to be learned
+        assert known.request("create", octets(row() | {"templateVersion": f"{n:03d}"})).template == f"{n:03d}"
+    assert not known._known
+    assert known._last is None
+
+
 def test_kinds_are_told_apart_and_only_so_many_are_known() -> None:
     known = Skeletons()
     for n in range(2 * skeleton.KINDS_MOST + 1):
