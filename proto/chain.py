@@ -3,7 +3,7 @@
 Every change row holds entries; `next_head` links them to all that came before. Pure: only digests.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from enum import IntEnum
 from functools import lru_cache
 from hashlib import sha256
@@ -33,13 +33,18 @@ def entry_digest(identifier_key: str, version: int, kind: int, template: str, va
     name under that prefix (empty: none), `values_digest` 32 octets. Fields are of fixed size or preceded by their
     length: no two entries share octets.
     """
-    return sha256(string(identifier_key) + _alike(version, kind, template) + values_digest).digest()
+    return entry_digester(version, kind, template)(identifier_key, values_digest)
 
 
 @lru_cache(maxsize=256)
-def _alike(version: int, kind: int, template: str) -> bytes:
-    """The middle of what is digested: of the entries of a batch nearly always the same."""
-    return version.to_bytes(8) + kind.to_bytes(2) + string(template)
+def entry_digester(version: int, kind: int, template: str) -> Callable[[str, bytes], bytes]:
+    """`entry_digest` of entries that have these in common, as those of a batch nearly always have."""
+    common = version.to_bytes(8) + kind.to_bytes(2) + string(template)
+
+    def digest(identifier_key: str, values_digest: bytes) -> bytes:
+        return sha256(string(identifier_key) + common + values_digest).digest()
+
+    return digest
 
 
 def next_head(head: bytes, entries: Iterable[bytes]) -> bytes:

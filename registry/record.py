@@ -5,7 +5,7 @@ The compact form is read and written here only; faces render from `Record.values
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
-from typing import Final, NamedTuple, Self, overload
+from typing import Final, NamedTuple, Self, TypeVar, overload
 
 from proto.limits import TTL_DEFAULT
 from proto.value import PERMISSIONS_DEFAULT, Reference, Value
@@ -30,6 +30,8 @@ ROW_INDEX_LAST: Final = ITEM_INDEX_FIRST + 2 * ITEMS_MOST
 """No index of a row or a line is greater."""
 _LINE_OCTET: Final = bytes((_LINE,))
 _SEPARATOR_OCTET: Final = _SEPARATOR.encode()
+
+T = TypeVar("T")
 
 
 class Record(NamedTuple):
@@ -179,10 +181,15 @@ def _line(indexes: Sequence[int], texts: Sequence[str]) -> bytes | None:
     read = "".join(texts)
     if "" in texts or not read.isprintable() or '"' in read or "\\" in read:
         return None
-    if indexes[-1] - ITEM_INDEX_FIRST >= len(texts):
-        at = dict(zip(indexes, texts, strict=True))
-        texts = [at.get(index, "") for index in range(ITEM_INDEX_FIRST, indexes[-1] + 1)]
-    return _LINE_OCTET + _SEPARATOR.join(texts).encode()
+    return _LINE_OCTET + _SEPARATOR.join(_spread(indexes, texts, "")).encode()
+
+
+def _spread(indexes: Sequence[int], texts: Sequence[T], none: T) -> Sequence[T]:
+    """The texts index by index from the first a template may have, `none` where there is no value."""
+    if indexes[-1] - ITEM_INDEX_FIRST < len(texts):
+        return texts
+    at = dict(zip(indexes, texts, strict=True))
+    return [at.get(index, none) for index in range(ITEM_INDEX_FIRST, indexes[-1] + 1)]
 
 
 def _few_gaps(indexes: Sequence[int]) -> bool:
@@ -246,11 +253,27 @@ class Texts(Sequence[Value]):
 
     __slots__ = ("_texts", "body", "lengths", "shape")
 
-    def __init__(self, shape: Shape, texts: Sequence[str]) -> None:
+    def __init__(
+        self, shape: Shape, texts: Sequence[str], line: bytes | None = None, lengths: list[int] | None = None
+    ) -> None:
         self.shape: Final = shape
-        self.lengths: Final = list(map(len, texts))
-        self.body: Final = _line(shape.indexes, texts) if shape.even else None
+        self.lengths: Final = list(map(len, texts)) if lengths is None else lengths
+        self.body: Final = _line(shape.indexes, texts) if line is None and shape.even else line
         self._texts: Final = texts if self.body is None else ()
+
+    @classmethod
+    def read(cls, shape: Shape, said: Sequence[bytes]) -> Self | None:
+        """Those whose texts are `said`, in octets, none of which is a quote; None if they cannot be a line."""
+        quoted = b'"'.join(said)
+        try:
+            read = quoted.decode()
+        except UnicodeDecodeError:
+            return None
+        if not shape.even or b"" in said or not read.isprintable() or "\\" in read:
+            return None
+        lengths = list(map(len, said if read.isascii() else read.split('"')))
+        line = _SEPARATOR_OCTET.join(_spread(shape.indexes, said, b""))
+        return cls(shape, (), _LINE_OCTET + line, lengths)
 
     @property
     def data(self) -> list[bytes]:

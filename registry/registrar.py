@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 import asyncpg
 
-from proto.chain import Kind, entry_digest
+from proto.chain import Kind, entry_digest, entry_digester
 from proto.identifier import PREFIX_HANDLES, Identifier
 from registry import claim, holding, reference
 from registry.account import Account
@@ -243,12 +243,14 @@ class Registrar:
         against is only looked at for that.
         """
         judged: list[Change | Unchanged | Refused] = []
-        of: tuple[str, str, Account] | None = None
-        opening: _Opening | None = None
+        prefix = template = ""
+        who, opening = None, None
         for job in jobs:
-            request, identifier = job.request, job.request.identifier
-            if of != (its := (identifier.prefix_key, request.template, job.who)):
-                of, opening = its, _opening(job, all_[identifier.prefix_key], around)
+            request = job.request
+            identifier = request.identifier
+            if job.who is not who or request.template != template or identifier.prefix_key != prefix:
+                prefix, template, who = identifier.prefix_key, request.template, job.who
+                opening = _opening(job, all_[prefix], around)
             change = None
             if opening is not None and identifier.suffix_key not in opening.grounds.records:
                 change = opening.change(request)
@@ -295,10 +297,11 @@ class Registrar:
         sent = [change for change, _ in changes]
         sizes = Counter([change.prefix for change in sent])
         shares = [Share(number, epochs[number], size) for number, size in sizes.items()]
-        for position in await self._send(shares, sent, keys, now, alone=alone):
+        won = await self._send(shares, sent, keys, now, alone=alone)
+        for position in won:
             change, n = changes[position]
-            outcomes[n] = _written(change.kind, change.base + 1)
-        return [n for _, n in changes if n not in outcomes]
+            outcomes[n] = _written(change.kind, change.base)
+        return [n for _, n in changes if n not in outcomes] if len(won) < len(changes) else []
 
     async def _send(
         self, shares: Sequence[Share], changes: Sequence[Change], keys: Sequence[str], now: int, *, alone: bool
@@ -355,6 +358,7 @@ class _Opening:
     prefix: int
     template: Template
     who: int
+    entry: Callable[[str, bytes], bytes]
 
     def change(self, request: Request) -> Change | Refused | None:
         """The change that makes this one, if everything speaks for it; None: `judge` looks closer."""
@@ -362,11 +366,13 @@ class _Opening:
         if body is None:
             return None
         identifier, number, digest = request.identifier, self.template.number, sha256(body).digest()
-        entry = entry_digest(identifier.key, 1, Kind.CREATED, self.template.version, digest)
-        made = (self.prefix, identifier.suffix_key, 0, Kind.CREATED, number, self.who, body, digest, entry)
-        return _within(self.grounds, _made((*made, holding.NONE, holding.NONE)))
+        entry = self.entry(identifier.key, digest)
+        suffix, none = identifier.suffix_key, holding.NONE
+        change = _made((self.prefix, suffix, 0, _CREATED, number, self.who, body, digest, entry, none, none))
+        return change if self.grounds.left is None else _within(self.grounds, change)
 
 
+_CREATED: Final = Kind.CREATED  # at hand: a member of an enumeration is looked up for each row otherwise
 _made: Final[Callable[[tuple[Any, ...]], Change]] = partial(tuple.__new__, Change)
 """`Change._make`, without a call in Python for each row."""
 
@@ -378,7 +384,8 @@ def _opening(job: Job, grounds: _Grounds, around: Around) -> _Opening | None:
         return None
     assert template is not None
     assert prefix is not None
-    return None if template.holds else _Opening(grounds, prefix.number, template, job.who.number)
+    entry = entry_digester(1, Kind.CREATED, template.version)
+    return None if template.holds else _Opening(grounds, prefix.number, template, job.who.number, entry)
 
 
 def _within(grounds: _Grounds, change: Change) -> Change | Refused:
@@ -389,9 +396,9 @@ def _within(grounds: _Grounds, change: Change) -> Change | Refused:
 
 
 @lru_cache(maxsize=256)
-def _written(kind: int, version: int) -> Written:
+def _written(kind: int, base: int) -> Written:
     """One for all that are alike: nearly every row of a batch is."""
-    return Written(Kind(kind), version)
+    return Written(Kind(kind), base + 1)
 
 
 def _left(identifiers: int | None, room: int | None, live: int, octets: int) -> Left:

@@ -17,6 +17,7 @@ from node.listen import replies, snms_words
 from node.listen.bodies import BODIES
 from node.listen.bodies import body as read_body
 from node.listen.http import ACCOUNT, HOUSE, json_response, noted, peer, source, witnessed
+from node.listen.skeleton import Skeletons
 from node.listen.snms_words import SnmsError
 from proto.identifier import Identifier
 from proto.value import Value
@@ -206,6 +207,11 @@ def _said(refused: Refused) -> bytes:
     return enveloped(replies.SNMS_REFUSED, refused.zh)
 
 
+_skeletons: Final = Skeletons()
+
+_job: Final[Callable[[tuple[Request, Account]], Job]] = partial(tuple.__new__, Job)
+"""`Job._make`, without a call in Python for each row."""
+
 Row = Request | str
 """A row that could be read, or the sentence why not."""
 
@@ -214,7 +220,9 @@ def _readable(operation: Operation, rows: Sequence[msgspec.Raw]) -> list[Row]:
     read: list[Row] = []
     for row in rows:
         try:
-            read.append(snms_words.deletion_row(row) if operation == "delete" else snms_words.request(operation, row))
+            read.append(
+                snms_words.deletion_row(row) if operation == "delete" else _skeletons.request(operation, bytes(row))
+            )
         except SnmsError as error:
             read.append(str(error))
     return read
@@ -243,11 +251,6 @@ def _first_wins(rows: Sequence[Row]) -> list[Row | _Again]:
     return result
 
 
-def _spelled(row: Row, octets: msgspec.Raw) -> str:
-    """The handle a row names, as it names it."""
-    return row.identifier.text if isinstance(row, Request) else snms_words.spelled(octets)
-
-
 def _told_again(operation: Operation, again: _Again, rows: Sequence[Row | _Again], results: "list[Result]") -> "Result":
     """What a repeated row is told, once it is known what came of the first one."""
     n, outcome, first = again.first, results[again.first], rows[again.first]
@@ -266,7 +269,7 @@ def _batch(operation: Operation) -> Signed:
         raw = snms_words.rows(await read_body(request))
         rows = await house.slices.runs(partial(_readable, operation), raw)
         told = await carried_out(request, operation, account, raw, rows)
-        return success(list(starmap(_ROW[operation], told)))
+        return success(_rows(operation, told))
 
     return handler
 
@@ -276,18 +279,30 @@ async def carried_out(
 ) -> "list[tuple[str, Result]]":
     """What came of each row of a batch, under the handle it names; the batch leaves its record."""
     house, rows = request.app[HOUSE], _first_wins(read)
-    jobs = [Job(row, account) for row in rows if isinstance(row, Request)]
-    outcomes = iter(await house.batcher.write(jobs, source(request)))
+    jobs = [_job((row, account)) for row in rows if isinstance(row, Request)]
+    outcomes = await house.batcher.write(jobs, source(request))
+    results = _results(operation, rows, outcomes) if len(jobs) < len(rows) else outcomes
+    handles = [
+        row.identifier.text if isinstance(row, Request) else snms_words.spelled(octets)
+        for row, octets in zip(read, raw, strict=True)
+    ]
+    _raise_lost(results)
+    await _recorded(house.steward, _record(operation, account, handles, results))
+    return list(zip(handles, results, strict=True))
+
+
+def _results(
+    operation: Operation, rows: Sequence[Row | _Again], outcomes: Sequence[Outcome | RegistryError]
+) -> "list[Result]":
+    """What came of each row, given what came of those that could be read and are no repetition."""
+    left = iter(outcomes)
     results: list[Result] = []
     for row in rows:
         if isinstance(row, _Again):
             results.append(_told_again(operation, row, rows, results))
         else:
-            results.append(next(outcomes) if isinstance(row, Request) else row)
-    handles = list(map(_spelled, read, raw))
-    _raise_lost(results)
-    await _recorded(house.steward, _record(operation, account, handles, results))
-    return list(zip(handles, results, strict=True))
+            results.append(next(left) if isinstance(row, Request) else row)
+    return results
 
 
 async def _recorded(steward: Steward, batch: Batch) -> None:
@@ -306,6 +321,8 @@ def _raise_lost(results: Sequence[Result]) -> None:
 
     Else a row that could not be written is told so in its place.
     """
+    if results and results.count(results[0]) == len(results):
+        results = results[:1]
     for result in results:
         if isinstance(result, UnknownOutcomeError):
             raise result
@@ -335,6 +352,18 @@ def _written_row(handle: str, result: Result) -> dict[str, Any]:
 def _deleted_row(handle: str, result: Result) -> dict[str, Any]:
     code = replies.SNMS_OK if isinstance(result, _WELL) else replies.SNMS_REFUSED
     return {"handle": handle, "code": code, "msg": message(result)}
+
+
+def _rows(operation: Operation, told: "Sequence[tuple[str, Result]]") -> Any:
+    """What is said of each row, as what becomes JSON: if all are told the same, but for the handle, as JSON."""
+    handles, results = zip(*told, strict=True) if told else ((), ())
+    spelt = msgspec.json.encode(handles)
+    if not told or results.count(results[0]) < len(results) or b"\\" in spelt:
+        return list(starmap(_ROW[operation], told))
+    before, _, after = msgspec.json.encode(_ROW[operation]("", results[0])).partition(b'""')
+    # No handle holds a quote here: those that do have a backslash before it.
+    rows = spelt[1:-1].replace(b'","', b'"%b,%b"' % (after, before))
+    return msgspec.Raw(b"[%b%b%b]" % (before, rows, after))
 
 
 _ROW: Final = {"create": _written_row, "update": _written_row, "delete": _deleted_row}

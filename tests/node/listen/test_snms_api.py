@@ -11,16 +11,19 @@ from typing import Any
 
 import asyncpg
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from node import slices
 from node.gather import BusyError
 from node.listen import snms_api
 from node.register.batcher import Told
+from proto.chain import Kind
 from registry import registrar
 from registry.access_log import Source
 from registry.errors import RegistryError, UnavailableError, UnknownOutcomeError
-from registry.registrar import CONTENDED, Job, Outcome
-from registry.rules import Request
+from registry.registrar import CONTENDED, Job, Outcome, Written
+from registry.rules import Operation, Refused, Request, Rule, Unchanged
 from registry.steward import Steward
 from tests.fakes.in_process import PASSWORD, Node, node
 from tests.fakes.small_registry import PREFIX
@@ -272,3 +275,27 @@ async def until_reconnected(connection: asyncpg.Connection) -> None:
         "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity "
         "WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
     )
+
+
+results = st.sampled_from(
+    [
+        Written(Kind.CREATED, 1),
+        Written(Kind.UPDATED, 2),
+        Unchanged(2),
+        UnavailableError("x"),
+        "与本批第1行重复",
+        Refused(Rule.EXISTS, "handle", "标识已存在", "it exists", ("colour", 'a"b')),
+        Refused(Rule.VALUE, "colour", '颜色"\\', "colour"),
+    ]
+)
+handles = st.text(max_size=5) | st.sampled_from(["88.1/A", '88.1/"', '88.1/","', "88.1/\\", "88.1/袋", "88.1/\x7f"])
+
+
+@given(st.sampled_from(["create", "update", "delete"]), st.lists(handles, max_size=4), st.data())
+def test_rows_that_are_told_the_same_are_written_as_others_are(
+    operation: Operation, of: list[str], data: st.DataObject
+) -> None:
+    for told in (data.draw(st.lists(results, min_size=len(of), max_size=len(of))), [data.draw(results)] * len(of)):
+        rows = list(zip(of, told, strict=True))
+        one_by_one = [snms_api._ROW[operation](*row) for row in rows]
+        assert snms_api.enveloped(1, "x", snms_api._rows(operation, rows)) == snms_api.enveloped(1, "x", one_by_one)

@@ -1,0 +1,152 @@
+"""Rows that are alike but for suffix and texts, as one program sends them: read by what they have in common. Pure.
+
+What such a row means is found out once, by reading it exactly; a skeleton is the octets around its texts, and fits rows
+in which nothing else differs. All others are read exactly: tests/node/listen/test_skeleton.py compares the two.
+"""
+
+import re
+from collections.abc import Callable
+from functools import partial
+from itertools import chain, repeat
+from typing import Any, Final, Self
+
+from node.listen import snms_words
+from node.listen.snms_words import SnmsError
+from proto.identifier import Identifier, fold
+from proto.limits import DATA_OCTETS, IDENTIFIER_CHARACTERS
+from registry.record import Shape, Texts
+from registry.rules import Operation, Request
+
+LEARNED_AFTER: Final = 256
+"""So many rows of a kind are read exactly before one is learned from, and twice as many each time before another is: it
+takes as long as reading fifty, and nobody shall make it dear by sending ever other ones."""
+MISFITS_MOST: Final = 64
+"""A skeleton that did not fit so many rows more than it fitted is let go: to try it takes a quarter of reading one."""
+KINDS_MOST: Final = 256
+"""Kinds of rows that are known, some 10 kB each; beyond it all are learned anew."""
+OCTETS_MOST: Final = 8192
+"""Longest row that is learned from."""
+TEXTS_MOST: Final = 64
+"""Most texts of one."""
+PREFIX_WITHIN: Final = 128
+"""The slash behind a prefix, of 64 characters at most, stands so early in a row, or else the row is of no kind."""
+
+_HANDLE: Final = re.compile(rb'"handle"\s*:\s*"')
+_TEXT: Final = re.compile(rb'"value"\s*:\s*"')
+_request: Final[Callable[[tuple[Any, ...]], Request]] = partial(tuple.__new__, Request)
+"""`Request._make`, without a call in Python for each row."""
+
+
+class Skeleton:
+    """What the rows that fit it have in common: `pieces` of JSON around suffix and texts, and what all of them say."""
+
+    __slots__ = ("_match", "_parts", "_prefix", "_shape", "_template", "fits", "misfits")
+
+    def __init__(self, pieces: list[bytes], prefix: str, template: str, shape: Shape) -> None:
+        # Finds the quotes behind suffix and texts by the lengths of what is between; that is compared afterwards, at
+        # once. Nothing is tried twice.
+        first, *rest = map(len, pieces)
+        suffix = rb".{%d}([!#-\[\]-~]{1,%d}+)" % (first, IDENTIFIER_CHARACTERS - len(prefix) - 1)
+        texts = [rb'".{%d}([^"]{1,%d}+)' % (length - 1, DATA_OCTETS // 4) for length in rest[:-1]]
+        pattern = b"".join((suffix, *texts, rb'".{%d}' % (rest[-1] - 1)))
+        self._match: Final = re.compile(pattern, re.DOTALL).fullmatch
+        self._parts: Final = list(chain.from_iterable(zip(pieces, repeat(b""))))[:-1]
+        self._prefix: Final = prefix
+        self._template: Final = template
+        self._shape: Final = shape
+        self.fits = self.misfits = 0
+
+    @classmethod
+    def of(cls, row: bytes, read: Request) -> Self | None:
+        """That of a row which was read so; None when it is no everyday one."""
+        said, prefix = read.values, read.identifier.prefix
+        if type(said) is not Texts or said.body is None or len(said) > TEXTS_MOST or len(row) > OCTETS_MOST:
+            return None
+        if prefix.startswith("0.") or fold(prefix) != prefix:
+            return None
+        texts = [read.identifier.suffix.encode(), *said.data]
+        pieces = _pieces(row, f"{prefix}/".encode(), texts)
+        # That these places are what they seem to be is seen from what others in their stead are read as.
+        others = [b"~%d" % place for place in range(len(texts))]
+        if pieces is None or not set(others).isdisjoint(texts):
+            return None
+        try:
+            probe = b"".join(chain.from_iterable(zip(pieces, [*others, b""], strict=True)))
+            told = snms_words.request(read.operation, probe)
+        except SnmsError:
+            return None
+        suffix, *rest = [other.decode() for other in others]
+        same = Request(read.operation, Identifier.parse(f"{prefix}/{suffix}"), read.template, Texts(said.shape, rest))
+        return cls(pieces, prefix, read.template, said.shape) if told == same else None
+
+    def read(self, operation: Operation, row: bytes) -> Request | None:
+        """What a row asks for that it fits; None for any other."""
+        found = self._match(row)
+        if found is None:
+            return None
+        groups, parts = found.groups(), self._parts.copy()
+        parts[1::2] = groups
+        if b"".join(parts) != row or (said := Texts.read(self._shape, groups[1:])) is None:
+            return None
+        self.fits += 1
+        prefix, suffix = self._prefix, groups[0].decode()
+        text = f"{prefix}/{suffix}"
+        identifier = Identifier(text, prefix, suffix, text, prefix, suffix)
+        return _request((operation, identifier, self._template, said, False, None))
+
+
+def _pieces(row: bytes, prefix: bytes, texts: list[bytes]) -> list[bytes] | None:
+    """The octets around the suffix, which is the first of `texts`, and the others; None where they are not found."""
+    pieces, at = [], 0
+    for head, before, text in zip(chain([_HANDLE], repeat(_TEXT)), chain([prefix], repeat(b"")), texts, strict=False):
+        found = head.search(row, at)
+        if found is None or not row.startswith(b'%b%b"' % (before, text), found.end()):
+            return None
+        begin = found.end() + len(before)
+        pieces.append(row[at:begin])
+        at = begin + len(text)
+    return [*pieces, row[at:]]
+
+
+class Skeletons:
+    """Reads rows, and learns from them."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[bytes, int], Skeleton] = {}
+        self._read: dict[tuple[bytes, int], int] = {}  # how many of a kind exactly
+        self._last: Skeleton | None = None  # what fitted the row before nearly always fits the next one
+
+    def request(self, operation: Operation, row: bytes) -> Request:
+        """What `snms_words.request` says of the row. Raises SnmsError."""
+        if self._last is not None and (read := self._last.read(operation, row)) is not None:
+            return read
+        # Up to the first slash rows of one program and prefix are the same, and in how many quotes they have if they
+        # are of one shape.
+        slash = row.find(b"/", 0, PREFIX_WITHIN)
+        if slash < 0:
+            return snms_words.request(operation, row)
+        kind = row[:slash], row.count(b'"')
+        known = self._known.get(kind)
+        if known is not None and known is not self._last and (read := known.read(operation, row)) is not None:
+            self._last = known
+            return read
+        read = snms_words.request(operation, row)
+        if known is not None:
+            self._misfit(kind, known)
+        self._learn(kind, row, read)
+        return read
+
+    def _misfit(self, kind: tuple[bytes, int], known: Skeleton) -> None:
+        known.misfits += 1
+        if known.misfits - known.fits > MISFITS_MOST:
+            del self._known[kind]
+            self._last = None
+
+    def _learn(self, kind: tuple[bytes, int], row: bytes, read: Request) -> None:
+        if len(self._read) >= KINDS_MOST and kind not in self._read:
+            self._known.clear()
+            self._read.clear()
+        times = self._read[kind] = self._read.get(kind, 0) + 1
+        due = times >= LEARNED_AFTER and times & (times - 1) == 0
+        if due and (learned := Skeleton.of(row, read)) is not None:
+            self._known[kind] = learned
