@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
+from importlib import import_module
 from itertools import chain, repeat
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -23,14 +24,11 @@ import msgspec
 
 from node.clock import monotonic
 from node.importer import client, progress, results
-from node.importer.dump import open_dump
 from node.importer.mapping import Binding, attributes_of, bind, read_map
 from node.importer.problem import Problem, speaks_chinese
 from node.importer.results import Line, Result, Results
 from node.importer.table import Table, open_table
 from node.importer.units import IDENTIFIERS_MOST, Expansion, Repeats, Tally, Target, Together, Unit
-from registry import industries
-from registry.suffix import SuffixRule
 from registry.template import Item
 
 CHUNK_UNITS: Final = 1000
@@ -167,7 +165,8 @@ async def _move(arguments: argparse.Namespace, work: Work, shown: progress.Progr
             "without --template the file is a dump: no --map, --suffix, --serials, --sheet or --encoding",
         )
     access = access_of(arguments)
-    with open_dump(arguments.file) as dump:
+    # Loaded for files like it alone.
+    with import_module("node.importer.dump").open_dump(arguments.file) as dump:
         shown.say(dump.zh, dump.en)
         async with aiohttp.ClientSession() as session:
             node = client.Node(session, access, shown.say)
@@ -243,16 +242,13 @@ def _bound(arguments: argparse.Namespace, table: Table, attributes: tuple[Item, 
 
 
 def _target(arguments: argparse.Namespace, work: Work, access: client.Access, attributes: tuple[Item, ...]) -> Target:
-    if not work.rehearses:
-        return Target(access.prefix, arguments.template, arguments.serials)
-    rule = _suffix_rule(arguments.template)
-    return Target(access.prefix, arguments.template, arguments.serials, attributes, rule)
-
-
-def _suffix_rule(template: str) -> SuffixRule:
-    """The rule of an industry's template; what a template of one's own wants only the node knows."""
-    rules = {each.version: each.suffix for industry in industries.load() for each in industry.templates}
-    return rules.get(template, SuffixRule())
+    checks = None
+    if work.rehearses:
+        # Loaded for that alone: it stands on the node's own rules, which take longer to load than many a file.
+        rehearsal = import_module("node.importer.rehearsal")
+        template = arguments.template
+        checks = rehearsal.Rehearsal(attributes, template, rehearsal.suffix_rule(template))
+    return Target(access.prefix, arguments.template, arguments.serials, checks)
 
 
 def _names(attributes: tuple[Item, ...]) -> dict[str, str]:

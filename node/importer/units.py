@@ -5,10 +5,10 @@ The same file and options always give the same units in the same order: that is 
 
 import re
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import count
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 import msgspec
 
@@ -18,8 +18,6 @@ from node.importer.table import Block, Row
 from proto.errors import ProtoError
 from proto.identifier import Identifier, is_everyday, is_key
 from proto.limits import IDENTIFIER_CHARACTERS
-from registry.rules import unfit
-from registry.suffix import SuffixRule
 from registry.template import Item
 
 IDENTIFIERS_MOST: Final = 20_000_000
@@ -133,19 +131,27 @@ class Repeats:
                 self._hashes[place], self._rows[place] = mark, row
 
 
+class Checks(Protocol):
+    """What a rehearsal says of a row (rehearsal.py): why it would be refused, empty where it would not."""
+
+    def unfit(self, said: Mapping[Item, str]) -> str:
+        """For what it says."""
+
+    def misshapen(self, handle: str) -> str:
+        """For how its identifier is spelt."""
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """Where identifiers go: under which `prefix`, by which `template`, 1 … `serials` of each row.
 
-    `rehearsed` and `suffix` are the attributes and the rule to check by before asking the node, in a rehearsal; an
-    import leaves that to the node, which judges anyway.
+    `rehearsal` checks them before the node is asked; an import leaves that to the node, which judges anyway.
     """
 
     prefix: str
     template: str
     serials: int = 1
-    rehearsed: tuple[Item, ...] = ()
-    suffix: SuffixRule = field(default_factory=SuffixRule)
+    rehearsal: Checks | None = None
 
 
 class Expansion:
@@ -156,9 +162,7 @@ class Expansion:
         self._target = target
         self._repeats = repeats
         self._shape = Shape(binding.attributes, target.template)
-        self._ruled = bool(target.suffix.segments)
-        changed = binding.replace or binding.whole
-        self._plain = not (changed or self._ruled or target.rehearsed or target.serials > 1)
+        self._plain = not (binding.replace or binding.whole or target.rehearsal or target.serials > 1)
 
     def units(self, parts: Iterable[Block | Row], tally: Tally) -> Iterator[Unit | Together]:
         """The units of `parts`, in order; what is read is counted. Raises Problem beyond IDENTIFIERS_MOST."""
@@ -181,7 +185,8 @@ class Expansion:
             yield Unit(row.number, 1, "", b"", reading.refusal)
             return
         pieces = self._shape.pieces(reading.texts)
-        refusal = _rehearse(binding.attributes, reading.texts, target.rehearsed) if target.rehearsed else ""
+        checks = target.rehearsal
+        refusal = checks.unfit(dict(zip(binding.attributes, reading.texts, strict=True))) if checks else ""
         for serial in range(1, target.serials + 1):
             try:
                 handle = binding.handle(reading.cells, target.prefix, serial)
@@ -189,7 +194,7 @@ class Expansion:
             except ProtoError as error:
                 yield Unit(row.number, serial, "", b"", error.zh)
                 continue
-            reason = (self._ruled and _misshapen(handle, target)) or refusal
+            reason = (checks.misshapen(handle) if checks else "") or refusal
             # Rows that were not to be had together were perhaps remembered already.
             if (first := self._repeats.first(key, row.number)) not in (0, row.number):
                 reason = f"与第{first}行的标识重复"
@@ -228,13 +233,6 @@ def _are_plain(identifiers: list[str]) -> bool:
         and _PLAIN.fullmatch("".join(identifiers)) is not None
         and is_everyday(identifiers[0].encode())
     )
-
-
-def _misshapen(handle: str, target: Target) -> str:
-    suffix = handle.partition("/")[2]
-    if target.suffix.admits(suffix):
-        return ""
-    return f"后缀{suffix}不符合模板{target.template}的编码规则{target.suffix.shape[0]}"
 
 
 class Shape:
@@ -303,14 +301,3 @@ def _escaped(texts: Sequence[str]) -> list[bytes]:
     if len(parts) != len(texts):
         return [_encode(text)[1:-1] for text in texts]
     return parts
-
-
-def _rehearse(attributes: tuple[Item, ...], texts: tuple[str, ...], rehearsed: tuple[Item, ...]) -> str:
-    said = dict(zip(attributes, texts, strict=True))
-    for attribute in rehearsed:
-        text = said.get(attribute, "")
-        if attribute.required and not text:
-            return f"缺少必填属性{attribute.zh}（{attribute.name}）"
-        if text and (refused := unfit(text, attribute)):
-            return refused.zh
-    return ""

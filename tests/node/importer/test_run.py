@@ -441,10 +441,3 @@ def test_serials_are_bounded(text: str, capsys: pytest.CaptureFixture[str]) -> N
 def test_reconcile_has_no_rehearsal() -> None:
     with pytest.raises(SystemExit):
         parsed("reconcile", FakeNode(), Path("x"), "--dry-run")
-
-
-def test_a_rehearsal_knows_the_suffix_rules_of_the_industries() -> None:
-    rule = run._suffix_rule("leather-handbag")
-    assert rule.admits("BAG-48123-000001")
-    assert not rule.admits("BAG-48123")
-    assert run._suffix_rule("one of our own").admits("anything")

@@ -14,7 +14,6 @@ from node.importer.mapping import MapFile, attributes_of, bind
 from node.importer.problem import Problem
 from node.importer.table import Block, Row
 from node.importer.units import HANDLE_PLACE, Expansion, Repeats, Shape, Tally, Target, Together, Unit
-from registry.suffix import Segment, SuffixRule
 from registry.template import Item
 from tests.fakes.snms import OWN_ITEMS, PREFIX, TEMPLATE
 
@@ -31,11 +30,9 @@ def units(
     suffix: str = "B-{id}",
     tally: Tally | None = None,
     serials: int = 1,
-    rehearsed: tuple[Item, ...] = (),
-    rule: SuffixRule | None = None,
 ) -> list[Unit]:
     binding = bind(("id", "款号", "colour"), ATTRIBUTES, MapFile(suffix=suffix))
-    wanted = Target(PREFIX, TEMPLATE, serials, rehearsed, rule or SuffixRule())
+    wanted = Target(PREFIX, TEMPLATE, serials)
     return [*only_units(Expansion(binding, wanted, Repeats()).units(rows, tally or Tally()))]
 
 
@@ -122,38 +119,6 @@ def test_a_body_is_what_msgspec_makes_of_it(texts: tuple[str, ...]) -> None:
     pieces = Shape(ITEMS, TEMPLATE).pieces(texts)
     pieces[HANDLE_PLACE] = b"h"
     assert b"".join(pieces) == slow
-
-
-@pytest.mark.parametrize(
-    ("cells", "refusal"),
-    [
-        (("7", "S", ""), "缺少必填属性颜色（colour）"),
-        (("7", "S", "x" * 21), "颜色（colour）长度应在1到20之间，实为21"),
-        (("7", "S", "x" * 20), ""),
-    ],
-)
-def test_a_rehearsal_checks_presence_and_length(cells: tuple[str, ...], refusal: str) -> None:
-    (unit,) = units(Row(2, cells), rehearsed=ATTRIBUTES)
-    assert unit.refusal == refusal
-    assert bool(unit.body) is not bool(refusal)
-    assert units(Row(2, cells))[0].refusal == ""
-
-
-def test_a_rehearsal_checks_types_with_the_nodes_own_rule() -> None:
-    made = attributes_of([{"index": 2000, "name": "made", "zh": "生产日期", "kind": "date"}])
-    binding = bind(("id", "made"), made, MapFile(suffix="B-{id}"))
-    target = Target(PREFIX, TEMPLATE, 1, made, SuffixRule())
-    rows = [Row(2, ("7", "2026-02-28")), Row(3, ("8", "28.2.2026"))]
-    good, bad = only_units(Expansion(binding, target, Repeats()).units(rows, Tally()))
-    assert good.refusal == ""
-    assert bad.refusal == "生产日期（made）应为写作yyyy-MM-dd的日期，实为28.2.2026"
-
-
-def test_a_rehearsal_checks_the_suffix_rule() -> None:
-    rule = SuffixRule((Segment("const", "手袋", "bag", "B-"), Segment("digits", "编号", "number")))
-    row = Row(2, ("x", "S", "r"))
-    assert units(row, rule=rule)[0] == Unit(2, 1, f"{PREFIX}/B-x", b"", "后缀B-x不符合模板bag的编码规则B-{编号}")
-    assert units(Row(2, ("7", "S", "r")), rule=rule)[0].refusal == ""
 
 
 @given(st.lists(st.text("ab", max_size=9), max_size=60))
