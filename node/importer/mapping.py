@@ -200,7 +200,10 @@ class Binding:
 
     def handles(self, columns: Sequence[Sequence[str]], prefix: str) -> list[str]:
         """The same of many rows, given column by column, with serial 1. Raises ProtoError."""
-        return [self._under(prefix, suffix) for suffix in self.pattern.suffixes(columns)]
+        suffixes = self.pattern.suffixes(columns)
+        if self.pattern.may_name_prefix:
+            return [self._under(prefix, suffix) for suffix in suffixes]
+        return [f"{prefix}/{suffix}" for suffix in suffixes]
 
     def _under(self, prefix: str, suffix: str) -> str:
         if self.pattern.may_name_prefix and _OTHER_PREFIX.match(suffix):

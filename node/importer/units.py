@@ -7,7 +7,6 @@ import re
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import count
 from typing import Final, NamedTuple, Protocol
 
 import msgspec
@@ -25,7 +24,6 @@ IDENTIFIERS_MOST: Final = 20_000_000
 serials the field knows. A bigger file is cut in two."""
 
 _FIRST_SLOTS: Final = 1 << 12
-_HASH_BITS: Final = (1 << 64) - 1
 _HANDLE: Final = b'{"handle":"'
 
 
@@ -89,13 +87,13 @@ class Repeats:
         self._empty(1 << (wanted - 1).bit_length())
 
     def _empty(self, slots: int) -> None:
-        self._hashes = array("Q", bytes(8)) * slots
+        self._hashes = array("q", bytes(8)) * slots
         self._rows = array("I", (0,)) * slots
 
     def first(self, key: str, row: int) -> int:
         """The row that had `key` before; 0 when none had, and then `row` is remembered."""
         hashes = self._hashes
-        mark = hash(key) & _HASH_BITS or 1
+        mark = hash(key) or 1
         last = len(hashes) - 1
         place = mark & last
         while there := hashes[place]:
@@ -113,11 +111,24 @@ class Repeats:
             self._grow()
         return 0
 
-    def all_new(self, keys: Iterable[str], row: int) -> bool:
-        """Whether none of these had been had before, the first in `row` and each of the others in the next; all up to
-        one that had are remembered."""
-        first = self.first
-        return not any(map(first, keys, count(row)))
+    def all_new(self, keys: Sequence[str], row: int) -> bool:
+        """Whether there is room for these, the first in `row` and each of the others in the next, and none of them was
+        had before; all up to one that was are remembered."""
+        if self._count + len(keys) > IDENTIFIERS_MOST:
+            return False
+        while (self._count + len(keys)) * 3 > len(self._hashes) * 2:
+            self._grow()
+        hashes, rows, last = self._hashes, self._rows, len(self._hashes) - 1
+        for number, key in enumerate(keys, row):
+            mark = hash(key) or 1
+            place = mark & last
+            while there := hashes[place]:
+                if there == mark:
+                    return False
+                place = place + 1 & last
+            hashes[place], rows[place] = mark, number
+            self._count += 1
+        return True
 
     def _grow(self) -> None:
         hashes, rows = self._hashes, self._rows
