@@ -188,8 +188,11 @@ class Follower:
 
 def _changed(row: Any) -> tuple[list[str], list[int]]:
     """Keys and versions of the records a change row is about; what happens to the prefix itself has no suffix."""
-    pairs = [(f"{row['name']}/{s}", v) for s, v in zip(row["suffixes"], row["versions"], strict=True) if s]
-    return [key for key, _ in pairs], [version for _, version in pairs]
+    begin, suffixes, versions = f"{row['name']}/", row["suffixes"], row["versions"]
+    if not all(suffixes):
+        versions = [version for version, suffix in zip(versions, suffixes, strict=True) if suffix]
+        suffixes = filter(None, suffixes)
+    return [begin + suffix for suffix in suffixes], versions
 
 
 async def run(config: Config, place: process.Place) -> None:

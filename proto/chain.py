@@ -36,6 +36,19 @@ def entry_digest(identifier_key: str, version: int, kind: int, template: str, va
     return entry_digester(version, kind, template)(identifier_key, values_digest)
 
 
+def entry_digests(
+    keys: Iterable[str], versions: Iterable[int], kinds: Iterable[int], templates: Iterable[str], digests: bytes
+) -> list[bytes]:
+    """The same of many entries, given column by column, `digests` 32 octets an entry."""
+    values = [digests[at : at + 32] for at in range(0, len(digests), 32)]
+    return [
+        sha256(len(key).to_bytes(4) + key + middle + digest).digest()
+        for key, middle, digest in zip(
+            map(str.encode, keys), map(_alike, versions, kinds, templates), values, strict=True
+        )
+    ]
+
+
 @lru_cache(maxsize=256)
 def entry_digester(version: int, kind: int, template: str) -> Callable[[str, bytes], bytes]:
     """`entry_digest` of entries that have these in common, as those of a batch nearly always have."""

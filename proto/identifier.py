@@ -5,6 +5,7 @@ No rule of registration lives here: which prefixes are ours and which suffixes a
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -18,6 +19,9 @@ _FOLD: Final = {code: code - 32 for code in range(ord("a"), ord("z") + 1)}
 
 _PLAIN: Final = re.compile(r"(?!0\.)([0-9][0-9.]{,63})/([!-~]+)", re.ASCII)
 """The everyday spelling, `88.999.1001/BAG-2026-000017`: nothing in it needs a closer look but its length."""
+
+_VISIBLE: Final = re.compile("[!-~]+")
+"""What such a suffix is made of."""
 
 _EVERYDAY: Final = re.compile(rb"(?!0\.)([0-9][0-9.]{,63})/[A-Za-z0-9._~!$'()*+,;=:@/-]+")
 """Such spellings that have nothing to encode in a path (RFC 3986 section 3.3) or in JSON either."""
@@ -146,6 +150,21 @@ def is_key(text: str) -> bool:
     if len(text) <= IDENTIFIER_CHARACTERS and _PLAIN.fullmatch(text) is not None:
         return True
     return Identifier.parse(text).key == text
+
+
+def are_keys(start: str, ends: Sequence[str]) -> bool:
+    """Whether `start`, a prefix and its slash, spells with each of `ends` an identifier as it is kept. Raises
+    ProtoError when it spells none with one of them.
+    """
+    together = "".join(ends)
+    if (
+        all(ends)
+        and _VISIBLE.fullmatch(together) is not None
+        and len(start) + max(map(len, ends)) <= IDENTIFIER_CHARACTERS
+        and _PLAIN.fullmatch(start + ends[0]) is not None
+    ):
+        return True
+    return all(is_key(start + end) for end in ends)
 
 
 def is_everyday(octets: bytes) -> bool:

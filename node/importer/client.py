@@ -107,6 +107,11 @@ class Done(NamedTuple):
     data: Any
 
 
+USUAL: Final = object()
+"""Stands for the data of an answer that is octet for octet what was to be expected."""
+_AS_USUAL: Final = Done(USUAL)
+
+
 class Again(NamedTuple):
     """Ask again, after `seconds` if the node said so; `unknown` when it may have been done all the same."""
 
@@ -242,9 +247,11 @@ class Node:
         """The data of GET `path`. Raises Problem."""
         return (await self._repeat("GET", path, params, b""))[0]
 
-    async def post(self, path: str, body: bytes) -> tuple[Any, bool]:
-        """The data of POST `path`, and whether an earlier sending of it may have been done too. Raises Problem."""
-        return await self._repeat("POST", path, {}, body)
+    async def post(self, path: str, body: bytes, usual: bytes = b"") -> tuple[Any, bool]:
+        """The data of POST `path`, and whether an earlier sending of it may have been done too; USUAL instead of the
+        data of an answer that is octet for octet `usual`. Raises Problem.
+        """
+        return await self._repeat("POST", path, {}, body, usual)
 
     async def put(self, path: str, params: Mapping[str, str], body: bytes) -> Any:
         """The data of PUT `path`, which may be done twice. Raises Problem."""
@@ -259,12 +266,14 @@ class Node:
             )
         await self._sleep(_backoff(turns))
 
-    async def _repeat(self, method: str, path: str, params: Mapping[str, str], body: bytes) -> tuple[Any, bool]:
+    async def _repeat(
+        self, method: str, path: str, params: Mapping[str, str], body: bytes, usual: bytes = b""
+    ) -> tuple[Any, bool]:
         unknown, refused, waits = False, 0, 0
         until = self._clock() + PATIENCE_SECONDS
         while True:
             token = self._token
-            answer = await self._ask(method, path, params, body)
+            answer = await self._ask(method, path, params, body, usual)
             match answer:
                 case Done(data):
                     return data, unknown
@@ -294,7 +303,7 @@ class Node:
             if self._token == refused:
                 await self.sign_in()
 
-    async def _ask(self, method: str, path: str, params: Mapping[str, str], body: bytes) -> Verdict:
+    async def _ask(self, method: str, path: str, params: Mapping[str, str], body: bytes, usual: bytes) -> Verdict:
         headers = {"Content-Type": "application/json", "Accept-Language": "zh"}
         if self._token:
             headers["Authorization"] = f"Bearer {self._token}"
@@ -308,7 +317,10 @@ class Node:
                 timeout=_REQUEST,
                 allow_redirects=False,
             ) as response:
-                return verdict(response.status, response.headers, await _bounded(response))
+                octets = await _bounded(response)
+                if usual and response.status == 200 and octets == usual:
+                    return _AS_USUAL
+                return verdict(response.status, response.headers, octets)
         except _CONNECTION_LOST:
             return _LOST
 

@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import repeat
 from operator import itemgetter
 from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
@@ -109,6 +110,11 @@ class Pattern:
         """The suffix of one row with this serial."""
         return self._form % tuple([serial if place is None else cells[place] for place in self._places])
 
+    def suffixes(self, columns: Sequence[Sequence[str]]) -> list[str]:
+        """The suffixes of many rows, given column by column, each with serial 1; one of `columns` is part of it."""
+        parts = [repeat(1) if place is None else columns[place] for place in self._places]
+        return list(map(self._form.__mod__, zip(*parts, strict=False)))
+
 
 class Reading(NamedTuple):
     """What a row says: its `cells`, mended, and a text for each of the binding's attributes, empty where it has none;
@@ -168,6 +174,15 @@ class Binding:
             texts = tuple(text if text.strip() else "" for text in texts)
         return Reading(cells, texts + self._constant)
 
+    def texts(self, columns: Sequence[Sequence[str]]) -> list[Sequence[str]]:
+        """What many rows say, given column by column, of which nothing is to be replaced: a text of each row for each
+        of the attributes, empty where it has none."""
+        given: list[Sequence[str]] = []
+        for _, place in self.columns:
+            cells = columns[place]
+            given.append(cells if all(map(str.strip, cells)) else [cell if cell.strip() else "" for cell in cells])
+        return given + [[text] * len(columns[0]) for text in self._constant]
+
     def _mended(self, cells: tuple[str, ...]) -> Reading:
         mended = list(cells)
         for place, texts in self.replace.items():
@@ -181,7 +196,16 @@ class Binding:
 
     def handle(self, cells: tuple[str, ...], prefix: str, serial: int) -> str:
         """How the identifier of a reading's `cells` is spelt with this serial. Raises ProtoError for another prefix."""
-        suffix = self.pattern.suffix(cells, serial)
+        return self._under(prefix, self.pattern.suffix(cells, serial))
+
+    def handles(self, columns: Sequence[Sequence[str]], prefix: str) -> list[str]:
+        """The same of many rows, given column by column, with serial 1. Raises ProtoError."""
+        suffixes = self.pattern.suffixes(columns)
+        if self.pattern.may_name_prefix:
+            return [self._under(prefix, suffix) for suffix in suffixes]
+        return [f"{prefix}/{suffix}" for suffix in suffixes]
+
+    def _under(self, prefix: str, suffix: str) -> str:
         if self.pattern.may_name_prefix and _OTHER_PREFIX.match(suffix):
             own, _, suffix = suffix.partition("/")
             if own != prefix:

@@ -10,7 +10,7 @@ import io
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -19,7 +19,7 @@ from typing import Any, BinaryIO, Final, NamedTuple
 import msgspec
 
 from node.importer.problem import Problem
-from node.importer.units import Tally, Unit
+from node.importer.units import Tally, Together, Unit
 
 HEADINGS: Final = ("行号", "标识", "结果", "原因")
 JOURNAL_FORMAT: Final = 1
@@ -95,6 +95,12 @@ def of_batch(unit: Unit, answer: Mapping[str, Any], names: Mapping[str, str], se
 
 CONFIRMED: Final = "重发后确认：已在节点登记且内容一致"
 """The reason of a registration whose own answer was lost."""
+
+
+def well(identifiers: Iterable[str]) -> bytes:
+    """What batchCreate answers, as our nodes write it, when all of these were registered; none needs care in JSON."""
+    rows = b'","msg":"success"},{"handle":"'.join([identifier.encode() for identifier in identifiers])
+    return b'{"status":1,"message":"success","data":[{"handle":"' + rows + b'","msg":"success"}]}'
 
 
 def of_reconcile(
@@ -205,18 +211,26 @@ class Results:
         self._file.truncate(kept.octets)
         self._file.seek(kept.octets)
 
-    def append(self, lines: list[Line], tally: Tally, finished: bool = False) -> None:
-        """Adds `lines` and moves the journal on: first the lines reach the disk, then the journal says so."""
+    def append(self, lines: Sequence[Line] | Together, tally: Tally, finished: bool = False) -> None:
+        """Adds `lines`, or those of units that were all registered, and moves the journal on: first the lines reach
+        the disk, then the journal says so.
+        """
         journal = self.journal
-        for result, count in Counter([line.result for line in lines]).items():
+        if isinstance(lines, Together):
+            counts, last = Counter({_REGISTERED: len(lines)}), (lines.row + len(lines) - 1, 1)
+            text = _registered(lines)
+        else:
+            counts = Counter([line.result for line in lines])
+            journal.confirmed += [line.reason for line in lines].count(CONFIRMED)
+            last = (lines[-1].unit.row, lines[-1].unit.serial) if lines else (journal.row, journal.serial)
+            text = "".join([_shown(*line) for line in lines])
+        for result, count in counts.items():
             journal.counts[result] = journal.counts.get(result, 0) + count
-        journal.confirmed += [line.reason for line in lines].count(CONFIRMED)
-        journal.units += len(lines)
-        if lines:
-            journal.row, journal.serial = lines[-1].unit.row, lines[-1].unit.serial
+        journal.units += counts.total()
+        journal.row, journal.serial = last
         journal.rows, journal.empty, journal.finished = tally.rows, tally.empty, finished
         with _telling(self.path):
-            self._write("".join([_shown(*line) for line in lines]))
+            self._write(text)
             self._save()
 
     def _write(self, text: str) -> None:
@@ -324,6 +338,12 @@ def _shown(unit: Unit, result: Result, reason: str) -> str:
     if not reason and _EVERYDAY.fullmatch(unit.identifier):
         return f"{unit.row},{unit.identifier},{result},\r\n"
     return _csv([(str(unit.row), unit.identifier, result, reason)])
+
+
+def _registered(units: Together) -> str:
+    """The lines of units that were all registered, as `_shown` gives them one by one."""
+    numbered = enumerate(units.identifiers, units.row)
+    return "".join([f"{row},{identifier},{_REGISTERED},\r\n" for row, identifier in numbered])
 
 
 def _csv(rows: Iterable[Iterable[str]]) -> str:

@@ -13,7 +13,8 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import islice, repeat
+from importlib import import_module
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.parse import quote
@@ -23,14 +24,11 @@ import msgspec
 
 from node.clock import monotonic
 from node.importer import client, progress, results
-from node.importer.dump import open_dump
 from node.importer.mapping import Binding, attributes_of, bind, read_map
 from node.importer.problem import Problem, speaks_chinese
 from node.importer.results import Line, Result, Results
 from node.importer.table import Table, open_table
-from node.importer.units import IDENTIFIERS_MOST, Repeats, Tally, Target, Unit, expand
-from registry import industries
-from registry.suffix import SuffixRule
+from node.importer.units import IDENTIFIERS_MOST, Expansion, Repeats, Tally, Target, Together, Unit
 from registry.template import Item
 
 CHUNK_UNITS: Final = 1000
@@ -167,7 +165,8 @@ async def _move(arguments: argparse.Namespace, work: Work, shown: progress.Progr
             "without --template the file is a dump: no --map, --suffix, --serials, --sheet or --encoding",
         )
     access = access_of(arguments)
-    with open_dump(arguments.file) as dump:
+    # Loaded for files like it alone.
+    with import_module("node.importer.dump").open_dump(arguments.file) as dump:
         shown.say(dump.zh, dump.en)
         async with aiohttp.ClientSession() as session:
             node = client.Node(session, access, shown.say)
@@ -192,8 +191,10 @@ async def _carry_out(arguments: argparse.Namespace, work: Work, shown: progress.
             shown.say(*_told(binding))
             with _kept(arguments, work, access, table.digest) as kept:
                 target = _target(arguments, work, access, attributes)
-                units = partial(expand, table.rows, binding, target, Repeats(table.rows_about * target.serials))
-                await _Import(work, node, _names(attributes), kept, shown).run(units, table.rows_about * target.serials)
+                about = table.rows_about * target.serials
+                expansion = Expansion(binding, target, Repeats(about))
+                units = partial(expansion.units, table.parts)
+                await _Import(work, node, _names(attributes), kept, shown).run(units, about)
                 return _done(work, kept, shown)
 
 
@@ -241,16 +242,13 @@ def _bound(arguments: argparse.Namespace, table: Table, attributes: tuple[Item, 
 
 
 def _target(arguments: argparse.Namespace, work: Work, access: client.Access, attributes: tuple[Item, ...]) -> Target:
-    if not work.rehearses:
-        return Target(access.prefix, arguments.template, arguments.serials)
-    rule = _suffix_rule(arguments.template)
-    return Target(access.prefix, arguments.template, arguments.serials, attributes, rule)
-
-
-def _suffix_rule(template: str) -> SuffixRule:
-    """The rule of an industry's template; what a template of one's own wants only the node knows."""
-    rules = {each.version: each.suffix for industry in industries.load() for each in industry.templates}
-    return rules.get(template, SuffixRule())
+    checks = None
+    if work.rehearses:
+        # Loaded for that alone: it stands on the node's own rules, which take longer to load than many a file.
+        rehearsal = import_module("node.importer.rehearsal")
+        template = arguments.template
+        checks = rehearsal.Rehearsal(attributes, template, rehearsal.suffix_rule(template))
+    return Target(access.prefix, arguments.template, arguments.serials, checks)
 
 
 def _names(attributes: tuple[Item, ...]) -> dict[str, str]:
@@ -295,16 +293,24 @@ def _options(arguments: argparse.Namespace, work: Work, access: client.Access) -
     }
 
 
-def chunks(units: Iterable[Unit]) -> Iterator[list[Unit]]:
-    """`units` in lists of at most CHUNK_UNITS whose bodies come to at most CHUNK_OCTETS (or a single unit)."""
+def chunks(units: Iterable[Unit | Together]) -> Iterator[list[Unit] | Together]:
+    """`units` in lists of at most CHUNK_UNITS whose bodies come to at most CHUNK_OCTETS (or a single unit); those that
+    came together within these bounds stay so."""
     chunk: list[Unit] = []
     octets = 0
-    for unit in units:
-        if chunk and (len(chunk) == CHUNK_UNITS or octets + len(unit.body) > CHUNK_OCTETS):
-            yield chunk
-            chunk, octets = [], 0
-        chunk.append(unit)
-        octets += len(unit.body) + 1
+    for each in units:
+        if isinstance(each, Together) and len(each) <= CHUNK_UNITS and len(each.body) <= CHUNK_OCTETS:
+            if chunk:
+                yield chunk
+                chunk, octets = [], 0
+            yield each
+            continue
+        for unit in (each,) if isinstance(each, Unit) else each.units:
+            if chunk and (len(chunk) == CHUNK_UNITS or octets + len(unit.body) > CHUNK_OCTETS):
+                yield chunk
+                chunk, octets = [], 0
+            chunk.append(unit)
+            octets += len(unit.body) + 1
     if chunk:
         yield chunk
 
@@ -331,7 +337,7 @@ class _Import:
         self._tally = Tally()
         self._meant = results.reader(work.table)
 
-    async def run(self, units_of: Callable[[Tally], Iterator[Unit]], about: int) -> None:
+    async def run(self, units_of: Callable[[Tally], Iterator[Unit | Together]], about: int) -> None:
         """Does what is left of the units, of which there are `about` so many; what is read is counted."""
         done = self._kept.journal.units
         self._shown.begin(done)
@@ -345,22 +351,29 @@ class _Import:
         units = units_of(self._tally)
         if done:
             self._shown.say(f"接着上次：已完成{done}个", f"going on: {done} were done before")
-            await self._skip(units, done)
+            units = chain(await self._skip(units, done), units)
         await self._ask_all(units)
         await asyncio.to_thread(self._kept.append, [], self._tally, True)
         self._shown.end()
 
-    async def _skip(self, units: Iterator[Unit], done: int) -> None:
-        """Reads again what was done: repeated identifiers must be known, and a row may come to any number of units."""
-        for start in range(0, done, CHUNK_UNITS):
-            deque(islice(units, min(CHUNK_UNITS, done - start)), maxlen=0)
-            await asyncio.sleep(0)
-        self._shown.begin(done)
+    async def _skip(self, units: Iterator[Unit | Together], done: int) -> list[Unit]:
+        """Reads again what was done: repeated identifiers must be known, and a row may come to any number of units.
+        Gives what is left to do of those that came together with the last."""
+        left: list[Unit] = []
+        for turn, each in enumerate(units):
+            done -= 1 if isinstance(each, Unit) else len(each)
+            if done <= 0:
+                left = each.units[done:] if done and isinstance(each, Together) else []
+                break
+            if isinstance(each, Together) or turn % CHUNK_UNITS == 0:
+                await asyncio.sleep(0)
+        self._shown.begin(self._kept.journal.units)
+        return left
 
-    async def _ask_all(self, units: Iterator[Unit]) -> None:
+    async def _ask_all(self, units: Iterable[Unit | Together]) -> None:
         # What an interrupted run had under way when its journal stood still may have been done.
         uncertain = CHUNK_UNITS * IN_FLIGHT if self._kept.resumed else 0
-        under_way: deque[asyncio.Task[list[Line]]] = deque()
+        under_way: deque[asyncio.Task[list[Line] | Together]] = deque()
         try:
             for chunk in chunks(units):
                 if len(under_way) == IN_FLIGHT:
@@ -375,12 +388,20 @@ class _Import:
                 task.cancel()
             await asyncio.gather(*under_way, return_exceptions=True)
 
-    async def _settle(self, task: asyncio.Task[list[Line]]) -> None:
+    async def _settle(self, task: asyncio.Task[list[Line] | Together]) -> None:
         await asyncio.to_thread(self._kept.append, await task, self._tally)
         self._shown.show(self._kept.journal.units, self._total)
 
-    async def _ask(self, chunk: list[Unit], uncertain: int) -> list[Line]:
-        answers = await self._answers([unit for unit in chunk if unit.body])
+    async def _ask(self, chunk: list[Unit] | Together, uncertain: int) -> list[Line] | Together:
+        """What came of the units of `chunk`; itself when they came together and all were registered."""
+        first = None
+        if isinstance(chunk, Together):
+            usual = b"" if self._work.table else results.well(chunk.identifiers)
+            first = await self._node.post(self._work.path, chunk.body, usual)
+            if first[0] is client.USUAL:
+                return chunk
+            chunk = chunk.units
+        answers = await self._answers([unit for unit in chunk if unit.body], first)
         meant, refused = self._meant, self._work.refused
         lines = []
         for place, unit in enumerate(chunk):
@@ -391,13 +412,16 @@ class _Import:
                 lines.append(Line(unit, refused, unit.refusal))
         return lines
 
-    async def _answers(self, asked: list[Unit]) -> dict[str, tuple[Mapping[str, Any], bool]]:
-        """By identifier: the answer, and whether a sending before it may have been done. Busy ones are asked again."""
+    async def _answers(
+        self, asked: list[Unit], first: tuple[Any, bool] | None
+    ) -> dict[str, tuple[Mapping[str, Any], bool]]:
+        """By identifier: the answer, and whether a sending before it may have been done. Busy ones are asked again.
+        `first` is what the node said already."""
         known: dict[str, tuple[Mapping[str, Any], bool]] = {}
         unknown, turns = False, 0
         while asked:
-            data, repeated = await self._node.post(self._work.path, _array([unit.body for unit in asked]))
-            unknown = unknown or repeated
+            data, repeated = first or await self._node.post(self._work.path, _array([unit.body for unit in asked]))
+            first, unknown = None, unknown or repeated
             handles = [unit.identifier for unit in asked]
             answers = _checked(data["results"] if isinstance(data, dict) else data, handles)
             known.update(zip(handles, zip(answers, repeat(unknown)), strict=True))

@@ -9,11 +9,13 @@ import hashlib
 import io
 import re
 import zipfile
+from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from itertools import chain, islice
 from pathlib import Path
 from typing import IO, Final, NamedTuple
 
@@ -27,10 +29,17 @@ COLUMNS_MOST: Final = 2_000
 """Most columns: four times the items a template may have; a header longer than that is no header."""
 EXCEL_OCTETS: Final = 1 << 30
 """Most octets of an Excel file unpacked: a sheet is read as a whole, a million rows of text come to about this."""
-SURVEY_OCTETS: Final = 1 << 20
-"""Octets read at a time while looking over a file: memory stays flat whatever its size."""
+SURVEY_OCTETS: Final = 1 << 18
+"""Octets read at a time while looking over a file: memory stays flat whatever its size, and what is read stays near the
+processor: four times as many take twice as long to be decoded."""
 EXCEL_DIGITS: Final = 10**15
 """From here on Excel has lost digits of a number cell (it keeps 15 of them)."""
+BLOCK_ROWS: Final = 1000
+"""Most rows of a block: as many as a request has identifiers."""
+BLOCK_OCTETS: Final = 1 << 20
+"""A block ends once it took so much of the file: memory stays flat, and such rows are no fewer than fit a request."""
+STEP_ROWS: Final = 50
+"""Rows read between two looks at how much a block took."""
 SEPARATORS: Final = ",;\t"
 """What a CSV header line may be separated by; the one that gives most columns is taken, the first of equals."""
 
@@ -42,6 +51,7 @@ _BOMS: Final = {
 }
 _EXCEL_MAGIC: Final = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
+_LINE_END: Final = re.compile("\r\n?|\n")
 _NAMES: Final = {"utf-8-sig": "UTF-8 (BOM)", "utf-8": "UTF-8", "utf-16": "UTF-16", "gb18030": "GB18030"}
 
 
@@ -65,20 +75,39 @@ class Row(NamedTuple):
     refusal: str = ""
 
 
+class Block(NamedTuple):
+    """Rows that follow each other, readable and as wide as the header, perhaps empty. `number` is the first one's."""
+
+    number: int
+    cells: list[list[str]]
+
+    @property
+    def rows(self) -> Iterator[Row]:
+        """The same one by one."""
+        for number, cells in enumerate(self.cells, self.number):
+            yield Row(number, tuple(cells) if any(map(str.strip, cells)) else ())
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
     """A file opened for reading once.
 
-    `digest` is the sha256 of its octets in hex, `rows_about` how many rows it seems to have, for showing progress,
-    `zh` and `en` how it was read.
+    `parts` are its rows, single ones and blocks. `digest` is the sha256 of its octets in hex, `rows_about` how many
+    rows it seems to have, for showing progress, `zh` and `en` how it was read.
     """
 
     header: tuple[str, ...]
-    rows: Iterator[Row]
+    parts: Iterator[Block | Row]
     digest: str
     rows_about: int
     zh: str
     en: str
+
+    @property
+    def rows(self) -> Iterator[Row]:
+        """The rows one by one."""
+        for part in self.parts:
+            yield from (part,) if isinstance(part, Row) else part.rows
 
 
 @contextmanager
@@ -103,8 +132,9 @@ def _open(path: Path, sheet: str | None, encoding: str | None, opened: ExitStack
     if start.startswith(_EXCEL_MAGIC):
         return _open_excel(path, sheet, found.digest)
     chosen, readable = (_known(encoding), False) if encoding else _detect(path, start)
-    text = opened.enter_context(path.open(encoding=chosen, errors="idnode-unreadable", newline=""))
-    return _open_csv(text, chosen, found, readable and not found.nul)
+    octets = opened.enter_context(path.open("rb"))
+    text = opened.enter_context(io.TextIOWrapper(octets, chosen, "idnode-unreadable", newline=""))
+    return _open_csv(octets, text, chosen, found, readable and not found.nul)
 
 
 class Survey(NamedTuple):
@@ -122,7 +152,7 @@ def survey(file: IO[bytes]) -> Survey:
     digest, lines, nul = hashlib.sha256(), 0, False
     while octets := file.read(SURVEY_OCTETS):
         digest.update(octets)
-        lines += max(octets.count(b"\n"), octets.count(b"\r"))
+        lines += octets.count(b"\n") or octets.count(b"\r")
         nul = nul or b"\0" in octets
     return Survey(digest.hexdigest(), lines, nul)
 
@@ -165,7 +195,7 @@ def _readable_octets(path: Path, encoding: str) -> int:
             done += len(octets)
 
 
-def _open_csv(text: io.TextIOWrapper, encoding: str, found: Survey, readable: bool) -> Table:
+def _open_csv(octets: IO[bytes], text: io.TextIOWrapper, encoding: str, found: Survey, readable: bool) -> Table:
     csv.field_size_limit(CELL_CHARACTERS)
     name = _NAMES.get(encoding, encoding)
     headers = {separator: _header(text, separator) for separator in SEPARATORS}
@@ -174,7 +204,7 @@ def _open_csv(text: io.TextIOWrapper, encoding: str, found: Survey, readable: bo
     shown = {"\t": "Tab"}.get(separator, separator)
     return Table(
         header.cells,
-        _csv_rows(text, separator, header, "" if readable else name),
+        _csv_parts(octets, text, separator, header, "" if readable else name),
         found.digest,
         max(found.lines - header.number, 1),
         f"按{name}读取，分隔符“{shown}”，{len(header.cells)}列，表头在第{header.number}行",
@@ -214,22 +244,42 @@ def _checked_header(header: Row, encoding: str) -> Row:
     return header
 
 
-def _csv_rows(text: io.TextIOWrapper, separator: str, header: Row, encoding: str) -> Iterator[Row]:
+def _csv_parts(
+    octets: IO[bytes], text: io.TextIOWrapper, separator: str, header: Row, encoding: str
+) -> Iterator[Block | Row]:
     text.seek(0)
     reader = csv.reader(text, delimiter=separator, strict=True)
-    number = 0
-    while True:
-        number += 1
-        line = reader.line_num + 1
+    deque(islice(reader, header.number), maxlen=0)
+    number, width = header.number + 1, len(header.cells)
+    ended = False
+    while not ended:
+        cells: list[list[str]] = []
+        line, refusal = reader.line_num + 1, ""
         try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            yield Row(number, (), _broken(str(error), line, reader.line_num))
-            continue
-        if number > header.number:
-            yield _checked(number, tuple(cells), len(header.cells), encoding)
+            ended = _fill(cells, reader, octets)
+        except csv.Error as error:  # the rows before it are in `cells`
+            line += len(cells) + len(_LINE_END.findall("\0".join(chain(*cells))))
+            refusal = _broken(str(error), line, reader.line_num)
+        if {*map(len, cells)} == {width} and not (encoding and _unreadable("".join(chain(*cells)), encoding)):
+            yield Block(number, cells)
+        else:
+            for place, row in enumerate(cells, number):
+                yield _checked(place, tuple(row), width, encoding)
+        number += len(cells)
+        if refusal:
+            yield Row(number, (), refusal)
+            number += 1
+
+
+def _fill(cells: list[list[str]], reader: Iterator[list[str]], octets: IO[bytes]) -> bool:
+    """Reads the rows of a block into `cells`, out of the file `octets`; says whether it has ended. Raises csv.Error."""
+    until = octets.tell() + BLOCK_OCTETS
+    while len(cells) < BLOCK_ROWS and octets.tell() < until:
+        due = len(cells) + STEP_ROWS
+        cells.extend(islice(reader, STEP_ROWS))
+        if len(cells) < due:
+            return True
+    return False
 
 
 def _broken(error: str, first: int, last: int) -> str:

@@ -3,20 +3,20 @@
 The same file and options always give the same units in the same order: that is what resuming rests on.
 """
 
+import re
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple, Protocol
 
 import msgspec
 
 from node.importer.mapping import Binding, Reading
 from node.importer.problem import Problem
-from node.importer.table import Row
+from node.importer.table import Block, Row
 from proto.errors import ProtoError
-from proto.identifier import Identifier, is_key
-from registry.rules import unfit
-from registry.suffix import SuffixRule
+from proto.identifier import Identifier, is_everyday, is_key
+from proto.limits import IDENTIFIER_CHARACTERS
 from registry.template import Item
 
 IDENTIFIERS_MOST: Final = 20_000_000
@@ -24,7 +24,7 @@ IDENTIFIERS_MOST: Final = 20_000_000
 serials the field knows. A bigger file is cut in two."""
 
 _FIRST_SLOTS: Final = 1 << 12
-_MARK: Final = (1 << 64) - 1
+_HANDLE: Final = b'{"handle":"'
 
 
 class Unit(NamedTuple):
@@ -38,6 +38,31 @@ class Unit(NamedTuple):
     identifier: str
     body: bytes
     refusal: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """Units that are asked about with one `body`, a JSON array: of rows that follow each other, one each, none refused.
+
+    `row` is the first one's; neither quotes nor anything else in `identifiers` needs care, in JSON or CSV.
+    """
+
+    row: int
+    identifiers: list[str]
+    body: bytes
+
+    def __len__(self) -> int:
+        return len(self.identifiers)
+
+    @property
+    def units(self) -> list[Unit]:
+        """The same one by one."""
+        # No text of a value has the mark in it: quotes stand behind a backslash there.
+        bodies = self.body.split(_HANDLE)[1:]
+        return [
+            Unit(row, 1, identifier, _HANDLE + body[:-1])
+            for row, (identifier, body) in enumerate(zip(self.identifiers, bodies, strict=True), self.row)
+        ]
 
 
 @dataclass(slots=True)
@@ -62,13 +87,13 @@ class Repeats:
         self._empty(1 << (wanted - 1).bit_length())
 
     def _empty(self, slots: int) -> None:
-        self._hashes = array("Q", bytes(8)) * slots
+        self._hashes = array("q", bytes(8)) * slots
         self._rows = array("I", (0,)) * slots
 
     def first(self, key: str, row: int) -> int:
         """The row that had `key` before; 0 when none had, and then `row` is remembered."""
         hashes = self._hashes
-        mark = hash(key) & _MARK or 1
+        mark = hash(key) or 1
         last = len(hashes) - 1
         place = mark & last
         while there := hashes[place]:
@@ -86,6 +111,25 @@ class Repeats:
             self._grow()
         return 0
 
+    def all_new(self, keys: Sequence[str], row: int) -> bool:
+        """Whether there is room for these, the first in `row` and each of the others in the next, and none of them was
+        had before; all up to one that was are remembered."""
+        if self._count + len(keys) > IDENTIFIERS_MOST:
+            return False
+        while (self._count + len(keys)) * 3 > len(self._hashes) * 2:
+            self._grow()
+        hashes, rows, last = self._hashes, self._rows, len(self._hashes) - 1
+        for number, key in enumerate(keys, row):
+            mark = hash(key) or 1
+            place = mark & last
+            while there := hashes[place]:
+                if there == mark:
+                    return False
+                place = place + 1 & last
+            hashes[place], rows[place] = mark, number
+            self._count += 1
+        return True
+
     def _grow(self) -> None:
         hashes, rows = self._hashes, self._rows
         self._empty(len(hashes) * 2)
@@ -98,55 +142,108 @@ class Repeats:
                 self._hashes[place], self._rows[place] = mark, row
 
 
+class Checks(Protocol):
+    """What a rehearsal says of a row (rehearsal.py): why it would be refused, empty where it would not."""
+
+    def unfit(self, said: Mapping[Item, str]) -> str:
+        """For what it says."""
+
+    def misshapen(self, handle: str) -> str:
+        """For how its identifier is spelt."""
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """Where identifiers go: under which `prefix`, by which `template`, 1 … `serials` of each row.
 
-    `rehearsed` and `suffix` are the attributes and the rule to check by before asking the node, in a rehearsal; an
-    import leaves that to the node, which judges anyway.
+    `rehearsal` checks them before the node is asked; an import leaves that to the node, which judges anyway.
     """
 
     prefix: str
     template: str
     serials: int = 1
-    rehearsed: tuple[Item, ...] = ()
-    suffix: SuffixRule = field(default_factory=SuffixRule)
+    rehearsal: Checks | None = None
 
 
-def expand(rows: Iterable[Row], binding: Binding, target: Target, repeats: Repeats, tally: Tally) -> Iterator[Unit]:
-    """The units of `rows`, in order. Raises Problem beyond IDENTIFIERS_MOST."""
-    shape = Shape(binding.attributes, target.template)
-    prefix, ruled = target.prefix, bool(target.suffix.segments)
-    for row in rows:
-        if not row.cells and not row.refusal:
-            tally.empty += 1
-            continue
-        tally.rows += 1
+class Expansion:
+    """What becomes of the rows of a file: `target` says what is wanted of them, `repeats` what was had before."""
+
+    def __init__(self, binding: Binding, target: Target, repeats: Repeats) -> None:
+        self._binding = binding
+        self._target = target
+        self._repeats = repeats
+        self._shape = Shape(binding.attributes, target.template)
+        self._plain = not (binding.replace or binding.whole or target.rehearsal or target.serials > 1)
+
+    def units(self, parts: Iterable[Block | Row], tally: Tally) -> Iterator[Unit | Together]:
+        """The units of `parts`, in order; what is read is counted. Raises Problem beyond IDENTIFIERS_MOST."""
+        for part in parts:
+            if isinstance(part, Block) and (together := self._together(part)):
+                tally.rows += len(together)
+                yield together
+                continue
+            for row in (part,) if isinstance(part, Row) else part.rows:
+                if row.cells or row.refusal:
+                    tally.rows += 1
+                    yield from self._of(row)
+                else:
+                    tally.empty += 1
+
+    def _of(self, row: Row) -> Iterator[Unit]:
+        binding, target = self._binding, self._target
         reading = binding.read(row.cells) if row.cells else Reading((), (), row.refusal)
         if reading.refusal:
             yield Unit(row.number, 1, "", b"", reading.refusal)
-            continue
-        pieces = shape.pieces(reading.texts)
-        refusal = _rehearse(binding.attributes, reading.texts, target.rehearsed) if target.rehearsed else ""
+            return
+        pieces = self._shape.pieces(reading.texts)
+        checks = target.rehearsal
+        refusal = checks.unfit(dict(zip(binding.attributes, reading.texts, strict=True))) if checks else ""
         for serial in range(1, target.serials + 1):
             try:
-                handle = binding.handle(reading.cells, prefix, serial)
+                handle = binding.handle(reading.cells, target.prefix, serial)
                 key = handle if is_key(handle) else Identifier.parse(handle).key
             except ProtoError as error:
                 yield Unit(row.number, serial, "", b"", error.zh)
                 continue
-            reason = (ruled and _misshapen(handle, target)) or refusal
-            if first := repeats.first(key, row.number):
+            reason = (checks.misshapen(handle) if checks else "") or refusal
+            # Rows that were not to be had together were perhaps remembered already.
+            if (first := self._repeats.first(key, row.number)) not in (0, row.number):
                 reason = f"与第{first}行的标识重复"
-            pieces[HANDLE_PLACE] = _encode(handle)
+            pieces[HANDLE_PLACE] = _encode(handle)[1:-1]
             yield Unit(row.number, serial, handle, b"" if reason else b"".join(pieces), reason)
 
+    def _together(self, block: Block) -> Together | None:
+        """The units of rows of which nothing needs a closer look, as `_of` makes them; None for others."""
+        if not self._plain or not block.cells:
+            return None
+        binding = self._binding
+        columns = list(zip(*block.cells, strict=True))
+        named = binding.pattern.columns
+        if not named or not all(all(map(str.strip, columns[place])) for place in named):
+            return None
+        try:
+            identifiers = binding.handles(columns, self._target.prefix)
+        except ProtoError:
+            return None
+        if not _are_plain(identifiers):
+            return None
+        body = self._shape.array(identifiers, binding.texts(columns))
+        if not body or not self._repeats.all_new(identifiers, block.number):
+            return None
+        return Together(block.number, identifiers, body)
 
-def _misshapen(handle: str, target: Target) -> str:
-    suffix = handle.partition("/")[2]
-    if target.suffix.admits(suffix):
-        return ""
-    return f"后缀{suffix}不符合模板{target.template}的编码规则{target.suffix.shape[0]}"
+
+_PLAIN: Final = re.compile("[A-Za-z0-9._/-]+")
+"""What identifiers are made of that need no care in JSON or CSV."""
+
+
+def _are_plain(identifiers: list[str]) -> bool:
+    """Whether these, all under the same prefix, are spelt as they are kept and need no care anywhere."""
+    return (
+        max(map(len, identifiers)) <= IDENTIFIER_CHARACTERS
+        and _PLAIN.fullmatch("".join(identifiers)) is not None
+        and is_everyday(identifiers[0].encode())
+    )
 
 
 class Shape:
@@ -156,7 +253,7 @@ class Shape:
     """
 
     def __init__(self, attributes: Sequence[Item], template: str) -> None:
-        self._start = b',"templateVersion":' + _encode(template) + b',"value":['
+        self._start = b'","templateVersion":' + _encode(template) + b',"value":['
         self._heads = tuple(
             b'{"index":%d,"type":%b,"data":{"format":"string","value":"' % (each.index, _encode(each.name))
             for each in attributes
@@ -166,11 +263,28 @@ class Shape:
     def _around(self, heads: Sequence[bytes]) -> list[bytes]:
         """All that stands around the handle and so many texts, with room for them at every second place."""
         if not heads:
-            return [b'{"handle":', b"", self._start + b"]}"]
-        around = [b'{"handle":', self._start + heads[0], *(b'"}},' + head for head in heads[1:]), b'"}}]}']
+            return [_HANDLE, b"", self._start + b"]}"]
+        around = [_HANDLE, self._start + heads[0], *(b'"}},' + head for head in heads[1:]), b'"}}]}']
         pieces = [b""] * (2 * len(around) - 1)
         pieces[0::2] = around
         return pieces
+
+    def array(self, handles: Sequence[str], columns: Sequence[Sequence[str]]) -> bytes:
+        """The JSON array of the bodies of many rows, their texts attribute by attribute; nothing where the first
+        attribute has an empty one. The handles need no care in JSON."""
+        width, rows = len(self._whole), len(handles)
+        pieces = self._whole * rows
+        pieces[0::width] = [b"," + _HANDLE] * rows
+        pieces[0] = b"[" + _HANDLE
+        pieces[HANDLE_PLACE::width] = [handle.encode() for handle in handles]
+        for place, texts in zip(range(3, width, 2), columns, strict=True):
+            if not all(texts):
+                if place == 3:
+                    return b""
+                head = self._whole[place - 1]
+                pieces[place - 1 :: width] = [head if text else b"" for text in texts]
+            pieces[place::width] = _escaped(texts)
+        return b"".join(pieces) + b"]"
 
     def pieces(self, texts: tuple[str, ...]) -> list[bytes]:
         """The body in pieces, the handle's (HANDLE_PLACE) still empty; `texts` are those of the attributes, empty ones
@@ -192,20 +306,9 @@ _BETWEEN: Final = "\x7f"
 """Stands between texts that are put into JSON at once: it takes one octet there, and hardly ever stands in one."""
 
 
-def _escaped(texts: tuple[str, ...]) -> list[bytes]:
+def _escaped(texts: Sequence[str]) -> list[bytes]:
     """The `texts` as they stand in JSON, without their quotes."""
     parts = _encode(_BETWEEN.join(texts))[1:-1].split(_BETWEEN.encode())
     if len(parts) != len(texts):
         return [_encode(text)[1:-1] for text in texts]
     return parts
-
-
-def _rehearse(attributes: tuple[Item, ...], texts: tuple[str, ...], rehearsed: tuple[Item, ...]) -> str:
-    said = dict(zip(attributes, texts, strict=True))
-    for attribute in rehearsed:
-        text = said.get(attribute, "")
-        if attribute.required and not text:
-            return f"缺少必填属性{attribute.zh}（{attribute.name}）"
-        if text and (refused := unfit(text, attribute)):
-            return refused.zh
-    return ""

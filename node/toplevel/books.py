@@ -11,6 +11,7 @@ from node.toplevel.rules import Change, Filed, Flaw, Standing
 from proto import uplink_pb2 as pb
 from proto.chain import HEAD_FIRST
 from proto.signed import SKEW_SECONDS
+from registry.postgres import binary_copy
 from registry.postgres.connection import Connection
 from registry.postgres.migrate import Schema
 
@@ -579,11 +580,28 @@ _COLUMNS: Final = (
 
 async def add_changes(connection: Connection, stream: Stream, changes: Sequence[Change], now: int) -> None:
     """Keeps changes of a stream that were accepted, all with one COPY."""
-    rows = [
-        (*stream, c.number, c.made, now, c.head, c.suffixes, c.versions, c.kinds, c.templates, c.digests)
-        for c in changes
-    ]
-    await connection.copy_records_to_table("change", schema_name="toplevel", records=rows, columns=_COLUMNS)
+    copied = [binary_copy.START, *[_row(stream, change, now) for change in changes], binary_copy.END]
+    await connection.copy_to_table(
+        "change", schema_name="toplevel", source=memoryview(b"".join(copied)), columns=_COLUMNS, format="binary"
+    )
+
+
+def _row(stream: Stream, change: Change, now: int) -> bytes:
+    """A change in the order of _COLUMNS."""
+    prefix_no, sub = stream
+    return binary_copy.row(
+        (
+            binary_copy.integer(prefix_no),
+            binary_copy.integer(sub),
+            *map(binary_copy.bigint, (change.number, change.made, now)),
+            change.head,
+            binary_copy.texts(change.suffixes),
+            binary_copy.bigints(change.versions),
+            binary_copy.smallints(change.kinds),
+            binary_copy.texts(change.templates),
+            change.digests,
+        )
+    )
 
 
 @dataclass(frozen=True, slots=True)

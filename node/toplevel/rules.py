@@ -13,10 +13,10 @@ from typing import Any, Final
 from proto import signed
 from proto import uplink_pb2 as pb
 from proto.bootstrap import is_base
-from proto.chain import HEAD_FIRST, Kind, entry_digest, next_head
+from proto.chain import HEAD_FIRST, Kind, entry_digests, next_head
 from proto.credit_code import check_credit_code
 from proto.errors import ProtoError
-from proto.identifier import Prefix, is_key
+from proto.identifier import Prefix, are_keys
 from proto.signed import KEY_OCTETS
 from proto.values.site import Interface, Protocol, Server, Site
 
@@ -574,6 +574,8 @@ OF_PREFIX: Final = frozenset({int(Kind.PREFIX_ENABLED), int(Kind.PREFIX_STOPPED)
 def _check_kinds(change: Change) -> None:
     if not _KINDS.issuperset(change.kinds):
         raise _malformed(change.number, "的kind不认识", "has a kind that is not known")
+    if OF_PREFIX.isdisjoint(change.kinds) and all(change.suffixes):
+        return
     if any((kind in OF_PREFIX) == bool(suffix) for kind, suffix in zip(change.kinds, change.suffixes, strict=True)):
         raise _malformed(change.number, "的kind与suffix不符", "has a kind that does not fit its suffix")
 
@@ -587,8 +589,7 @@ def _check_names(prefix: str, change: Change) -> None:
                 f"has templates of at most {TEMPLATE_CHARACTERS} characters without control characters",
             )
     try:
-        start = prefix + "/"
-        alike = all(is_key(start + suffix) for suffix in change.suffixes if suffix)
+        alike = are_keys(prefix + "/", list(filter(None, change.suffixes)))
     except ProtoError as error:
         raise _malformed(change.number, f"的suffix不可用：{error.zh}", f"has a suffix of no use: {error.en}") from None
     if not alike:
@@ -600,23 +601,15 @@ def _malformed(number: int, zh: str, en: str) -> _FaultError:
 
 
 def _digests(prefix: str, change: Change) -> list[bytes]:
-    digests, start = change.digests, prefix + "/"
-    return [
-        entry_digest(start + suffix if suffix else prefix, version, kind, template, digests[at : at + DIGEST_OCTETS])
-        for suffix, version, kind, template, at in zip(
-            change.suffixes,
-            change.versions,
-            change.kinds,
-            change.templates,
-            range(0, len(digests), DIGEST_OCTETS),
-            strict=True,
-        )
-    ]
+    start = prefix + "/"
+    keys = [start + suffix if suffix else prefix for suffix in change.suffixes]
+    return entry_digests(keys, change.versions, change.kinds, change.templates, change.digests)
 
 
 def counted(changes: Sequence[Change], kind: Kind) -> int:
     """Entries of that kind."""
-    return sum(change.kinds.count(kind) for change in changes)
+    number = int(kind)  # equal to those looked at without a question to its class
+    return sum(change.kinds.count(number) for change in changes)
 
 
 # -- moving

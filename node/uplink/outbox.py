@@ -171,13 +171,9 @@ def _add(change: pb.Change, row: Any, versions: Mapping[int, str]) -> pb.Change:
     for suffix, version, kind, template, at in zip(
         row["suffixes"], row["versions"], row["kinds"], row["templates"], range(0, len(digests), 32), strict=True
     ):
-        add(
-            suffix=suffix,
-            version=version,
-            kind=kind,
-            template=versions.get(template, ""),
-            digest=digests[at : at + 32],
-        )
+        entry = add()  # field by field: named arguments take a third longer
+        entry.suffix, entry.version, entry.kind = suffix, version, kind
+        entry.template, entry.digest = versions.get(template, ""), digests[at : at + 32]
     return change
 
 

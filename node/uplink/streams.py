@@ -20,7 +20,7 @@ from proto import uplink_pb2 as pb
 
 LOOK_SECONDS: Final = 1.0
 """The truth for streams: they are looked at this often whether a bell rang or not."""
-GATHER_SECONDS: Final = 0.25
+GATHER_SECONDS: Final = 0.5
 """Pause after a request with few entries: who registers one by one is told of together. What comes after a silence goes
 at once all the same."""
 FEW: Final = outbox.ENTRIES_MOST // 2

@@ -3,11 +3,13 @@
 It keeps records in memory and judges like a node: required attributes, lengths, a suffix pattern, what exists.
 """
 
+import json
 import re
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from aiohttp import web
@@ -119,7 +121,12 @@ class FakeNode:
 
 
 def _envelope(data: Any, status: int = 1, message: str = "success", http: int = 200, **headers: str) -> web.Response:
-    return web.json_response({"status": status, "message": message, "data": data}, status=http, headers=headers)
+    body = {"status": status, "message": message, "data": data}
+    return web.json_response(body, status=http, headers=headers, dumps=_compact)
+
+
+_compact = partial(json.dumps, ensure_ascii=False, separators=(",", ":"))
+"""JSON as our nodes write it."""
 
 
 def _application(node: FakeNode) -> web.Application:

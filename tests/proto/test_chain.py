@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proto.chain import HEAD_FIRST, Kind, entry_digest, next_head
+from proto.chain import HEAD_FIRST, Kind, entry_digest, entry_digests, next_head
 
 EMPTY = sha256(b"").digest()
 ENTRIES = st.tuples(
@@ -65,6 +65,13 @@ def test_heads_do_not_change_from_one_version_of_this_program_to_the_next(head: 
 @given(ENTRIES, ENTRIES)
 def test_two_entries_share_a_digest_only_if_they_are_the_same(one, two):
     assert (entry_digest(*one) == entry_digest(*two)) == (one == two)
+
+
+@given(st.lists(ENTRIES, max_size=5))
+def test_digests_of_many_are_those_of_each(entries):
+    keys, versions, kinds, templates, digests = zip(*entries, strict=True) if entries else ((),) * 5
+    slow = [entry_digest(*entry) for entry in entries]
+    assert entry_digests(keys, versions, kinds, templates, b"".join(digests)) == slow
 
 
 @given(st.lists(st.lists(st.binary(min_size=32, max_size=32), min_size=1, max_size=3), min_size=1, max_size=5))

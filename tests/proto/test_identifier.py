@@ -5,6 +5,7 @@ No registration is tried here: which prefixes are ours is registry's.
 
 import json
 import unicodedata
+from collections.abc import Callable
 from operator import eq, ne
 from urllib.parse import quote
 
@@ -13,7 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from proto.errors import ProtoError
-from proto.identifier import Identifier, Prefix, fold, is_everyday, is_key, prefix_named, prefix_of
+from proto.identifier import Identifier, Prefix, are_keys, fold, is_everyday, is_key, prefix_named, prefix_of
 
 CHARACTERS = st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp"))
 INNER = CHARACTERS.filter(lambda c: not c.isspace())
@@ -258,6 +259,25 @@ def test_a_key_is_spelt_as_it_is_kept(text: str, kept: bool):
 def test_what_is_no_identifier_is_no_key(text: str):
     with pytest.raises(ProtoError):
         is_key(text)
+
+
+STARTS = st.one_of(
+    PREFIXES.map(lambda prefix: prefix + "/"), st.sampled_from(["88.1/", "88.1/a", "0.NA/", "0.na/", "/"])
+)
+
+
+@given(STARTS, st.lists(st.one_of(SUFFIXES, st.sampled_from(["x", "X ", " ", "", "é", "x" * 251])), max_size=4))
+@example("88.1/", ["x" * 250, "y"])
+@example("88.1/", ["x", "y" * 251])
+@example("88.1/", ["x", ""])
+def test_many_are_keys_as_each_of_them_is(start: str, ends: list[str]):
+    def told(ask: Callable[[], bool]) -> bool | str:
+        try:
+            return ask()
+        except ProtoError as error:
+            return str(error)
+
+    assert told(lambda: are_keys(start, ends)) == told(lambda: all(is_key(start + end) for end in ends))
 
 
 def test_the_handle_of_a_prefix_is_about_that_prefix():

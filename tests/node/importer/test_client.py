@@ -10,7 +10,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from node.importer import client
+from node.importer import client, results
 from node.importer.client import Access, Again, Done, Node, SignIn, Stop, from_options, from_ready, verdict
 from node.importer.problem import Problem
 from tests.fakes.certificate import own_certificate
@@ -178,6 +178,15 @@ async def test_busy_is_asked_again_and_nothing_was_done_meanwhile() -> None:
         assert (data, repeated) == ([{"handle": f"{PREFIX}/B-1", "msg": "success"}], False)
         assert (time.slept, fake.batches) == ([0.5, 1.0], [1])
         assert said == ["the node is busy, asking again in 0.5 s", "the node is busy, asking again in 1 s"]
+
+
+async def test_only_an_answer_that_is_octet_for_octet_as_expected_is_not_read() -> None:
+    async with asking() as (node, _, _, _):
+        await node.sign_in()
+        usual = results.well([f"{PREFIX}/B-1"])
+        assert await node.post(BATCH, BODY, usual) == (client.USUAL, False)
+        data, _ = await node.post(BATCH, BODY, usual)
+        assert data == [{"handle": f"{PREFIX}/B-1", "msg": "标识已存在", "differs": []}]
 
 
 @pytest.mark.parametrize("fault", ["lost", "dropped"])

@@ -11,7 +11,8 @@ from node.importer import results as module
 from node.importer.problem import Problem
 from node.importer.results import CONFIRMED, FINE, Line, Result, journal_path, of_batch, of_reconcile, open_results
 from node.importer.run import ENGLISH
-from node.importer.units import Tally, Unit
+from node.importer.units import Tally, Together, Unit
+from node.listen import replies, snms_api
 
 NAMES = {"colour": "颜色", "styleNo": "款号"}
 OPTIONS = {"work": "import", "prefix": "88.999.1001"}
@@ -103,6 +104,23 @@ def test_a_line_is_what_the_csv_module_writes(identifier: str, reason: str) -> N
     of = unit(2)._replace(identifier=identifier)
     slow = module._csv([("2", identifier, Result.SAME, reason)])
     assert module._shown(of, Result.SAME, reason) == slow
+
+
+def test_those_registered_together_are_told_as_one_by_one(tmp_path: Path) -> None:
+    together = Together(2, [unit(row).identifier for row in range(2, 5)], b"")
+    one_by_one, at_once = tmp_path / "one.csv", tmp_path / "all.csv"
+    for path, told in ((one_by_one, lines(2, 4)), (at_once, together)):
+        with open_results(path, "d", OPTIONS) as kept:
+            kept.append(lines(1, 1), Tally(1))
+            kept.append(told, Tally(4))
+    assert at_once.read_bytes() == one_by_one.read_bytes()
+    assert journal_path(at_once).read_bytes() == journal_path(one_by_one).read_bytes()
+
+
+def test_what_is_expected_is_what_our_node_answers() -> None:
+    identifiers = [unit(row).identifier for row in (2, 3)]
+    rows = [{"handle": each, "msg": replies.SNMS_SUCCESS_TEXT} for each in identifiers]
+    assert module.well(identifiers) == snms_api.success(rows).body
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])

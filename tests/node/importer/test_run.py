@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 import xlsxwriter
 
-from node.importer import client, run
+from node.importer import client, run, table
 from node.importer.results import CONFIRMED, journal_path
-from node.importer.units import Unit
+from node.importer.units import Expansion, Unit
 from tests.fakes.snms import PASSWORD, PREFIX, TEMPLATE, USERNAME, FakeNode, running
 
 LIST = "id,款号,colour,extra\n" + "".join(f"{n},S-{n},red,x\n" for n in range(1, 6))
@@ -294,10 +294,42 @@ sys.exit(asyncio.run(run.run_import(parser.parse_args())))
 """
 
 
+@pytest.mark.parametrize("fault", ["", "lost", "crowded", "busy", "expired"])
+async def test_the_answer_is_understood_alike_whether_it_was_expected_or_read(
+    fake: FakeNode, file: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    # Always: requests, results and journal do not hang on how many rows are looked at together.
+    rewrite(file, LIST + "".join(f"{n},S-{n},{'red' if n % 3 else ''},x\n" for n in [7, 8, 9, 3, 10, 11]))
+    monkeypatch.setattr(table, "BLOCK_ROWS", 3)
+    monkeypatch.setattr(table, "STEP_ROWS", 3)
+    monkeypatch.setattr(run, "CHUNK_UNITS", 3)
+    monkeypatch.setattr(run, "IN_FLIGHT", 1)
+    told = []
+    for way in (Expansion._together, lambda *_: None):
+        monkeypatch.setattr(Expansion, "_together", way)
+        fake.records.clear()
+        fake.faults.append(fault)
+        assert await imported(fake, file, "--restart") == 1
+        path = file.with_name("list.result.csv")
+        told.append((path.read_bytes(), journal_path(path).read_bytes(), dict(fake.records)))
+    together, one_by_one = told
+    assert together == one_by_one
+
+
+ONE_BY_ONE = (LIST, ["--suffix", "B-{id}-{serial}", "--serials", "2000"])
+TOGETHER = (
+    "id,款号,colour,extra\n" + "".join(f"{n}-{serial},S,red,x\n" for n in range(1, 6) for serial in range(1, 2001)),
+    ["--suffix", "B-{id}"],
+)
+
+
 @pytest.mark.parametrize("batch", [1, 4, 7])
-async def test_kill_9_in_the_middle_leaves_no_doubles_and_no_gaps(fake: FakeNode, file: Path, batch: int) -> None:
-    options = ["--enterprise", PREFIX, "--template", TEMPLATE, "--url", fake.url, "--username", USERNAME]
-    options += ["--suffix", "B-{id}-{serial}", "--serials", "2000"]
+@pytest.mark.parametrize(("text", "more"), [ONE_BY_ONE, TOGETHER])
+async def test_kill_9_in_the_middle_leaves_no_doubles_and_no_gaps(
+    fake: FakeNode, file: Path, text: str, more: list[str], batch: int
+) -> None:
+    rewrite(file, text)
+    options = ["--enterprise", PREFIX, "--template", TEMPLATE, "--url", fake.url, "--username", USERNAME, *more]
     child = await asyncio.create_subprocess_exec(
         sys.executable, "-c", PROGRAM, str(file), *options, stdout=asyncio.subprocess.DEVNULL
     )
@@ -312,7 +344,7 @@ async def test_kill_9_in_the_middle_leaves_no_doubles_and_no_gaps(fake: FakeNode
     path = file.with_name("list.result.csv")
     with path.open("ab") as results_file:
         results_file.write(b"9,88.999.1001/half")
-    assert await imported(fake, file, "--suffix", "B-{id}-{serial}", "--serials", "2000") == 0
+    assert await imported(fake, file, *more) == 0
     wanted = [f"{PREFIX}/B-{n}-{serial}" for n in range(1, 6) for serial in range(1, 2001)]
     rows = results(path)
     assert [row[1] for row in rows] == wanted
@@ -409,10 +441,3 @@ def test_serials_are_bounded(text: str, capsys: pytest.CaptureFixture[str]) -> N
 def test_reconcile_has_no_rehearsal() -> None:
     with pytest.raises(SystemExit):
         parsed("reconcile", FakeNode(), Path("x"), "--dry-run")
-
-
-def test_a_rehearsal_knows_the_suffix_rules_of_the_industries() -> None:
-    rule = run._suffix_rule("leather-handbag")
-    assert rule.admits("BAG-48123-000001")
-    assert not rule.admits("BAG-48123")
-    assert run._suffix_rule("one of our own").admits("anything")

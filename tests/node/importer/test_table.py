@@ -1,5 +1,6 @@
 """Proves node/importer/table.py: the quirks of real exports, each as literal octets or a real workbook."""
 
+import csv
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -7,10 +8,12 @@ from pathlib import Path
 
 import pytest
 import xlsxwriter
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 
 from node.importer import table as module
 from node.importer.problem import Problem
-from node.importer.table import CELL_CHARACTERS, Row, Table, open_table
+from node.importer.table import CELL_CHARACTERS, Block, Row, Table, open_table
 
 CHINESE = "编号,颜色\n1,深棕色\n2,红色\n"
 READ = [Row(2, ("1", "深棕色")), Row(3, ("2", "红色"))]
@@ -132,6 +135,59 @@ def test_a_quote_open_at_the_end_is_told(tmp_path: Path) -> None:
         Row(2, ("1", "2")),
         Row(3, (), "引号没有关闭，直到文件末尾（文本第3至4行）"),
     ]
+
+
+def slowly(path: Path, encoding: str) -> Iterator[Row]:
+    """The rows under a header of two columns, taken from the csv module one by one."""
+    with path.open(encoding=encoding, newline="") as text:
+        reader = csv.reader(text, strict=True)
+        number = 0
+        while True:
+            number += 1
+            line = reader.line_num + 1
+            try:
+                cells = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                yield Row(number, (), module._broken(str(error), line, reader.line_num))
+                continue
+            if number > 1:
+                yield module._checked(number, tuple(cells), 2, encoding)
+
+
+PIECES = ["a", "深", ",", ",", "\n", "\r\n", "\r", '"', '"', "a,b\n", '"x\r\ny",', "\0", "\ud800", "b" * 40]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.sampled_from(PIECES), max_size=30).map("".join), st.sampled_from(["utf-8", "utf-16"]))
+@example('a,b\n"x\n\ny",b\na,"b"c\na,b\n', "utf-8")
+@example('a,b\na,b\na,b\na,"b\n', "utf-16")
+def test_rows_are_the_same_one_by_one_and_in_blocks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, encoding: str
+) -> None:
+    # Always: rows, numbers and refusals do not hang on how many rows are read at a time.
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "BLOCK_ROWS", 3)
+        patched.setattr(module, "STEP_ROWS", 2)
+        patched.setattr(module, "CELL_CHARACTERS", 30)
+        path = tmp_path / "list.csv"
+        path.write_bytes(f"x,y\n{text}".encode(encoding, "replace"))
+        with open_table(path, encoding=encoding) as table:
+            assert list(table.rows) == list(slowly(path, encoding))
+
+
+def test_a_block_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "BLOCK_ROWS", 300)
+    with opened(tmp_path / "list.csv", b"id,colour\n" + b"1,red\n" * 700) as table:
+        assert [(part.number, len(part.cells)) for part in table.parts if isinstance(part, Block)] == [
+            (2, 300),
+            (302, 300),
+            (602, 100),
+        ]
+    monkeypatch.setattr(module, "BLOCK_OCTETS", 100_000)
+    with opened(tmp_path / "list.csv", b"id,colour\n" + b"1,%b\n" % (b"x" * 1000) * 700) as table:
+        assert {len(part.cells) for part in table.parts if isinstance(part, Block)} <= {100, 150}
 
 
 def test_nul_characters_cost_one_row(tmp_path: Path) -> None:

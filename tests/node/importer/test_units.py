@@ -1,6 +1,8 @@
 """Proves node/importer/units.py: rows times serials, repetitions found, bodies as batchCreate takes them."""
 
 import json
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import msgspec
 import pytest
@@ -10,13 +12,17 @@ from hypothesis import strategies as st
 from node.importer import units as module
 from node.importer.mapping import MapFile, attributes_of, bind
 from node.importer.problem import Problem
-from node.importer.table import Row
-from node.importer.units import HANDLE_PLACE, Repeats, Shape, Tally, Target, Unit, expand
-from registry.suffix import Segment, SuffixRule
+from node.importer.table import Block, Row
+from node.importer.units import HANDLE_PLACE, Expansion, Repeats, Shape, Tally, Target, Together, Unit
 from registry.template import Item
 from tests.fakes.snms import OWN_ITEMS, PREFIX, TEMPLATE
 
 ATTRIBUTES = attributes_of(OWN_ITEMS)
+
+
+def only_units(found: Iterable[Unit | Together]) -> Iterator[Unit]:
+    for each in found:
+        yield from each.units if isinstance(each, Together) else (each,)
 
 
 def units(
@@ -24,12 +30,10 @@ def units(
     suffix: str = "B-{id}",
     tally: Tally | None = None,
     serials: int = 1,
-    rehearsed: tuple[Item, ...] = (),
-    rule: SuffixRule | None = None,
 ) -> list[Unit]:
     binding = bind(("id", "款号", "colour"), ATTRIBUTES, MapFile(suffix=suffix))
-    wanted = Target(PREFIX, TEMPLATE, serials, rehearsed, rule or SuffixRule())
-    return list(expand(rows, binding, wanted, Repeats(), tally or Tally()))
+    wanted = Target(PREFIX, TEMPLATE, serials)
+    return [*only_units(Expansion(binding, wanted, Repeats()).units(rows, tally or Tally()))]
 
 
 def test_a_row_becomes_what_batch_create_takes() -> None:
@@ -113,39 +117,8 @@ def test_a_body_is_what_msgspec_makes_of_it(texts: tuple[str, ...]) -> None:
     ]
     slow = msgspec.json.encode({"handle": "h", "templateVersion": TEMPLATE, "value": value})
     pieces = Shape(ITEMS, TEMPLATE).pieces(texts)
-    pieces[HANDLE_PLACE] = b'"h"'
+    pieces[HANDLE_PLACE] = b"h"
     assert b"".join(pieces) == slow
-
-
-@pytest.mark.parametrize(
-    ("cells", "refusal"),
-    [
-        (("7", "S", ""), "缺少必填属性颜色（colour）"),
-        (("7", "S", "x" * 21), "颜色（colour）长度应在1到20之间，实为21"),
-        (("7", "S", "x" * 20), ""),
-    ],
-)
-def test_a_rehearsal_checks_presence_and_length(cells: tuple[str, ...], refusal: str) -> None:
-    (unit,) = units(Row(2, cells), rehearsed=ATTRIBUTES)
-    assert unit.refusal == refusal
-    assert bool(unit.body) is not bool(refusal)
-    assert units(Row(2, cells))[0].refusal == ""
-
-
-def test_a_rehearsal_checks_types_with_the_nodes_own_rule() -> None:
-    made = attributes_of([{"index": 2000, "name": "made", "zh": "生产日期", "kind": "date"}])
-    binding = bind(("id", "made"), made, MapFile(suffix="B-{id}"))
-    target = Target(PREFIX, TEMPLATE, 1, made, SuffixRule())
-    good, bad = expand([Row(2, ("7", "2026-02-28")), Row(3, ("8", "28.2.2026"))], binding, target, Repeats(), Tally())
-    assert good.refusal == ""
-    assert bad.refusal == "生产日期（made）应为写作yyyy-MM-dd的日期，实为28.2.2026"
-
-
-def test_a_rehearsal_checks_the_suffix_rule() -> None:
-    rule = SuffixRule((Segment("const", "手袋", "bag", "B-"), Segment("digits", "编号", "number")))
-    row = Row(2, ("x", "S", "r"))
-    assert units(row, rule=rule)[0] == Unit(2, 1, f"{PREFIX}/B-x", b"", "后缀B-x不符合模板bag的编码规则B-{编号}")
-    assert units(Row(2, ("7", "S", "r")), rule=rule)[0].refusal == ""
 
 
 @given(st.lists(st.text("ab", max_size=9), max_size=60))
@@ -169,3 +142,37 @@ def test_more_identifiers_than_can_be_remembered_get_a_sentence(monkeypatch: pyt
     assert [repeats.first(key, 2) for key in ("a", "b", "a")] == [0, 0, 2]
     with pytest.raises(Problem, match="at most 2 identifiers, reached in row 7"):
         repeats.first("c", 7)
+
+
+ODD = ["", " ", "\u3000", '"', "a,b", "x\ny", "\x7f", "\\", f"{PREFIX}/7", "88.999.2001/7", "深棕", "\u0007", "B" * 300]
+CELLS = st.one_of(st.sampled_from("abcdefghij"), st.text("abc019é深", min_size=1, max_size=9), st.sampled_from(ODD))
+ROWS = st.lists(st.lists(CELLS, min_size=3, max_size=3), max_size=12)
+SUFFIXES = ["{id}", "B-{id}", "B-{id}-{款号}", "{colour}/{id}", "{id}{serial:03d}", "B%-{id}"]
+MAPS = [{}, {"constants": {"note": "n"}}, {"replace": {"colour": {"深棕": "brown"}}}, {"whole": ["款号"]}]
+
+
+@given(ROWS, st.sampled_from(SUFFIXES), st.sampled_from(MAPS), st.integers(1, 2))
+@example([["1", "S", ""], ["2", " ", "red"], ["3", "S", ""]], "B-{id}", {}, 1)
+@example([["1", "S", ""], ["2", "T", "red"], ["3", "S", "\u3000"]], "B-{id}", {"constants": {"note": "n"}}, 1)
+@example([["1", "S", "r"], ["2", "T", "r"], ["1", "S", "r"], ["2", "T", "r"], ["3", "T", "r"]], "{id}", {}, 1)
+@example([[f"{PREFIX}/1", "S", "r"], ["2", "T", "r"]], "{id}", {}, 1)
+def test_rows_are_the_same_one_by_one_and_together(
+    rows: list[list[str]], suffix: str, map_: dict[str, Any], serials: int
+) -> None:
+    # Always: bodies, refusals and counts do not hang on how many rows are looked at together.
+    binding = bind(("id", "款号", "colour"), ATTRIBUTES, MapFile(suffix=suffix, **map_))
+    target = Target(PREFIX, TEMPLATE, serials)
+    blocks = [Block(2 + at, rows[at : at + 2]) for at in range(0, len(rows), 2)]
+    one_by_one, together = Tally(), Tally()
+    found = list(only_units(Expansion(binding, target, Repeats()).units(blocks, together)))
+    read = [row for block in blocks for row in block.rows]
+    assert found == list(Expansion(binding, target, Repeats()).units(read, one_by_one))
+    assert together == one_by_one
+
+
+def test_everyday_rows_come_together_and_empty_cells_do_not_part_them() -> None:
+    binding = bind(("id", "款号", "colour"), ATTRIBUTES, MapFile(suffix="B-{id}"))
+    block = Block(2, [["1", "S", ""], ["2", "T", 'dark "brown"']])
+    (together,) = Expansion(binding, Target(PREFIX, TEMPLATE), Repeats()).units([block], Tally())
+    assert isinstance(together, Together)
+    assert together.body == b"[" + b",".join(unit.body for unit in together.units) + b"]"
