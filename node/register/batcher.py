@@ -36,9 +36,9 @@ waits longer than this for the one before, so that one that hangs holds up nobod
 CROWD: Final = 4
 """After so many singles the next shared transaction waits for who sent them: who registers one by one comes again."""
 REJOIN: Final = 0.5
-"""It waits this part of the time the last one took, which is mostly the disk's. Who comes back in it goes with those
-who came meanwhile, where each half had a transaction of its own. That spares a quarter of the processors' time, and
-half of the disk's writes."""
+"""It waits until as many have come, at most this part of the time the last one took, which is mostly the disk's. Who
+comes back in it goes with those who came meanwhile, where each half had a transaction of its own. That spares a quarter
+of the processors' time, and half of the disk's writes."""
 
 log = structlog.get_logger("register")
 
@@ -106,6 +106,8 @@ class Batcher:
         self._written: set[str] = set()
         self._apart = asyncio.Semaphore(ALONE_MOST)
         self._turn: asyncio.TimerHandle | None = None  # ends the turn of a shared transaction that lasts
+        self._away = 0  # of a crowd that was told, so many have not come again
+        self._back: asyncio.Future[None] | None = None  # done when all have
         self._tasks: set[asyncio.Task[None]] = set()
         self._count = 0
         self._halted = False
@@ -155,6 +157,10 @@ class Batcher:
     def _add(self, jobs: Sequence[Job], told: _Told, places: Iterable[Any]) -> None:
         keys = [job.request.identifier.key for job in jobs]
         all_ = map(_waiting, zip(jobs, keys, repeat(told), places, repeat(len(jobs) == 1), strict=False))
+        if self._back is not None and len(jobs) == 1:
+            self._away -= 1
+            if not self._away and not self._back.done():
+                self._back.set_result(None)
         prefixes = dict[str, None]()
         for prefix, some in groupby(all_, attrgetter("prefix")):
             self._queues.setdefault(prefix, deque()).extend(some)
@@ -231,8 +237,8 @@ class Batcher:
         began = loop.time()
         try:
             await self._writing(group, self._commit_together)
-            if sum(waiting.single for waiting in group) >= CROWD:
-                await asyncio.sleep(REJOIN * (loop.time() - began))
+            if (crowd := sum(waiting.single for waiting in group)) >= CROWD:
+                await self._rejoined(crowd, REJOIN * (loop.time() - began))
         finally:
             self._shared -= shares.keys()
             turn.cancel()
@@ -242,6 +248,14 @@ class Batcher:
                 self._start(prefix)
             if shares:
                 self._share()
+
+    async def _rejoined(self, crowd: int, seconds: float) -> None:
+        """Waits until so many singles have come, but no longer than that."""
+        self._away, self._back = crowd, asyncio.get_running_loop().create_future()
+        try:
+            await asyncio.wait([self._back], timeout=seconds)
+        finally:
+            self._back = None
 
     def _shares(self) -> dict[str, list[_Waiting]]:
         """What is to be written together, by prefix: of those that wait longest."""

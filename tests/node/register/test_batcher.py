@@ -413,6 +413,23 @@ async def test_a_crowd_of_singles_is_waited_for(monkeypatch: pytest.MonkeyPatch,
     assert len(registrar.groups[0]) == CROWD + singles
 
 
+async def test_a_crowd_that_has_come_again_is_waited_for_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "TURN_SECONDS", PATIENCE)
+    monkeypatch.setattr(module, "REJOIN", float("inf"))  # whoever waits for that waits for ever
+    registrar = Registrar()
+    writing = batcher(registrar)
+    async with asyncio.timeout(PATIENCE):
+        first = [asyncio.create_task(writing.write([job(f"{A}/{n}")])) for n in range(CROWD)]
+        await asyncio.gather(*first)
+        some = [asyncio.create_task(writing.write([job(f"{A}/again{n}")])) for n in range(CROWD - 1)]
+        await settle()
+        some.append(asyncio.create_task(writing.write([job(f"{A}/batch{n}") for n in range(2)])))
+        await settle()
+        assert len(registrar.groups) == 1, "one of them is away, and a batch is none of them"
+        await asyncio.gather(writing.write([job(f"{A}/last")]), *some)
+    assert len(registrar.groups[1]) == CROWD + 2
+
+
 async def test_a_shared_transaction_that_hangs_holds_up_no_other_prefix(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "TURN_SECONDS", 0)
     registrar = Registrar()

@@ -177,6 +177,40 @@ async def test_prefixes_written_together_have_each_a_change_of_their_own(two: Wo
     assert [(s.version, s.live) for s in await two.look("A", "B", "C")] == [(1, True)] * 3
 
 
+async def test_what_is_all_new_is_written_together_as_each_prefix_would_write_it(two: World):
+    """Records, streams and changes, but for the moment: by both ways, each taken back."""
+    await committed(two, change(two, "A", 0))  # from now on the template is used
+    ours = [change(two, suffix, 0, body=suffix.encode() * n) for n, suffix in enumerate("BCDE", 1)]
+    theirs = [change(two, "B", 0, template=0, body=b"b"), change(two, "号", 0, template=0, body=b"")]
+    mine, other = two.prefix_no, (await two.lookup.prefix(OTHER)).number
+    epochs = dict(await two.ask("SELECT number, epoch FROM prefix"))
+    shares = [Share(mine, epochs[mine], len(ours)), Share(other, epochs[other], len(theirs))]
+    theirs = [each._replace(prefix=other) for each in theirs]
+    kept = []
+    async with two.pool.acquire() as connection:
+        for together in (True, False):
+            transaction = connection.transaction()
+            await transaction.start()
+            if together:
+                assert list(await records.commit_together(connection, shares, NOW, [*ours, *theirs])) == [*range(6)]
+            else:
+                assert list(await records.commit(connection, shares[0], NOW, ours)) == [0, 1, 2, 3]
+                assert list(await records.commit(connection, shares[1], NOW, theirs)) == [0, 1]
+            kept.append(
+                [
+                    await connection.fetch("SELECT * FROM record ORDER BY prefix_no, suffix"),
+                    await connection.fetch("SELECT * FROM stream ORDER BY prefix_no"),
+                    await connection.fetch(
+                        "SELECT prefix_no, number, head, suffixes, versions, kinds, templates, digests FROM change "
+                        "ORDER BY prefix_no, number"
+                    ),
+                ]
+            )
+            await transaction.rollback()
+    assert [len(rows) for rows in kept[0]] == [7, 3, 5]
+    assert kept[0] == kept[1]
+
+
 async def test_a_prefix_that_changed_or_lacks_its_template_is_left_out_and_no_other(two: World):
     theirs = (OTHER, [change(two, "A", 0, template=0), change(two, "B", 0, template=0)])
     gone = [change(two, "A", 0), change(two, "Z", 0, template=999)]
