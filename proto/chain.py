@@ -50,9 +50,14 @@ def entry_digests(
 
 
 @lru_cache(maxsize=256)
+def _alike(version: int, kind: int, template: str) -> bytes:
+    """The middle of what is digested: of the entries of a batch nearly always the same."""
+    return version.to_bytes(8) + kind.to_bytes(2) + string(template)
+
+
 def entry_digester(version: int, kind: int, template: str) -> Callable[[str, bytes], bytes]:
-    """`entry_digest` of entries that have these in common, as those of a batch nearly always have."""
-    common = version.to_bytes(8) + kind.to_bytes(2) + string(template)
+    """`entry_digest` of entries that have these in common."""
+    common = _alike(version, kind, template)
 
     def digest(identifier_key: str, values_digest: bytes) -> bytes:
         return sha256(string(identifier_key) + common + values_digest).digest()
