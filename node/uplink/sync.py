@@ -45,7 +45,7 @@ def backoff(failures: int, chance: random.Random) -> float:
 @dataclass(frozen=True, slots=True)
 class Step:
     """One thing the voice does over and over. `work` returns the seconds until it is done again; `bell` shortens that,
-    unless they are `deaf` or fewer.
+    but is not heard in the first `deaf` ones.
     """
 
     name: str
@@ -109,10 +109,12 @@ class Sync:
                 failures += 1
                 pause = backoff(failures, self._chance)
                 self._missed(step.name, error)
-            if failures or 0 < pause <= step.deaf:
+            if failures:
                 await asyncio.sleep(pause)
             elif pause:
-                await rang(step.bell, pause)
+                deaf = min(pause, step.deaf)
+                await asyncio.sleep(deaf)
+                await rang(step.bell, pause - deaf)
 
     def _reached(self) -> None:
         if self._away:
