@@ -36,9 +36,9 @@ waits longer than this for the one before, so that one that hangs holds up nobod
 CROWD: Final = 4
 """After so many singles the next shared transaction waits for who sent them: who registers one by one comes again."""
 REJOIN: Final = 0.5
-"""It waits until as many have come, at most this part of the time the last one took, which is mostly the disk's. Who
-comes back in it goes with those who came meanwhile, where each half had a transaction of its own. That spares a quarter
-of the processors' time, and half of the disk's writes."""
+"""It waits until as many have come, at most this part of the time the last one took, which is mostly the disk's, and
+never longer than a turn. Who comes back in it goes with those who came meanwhile, where each half had a transaction of
+its own. That spares a quarter of the processors' time, and half of the disk's writes."""
 
 log = structlog.get_logger("register")
 
@@ -238,7 +238,7 @@ class Batcher:
         try:
             await self._writing(group, self._commit_together)
             if (crowd := sum(waiting.single for waiting in group)) >= CROWD:
-                await self._rejoined(crowd, REJOIN * (loop.time() - began))
+                await self._rejoined(crowd, min(REJOIN * (loop.time() - began), TURN_SECONDS))
         finally:
             self._shared -= shares.keys()
             turn.cancel()
@@ -251,11 +251,13 @@ class Batcher:
 
     async def _rejoined(self, crowd: int, seconds: float) -> None:
         """Waits until so many singles have come, but no longer than that."""
-        self._away, self._back = crowd, asyncio.get_running_loop().create_future()
+        back = asyncio.get_running_loop().create_future()
+        self._away, self._back = crowd, back
         try:
-            await asyncio.wait([self._back], timeout=seconds)
+            await asyncio.wait([back], timeout=seconds)
         finally:
-            self._back = None
+            if self._back is back:  # and not that of a crowd told since
+                self._back = None
 
     def _shares(self) -> dict[str, list[_Waiting]]:
         """What is to be written together, by prefix: of those that wait longest."""

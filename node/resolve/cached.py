@@ -41,7 +41,7 @@ class Cached:
         self._next = next_
         self._clock = clock
         self._meter = meter
-        self._known = Known(shared.known)
+        self._known = Known(shared.known, shared.layout.columns - 1)
         self._resting_until = 0.0
         self._leasing: set[asyncio.Task[None]] = set()
         self._fills: list[Fill] = []

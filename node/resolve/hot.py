@@ -5,7 +5,7 @@ kept once they are asked for again; and so has what other nodes say, so that non
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, Final
@@ -128,20 +128,24 @@ class Hot:
 
     def _or_kept(self, asked: Sequence[tuple[Answer, Told, Any]], answers: Sequence[Answer | Exception]) -> None:
         """A kept answer past its time is better than none."""
+        said: list[tuple[Told, Any, Answer | Exception]] = []
         for (kept, told, each), answer in zip(asked, answers, strict=True):
             failed = isinstance(answer, UnavailableError | BusyError)
-            told([each], [kept if failed and kept.life(self._seconds, self._now()) else answer])
+            said.append((told, each, kept if failed and kept.life(self._seconds, self._now()) else answer))
+        _tell(said)
 
     def _joined(self, questions: Sequence[Question], answers: Sequence[Answer | Exception]) -> None:
         """What all get who ask the same at this moment."""
+        said: list[tuple[Told, Any, Answer | Exception]] = []
         for question, answer in zip(questions, answers, strict=True):
             if isinstance(answer, Exception) or self._current(answer):
-                _tell([question], [answer])
+                said += [(told, asked, answer) for told, asked in question.waiting]
             # Read before a change of its prefix that is known by now: the next flight began after that.
             elif (flight := self._joinable(question)) is not None:
                 flight.waiting += question.waiting
             else:
                 self._depart(question)
+        _tell(said)
 
     def _joinable(self, question: Question) -> Question | None:
         """What is asked already, unless it may have read what was there before a change that is answered by now."""
@@ -185,7 +189,11 @@ class Hot:
                     self._keep(question, answer)
             except Exception:  # a mistake of ours, and not theirs who wait
                 log.exception("kept_in_vain")
-        _tell(questions, answers)
+        _tell(
+            (told, asked, answer)
+            for question, answer in zip(questions, answers, strict=True)
+            for told, asked in question.waiting
+        )
 
     def _current(self, answer: Answer) -> bool:
         return self._shared.current(answer.prefix, answer.epoch, answer.template, answer.template_epoch)
@@ -248,15 +256,14 @@ class Hot:
             self._meter.count(HOT_EVICTIONS, name)
 
 
-def _tell(questions: Sequence[Question], answers: Sequence[Answer | Exception]) -> None:
-    """Tells all who wait for these answers, each of them of all that they wait for together."""
+def _tell(said: Iterable[tuple[Told, Any, Answer | Exception]]) -> None:
+    """Tells all who wait for answers, each of them of all that they wait for together."""
     groups: dict[Told, tuple[list[Any], list[Answer | Exception]]] = {}
-    for question, answer in zip(questions, answers, strict=True):
-        for told, asked in question.waiting:
-            if (group := groups.get(told)) is None:
-                group = groups[told] = [], []
-            group[0].append(asked)
-            group[1].append(answer)
+    for told, asked, answer in said:
+        if (group := groups.get(told)) is None:
+            group = groups[told] = [], []
+        group[0].append(asked)
+        group[1].append(answer)
     for told, group in groups.items():
         try:
             told(*group)

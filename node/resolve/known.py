@@ -12,11 +12,13 @@ flood of unknown ones, few turns have any, for each such turn costs two commands
 class Known:
     """Which marks were asked for lately: their bits in `marks`, MARKS / 8 octets, which others may write to as well.
 
-    Once whoever looks here has set MARKS_KNOWN of them, all are forgotten.
+    Once MARKS_KNOWN of them are set, by who looks here and the other `sharers` together, all are forgotten: each counts
+    its part, for those of one machine have about as much to do.
     """
 
-    def __init__(self, marks: memoryview | bytearray) -> None:
+    def __init__(self, marks: memoryview | bytearray, sharers: int = 1) -> None:
         self._marks = marks
+        self._most = MARKS_KNOWN // sharers
         self._count = 0
 
     def seen(self, mark: int) -> bool:
@@ -24,7 +26,7 @@ class Known:
         at, bit = mark >> 3, 1 << (mark & 7)
         if self._marks[at] & bit:
             return True
-        if self._count >= MARKS_KNOWN:
+        if self._count >= self._most:
             self._marks[:] = bytes(MARKS // 8)
             self._count = 0
         self._marks[at] |= bit

@@ -21,8 +21,8 @@ from proto import uplink_pb2 as pb
 LOOK_SECONDS: Final = 1.0
 """The truth for streams: they are looked at this often whether a bell rang or not."""
 GATHER_SECONDS: Final = 0.5
-"""Pause after a request with few entries: who registers one by one is told of together. What comes after a silence goes
-at once all the same."""
+"""Pause after a request with few entries, and before the bell is heard again: who registers one by one is told of
+together, and many bells are two looks a second."""
 FEW: Final = outbox.ENTRIES_MOST // 2
 """Fewer entries than that are few. A request has a price of its own, on both sides some 10 ms of a processor in all:
 signing, two transactions there, one here. Shared by 1000 entries it is as much as all else that they cost."""

@@ -43,7 +43,7 @@ BEGIN
                     p_kinds[v_first:v_last], p_templates[v_first:v_last],
                     substr(p_entries, 32 * v_first - 31, 32 * p_counts[n]),
                     substr(p_digests, 32 * v_first - 31, 32 * p_counts[n]), p_counts[n],
-                    (SELECT sum(octet_length(body)) FROM unnest(p_bodies[v_first:v_last]) body));
+                    (SELECT coalesce(sum(octet_length(body)), 0) FROM unnest(p_bodies[v_first:v_last]) body));
                 v_first := v_last + 1;
             END LOOP;
             RETURN NULL;

@@ -430,6 +430,16 @@ async def test_a_crowd_that_has_come_again_is_waited_for_no_longer(monkeypatch: 
     assert len(registrar.groups[1]) == CROWD + 2
 
 
+async def test_a_crowd_that_stays_away_is_waited_for_no_longer_than_a_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "TURN_SECONDS", 0.001)
+    monkeypatch.setattr(module, "REJOIN", float("inf"))  # as after a transaction that hung
+    registrar = Registrar()
+    writing = batcher(registrar)
+    async with asyncio.timeout(PATIENCE):
+        await asyncio.gather(*(writing.write([job(f"{A}/{n}")]) for n in range(CROWD)))
+        await writing.write([job(f"{A}/late")])
+
+
 async def test_a_shared_transaction_that_hangs_holds_up_no_other_prefix(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "TURN_SECONDS", 0)
     registrar = Registrar()

@@ -299,6 +299,23 @@ async def test_what_was_read_before_a_write_is_not_kept_for_after_it(world: Worl
     assert await late == found(2)
 
 
+async def test_all_who_ask_the_same_are_told_together(world: World) -> None:
+    told: list[tuple[Sequence[int], Sequence[Answer | Exception]]] = []
+
+    def tell(asked: Sequence[int], answers: Sequence[Answer | Exception]) -> None:
+        told.append((asked, answers))
+
+    world.next.hold()
+    for n in range(5):
+        key = BAG.key.encode()
+        world.hot.fetch_held(key, world.hot.holding(key), tell, n)
+    await settle()
+    assert world.asked == 1
+    world.next.let(0, found(1))
+    await settle()
+    assert told == [([0], [found(1)]), ([1, 2, 3, 4], [found(1)] * 4)]
+
+
 async def test_a_question_asked_after_a_write_does_not_join_one_begun_before_it(world: World) -> None:
     world.next.hold()
     before = asyncio.create_task(world.hot.ask(BAG))

@@ -16,6 +16,16 @@ def test_so_many_marks_are_known_and_then_all_is_new(monkeypatch: pytest.MonkeyP
     assert [known.seen(mark) for mark in (7, 5, 7)] == [False, False, True]
 
 
+def test_sharers_know_so_many_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(known_module, "MARKS_KNOWN", 6)
+    marks = bytearray(MARKS // 8)
+    one, other = Known(marks, 2), Known(marks, 2)
+    assert not any([*map(one.seen, (1, 2, 3)), *map(other.seen, (4, 5, 6))])
+    assert other.seen(1)
+    assert not one.seen(7)
+    assert not other.seen(1), "all are forgotten"
+
+
 def test_each_mark_is_known_by_itself() -> None:
     known = Known(bytearray(MARKS // 8))
     assert not any(known.seen(mark) for mark in range(100))
