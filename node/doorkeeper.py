@@ -6,10 +6,12 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import date
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final, Self, TypeVar
 
+from node import clock
 from node.brake import Brake
 from node.calls import Calls
+from node.config import Config
 from node.gather import BusyError, Gatherer, answered
 from proto.forwarded_for import end_site
 from registry import totp
@@ -98,6 +100,20 @@ class Doorkeeper:
             return [self._ready(found.get(digest)) for digest in digests]
 
         self._gather = Gatherer(holders, size=500, lanes=2, most=20_000)
+
+    @classmethod
+    def of(cls, config: Config, lookup: Lookup, steward: Steward) -> Self:
+        """The one the settings ask for."""
+        return cls(
+            lookup,
+            steward,
+            Vault(config.key()),
+            partial(clock.today, config.zone),
+            Brake(clock.monotonic),
+            clock.seconds,
+            Calls(steward, partial(clock.local, config.zone)),
+            second_factor=config.second_factor != "enrolled",
+        )
 
     def _ready(self, account: Account | None) -> Account | DueError | None:
         error = self._errors.get(account.due) if account is not None and account.due is not None else None

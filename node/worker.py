@@ -174,16 +174,7 @@ async def run(config: Config, place: process.Place) -> None:
         blanker=Blanker(writers, lookup, announcer, config.audit_octets),
         slices=slices,
         announcer=announcer,
-        doorkeeper=Doorkeeper(
-            lookup,
-            steward,
-            Vault(config.key()),
-            partial(clock.today, config.zone),
-            Brake(clock.monotonic),
-            clock.seconds,
-            Calls(steward, partial(clock.local, config.zone)),
-            second_factor=config.second_factor != "enrolled",
-        ),
+        doorkeeper=Doorkeeper.of(config, lookup, steward),
         keyholders=Keyholders(
             lookup,
             steward,

@@ -5,7 +5,7 @@ import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from math import sqrt
 from pathlib import Path
@@ -75,10 +75,13 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """Open arrivals at `rate` a second, and what became of them."""
+    """Open arrivals at `rate` a second, and what became of them; and of the same ones on the yardstick, which tells how
+    much of a latency is the crowd's and the machine's.
+    """
 
     rate: float
     tally: Tally
+    yardstick: Tally
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +138,8 @@ async def measured(home: Home, name: str, measure: Measure) -> Result:
         pairs = [await _pair(number, sides, measure.seconds) for number in range(measure.pairs)]
         if measure.flames:
             await sides[0].drawn(measure.flames.with_name(f"{measure.flames.stem}-{name}.svg"))
-        return Result(scenario, octets, pairs, await _open(node.http, pairs, measure) if scenario.open else None)
+        open_ = await _open(node.http, standing.address, pairs, measure) if scenario.open else None
+        return Result(scenario, octets, pairs, open_)
 
 
 @asynccontextmanager
@@ -250,11 +254,12 @@ async def _looked_at(address: Address, lines: Sequence[Line]) -> int:
     return round(mean(lengths))
 
 
-async def _open(address: Address, pairs: Iterable[Pair], measure: Measure) -> Open:
-    """The mix at half of what the node answers, by open arrivals."""
+async def _open(address: Address, yardstick: Address, pairs: Iterable[Pair], measure: Measure) -> Open:
+    """The mix at half of what the node answers, by open arrivals; on the yardstick afterwards."""
     rate = median(pair.node.counted.rate for pair in pairs) / 2
     population = measure.population
     world = World(population, min(population.size, HOT_MOST), 1.0, 1, "", measure.token, str(address))
     place = Place(run="reading", round=1, number=0, of=measure.processes, cold_from=0)
     run = Run(address.host, address.port, CONNECTIONS, rate, OPEN_SECONDS, world, MIX, place, kept=KEPT)
-    return Open(rate, await ran(run, measure.processes))
+    control = replace(run, host=yardstick.host, port=yardstick.port, yardstick=True)
+    return Open(rate, await ran(run, measure.processes), await ran(control, measure.processes))

@@ -10,6 +10,7 @@ from loadtest.plot import Bar, Bars
 from loadtest.reading.measure import Open, Result, Side
 from loadtest.report import BUSY, by_second, latencies, latency_plot, rate_plot
 from loadtest.table import Table
+from loadtest.tally import Tally
 
 SCHEMA: Final = 2
 """Number of the JSON's form; it grows when a reader would have to change."""
@@ -153,11 +154,11 @@ def _efforts(sides: Sequence[Side]) -> str:
 
 
 def _open_lines(open_: Open) -> list[str]:
-    times = latencies(open_.tally.total.latency)
-    told = ", ".join(f"{name.replace('_', '.')} {times[name] or 0:.2f} ms" for name in ("p50", "p99", "p99_9", "max"))
     late = latencies(open_.tally.late)
     lines = [
-        f"半载时的延迟（开放到达，每秒{open_.rate:,.0f}个） latency at half of its rate, open arrivals: {told}",
+        f"半载时的延迟（开放到达，每秒{open_.rate:,.0f}个） latency at half of its rate, open arrivals: "
+        f"{_times(open_.tally)}",
+        f"同样的到达打在nginx上 the same arrivals on nginx: {_times(open_.yardstick)}",
         f"其中负载进程自己的延误 of which the crowd's own lateness: p50 {late['p50'] or 0:.2f} ms, "
         f"p99 {late['p99'] or 0:.2f} ms",
     ]
@@ -167,6 +168,11 @@ def _open_lines(open_: Open) -> list[str]:
             "WARNING: the crowd was at its own limit: this is its own latency."
         )
     return lines + [f"答错 wrong: {text}" for text in open_.tally.examples]
+
+
+def _times(tally: Tally) -> str:
+    times = latencies(tally.total.latency)
+    return ", ".join(f"{name.replace('_', '.')} {times[name] or 0:.2f} ms" for name in ("p50", "p99", "p99_9", "max"))
 
 
 def limited(open_: Open) -> bool:
@@ -237,6 +243,7 @@ def _opened(open_: Open | None) -> dict[str, Any] | None:
         "limited": limited(open_),
         "latency_ms": latencies(open_.tally.total.latency),
         "late_ms": latencies(open_.tally.late),
+        "yardstick_latency_ms": latencies(open_.yardstick.total.latency),
         "by_second": by_second(open_.tally),
         "wrong_examples": open_.tally.examples,
     }

@@ -154,6 +154,10 @@ class Bodies:
                     return await request.content.readany()
         except web.RequestPayloadError:
             raise BodyError(400, "请求体的传输格式有误", "The body's transfer encoding is broken") from None
+        except RuntimeError as error:  # so aiohttp says of a client that left before
+            if request.transport is not None:
+                raise
+            raise ConnectionResetError(str(error)) from None
 
 
 BODIES: Final = web.AppKey("bodies", Bodies)

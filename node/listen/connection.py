@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, Final, cast
 
 import structlog
-from aiohttp import web
+from aiohttp import StreamReader, web
 from aiohttp.http_exceptions import HttpProcessingError, InvalidURLError, LineTooLong
 
 from node.listen import replies
@@ -68,8 +68,8 @@ class Connection(web.RequestHandler):
     """
 
     __slots__ = (
-        *("_asked", "_beginning", "_begun", "_deadline", "_held", "_lane", "_last", "_left"),
-        *("_proxies", "_refused", "_wanting", "ending", "named", "source"),
+        *("_asked", "_beginning", "_begun", "_body", "_deadline", "_held", "_lane", "_last", "_left"),
+        *("_over", "_proxies", "_refused", "_unanswered", "_wanting", "ending", "named", "source"),
     )
 
     def __init__(
@@ -102,6 +102,9 @@ class Connection(web.RequestHandler):
         self._begun: list[bytes] = []  # one of which the end of the body is wanting, which the lane waits for
         self._wanting: asyncio.TimerHandle | None = None
         self._last: asyncio.Future[None] | None = None  # done when that answer is out, if all ends then
+        self._unanswered = 0  # requests that aiohttp has, and has not begun to answer
+        self._body: StreamReader | None = None  # of the last one
+        self._over = False  # whether the client says no more
 
     @property
     def peername(self) -> str:
@@ -145,7 +148,7 @@ class Connection(web.RequestHandler):
             self._next_keepalive_close_time = self._loop.time() + KEEPALIVE_SECONDS
             lane.take(data, self)
         elif not data:  # aiohttp's own, when it goes on reading what it has
-            super().data_received(data)
+            self._parse(data)
         elif self._beginning is not None:
             if rest := self._behind_header(self._beginning + data):
                 self.data_received(rest)
@@ -162,11 +165,36 @@ class Connection(web.RequestHandler):
 
     def _pass_on(self, data: bytes) -> None:
         """To aiohttp."""
-        super().data_received(data)
+        self._parse(data)
         if self._waiter is None or self._waiter.done():
             self._head_came()
         elif self._deadline is None:
             self._await_head()
+
+    def _parse(self, data: bytes) -> None:
+        before = len(self._messages)
+        super().data_received(data)
+        if len(self._messages) > before:
+            self._unanswered += len(self._messages) - before
+            self._body = self._messages[-1][1]
+
+    def eof_received(self) -> bool:  # type: ignore[override] # as asyncio has it
+        """The client says no more and may still listen (RFC 9293 section 3.6): what it has asked whole is answered
+        before all ends. TLS knows no such thing.
+        """
+        self._over = True
+        if self.transport is None or self.transport.get_extra_info("sslcontext") is not None:
+            return False
+        if self._asked is not None:
+            self.ending = True
+            return True
+        return self._answers
+
+    @property
+    def _answers(self) -> bool:
+        """Whether aiohttp has something to answer, and all of it."""
+        cut = self._body is not None and not self._body.is_eof()
+        return self._unanswered > cut
 
     def _keep(self, pieces: list[bytes]) -> None:
         """Waits for the end of a body."""
@@ -220,6 +248,8 @@ class Connection(web.RequestHandler):
                 self._pass_on(piece)
         if self._held:
             self._go_on()
+        elif self._over and transport is not None and not self._answers:
+            transport.close()
 
     def _go_on(self) -> None:
         held, self._held = self._held, []
@@ -274,6 +304,9 @@ class Connection(web.RequestHandler):
         if isinstance(resp, web.HTTPException) and resp.status >= 400:
             zh, en = _REFUSALS.get(resp.status, _MALFORMED[1:])
             resp = trouble(request.path, resp.status, zh, en)
+        self._unanswered -= 1
+        if self._over and not self._answers:
+            super().close()  # behind this one
         return super().finish_response(request, resp, start_time)
 
     def log_exception(self, *args: Any, **kw: Any) -> None:

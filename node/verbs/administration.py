@@ -6,12 +6,9 @@ import getpass
 import json
 import sys
 from collections.abc import Awaitable, Callable
-from functools import partial
 from typing import Any, Final
 
 from node import audit_verbs, clock, users
-from node.brake import Brake
-from node.calls import Calls
 from node.config import Config
 from node.doorkeeper import Doorkeeper, DueError
 from node.verbs import given, moving
@@ -165,16 +162,7 @@ async def _decide(config: Config, steward: Steward, arguments: argparse.Namespac
 
 async def _proven(config: Config, steward: Steward, username: str) -> Account:
     """Who `username` is, once it has signed in as at any door; a one-time code follows the password."""
-    doorkeeper = Doorkeeper(
-        Lookup(steward.pool),
-        steward,
-        Vault(config.key()),
-        partial(clock.today, config.zone),
-        Brake(clock.monotonic),
-        clock.seconds,
-        Calls(steward, partial(clock.local, config.zone)),
-        second_factor=config.second_factor != "enrolled",
-    )
+    doorkeeper = Doorkeeper.of(config, Lookup(steward.pool), steward)
     secret = getpass.getpass("密码 password: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
     token = await doorkeeper.sign_in(username, secret, "127.0.0.1")
     try:

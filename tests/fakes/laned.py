@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from enum import Enum
 from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
@@ -130,7 +131,13 @@ async def passed(connection: Connection, wire: Wire) -> None:
         await settled(wire)
 
 
-Sent = Sequence[bytes | int | None]
+class Fin(Enum):
+    """The client says no more, and still listens."""
+
+    FIN = "fin"
+
+
+Sent = Sequence[bytes | int | Fin | None]
 """Octets that come in one piece; None: the client waits for answers before it sends on; a number: so many turns of the
 loop pass.
 """
@@ -145,7 +152,14 @@ async def said(world: World, sent: Sent, address: str = "192.0.2.1") -> tuple[by
         elif isinstance(piece, int):
             for _ in range(piece):
                 await asyncio.sleep(0)
-        elif not wire.closed:
+        elif wire.closed:
+            break
+        elif isinstance(piece, Fin):
+            while not wire.reading:  # noqa: ASYNC110 - else nobody hears of it
+                await asyncio.sleep(0)
+            if not connection.eof_received():
+                wire.close()
+        else:
             connection.data_received(piece)
     await passed(connection, wire)
     assert wire.reading or wire.closed, "nobody would hear what comes next"
@@ -191,14 +205,14 @@ async def has_left(world: World, piece: bytes) -> bool:
 
 
 @st.composite
-def sendings(draw: st.DrawFn, requests: st.SearchStrategy[bytes]) -> list[bytes | int | None]:
-    """Some requests one after the other, in any pieces, with any pauses between these."""
-    sent: list[bytes | int | None] = []
+def sendings(draw: st.DrawFn, requests: st.SearchStrategy[bytes]) -> list[bytes | int | Fin | None]:
+    """Some requests one after the other, in any pieces, with any pauses between these; perhaps nothing more."""
+    sent: list[bytes | int | Fin | None] = []
     for request in draw(st.lists(requests, min_size=1, max_size=4)):
         cuts = sorted(draw(st.lists(st.integers(0, len(request)), max_size=2))) if draw(st.booleans()) else []
         for piece in (request[a:b] for a, b in pairwise([0, *cuts, len(request)])):
             sent += [piece, draw(st.none() | st.integers(0, 4))]
-    return [piece for piece in sent if piece != b""]
+    return [piece for piece in sent if piece != b""] + draw(st.sampled_from([[], [Fin.FIN]]))
 
 
 def blurred(draw: st.DrawFn, octets: bytes) -> bytes:

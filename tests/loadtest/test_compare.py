@@ -32,7 +32,7 @@ def reading(*ratios: float, effort: float = 10.0, pairs: int = 3) -> dict[str, A
     tally = Tally(seconds=1.0)
     tally.line("warm").latency.add(0.002)
     both = [Pair(side(1000 * ratio, effort + ratio), side(1000, 6.0)) for ratio in ratios]
-    result = Result(SCENARIOS["hot"], 655, both, Open(500.0, tally))
+    result = Result(SCENARIOS["hot"], 655, both, Open(500.0, tally, tally))
     told = Told("2026-01-02T03:04:05+00:00", {"pairs": pairs}, {"python": "3.11"}, {"hot": result}, {})
     return json.loads(json.dumps(reading_report.document(told)))  # type: ignore[no-any-return]
 

@@ -104,17 +104,20 @@ def test_the_table_says_what_is_met() -> None:
 def test_the_latency_is_told_with_its_trouble() -> None:
     tally = Tally(cpu=[0.9], stalled=[0.0])
     tally.line("warm").latency.add(0.002)
-    text = report.table(told(0.8, open_=Open(500.0, tally)))
+    quicker = Tally()
+    quicker.line("warm").latency.add(0.001)
+    text = report.table(told(0.8, open_=Open(500.0, tally, quicker)))
     assert "p50 2.00 ms" in text
+    assert "on nginx: p50 1.00 ms" in text
     assert "at its own limit" in text
-    assert report.document(told(0.8, open_=Open(500.0, tally)))["scenarios"]["hot"]["open"]["limited"] is True
+    assert report.document(told(0.8, open_=Open(500.0, tally, tally)))["scenarios"]["hot"]["open"]["limited"] is True
 
 
 def test_wrong_answers_to_open_arrivals_count() -> None:
     tally = Tally()
     tally.line("warm").wrong = 1
     tally.example("H: not found")
-    bad = told(0.8, open_=Open(500.0, tally))
+    bad = told(0.8, open_=Open(500.0, tally, tally))
     assert bad.exit_code == 1
     assert "H: not found" in report.table(bad)
 
@@ -123,10 +126,13 @@ def test_the_page_draws_it() -> None:
     tally = Tally(seconds=2.5, cpu=[0.1], stalled=[0.0])
     tally.line("warm").latency.add(0.002)
     tally.by_second.update([0, 0, 1])
-    text = report.html(told(0.7, 0.8, open_=Open(500.0, tally)))
+    text = report.html(told(0.7, 0.8, open_=Open(500.0, tally, tally)))
     for part in ("Node by yardstick", "Latency: hot", "Throughput over time", "p50 2.00 ms"):
         assert part in text
-    assert report.document(told(0.8, open_=Open(500.0, tally)))["scenarios"]["hot"]["open"]["by_second"] == [2, 1]
+    assert report.document(told(0.8, open_=Open(500.0, tally, tally)))["scenarios"]["hot"]["open"]["by_second"] == [
+        2,
+        1,
+    ]
 
 
 def test_what_could_not_be_measured_is_told() -> None:

@@ -429,6 +429,51 @@ async def test_a_client_that_leaves_in_mid_body_is_no_error_of_ours(
     assert "Traceback" not in journal
 
 
+POSTED = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nbody"
+
+
+@pytest.mark.parametrize(("sent", "answered"), [(GET, [0]), (GET + POSTED + GET, [0, 4, 0]), (POSTED, [4]), (b"", [])])
+async def test_who_says_no_more_is_answered_what_it_asked(sent: bytes, answered: list[int]) -> None:
+    async with door() as opened:
+        reader, writer = await opened.connect(sent)
+        writer.write_eof()
+        async with asyncio.timeout(PATIENCE):
+            for octets in answered:
+                assert await answer(reader) == f"200 127.0.0.1 {octets}"
+            assert await reader.read() == b""
+            await until(lambda: not opened.server.connections)
+        writer.close()
+
+
+async def test_who_says_no_more_while_it_is_served_is_answered() -> None:
+    served, told = asyncio.Event(), asyncio.Event()
+
+    async def slow(request: web.BaseRequest) -> web.Response:
+        served.set()
+        await told.wait()
+        return await who(request)
+
+    async with door(slow) as opened:
+        reader, writer = await opened.connect(GET)
+        await served.wait()
+        writer.write_eof()
+        await until(lambda: all(each._over for each in opened.server.connections))  # type: ignore[attr-defined]
+        told.set()
+        assert await answer(reader) == "200 127.0.0.1 0"
+        assert await reader.read() == b""
+        writer.close()
+
+
+async def test_who_ends_in_mid_body_is_answered_nothing() -> None:
+    async with door() as opened:
+        reader, writer = await opened.connect(POSTED[:-1])
+        writer.write_eof()
+        async with asyncio.timeout(PATIENCE):
+            assert await reader.read() == b""
+            await until(lambda: not opened.server.connections)
+        writer.close()
+
+
 async def test_a_connection_nobody_serves_any_more_is_broken_off(monkeypatch: pytest.MonkeyPatch) -> None:
     async def fails(self: Connection) -> None:
         raise RuntimeError("unforeseen")

@@ -48,6 +48,7 @@ from tests.fakes import laned
 from tests.fakes.laned import (
     DATE,
     NOW,
+    Fin,
     Time,
     World,
     blurred,
@@ -226,6 +227,20 @@ async def test_who_asks_for_the_last_time_is_answered_without_a_request_and_hung
             answered, closed = await said(fast, sent)
             assert (answered.count(b"Connection: close\r\n"), closed) == (1, True)
         assert fast.server.requests_count == 1, "the door answers whoever comes with headers never seen before"
+
+
+@pytest.mark.parametrize("text", [*KEPT, *COLD, "88.999.1001/unknown"])
+async def test_who_says_no_more_is_answered_before_all_ends(text: str) -> None:
+    sent = head(handle_api.PATH + (text if text.isascii() else quote(text)))
+    answered = await alike([sent, Fin.FIN])
+    assert answered.count(b"HTTP/1.1 ") == 1
+    assert statuses_of(await alike([sent, PLAIN, sent, Fin.FIN])) == [
+        *statuses_of(answered),
+        200,
+        *statuses_of(answered),
+    ]
+    async with world(with_lane=True) as fast:
+        assert await said(fast, [sent, Fin.FIN]) == (answered, True)
 
 
 OTHERS = [

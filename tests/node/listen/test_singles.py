@@ -45,6 +45,7 @@ from registry.rules import EXISTS_ZH, Refused, Rule, Unchanged
 from tests.fakes import laned
 from tests.fakes.laned import (
     DATE,
+    Fin,
     Time,
     World,
     blurred,
@@ -453,6 +454,15 @@ def test_whatever_is_sent_is_answered_and_counted_alike(
     sent: list[bytes | int | None], address: str, rate: int
 ) -> None:
     asyncio.run(alike(sent, address, peer_rate=rate))
+
+
+@pytest.mark.parametrize("turns", range(4))
+async def test_who_leaves_before_its_body_is_read_is_no_mistake_of_ours(
+    turns: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    async with world(with_lane=False) as slow:
+        assert await said(slow, [PLAIN[:-1], turns, Fin.FIN]) == (b"", True)
+    assert "internal_error" not in "".join(capfd.readouterr())
 
 
 def test_the_house_of_these_tests_is_spelt_as_the_real_one() -> None:
