@@ -148,7 +148,12 @@ class Batcher:
             told(AuditFullError() if self._halted else BusyError())
             return
         self._count += 1
-        self._add([job], self._asked, [told])
+        identifier = job.request.identifier
+        self._came()
+        self._queues.setdefault(identifier.prefix_key, deque()).append(
+            _Waiting(job, identifier.key, self._asked, told, single=True)
+        )
+        self._start(identifier.prefix_key)
 
     def _asked(self, told: Told, outcome: Outcome | Exception) -> None:
         self._count -= 1
@@ -157,10 +162,8 @@ class Batcher:
     def _add(self, jobs: Sequence[Job], told: _Told, places: Iterable[Any]) -> None:
         keys = [job.request.identifier.key for job in jobs]
         all_ = map(_waiting, zip(jobs, keys, repeat(told), places, repeat(len(jobs) == 1), strict=False))
-        if self._back is not None and len(jobs) == 1:
-            self._away -= 1
-            if not self._away and not self._back.done():
-                self._back.set_result(None)
+        if len(jobs) == 1:
+            self._came()
         prefixes = dict[str, None]()
         for prefix, some in groupby(all_, attrgetter("prefix")):
             self._queues.setdefault(prefix, deque()).extend(some)
@@ -168,9 +171,16 @@ class Batcher:
         for prefix in prefixes:
             self._start(prefix)
 
+    def _came(self) -> None:
+        """One more single is there."""
+        if self._back is not None:
+            self._away -= 1
+            if not self._away and not self._back.done():
+                self._back.set_result(None)
+
     def _start(self, prefix: str) -> None:
         """Sees to what waits for a prefix."""
-        lanes = self._lanes[prefix]
+        lanes = self._lanes.get(prefix, 0)
         if len(self._queues.get(prefix, ())) >= MANY:
             if lanes < LANES:
                 self._part(prefix)
