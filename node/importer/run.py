@@ -295,11 +295,11 @@ def _options(arguments: argparse.Namespace, work: Work, access: client.Access) -
 
 def chunks(units: Iterable[Unit | Together]) -> Iterator[list[Unit] | Together]:
     """`units` in lists of at most CHUNK_UNITS whose bodies come to at most CHUNK_OCTETS (or a single unit); those that
-    came together within these bounds stay so."""
+    came together and fill at least half of such a list stay so."""
     chunk: list[Unit] = []
     octets = 0
     for each in units:
-        if isinstance(each, Together) and len(each) <= CHUNK_UNITS and len(each.body) <= CHUNK_OCTETS:
+        if isinstance(each, Together) and _fills(each):
             if chunk:
                 yield chunk
                 chunk, octets = [], 0
@@ -313,6 +313,13 @@ def chunks(units: Iterable[Unit | Together]) -> Iterator[list[Unit] | Together]:
             octets += len(unit.body) + 1
     if chunk:
         yield chunk
+
+
+def _fills(together: Together) -> bool:
+    """Whether these make a request that is worth its turn: not too big, and neither a few that broken rows left."""
+    units, octets = len(together), len(together.body)
+    fit = units <= CHUNK_UNITS and octets <= CHUNK_OCTETS
+    return fit and (units >= CHUNK_UNITS // 2 or octets >= CHUNK_OCTETS // 2)
 
 
 def _array(bodies: list[bytes]) -> bytes:

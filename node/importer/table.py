@@ -276,7 +276,7 @@ def _fill(cells: list[list[str]], reader: Iterator[list[str]], octets: IO[bytes]
     until = octets.tell() + BLOCK_OCTETS
     while len(cells) < BLOCK_ROWS and octets.tell() < until:
         due = len(cells) + STEP_ROWS
-        cells.extend(islice(reader, STEP_ROWS))
+        cells.extend(islice(reader, STEP_ROWS))  # keeps what was read before an error
         if len(cells) < due:
             return True
     return False

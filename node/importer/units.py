@@ -243,6 +243,7 @@ def _are_plain(identifiers: list[str]) -> bool:
         max(map(len, identifiers)) <= IDENTIFIER_CHARACTERS
         and _PLAIN.fullmatch("".join(identifiers)) is not None
         and is_everyday(identifiers[0].encode())
+        and min(map(len, identifiers)) > identifiers[0].index("/") + 1  # none ends with the prefix
     )
 
 

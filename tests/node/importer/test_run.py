@@ -8,7 +8,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,8 @@ import pytest
 import xlsxwriter
 
 from node.importer import client, run, table
-from node.importer.results import CONFIRMED, journal_path
-from node.importer.units import Expansion, Unit
+from node.importer.results import CONFIRMED, Line, Results, journal_path
+from node.importer.units import Expansion, Tally, Together, Unit
 from tests.fakes.snms import PASSWORD, PREFIX, TEMPLATE, USERNAME, FakeNode, running
 
 LIST = "id,款号,colour,extra\n" + "".join(f"{n},S-{n},red,x\n" for n in range(1, 6))
@@ -428,6 +428,40 @@ def test_requests_are_bounded_by_octets_too(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(run, "CHUNK_OCTETS", 10)
     units = [Unit(2, n, str(n), b"x" * size) for n, size in enumerate([4, 4, 4, 99, 1, 0])]
     assert [[unit.serial for unit in chunk] for chunk in run.chunks(units)] == [[0, 1], [2], [3], [4, 5]]
+
+
+def test_few_that_came_together_go_along_with_others_and_many_stay_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "CHUNK_UNITS", 4)
+    one, few, many = Unit(2, 1, "", b"", "broken"), together(1), together(2)
+    assert list(run.chunks([one, few, one, few, one])) == [[one, *few.units, one, *few.units], [one]]
+    assert list(run.chunks([one, many, few])) == [[one], many, few.units]
+    monkeypatch.setattr(run, "CHUNK_OCTETS", 2 * len(few.body))
+    assert list(run.chunks([few, many, few])) == [few, many, few]
+
+
+def together(rows: int) -> Together:
+    return Together(2, ["h"] * rows, b"[" + b",".join([b'{"handle":"h"}'] * rows) + b"]")
+
+
+async def test_broken_rows_make_no_more_requests_and_entries(
+    fake: FakeNode, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "CHUNK_UNITS", 100)
+    entries: list[int] = []
+    append = Results.append
+
+    def counted(kept: Results, lines: Sequence[Line] | Together, tally: Tally, finished: bool = False) -> None:
+        entries.append(len(lines))
+        append(kept, lines, tally, finished)
+
+    monkeypatch.setattr(Results, "append", counted)
+    styles = ['"large"r', *["large"] * 9] * 30
+    rewrite(file, "id,款号,colour\n" + "".join(f"{n},{style},red\n" for n, style in enumerate(styles)))
+    assert await imported(fake, file) == 1
+    assert (fake.batches, entries) == ([90] * 3, [100, 100, 100, 0])
+    assert [row for row, _, result, _ in results(file.with_name("list.result.csv")) if result == "已拒绝"] == [
+        str(n) for n in range(2, 302, 10)
+    ]
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "x", "20000001", "1.5"])

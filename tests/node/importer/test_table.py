@@ -177,6 +177,18 @@ def test_rows_are_the_same_one_by_one_and_in_blocks(
             assert list(table.rows) == list(slowly(path, encoding))
 
 
+def test_rows_before_a_broken_one_are_kept(tmp_path: Path) -> None:
+    # Always: the rows of a step that were read before the csv module gave up are neither lost nor read twice.
+    step = [b"%d,red\n" % n for n in range(module.STEP_ROWS)]
+    step[2] = b'"2"x,red\n'
+    with opened(tmp_path / "list.csv", b"id,colour\n" + b"".join(step)) as table:
+        assert list(table.parts) == [
+            Block(2, [["0", "red"], ["1", "red"]]),
+            Row(4, (), "引号用得不对：引号内的引号要写两次（文本第4行）"),
+            Block(5, [[str(n), "red"] for n in range(3, module.STEP_ROWS)]),
+        ]
+
+
 def test_a_block_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "BLOCK_ROWS", 300)
     with opened(tmp_path / "list.csv", b"id,colour\n" + b"1,red\n" * 700) as table:

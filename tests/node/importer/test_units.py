@@ -144,7 +144,8 @@ def test_more_identifiers_than_can_be_remembered_get_a_sentence(monkeypatch: pyt
         repeats.first("c", 7)
 
 
-ODD = ["", " ", "\u3000", '"', "a,b", "x\ny", "\x7f", "\\", f"{PREFIX}/7", "88.999.2001/7", "深棕", "\u0007", "B" * 300]
+PREFIXED = [f"{PREFIX}/7", f"{PREFIX}/", "88.999.2001/7"]
+ODD = ["", " ", "\u3000", '"', "a,b", "x\ny", "\x7f", "\\", *PREFIXED, "深棕", "\u0007", "B" * 300]
 CELLS = st.one_of(st.sampled_from("abcdefghij"), st.text("abc019é深", min_size=1, max_size=9), st.sampled_from(ODD))
 ROWS = st.lists(st.lists(CELLS, min_size=3, max_size=3), max_size=12)
 SUFFIXES = ["{id}", "B-{id}", "B-{id}-{款号}", "{colour}/{id}", "{id}{serial:03d}", "B%-{id}"]
@@ -156,6 +157,7 @@ MAPS = [{}, {"constants": {"note": "n"}}, {"replace": {"colour": {"深棕": "bro
 @example([["1", "S", ""], ["2", "T", "red"], ["3", "S", "\u3000"]], "B-{id}", {"constants": {"note": "n"}}, 1)
 @example([["1", "S", "r"], ["2", "T", "r"], ["1", "S", "r"], ["2", "T", "r"], ["3", "T", "r"]], "{id}", {}, 1)
 @example([[f"{PREFIX}/1", "S", "r"], ["2", "T", "r"]], "{id}", {}, 1)
+@example([["1", "S", "r"], [f"{PREFIX}/", "T", "r"]], "{id}", {}, 1)
 def test_rows_are_the_same_one_by_one_and_together(
     rows: list[list[str]], suffix: str, map_: dict[str, Any], serials: int
 ) -> None:
