@@ -5,6 +5,8 @@ in which nothing else differs. All others are read exactly: tests/node/listen/te
 """
 
 import re
+from array import array
+from collections import OrderedDict
 from collections.abc import Callable
 from functools import partial
 from itertools import chain, repeat
@@ -17,13 +19,20 @@ from proto.limits import DATA_OCTETS, IDENTIFIER_CHARACTERS
 from registry.record import Shape, Texts
 from registry.rules import Operation, Request
 
+LOOKED_AT_EACH: Final = 8
+"""Behind a row of no known kind each eighth one is looked at, and counts for all: to tell its kind takes a fifth of
+reading it, and the next ones are mostly of the same."""
 LEARNED_AFTER: Final = 256
 """So many rows of a kind are read exactly before one is learned from, and twice as many each time before another is: it
 takes as long as reading fifty, and nobody shall make it dear by sending ever other ones."""
 MISFITS_MOST: Final = 64
 """A skeleton that did not fit so many rows more than it fitted is let go: to try it takes a quarter of reading one."""
-KINDS_MOST: Final = 256
-"""Kinds of rows that are known, some 10 kB each; beyond it all are learned anew."""
+KINDS_MOST: Final = 2048
+"""Kinds of rows that are known, beyond which the one longest unused is forgotten: a node has some 1200 prefixes. Each
+takes 3 kB, which is 6 MB in all, or 17 kB and 34 MB when all are as long as may be."""
+COUNTS: Final = 1 << 16
+"""Places of counts, of two octets each and so begun anew when they are as many as this. None is ever dropped: that two
+of a few thousand kinds share one is rare, and only changes when they are learned from."""
 OCTETS_MOST: Final = 8192
 """Longest row that is learned from."""
 TEXTS_MOST: Final = 64
@@ -112,41 +121,55 @@ class Skeletons:
     """Reads rows, and learns from them."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[bytes, int], Skeleton] = {}
-        self._read: dict[tuple[bytes, int], int] = {}  # how many of a kind exactly
+        self._known: OrderedDict[int, Skeleton] = OrderedDict()  # by the hash of their kind; the last used one last
+        self._counts = array("H", bytes(2 * COUNTS))  # of a kind, how many were read exactly
+        self._unseen = LOOKED_AT_EACH - 1  # rows that are read before the next one is looked at
         self._last: Skeleton | None = None  # what fitted the row before nearly always fits the next one
 
     def request(self, operation: Operation, row: bytes) -> Request:
         """What `snms_words.request` says of the row. Raises SnmsError."""
-        if self._last is not None and (read := self._last.read(operation, row)) is not None:
+        last = self._last
+        if last is None:
+            if self._unseen:
+                self._unseen -= 1
+                return snms_words.request(operation, row)
+        elif (read := last.read(operation, row)) is not None:
             return read
+        self._unseen = LOOKED_AT_EACH - 1
         # Up to the first slash rows of one program and prefix are the same, and in how many quotes they have if they
         # are of one shape.
         slash = row.find(b"/", 0, PREFIX_WITHIN)
         if slash < 0:
+            self._last = None
             return snms_words.request(operation, row)
-        kind = row[:slash], row.count(b'"')
-        known = self._known.get(kind)
-        if known is not None and known is not self._last and (read := known.read(operation, row)) is not None:
-            self._last = known
-            return read
+        kind = hash((row[:slash], row.count(b'"')))
+        self._last = known = self._known.get(kind)
+        if known is not None:
+            self._known.move_to_end(kind)
+            if known is not last and (read := known.read(operation, row)) is not None:
+                return read
         read = snms_words.request(operation, row)
         if known is not None:
             self._misfit(kind, known)
-        self._learn(kind, row, read)
+        if self._due(kind, LOOKED_AT_EACH if last is None else 1) and (learned := Skeleton.of(row, read)) is not None:
+            self._learn(kind, learned)
         return read
 
-    def _misfit(self, kind: tuple[bytes, int], known: Skeleton) -> None:
+    def _misfit(self, kind: int, known: Skeleton) -> None:
         known.misfits += 1
         if known.misfits - known.fits > MISFITS_MOST:
             del self._known[kind]
             self._last = None
 
-    def _learn(self, kind: tuple[bytes, int], row: bytes, read: Request) -> None:
-        if len(self._read) >= KINDS_MOST and kind not in self._read:
-            self._known.clear()
-            self._read.clear()
-        times = self._read[kind] = self._read.get(kind, 0) + 1
-        due = times >= LEARNED_AFTER and times & (times - 1) == 0
-        if due and (learned := Skeleton.of(row, read)) is not None:
-            self._known[kind] = learned
+    def _due(self, kind: int, rows: int) -> bool:
+        place = kind % COUNTS
+        before = self._counts[place]
+        self._counts[place] = times = (before + rows) % COUNTS
+        return times >= LEARNED_AFTER and times.bit_length() > before.bit_length()
+
+    def _learn(self, kind: int, learned: Skeleton) -> None:
+        self._last = self._known[kind] = learned
+        self._known.move_to_end(kind)
+        if len(self._known) > KINDS_MOST:
+            forgotten, _ = self._known.popitem(last=False)
+            self._counts[forgotten % COUNTS] = 0

@@ -11,6 +11,7 @@ from node.listen import skeleton, snms_words
 from node.listen.skeleton import Skeletons
 from node.listen.snms_words import SnmsError
 from registry.record import Texts
+from registry.rules import Operation, Request
 
 TEXTS = ("S-1", "手工缝制 hand-stitched", "~")
 TYPES = ("styleNo", "productName", "colour")
@@ -37,6 +38,7 @@ def octets(of: Any, **how: Any) -> bytes:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever is learned is learned from the first row."""
+    monkeypatch.setattr(skeleton, "LOOKED_AT_EACH", 1)
     monkeypatch.setattr(skeleton, "LEARNED_AFTER", 1)
 
 
@@ -65,6 +67,12 @@ def fits(taught: bytes, given_: bytes) -> bool:
     known = Skeletons()
     known.request("create", taught)
     return any(each.read("create", given_) is not None for each in known._known.values())
+
+
+def count(known: Skeletons, times: int) -> None:
+    """Lets so many rows of each known kind have been read exactly."""
+    for kind in known._known:
+        known._counts[kind % skeleton.COUNTS] = times
 
 
 STYLES = [{}, {"separators": (",", ":")}, {"indent": 1}, {"ensure_ascii": True}, {"sort_keys": True}]
@@ -169,6 +177,7 @@ def test_everyday_rows_need_not_be_read_exactly(style: dict[str, Any], indexes: 
 
 def test_a_row_is_learned_from_after_so_many_and_another_after_as_many_more(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
+    monkeypatch.setattr(skeleton, "LOOKED_AT_EACH", 1)
     most, known = skeleton.LEARNED_AFTER, Skeletons()
     for _ in range(most - 1):
         known.request("create", octets(row()))
@@ -189,19 +198,123 @@ def test_a_skeleton_that_fits_few_is_let_go() -> None:
     known.request("create", octets(row()))
     for n in range(skeleton.MISFITS_MOST + 1):
         assert len(known._known) == 1
-        known._read.update(dict.fromkeys(known._known, 4))  # so that nothing is due to be learned
+        count(known, 4)  # so that nothing is due to be learned
         assert known.request("create", octets(row() | {"templateVersion": f"{n:03d}"})).template == f"{n:03d}"
     assert not known._known
     assert known._last is None
 
 
-def test_kinds_are_told_apart_and_only_so_many_are_known() -> None:
+def of_prefix(n: int, suffix: str = "BAG-1") -> bytes:
+    return octets(row(suffix, prefix=f"88.{n}"))
+
+
+def ask(known: Skeletons, given_: bytes) -> None:
+    assert outcome(known.request, given_) == outcome(snms_words.request, given_)
+
+
+def exactly(known: Skeletons, given_: bytes, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Whether a row is read exactly, after all that was learned."""
+    asked: list[bytes] = []
+    read = snms_words.request
+
+    def noted(operation: Operation, given_: bytes) -> Request:
+        asked.append(given_)
+        return read(operation, given_)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(snms_words, "request", noted)
+        known.request("update", given_)
+    return bool(asked)
+
+
+def test_many_kinds_in_turn_are_all_learned(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(skeleton, "LEARNED_AFTER", 4)
     known = Skeletons()
-    for n in range(2 * skeleton.KINDS_MOST + 1):
-        for texts in (TEXTS, ("a", "b", "c")):
-            assert known.request("create", octets(row(texts=texts, prefix=f"88.{n}"))).template == "bag"
-        assert len(known._known) <= skeleton.KINDS_MOST >= len(known._read)
+    kinds = range(1200)
+    for turn in range(8):  # twice as many as needed, so that kinds which share a count are learned too
+        for n in kinds:
+            ask(known, of_prefix(n, f"BAG-{turn}"))
+    in_vain = sum(exactly(known, of_prefix(n, "BAG-X"), monkeypatch) for n in kinds)
+    assert in_vain < len(kinds) // 20
+
+
+def test_only_the_kind_longest_unused_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(skeleton, "KINDS_MOST", 4)
+    known = Skeletons()
+    for n in range(4):
+        known.request("update", of_prefix(n))
+        count(known, 0)
+    (_, second, third, fourth) = known._known.values()
+    ask(known, of_prefix(0, "BAG-2"))  # is used again
+    known.request("update", of_prefix(4))
+    assert len(known._known) == 4
+    assert second not in known._known.values()
+    assert {third, fourth} < set(known._known.values())
+    count(known, 4)  # so that nothing is due to be learned
+    assert [exactly(known, of_prefix(n, "BAG-3"), monkeypatch) for n in (0, 2, 3, 4)] == [False] * 4
+
+
+def test_whoever_sends_ever_other_kinds_makes_nobody_elses_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(skeleton, "LEARNED_AFTER", 64)  # more than the kinds that may share a count
+    known = Skeletons()
+    for n in range(64):
+        known.request("update", of_prefix(0, f"BAG-{n}"))
+    for n in range(32):
+        known.request("update", of_prefix(1, f"BAG-{n}"))
+    (first,) = known._known.values()
+    for n in range(2, 2 * skeleton.KINDS_MOST):
+        known.request("update", of_prefix(n))
+    assert list(known._known.values()) == [first]
+    for n in range(32):
+        known.request("update", of_prefix(1, f"BAG-{n}"))
+    assert len(known._known) == 2  # what was counted before is not begun anew
+    assert not exactly(known, of_prefix(0, "BAG-X"), monkeypatch)
+
+
+def test_the_forgotten_one_is_tried_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(skeleton, "KINDS_MOST", 1)
+    known = Skeletons()
+    known.request("update", of_prefix(0))
+    (first,) = known._known.values()
+    assert known._last is first
+    count(known, 4)  # so that it is learned again after the next row only because it was forgotten
+    known.request("update", of_prefix(1))
+    (second,) = known._known.values()
+    assert known._last is second
+    assert exactly(known, of_prefix(0, "BAG-2"), monkeypatch)
+    assert first.fits == 0
     assert len(known._known) == 1
+    assert second not in known._known.values()
+
+
+def test_each_fourth_row_of_unknown_kinds_is_looked_at_and_counts_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    most, known = skeleton.LEARNED_AFTER, Skeletons()
+    for _ in range(most - 1):
+        ask(known, of_prefix(0))
+    assert not known._known
+    ask(known, of_prefix(0))
+    assert len(known._known) == 1
+    for n in range(skeleton.LOOKED_AT_EACH):
+        assert not exactly(known, of_prefix(0, "BAG-2"), monkeypatch)
+        assert exactly(known, of_prefix(1, f"BAG-{n}"), monkeypatch)
+        assert known._last is None
+        for _ in range(skeleton.LOOKED_AT_EACH):  # one of them is looked at
+            known.request("update", of_prefix(0, "BAG-3"))
+        assert known._last is not None
+
+
+def test_nothing_is_tried_on_rows_of_a_kind_that_is_not_known() -> None:
+    known = Skeletons()
+    known.request("update", of_prefix(0))
+    short = row()
+    del short["value"][0]
+    for other in (octets(short), octets(row(prefix="8" * 64), indent=99)):
+        known.request("update", of_prefix(0, "BAG-2"))
+        assert known._last is not None
+        known._counts = type(known._counts)("H", [4]) * skeleton.COUNTS  # so that nothing is due to be learned
+        known.request("update", other)
+        assert known._last is None
 
 
 def test_what_is_too_large_is_not_learned_from() -> None:
