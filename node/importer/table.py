@@ -103,12 +103,6 @@ class Table:
     zh: str
     en: str
 
-    @property
-    def rows(self) -> Iterator[Row]:
-        """The rows one by one."""
-        for part in self.parts:
-            yield from (part,) if isinstance(part, Row) else part.rows
-
 
 @contextmanager
 def open_table(path: Path, sheet: str | None = None, encoding: str | None = None) -> Iterator[Table]:
