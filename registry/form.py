@@ -4,7 +4,7 @@ What a form does not take is no refusal: `rules.judge` judges it with all its se
 accept, with the same body: tests/registry/test_form.py compares the two. Rules are said in rules.py.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from operator import ge, le
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -30,6 +30,11 @@ class Plan(NamedTuple):
     checks: tuple[tuple[int, Callable[[str], bool]], ...]
 
 
+def _within(least: int, most: int, texts: "Sequence[bytes]") -> bool:
+    """Whether each has so many characters: it has no more of them than octets, and at least one."""
+    return (least <= 1 and max(map(len, texts)) <= most) or all([least <= len(text.decode()) <= most for text in texts])
+
+
 class Form:
     """A template's items, compiled: what each shape takes."""
 
@@ -44,11 +49,7 @@ class Form:
 
     def takes(self, given: "Texts") -> bool:
         """Whether all values of a new record are as the template says, indexes ascending."""
-        shape, lengths = given.shape, given.lengths
-        if shape is not self._shape:
-            self._plan = self._plans[shape] if shape in self._plans else self._planned(shape)
-            self._shape = shape
-        plan = self._plan
+        lengths, plan = given.lengths, self._plan_of(given.shape)
         if plan is None:
             return False
         if (plan.bounded or 0 in lengths) and not all(map(le, plan.least, lengths)):
@@ -59,6 +60,26 @@ class Form:
             return True
         texts = given.texts
         return all([not texts[at] or takes(texts[at]) for at, takes in plan.checks])
+
+    def takes_all(self, shape: "Shape", columns: "Sequence[Sequence[bytes]]") -> bool:
+        """The same of many records of one shape: the texts of each value, in UTF-8 and not empty."""
+        plan = self._plan_of(shape)
+        return (
+            plan is not None
+            and all(
+                [
+                    _within(least, most, column)
+                    for least, most, column in zip(plan.least, plan.most, columns, strict=True)
+                ]
+            )
+            and all([all(map(takes, map(bytes.decode, set(columns[at])))) for at, takes in plan.checks])
+        )
+
+    def _plan_of(self, shape: "Shape") -> Plan | None:
+        if shape is not self._shape:
+            self._plan = self._plans[shape] if shape in self._plans else self._planned(shape)
+            self._shape = shape
+        return self._plan
 
     def _planned(self, shape: "Shape") -> Plan | None:
         if len(self._plans) >= SHAPES_MOST:

@@ -3,7 +3,7 @@
 The compact form is read and written here only; faces render from `Record.values`, the commonest one from `texts`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Final, NamedTuple, Self, TypeVar, overload
 
@@ -182,6 +182,21 @@ def _line(indexes: Sequence[int], texts: Sequence[str]) -> bytes | None:
     if "" in texts or not read.isprintable() or '"' in read or "\\" in read:
         return None
     return _LINE_OCTET + _SEPARATOR.join(_spread(indexes, texts, "")).encode()
+
+
+def are_lines(texts: Iterable[bytes]) -> bool:
+    """Whether each of these, which are not empty and hold no quote, is a text that a line may hold."""
+    try:
+        read = b'"'.join(texts).decode()
+    except UnicodeDecodeError:
+        return False
+    return read.isprintable() and "\\" not in read
+
+
+def lines(shape: "Shape", columns: Sequence[Sequence[bytes]]) -> list[bytes]:
+    """The lines of records of one `even` shape, whose texts, each as `are_lines` wants it, are given value by value."""
+    spread = _spread(shape.indexes, columns, [b""] * len(columns[0]))
+    return [_LINE_OCTET + line for line in map(_SEPARATOR_OCTET.join, zip(*spread, strict=True))]
 
 
 def _spread(indexes: Sequence[int], texts: Sequence[T], none: T) -> Sequence[T]:

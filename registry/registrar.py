@@ -4,10 +4,11 @@ Whoever keeps answers in caches is told before and after every commit (`Announce
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from hashlib import sha256
+from itertools import chain
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 import asyncpg
@@ -16,13 +17,14 @@ from proto.chain import Kind, entry_digest, entry_digester
 from proto.identifier import PREFIX_HANDLES, Identifier
 from registry import claim, holding, reference
 from registry.account import Account
+from registry.block import AT_ONCE, Block
 from registry.claim import Claim
 from registry.errors import RegistryError, UnavailableError, UnknownOutcomeError
 from registry.holding import Holds
 from registry.lookup import Lookup, unpacked
 from registry.postgres import catalogue, records
-from registry.postgres.connection import BROKEN, borrowed, cut
-from registry.postgres.records import Change, Ground, Share, Stored
+from registry.postgres.connection import BROKEN, Connection, borrowed, cut
+from registry.postgres.records import Change, Ground, New, Share, Stored
 from registry.prefix import PrefixState, RegisteredPrefix
 from registry.quota import Left, Quota
 from registry.record import Record, pack
@@ -138,6 +140,43 @@ class Registrar:
         await self._round(jobs, list(range(len(jobs))), outcomes, now, alone=False)
         return [outcomes.get(n) for n in range(len(jobs))]
 
+    async def write_block(self, block: Block, who: Account, now: int) -> list[Outcome | RegistryError] | None:
+        """One outcome a row of a block of at most GROUP_MOST, in order, as `write` would tell them; None, and nothing
+        is done, where something may speak against one: `write` finds out what.
+
+        `now` and errors are those of `write`.
+        """
+        places = {block.prefix: 1}
+        grounds = (await self._grounds_of(places, {block.template}, block.suffixes, [1] * block.size))[block.prefix]
+        opening = None if grounds.records else _opening(Job(block.first, who), grounds, ALONE)
+        if opening is None:
+            return None
+        runs = await self._runs(opening.rows, list(block.cut(AT_ONCE)))
+        if not all(runs):
+            return None
+        rows = sorted(chain.from_iterable(runs))
+        if grounds.left is not None and any([grounds.left.take(_CREATED, len(row.body)) for row in rows]):
+            return None
+        share = Share(opening.prefix.number, opening.prefix.epoch, block.size)
+        commit = partial(records.commit_new, share=share, at=now, template=opening.template.number, actor=who.number)
+        before = f"{block.prefix}/"
+        keys = [before + row.suffix for row in rows]
+        won = await self._send(partial(commit, rows=rows), keys, [1] * len(rows), alone=True)
+        if not won:
+            return None
+        written = _written(_CREATED, 0)
+        if len(won) == len(rows):
+            return [written] * len(rows)
+        lost = {row.suffix for row in rows} - {rows[position].suffix for position in won}
+        again = [request for request in block.requests() if request.identifier.suffix in lost]
+        outcomes: list[Outcome | RegistryError]
+        try:
+            outcomes = await self.write([Job(request, who) for request in again], now)
+        except RegistryError as error:  # the others are written: only these share this fate
+            outcomes = [error] * len(again)
+        rest = iter(outcomes)
+        return [next(rest) if suffix in lost else written for suffix in block.suffixes]
+
     async def _round(
         self, jobs: Sequence[Job], open_: list[int], outcomes: dict[int, Outcome], now: int, *, alone: bool
     ) -> list[int]:
@@ -190,9 +229,17 @@ class Registrar:
         """The grounds of each prefix, by its key."""
         places: dict[str, int] = {}
         of = [places.setdefault(job.request.identifier.prefix_key, len(places) + 1) for job in jobs]
-        # PostgreSQL refuses a text with NUL, and the neighbours' with it; no template is called so.
-        versions = sorted(each for each in {job.request.template for job in jobs} if "\0" not in each)
         suffixes = [job.request.identifier.suffix_key for job in jobs]
+        return await self._grounds_of(places, {job.request.template for job in jobs}, suffixes, of)
+
+    async def _grounds_of(
+        self, places: dict[str, int], templates: Set[str], suffixes: Sequence[str], of: Sequence[int]
+    ) -> "dict[str, _Grounds]":
+        """The grounds of each of the prefixes `places`, numbered from 1, on which templates named so and suffixes are
+        judged, each `of` the prefix of that number.
+        """
+        # PostgreSQL refuses a text with NUL, and the neighbours' with it; no template is called so.
+        versions = sorted(each for each in templates if "\0" not in each)
         async with borrowed(self._pool, "judge") as connection:
             found = await records.grounds(connection, list(places), versions, suffixes, of)
             there = places.get(PREFIX_HANDLES)
@@ -297,23 +344,30 @@ class Registrar:
         sent = [change for change, _ in changes]
         sizes = Counter([change.prefix for change in sent])
         shares = [Share(number, epochs[number], size) for number, size in sizes.items()]
-        won = await self._send(shares, sent, keys, now, alone=alone)
+        if alone:
+            commit = partial(records.commit, share=shares[0], at=now, changes=sent)
+        else:
+            commit = partial(records.commit_together, shares=shares, at=now, changes=sent)
+        won = await self._send(commit, keys, [change.base + 1 for change in sent], alone=alone)
         for position in won:
             change, n = changes[position]
             outcomes[n] = _written(change.kind, change.base)
         return [n for _, n in changes if n not in outcomes] if len(won) < len(changes) else []
 
     async def _send(
-        self, shares: Sequence[Share], changes: Sequence[Change], keys: Sequence[str], now: int, *, alone: bool
+        self,
+        commit: Callable[[Connection], Awaitable[Sequence[int]]],
+        keys: Sequence[str],
+        versions: Sequence[int],
+        *,
+        alone: bool,
     ) -> Sequence[int]:
+        """The positions of what `commit` has written of these keys, which then have these versions."""
         async with borrowed(self._pool, "commit") as connection:
             backend = connection.get_server_pid()
             self._announcer.pending(keys)
             try:
-                if alone:
-                    won = await records.commit(connection, shares[0], now, changes)
-                else:
-                    won = await records.commit_together(connection, shares, now, changes)
+                won = await commit(connection)
             except BaseException as error:
                 if isinstance(error, GIVEN_UP):
                     self._announcer.unwritten(keys)
@@ -330,7 +384,7 @@ class Registrar:
                 if isinstance(error, BROKEN):
                     raise UnknownOutcomeError(str(error), backend) from error
                 raise
-        await self._announcer.written(keys, [change.base + 1 for change in changes])
+        await self._announcer.written(keys, versions)
         return won
 
 
@@ -355,7 +409,7 @@ class _Opening:
     """What new identifiers have in common against which only their suffix and values can speak (rules.opens)."""
 
     grounds: _Grounds
-    prefix: int
+    prefix: RegisteredPrefix
     template: Template
     who: int
     entry: Callable[[str, bytes], bytes]
@@ -368,13 +422,26 @@ class _Opening:
         identifier, number, digest = request.identifier, self.template.number, sha256(body).digest()
         entry = self.entry(identifier.key, digest)
         suffix, none = identifier.suffix_key, holding.NONE
-        change = _made((self.prefix, suffix, 0, _CREATED, number, self.who, body, digest, entry, none, none))
+        change = _made((self.prefix.number, suffix, 0, _CREATED, number, self.who, body, digest, entry, none, none))
         return change if self.grounds.left is None else _within(self.grounds, change)
+
+    def rows(self, blocks: Sequence[Block]) -> list[list[New]]:
+        """Each row of each of these blocks, ready to be written; none of a block of which `judge` is to look closer."""
+        return [self._rows(block) for block in blocks]
+
+    def _rows(self, block: Block) -> list[New]:
+        bodies = block.bodies(self.template)
+        if bodies is None:
+            return []
+        digests = [sha256(body).digest() for body in bodies]
+        entries = map(self.entry, block.keys, digests)
+        return list(map(_new, zip(block.suffixes, bodies, digests, entries, strict=True)))
 
 
 _CREATED: Final = Kind.CREATED  # at hand: a member of an enumeration is looked up for each row otherwise
 _made: Final[Callable[[tuple[Any, ...]], Change]] = partial(tuple.__new__, Change)
-"""`Change._make`, without a call in Python for each row."""
+_new: Final[Callable[[tuple[Any, ...]], New]] = partial(tuple.__new__, New)
+"""`Change._make` and `New._make`, without a call in Python for each row."""
 
 
 def _opening(job: Job, grounds: _Grounds, around: Around) -> _Opening | None:
@@ -385,7 +452,7 @@ def _opening(job: Job, grounds: _Grounds, around: Around) -> _Opening | None:
     assert template is not None
     assert prefix is not None
     entry = entry_digester(1, Kind.CREATED, template.version)
-    return None if template.holds else _Opening(grounds, prefix.number, template, job.who.number, entry)
+    return None if template.holds else _Opening(grounds, prefix, template, job.who.number, entry)
 
 
 def _within(grounds: _Grounds, change: Change) -> Change | Refused:

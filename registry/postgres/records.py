@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any, Final, NamedTuple
 
+from proto.chain import Kind
 from proto.identifier import PREFIX_HANDLES
 from registry.holding import NONE, Holds
 from registry.postgres import holdings
@@ -151,7 +152,7 @@ _GROUNDS_OF_ONE: Final = _GROUNDS.replace("$4::integer[]", "array_fill(1, ARRAY[
 
 
 async def grounds(
-    connection: Connection, prefixes: list[str], versions: list[str], suffixes: list[str], of: list[int]
+    connection: Connection, prefixes: list[str], versions: list[str], suffixes: Sequence[str], of: Sequence[int]
 ) -> list[Ground]:
     """What is registered of each of `prefixes`, of one moment: itself, its templates named `versions`, and those of its
     `suffixes`; `of` says which prefix each suffix belongs to, counted from 1.
@@ -213,6 +214,27 @@ async def commit_together(
     return await _committed(connection, "commit_together", (*zip(*shares, strict=True), at), changes)
 
 
+class New(NamedTuple):
+    """A new identifier, ready to be written: the fields of a `Change`."""
+
+    suffix: str
+    body: bytes
+    digest: bytes
+    entry: bytes
+
+
+async def commit_new(
+    connection: Connection, share: Share, at: int, template: int, actor: int, rows: Sequence[New]
+) -> Sequence[int]:
+    """Writes new identifiers of one template by one account, as `commit` would."""
+    suffixes, bodies, digests, entries = zip(*rows, strict=True)
+    common = (0, int(Kind.CREATED), template, actor)
+    before = (share.prefix, share.epoch, at)
+    given = (*before, SEPARATOR.join(suffixes), *common, bodies, b"".join(entries), b"".join(digests), len(rows))
+    won = await connection.fetchval(f"SELECT {_call('commit_changes', len(before), alike=True)}", *given)
+    return _positions(won, len(rows))
+
+
 async def _committed(
     connection: Connection, function: str, before: tuple[Any, ...], changes: Sequence[Change]
 ) -> Sequence[int]:
@@ -224,7 +246,12 @@ async def _committed(
     held = _held(changes) if any(gains) or any(loses) else []
     statement = holdings.committing(call, len(given)) if held else f"SELECT {call}"
     won = await connection.fetchval(statement, *given, *zip(*held, strict=True))
-    return range(len(changes)) if won is None else [n - 1 for n in won]
+    return _positions(won, len(changes))
+
+
+def _positions(won: Sequence[int] | None, size: int) -> Sequence[int]:
+    """The positions of the changes that were written, of so many; None, said of them by the database: all."""
+    return range(size) if won is None else [n - 1 for n in won]
 
 
 @cache

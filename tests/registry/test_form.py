@@ -94,6 +94,22 @@ def test_with_and_without_a_form_a_row_is_judged_alike(given_texts: list[tuple[i
     assert body == pack(theirs.record.values, NAMES, NOW)
 
 
+@given(st.lists(texts | likely | typed, min_size=1, max_size=3), st.booleans())
+def test_many_are_taken_if_each_is(many: list[list[tuple[int, str, str]]], alike: bool) -> None:
+    first, *others = many
+    indexes = [index for index, _, _ in first]
+    if not first or "" in (text for _, _, text in first):
+        return
+    # Texts of others, index by index, for as many as there are.
+    rows = [[text or "包" for _, _, text in other][: len(first)] for other in others]
+    rows = [[text for _, _, text in first], *([*row, *(text for _, _, text in first[len(row) :])] for row in rows)]
+    if alike:
+        rows = rows[:1] * 3
+    shape = Shape.of(indexes, [name for _, name, _ in first])
+    columns = [[text.encode() for text in column] for column in zip(*rows, strict=True)]
+    assert BAG.form.takes_all(shape, columns) == all(BAG.form.takes(Texts(shape, row)) for row in rows)
+
+
 def test_the_everyday_row_is_taken() -> None:
     assert BAG.form.takes(texts_of([(2000, "productName", "包包"), (2001, "weight", "5"), (2300, "note", "n")]))
     accepted = judged(texts_of([(2000, "productName", "包包")]))

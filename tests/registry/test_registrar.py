@@ -15,13 +15,14 @@ import pytest
 
 from proto.chain import Kind
 from proto.value import Value
-from registry.errors import UnavailableError, UnknownOutcomeError
+from registry.block import AT_ONCE, Block
+from registry.errors import RegistryError, UnavailableError, UnknownOutcomeError
 from registry.postgres.connection import backends_gone, open_pool
 from registry.postgres.records import ALIKE_LEAST, Change, Stored
 from registry.prefix import PrefixState, RegisteredPrefix
 from registry.quota import Left, Quota
 from registry.record import Shape, Texts, pack, pack_plain
-from registry.registrar import CONTENDED, GROUP_MOST, ROUNDS, Job, Registrar, Written, _Grounds
+from registry.registrar import CONTENDED, GROUP_MOST, ROUNDS, Job, Outcome, Registrar, Written, _Grounds
 from registry.rules import ALONE, Around, Refused, Request, Rule, Unchanged
 from registry.suffix import Segment, SuffixRule
 from registry.template import Item, State
@@ -594,3 +595,113 @@ async def test_many_changes_are_written_alike_or_not(world: World):
     assert [tuple(row) for row in rows] == [
         (name, 1, world.bag.number, actor, body) for name, actor, body in zip(names, actors, bodies, strict=True)
     ]
+
+
+# --- Blocks ------------------------------------------------------------------------------------------------
+
+
+def block_of(*suffixes: str, template: str = "bag", names: tuple[str, ...] = ()) -> Block:
+    """New bags of these names; "包" unless given."""
+    shape = Shape.of([2000, 2001], ["productName", "weight"])
+    said = [name.encode() for name in names or ["包"] * len(suffixes)]
+    return Block(PREFIX, template, shape, suffixes, [said, [b"%d" % (n % 100) for n in range(len(suffixes))]])
+
+
+WHOLE = "SELECT suffix, version, template_no, actor_no, updated, body FROM record ORDER BY hashtext(suffix), suffix"
+
+
+async def test_a_block_is_written_as_its_rows_would_be(fresh_world: World):
+    world, size = fresh_world, 3 * AT_ONCE + 1
+    names = [f"S-{n}" for n in range(size, 0, -1)]
+    block = block_of(*names, names=tuple(f"包 {n}" for n in range(size)))
+    assert await world.registrar().write_block(block, world.owner, NOW) == [Written(Kind.CREATED, 1)] * size
+    keys = [key(suffix) for suffix in sorted(names)]
+    assert world.ear.told == [("pending", *keys), ("written", *((each, 1) for each in keys))]
+    written = [tuple(row) for row in await world.ask(WHOLE)]
+    assert await world.stream() == [*FOUNDED, *((suffix, 1, Kind.CREATED) for suffix in sorted(names))]
+    await world.ask("TRUNCATE record")
+    again = [replace_suffix(each) for each in block.requests()]
+    assert (
+        await world.registrar().write([Job(each, world.owner) for each in again], NOW)
+        == [Written(Kind.CREATED, 1)] * size
+    )
+    rows = [(row[0].removeprefix("again-"), *tuple(row)[1:]) for row in await world.ask(WHOLE)]
+    assert sorted(rows) == sorted(written)
+
+
+def replace_suffix(each: Request) -> Request:
+    return each._replace(identifier=identifier(f"again-{each.identifier.suffix}"))
+
+
+@pytest.mark.parametrize("case", ["exists", "was deleted", "template", "value", "suffix", "stranger", "NUL", "closed"])
+async def test_of_a_block_nothing_is_done_if_something_may_speak_against_a_row(fresh_world: World, case: str):
+    world, who, block = fresh_world, fresh_world.owner, block_of("A", "B", "C")
+    if case in {"exists", "was deleted"}:
+        await world.write(request("create", "B"))
+    if case == "was deleted":
+        await world.write(request("delete", "B"))
+    if case in {"template", "NUL"}:
+        block = block._replace(template="none" if case == "template" else "b\0g")
+    if case == "value":
+        block = block_of("A", "B", "C", names=("包", "x" * 65, "包"))
+    if case == "suffix":
+        block = block_of("A", "META_B", "C")
+    if case == "stranger":
+        who = replace(world.owner, number=77, enterprise=77)
+    if case == "closed":
+        await world.steward.set_prefix_state(PREFIX, PrefixState.STOPPED)
+    before = len(world.ear.told), await world.one("SELECT count(*) FROM record")
+    assert await world.registrar().write_block(block, who, NOW) is None
+    assert (len(world.ear.told), await world.one("SELECT count(*) FROM record")) == before
+
+
+@pytest.mark.parametrize("item", [Item(2002, "parent", "上级", kind="reference"), Item(2002, "no", "号", unique=True)])
+async def test_what_holds_more_than_itself_is_no_block(world: World, item: Item):
+    await world.steward.add_template(replace(BAG, version="holds", items=(*BAG.items, item)))
+    assert await world.registrar().write_block(block_of("A", "B", template="holds"), world.owner, NOW) is None
+
+
+@pytest.mark.parametrize(("identifiers", "fits"), [(2, False), (3, True)])
+async def test_a_block_within_the_quota_is_written(world: World, identifiers: int, fits: bool):
+    assert world.owner.enterprise
+    await world.steward.set_quota(world.owner.enterprise, {"identifiers": identifiers})
+    written = await world.registrar().write_block(block_of("A", "B", "C"), world.owner, NOW)
+    assert written == ([Written(Kind.CREATED, 1)] * 3 if fits else None)
+    assert await world.one("SELECT count(*) FROM record") == (3 if fits else 0)
+
+
+async def test_of_a_block_that_lost_a_race_the_others_are_written(world: World):
+    async def other() -> None:
+        await world.write(request("create", "B", *values("他的")))
+
+    pool = Interrupted(world.pool, other)
+    outcomes = await world.registrar(pool=pool).write_block(block_of("C", "B", "A"), world.owner, NOW)
+    assert outcomes is not None
+    assert rules(outcomes) == [Written(Kind.CREATED, 1), Rule.EXISTS, Written(Kind.CREATED, 1)]
+    assert (await world.stream())[1:] == [("B", 1, Kind.CREATED), ("A", 1, Kind.CREATED), ("C", 1, Kind.CREATED)]
+
+
+async def test_of_a_block_that_lost_a_race_only_the_losers_share_what_comes_then(world: World):
+    async def other() -> None:
+        await world.write(request("create", "B", *values("他的")))
+
+    registrar = world.registrar(pool=Interrupted(world.pool, other))
+
+    async def away(jobs: list[Job], now: int) -> list[Outcome | RegistryError]:
+        raise UnavailableError(f"{len(jobs)} at {now}")
+
+    registrar.write = away  # type: ignore[method-assign, assignment]
+    first, second, third = await registrar.write_block(block_of("C", "B", "A"), world.owner, NOW) or []
+    assert first == third == Written(Kind.CREATED, 1)
+    assert isinstance(second, UnavailableError)
+    assert str(second) == f"1 at {NOW}"
+
+
+async def test_a_block_whose_prefix_closed_meanwhile_is_not_written(world: World):
+    async def other() -> None:
+        await world.steward.set_prefix_state(PREFIX, PrefixState.STOPPED)
+
+    registrar = world.registrar(pool=Interrupted(world.pool, other))
+    assert await registrar.write_block(block_of("A", "B"), world.owner, NOW) is None
+    assert world.ear.told[-1][0] == "unwritten"
+    assert await world.one("SELECT count(*) FROM record") == 0
