@@ -16,6 +16,8 @@ from typing import Any, Final, NamedTuple
 import structlog
 
 from node.gather import BusyError
+from registry.account import Account
+from registry.block import Block
 from registry.errors import AuditFullError, RegistryError
 from registry.registrar import GROUP_MOST, Job, Outcome, Registrar
 
@@ -58,7 +60,15 @@ class _Order:
     def tell(self, place: int, outcome: Outcome | Exception) -> None:
         """What became of the job at `place`."""
         self.outcomes[place] = outcome
-        self._left -= 1
+        self._told(1)
+
+    def tell_some(self, places: range, outcomes: Sequence[Outcome | Exception]) -> None:
+        """What became of the jobs at these places."""
+        self.outcomes[places.start : places.stop] = outcomes
+        self._told(len(places))
+
+    def _told(self, count: int) -> None:
+        self._left -= count
         if not self._left and not self.done.done():
             self.done.set_result(None)
 
@@ -77,6 +87,23 @@ class _Waiting(NamedTuple):
     def prefix(self) -> str:
         """The prefix it is about, as it is kept."""
         return self.job.request.identifier.prefix_key
+
+
+class _WaitingBlock(NamedTuple):
+    """A block that waits for a transaction of its own; its rows have these places in the order."""
+
+    block: Block
+    who: Account
+    order: _Order
+    places: range
+
+    def rows(self) -> list[_Waiting]:
+        """The same as rows."""
+        told, at = self.order.tell, self.places
+        jobs = [Job(request, self.who) for request in self.block.requests()]
+        return [
+            _Waiting(job, job.request.identifier.key, told, n, single=False) for job, n in zip(jobs, at, strict=True)
+        ]
 
 
 _waiting: Final[Callable[[Iterable[Any]], _Waiting]] = partial(tuple.__new__, _Waiting)
@@ -100,7 +127,7 @@ class Batcher:
         self._registrar = registrar
         self._most = most
         self._clock = clock
-        self._queues: dict[str, deque[_Waiting]] = {}  # by prefix; those who wait longest first
+        self._queues: dict[str, deque[_Waiting | _WaitingBlock]] = {}  # by prefix; those who wait longest first
         self._lanes: Counter[str] = Counter()  # of prefixes that have some of their own
         self._shared: set[str] = set()  # prefixes of which something is in a shared transaction
         self._written: set[str] = set()
@@ -122,19 +149,26 @@ class Batcher:
         Raises BusyError when more is waiting already than the bound allows, AuditFullError when halted: nothing is done
         then.
         """
+        return await self._ordered(len(jobs), lambda order: self._add(jobs, order.tell, count()))
+
+    async def write_block(self, block: Block, who: Account) -> list[Outcome | RegistryError]:
+        """`write` of the rows of a block, by one account."""
+        return await self._ordered(block.size, partial(self._add_block, block, who))
+
+    async def _ordered(self, size: int, add: Callable[[_Order], None]) -> list[Outcome | RegistryError]:
         if self._halted:
             raise AuditFullError
-        if self._count and self._count + len(jobs) > self._most:
+        if self._count and self._count + size > self._most:
             raise BusyError
-        if not jobs:
+        if not size:
             return []
-        order = _Order(len(jobs))
-        self._count += len(jobs)
+        order = _Order(size)
+        self._count += size
         try:
-            self._add(jobs, order.tell, count())
+            add(order)
             await order.done
         finally:
-            self._count -= len(jobs)
+            self._count -= size
         for outcome in order.outcomes:
             if isinstance(outcome, Exception) and not isinstance(outcome, RegistryError):
                 raise outcome
@@ -171,6 +205,17 @@ class Batcher:
         for prefix in prefixes:
             self._start(prefix)
 
+    def _add_block(self, block: Block, who: Account, order: _Order) -> None:
+        queue, at = self._queues.setdefault(block.prefix, deque()), 0
+        for part in block.cut(GROUP_MOST):
+            waiting = _WaitingBlock(part, who, order, range(at, at + part.size))
+            if part.size < MANY:
+                queue.extend(waiting.rows())
+            else:
+                queue.append(waiting)
+            at += part.size
+        self._start(block.prefix)
+
     def _came(self) -> None:
         """One more single is there."""
         if self._back is not None:
@@ -181,7 +226,8 @@ class Batcher:
     def _start(self, prefix: str) -> None:
         """Sees to what waits for a prefix."""
         lanes = self._lanes.get(prefix, 0)
-        if len(self._queues.get(prefix, ())) >= MANY:
+        queue = self._queues.get(prefix, ())
+        if len(queue) >= MANY or any([isinstance(waiting, _WaitingBlock) for waiting in queue]):
             if lanes < LANES:
                 self._part(prefix)
         elif not lanes and prefix not in self._shared:
@@ -200,19 +246,41 @@ class Batcher:
 
     async def _alone(self, prefix: str) -> None:
         group: list[_Waiting] = []
+        block = None
         try:
             async with self._apart:
-                group = self._taken(prefix, GROUP_MOST)
+                block = self._taken_block(prefix)
+                group = [] if block else self._taken(prefix, GROUP_MOST)
                 self._start(prefix)
-                await self._writing(group, self._commit)
+                if block:
+                    await self._writing(block.block.keys, self._commit_block(block))
+                else:
+                    await self._writing([w.key for w in group], self._commit(group))
         finally:
             self._lanes[prefix] -= 1
             if not self._lanes[prefix]:
                 del self._lanes[prefix]
-            if group:
+            if group or block:
                 self._start(prefix)
 
+    async def _commit_block(self, waiting: _WaitingBlock) -> None:
+        block, who, order, places = waiting
+        outcomes: Sequence[Outcome | RegistryError] | None
+        try:
+            outcomes = await self._registrar.write_block(block, who, self._clock())
+        except RegistryError as error:
+            outcomes = [error] * block.size
+        except Exception as error:  # noqa: BLE001 - its rows are parted until the culprit stands alone
+            log.debug("parted", error=repr(error))
+            outcomes = None
+        if outcomes is None:
+            await self._commit(waiting.rows())
+        else:
+            order.tell_some(places, outcomes)
+
     async def _commit(self, group: Sequence[_Waiting]) -> None:
+        if not group:
+            return
         try:
             outcomes = await self._registrar.write([w.job for w in group], self._clock())
         except RegistryError as error:
@@ -246,7 +314,7 @@ class Batcher:
         loop = asyncio.get_running_loop()
         began = loop.time()
         try:
-            await self._writing(group, self._commit_together)
+            await self._writing([w.key for w in group], self._commit_together(group))
             if (crowd := sum(waiting.single for waiting in group)) >= CROWD:
                 await self._rejoined(crowd, min(REJOIN * (loop.time() - began), TURN_SECONDS))
         finally:
@@ -282,6 +350,8 @@ class Batcher:
         return shares
 
     async def _commit_together(self, group: Sequence[_Waiting]) -> None:
+        if not group:
+            return
         outcomes: Sequence[Outcome | RegistryError | None]
         try:
             outcomes = await self._registrar.write_together([w.job for w in group], self._clock())
@@ -302,16 +372,32 @@ class Batcher:
 
     # -- both
 
+    def _taken_block(self, prefix: str) -> _WaitingBlock | None:
+        """The block that waits longest for a prefix, if nothing waits longer; it becomes rows if one of its identifiers
+        is being written.
+        """
+        queue = self._queues.get(prefix)
+        if not queue or not isinstance(waiting := queue[0], _WaitingBlock):
+            return None
+        queue.popleft()
+        if not self._written.isdisjoint(waiting.block.keys):
+            queue.extendleft(reversed(waiting.rows()))
+            return None
+        if not queue:
+            del self._queues[prefix]
+        return waiting
+
     def _taken(self, prefix: str, most: int) -> list[_Waiting]:
-        """What waits longest for a prefix: no identifier twice, and none of which something is being written.
+        """What waits longest for a prefix, before any block: no identifier twice, and none of which something is being
+        written.
 
         So the changes of an identifier keep their order; whoever writes it sees to what is left.
         """
         queue = self._queues.get(prefix, deque())
         group: dict[str, _Waiting] = {}
         later = []
-        while queue and len(group) < most:
-            waiting = queue.popleft()
+        while queue and len(group) < most and isinstance(waiting := queue[0], _Waiting):
+            queue.popleft()
             if waiting.key in group or waiting.key in self._written:
                 later.append(waiting)
             else:
@@ -321,14 +407,9 @@ class Batcher:
             self._queues.pop(prefix, None)
         return list(group.values())
 
-    async def _writing(
-        self, group: Sequence[_Waiting], commit: Callable[[Sequence[_Waiting]], Awaitable[None]]
-    ) -> None:
-        if not group:
-            return
-        keys = {waiting.key for waiting in group}
-        self._written |= keys
+    async def _writing(self, keys: Sequence[str], commit: Awaitable[None]) -> None:
+        self._written.update(keys)
         try:
-            await commit(group)
+            await commit
         finally:
-            self._written -= keys
+            self._written.difference_update(keys)

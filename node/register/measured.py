@@ -6,7 +6,7 @@ It changes no outcome and no error, and judges nothing.
 
 import asyncio
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import cache, partial
 from typing import Final, NamedTuple, TypeVar
 
@@ -33,6 +33,8 @@ from node.metrics import (
 from node.register.batcher import Batcher, Told
 from proto.chain import Kind
 from registry.access_log import NOWHERE, Note, Source, unnoted
+from registry.account import Account
+from registry.block import Block
 from registry.errors import AuditFullError, RegistryError, UnavailableError, UnknownOutcomeError
 from registry.lookup import Lookup
 from registry.registrar import Job, Outcome, Written
@@ -78,15 +80,26 @@ class MeasuredBatcher:
 
     async def write(self, jobs: Sequence[Job], source: Source = NOWHERE) -> list[Outcome | RegistryError]:
         """What the batcher says of them, and raises what it raises."""
+        return await self._carried_out(self._next.write(jobs), _Asked.of(jobs), source)
+
+    async def write_block(self, block: Block, who: Account, source: Source = NOWHERE) -> list[Outcome | RegistryError]:
+        """The same of the rows of a block, by one account."""
+        asked = _Asked(["create"] * block.size, [block.prefix] * block.size, block.keys, who.number)
+        return await self._carried_out(self._next.write_block(block, who), asked, source)
+
+    async def _carried_out(
+        self, writing: Awaitable[list[Outcome | RegistryError]], asked: "_Asked", source: Source
+    ) -> list[Outcome | RegistryError]:
         began = self._clock()
         try:
-            outcomes = await self._next.write(jobs)
+            outcomes = await writing
         except Exception as error:
-            await self._count(jobs, [error] * len(jobs), self._noted(began, source, jobs, [error] * len(jobs)))
+            failed = [error] * len(asked.texts)
+            await self._count(asked, failed, self._noted(began, source, asked, failed))
             raise
         self._meter.observe(REGISTRATION_SECONDS, self._clock() - began)
-        self._meter.observe(REGISTRATION_IDENTIFIERS, len(jobs))
-        await self._count(jobs, outcomes, self._noted(began, source, jobs, outcomes))
+        self._meter.observe(REGISTRATION_IDENTIFIERS, len(outcomes))
+        await self._count(asked, outcomes, self._noted(began, source, asked, outcomes))
         return outcomes
 
     async def write_one(self, job: Job, source: Source) -> Outcome:
@@ -107,14 +120,14 @@ class MeasuredBatcher:
     def _asked(self, job: Job, began: float, told: Told, source: Source, outcome: Outcome | Exception) -> None:
         took = self._clock() - began
         told(outcome)
-        label = next(_labels([job], [outcome]))
+        label = next(_labels([job.request.operation], [outcome]))
         self._note((began, *source, job.who.number, job.request.identifier.text, label.words))
         if not isinstance(outcome, Exception) or isinstance(outcome, RegistryError):
             self._meter.observe(REGISTRATION_SECONDS, took)
             self._meter.observe(REGISTRATION_IDENTIFIERS, 1)
         industry = self._known(job.request.identifier.prefix_key, label)
         if industry is None and len(self._counting) < COUNTING_MOST:
-            task = asyncio.create_task(self._count([job], [outcome], [label]))
+            task = asyncio.create_task(self._count(_Asked.of([job]), [outcome], [label]))
             self._counting.add(task)
             task.add_done_callback(self._counting.discard)
             return
@@ -123,22 +136,20 @@ class MeasuredBatcher:
             self._meter.count(REFUSALS, outcome.rule.value)
 
     def _noted(
-        self, began: float, source: Source, jobs: Sequence[Job], outcomes: Sequence[Outcome | Exception]
+        self, began: float, source: Source, asked: "_Asked", outcomes: Sequence[Outcome | Exception]
     ) -> "list[_Label]":
         """Notes all of a call together, and returns under what each is counted."""
-        labels = list(_labels(jobs, outcomes))
-        if jobs:
-            who = _common([job.who.number for job in jobs])
-            texts = tuple([job.request.identifier.text for job in jobs])
-            named = texts if len(texts) > 1 else texts[0]
-            self._note((began, *source, who, named, _common([label.words for label in labels])))
+        labels = list(_labels(asked.operations, outcomes))
+        if labels:
+            texts = asked.texts
+            named = tuple(texts) if len(texts) > 1 else texts[0]
+            self._note((began, *source, asked.who, named, _common([label.words for label in labels])))
         return labels
 
     async def _count(
-        self, jobs: Sequence[Job], outcomes: Sequence[Outcome | Exception], labels: "Sequence[_Label]"
+        self, asked: "_Asked", outcomes: Sequence[Outcome | Exception], labels: "Sequence[_Label]"
     ) -> None:
-        alike = Counter(zip([job.request.identifier.prefix_key for job in jobs], labels, strict=True))
-        for (prefix, label), times in alike.items():
+        for (prefix, label), times in Counter(zip(asked.prefixes, labels, strict=True)).items():
             self._meter.count(REGISTRATIONS, await self._industry(prefix, label), *label[:2], by=times)
         for outcome in outcomes:
             if isinstance(outcome, Refused):
@@ -167,6 +178,28 @@ class MeasuredBatcher:
         return self._industries[prefix]
 
 
+class _Asked(NamedTuple):
+    """What was asked: of each identifier the operation, the key of its prefix, and how it was spelt; and by whom, or
+    each by whom.
+    """
+
+    operations: Sequence[str]
+    prefixes: Sequence[str]
+    texts: Sequence[str]
+    who: int | tuple[int, ...]
+
+    @classmethod
+    def of(cls, jobs: Sequence[Job]) -> "_Asked":
+        """What jobs ask."""
+        requests = [job.request for job in jobs]
+        return cls(
+            [request.operation for request in requests],
+            [request.identifier.prefix_key for request in requests],
+            [request.identifier.text for request in requests],
+            _common([job.who.number for job in jobs]) if jobs else 0,
+        )
+
+
 class _Label(NamedTuple):
     """What a job and its outcome are counted under, and what the access log calls them. `strange`: nothing was judged,
     so its prefix is not looked up.
@@ -178,12 +211,11 @@ class _Label(NamedTuple):
     strange: bool
 
 
-def _labels(jobs: Sequence[Job], outcomes: Sequence[Outcome | Exception]) -> Iterator[_Label]:
+def _labels(operations: Sequence[str], outcomes: Sequence[Outcome | Exception]) -> Iterator[_Label]:
     """The label of each. Neighbours nearly always share both operation and outcome."""
     of: tuple[str, Outcome | Exception] | None = None
     label: _Label
-    for job, outcome in zip(jobs, outcomes, strict=True):
-        operation = job.request.operation
+    for operation, outcome in zip(operations, outcomes, strict=True):
         if of is None or of[1] is not outcome or of[0] != operation:
             of = operation, outcome
             revived = isinstance(outcome, Written) and outcome.kind is Kind.REVIVED

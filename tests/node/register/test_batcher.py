@@ -16,7 +16,9 @@ from node.worker import WRITERS
 from proto.chain import Kind
 from proto.identifier import Identifier
 from registry.account import Account
+from registry.block import Block
 from registry.errors import AuditFullError, UnavailableError, UnknownOutcomeError
+from registry.record import Shape
 from registry.registrar import GROUP_MOST, Job, Outcome, Written
 from registry.rights import Role
 from registry.rules import Request
@@ -54,6 +56,15 @@ class Registrar:
     async def write_together(self, jobs: Sequence[Job], now: int) -> list[Outcome | None]:
         outcomes = await self.write(jobs, now)
         return [None if j.request.template == "alone" else o for j, o in zip(jobs, outcomes, strict=True)]
+
+    async def write_block(self, block: Block, who: Account, now: int) -> list[Outcome] | None:
+        group = [f"block {block.size}", *block.keys]
+        self.groups.append(group)
+        self.now.add(now)
+        self._bell.set()
+        await self._gate.wait()
+        self._verdict(group)
+        return None if block.template == "rows" else [Written(Kind.CREATED, int(s)) for s in block.suffixes]
 
     def hold(self) -> None:
         self._gate.clear()
@@ -595,3 +606,136 @@ async def test_while_the_audit_journal_is_full_nothing_is_taken() -> None:
     writing.halt(False)
     assert len(await writing.write([job(f"{A}/3")])) == 1
     assert [text for group in registrar.groups for text in parted(group)] == ["3"]
+
+
+# -- blocks
+
+
+def block_of(numbers: range, prefix: str = A, template: str = "") -> Block:
+    """New identifiers of these numbers."""
+    suffixes = [str(n) for n in numbers]
+    return Block(prefix, template, Shape.of([2000], ["a"]), suffixes, [[b"x"] * len(suffixes)])
+
+
+def sizes(registrar: Registrar) -> list[str]:
+    return [group[0] if group[0].startswith("block") else str(len(group)) for group in registrar.groups]
+
+
+async def test_a_block_goes_alone_and_its_outcomes_are_in_order() -> None:
+    registrar = Registrar()
+    outcomes = await batcher(registrar).write_block(block_of(range(MANY)), WHO)
+    assert sizes(registrar) == [f"block {MANY}"]
+    assert outcomes == [Written(Kind.CREATED, n) for n in range(MANY)]
+    assert registrar.now == {NOW}
+
+
+async def test_a_block_is_cut_to_transactions_and_what_is_left_over_is_rows() -> None:
+    registrar = Registrar()
+    size = 2 * GROUP_MOST + MANY - 1
+    outcomes = await batcher(registrar).write_block(block_of(range(size)), WHO)
+    assert sorted(sizes(registrar)) == sorted([f"block {GROUP_MOST}"] * 2 + [str(MANY - 1)])
+    assert [each.version for each in outcomes[: 2 * GROUP_MOST] if isinstance(each, Written)] == list(
+        range(2 * GROUP_MOST)
+    )
+    assert all(isinstance(each, Written) for each in outcomes)
+
+
+async def test_few_rows_of_a_block_go_with_others() -> None:
+    registrar = Registrar()
+    writing = batcher(registrar)
+    await asyncio.gather(writing.write_block(block_of(range(2)), WHO), writing.write([job(f"{B}/1")]))
+    assert registrar.groups == [[f"{A}/0", f"{A}/1", f"{B}/1"]]
+
+
+async def test_a_block_that_is_none_goes_row_by_row() -> None:
+    registrar = Registrar()
+    outcomes = await batcher(registrar).write_block(block_of(range(MANY), template="rows"), WHO)
+    assert sizes(registrar) == [f"block {MANY}", str(MANY)]
+    assert [each.version for each in outcomes if isinstance(each, Written)] == [
+        len(f"{A}/{n}rows") for n in range(MANY)
+    ]
+
+
+async def test_no_more_blocks_of_a_prefix_at_once_than_lanes_and_singles_between_them_have_their_turn() -> None:
+    registrar = Registrar()
+    registrar.hold()
+    writing = batcher(registrar)
+    calls = [asyncio.create_task(writing.write_block(block_of(range(n * MANY, (n + 1) * MANY)), WHO)) for n in range(3)]
+    await settle()
+    calls.append(asyncio.create_task(writing.write([job(f"{A}/single")])))
+    await settle()
+    calls.append(asyncio.create_task(writing.write_block(block_of(range(9 * MANY, 10 * MANY)), WHO)))
+    await settle()
+    assert sizes(registrar) == [f"block {MANY}"] * LANES
+    registrar.let()
+    await asyncio.gather(*calls)
+    assert sizes(registrar) == [f"block {MANY}"] * 3 + ["1", f"block {MANY}"]
+
+
+async def test_of_an_identifier_that_is_being_written_no_block_is_begun() -> None:
+    registrar = Registrar()
+    registrar.hold()
+    writing = batcher(registrar)
+    first = asyncio.create_task(writing.write([job(f"{A}/7")]))
+    await registrar.given(1)
+    block = asyncio.create_task(writing.write_block(block_of(range(MANY)), WHO))
+    await registrar.given(2)
+    await settle()
+    # All but the one are rows by now.
+    assert [len(group) for group in registrar.groups] == [1, MANY - 1]
+    registrar.let()
+    assert len(await block) == MANY
+    await first
+    assert registrar.groups[2:] == [[f"{A}/7"]]
+
+
+async def test_what_a_block_is_writing_waits_for_it() -> None:
+    registrar = Registrar()
+    registrar.hold()
+    writing = batcher(registrar)
+    block = asyncio.create_task(writing.write_block(block_of(range(MANY)), WHO))
+    await registrar.given(1)
+    later = asyncio.create_task(writing.write([job(f"{A}/7")]))
+    await settle()
+    assert len(registrar.groups) == 1
+    registrar.let()
+    await asyncio.gather(block, later)
+    assert registrar.groups[1:] == [[f"{A}/7"]]
+
+
+@pytest.mark.parametrize("error", [UnavailableError("x"), UnknownOutcomeError("x", 7)])
+async def test_trouble_with_the_database_is_the_outcome_of_each_row_of_a_block(error: Exception) -> None:
+    def verdict(group: list[str]) -> None:
+        raise error
+
+    registrar = Registrar(verdict)
+    assert await batcher(registrar).write_block(block_of(range(MANY)), WHO) == [error] * MANY
+    assert len(registrar.groups) == 1
+
+
+async def test_a_mistake_of_ours_is_parted_from_the_other_rows_of_a_block() -> None:
+    def verdict(group: list[str]) -> None:
+        if f"{A}/7" in group:
+            raise ZeroDivisionError
+
+    registrar = Registrar(verdict)
+    with pytest.raises(ZeroDivisionError):
+        await batcher(registrar).write_block(block_of(range(MANY)), WHO)
+    assert registrar.groups[-1] != [f"{A}/7"] or len(registrar.groups) > 2
+    assert [f"{A}/7"] in registrar.groups
+
+
+async def test_beyond_the_bound_and_while_the_audit_journal_is_full_no_block_is_taken() -> None:
+    registrar = Registrar()
+    registrar.hold()
+    writing = batcher(registrar, most=MANY)
+    first = asyncio.create_task(writing.write([job(f"{B}/1")]))
+    await settle()
+    with pytest.raises(BusyError):
+        await writing.write_block(block_of(range(MANY)), WHO)
+    writing.halt(True)
+    with pytest.raises(AuditFullError):
+        await writing.write_block(block_of(range(MANY)), WHO)
+    registrar.let()
+    await first
+    assert registrar.groups == [[f"{B}/1"]]

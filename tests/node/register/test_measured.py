@@ -16,7 +16,9 @@ from node.register.measured import COUNTING_MOST, MeasuredBatcher
 from proto.chain import Kind
 from proto.identifier import Identifier
 from registry.account import Account
+from registry.block import Block
 from registry.errors import AuditFullError, RegistryError, UnavailableError, UnknownOutcomeError
+from registry.record import Shape
 from registry.registrar import CONTENDED, Job, Outcome, Written
 from registry.rights import Role
 from registry.rules import Operation, Refused, Request, Rule, Unchanged
@@ -46,6 +48,9 @@ class Batcher:
         if isinstance(self.end, Exception):
             raise self.end
         return self.end
+
+    async def write_block(self, block: Block, who: Account) -> list[Outcome | RegistryError]:
+        return await self.write([Job(request, who) for request in block.requests()])
 
     def ask(self, job: Job, told: Told) -> None:
         self.now += 0.25
@@ -251,3 +256,28 @@ async def test_the_industry_of_who_asks_often_is_not_forgotten(world: World, mon
             world.measured.ask(job(text=text), lambda outcome: None)
             await asyncio.gather(*world.measured._counting)
     assert world.lookup.asked.count(PREFIX) == 1
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        [Written(Kind.CREATED, 1)] * 3,
+        [Written(Kind.CREATED, 1), refused(Rule.EXISTS), UnavailableError("x")],
+        BusyError(),
+    ],
+    ids=["written", "several", "busy"],
+)
+async def test_a_block_is_counted_and_noted_as_its_rows(end: list[Outcome | RegistryError] | Exception) -> None:
+    block = Block(PREFIX, TEMPLATE, Shape.of([2000], ["a"]), ["A", "B", "C"], [[b"1", b"2", b"3"]])
+    as_block, as_rows = World(), World()
+    for world in (as_block, as_rows):
+        world.batcher.end = end
+    with suppress(BusyError):
+        assert await as_block.measured.write_block(block, WHO, ("192.0.2.1", 7)) is end
+    with suppress(BusyError):
+        await as_rows.measured.write([Job(request, WHO) for request in block.requests()], ("192.0.2.1", 7))
+    assert as_block.noted == as_rows.noted != []
+    for metric in (REGISTRATIONS, REFUSALS):
+        assert as_block.counting.told(metric) == as_rows.counting.told(metric)
+    for metric in (REGISTRATION_SECONDS, REGISTRATION_IDENTIFIERS):
+        assert as_block.counting.observed(metric) == as_rows.counting.observed(metric)
