@@ -324,8 +324,9 @@ async def move_in(request: web.Request) -> web.Response:
     account = await holder_of(request, Right.MOVE)
     house = request.app[HOUSE]
     raw = snms_words.rows(await read_body(request))
-    told = await snms_api.carried_out(request, "create", account, raw, await house.slices.each(moved, raw))
-    return encoded({"results": [_moved_row(request, handle, result) for handle, result in told]})
+    read = await house.slices.each(moved, raw)
+    handles, results = await snms_api.carried_out(request, "create", account, raw, read)
+    return encoded({"results": [_moved_row(request, *row) for row in zip(handles, results, strict=True)]})
 
 
 def _moved_row(request: web.Request, handle: str, result: snms_api.Result) -> dict[str, Any]:

@@ -1,13 +1,14 @@
 """Rows that are alike but for suffix and texts, as one program sends them: read by what they have in common. Pure.
 
 What such a row means is found out once, by reading it exactly; a skeleton is the octets around its texts, and fits rows
-in which nothing else differs. All others are read exactly: tests/node/listen/test_skeleton.py compares the two.
+in which nothing else differs. A batch of nothing but such rows is a block; what is in none is read row by row, and what
+fits no skeleton exactly: tests/node/listen/test_skeleton.py compares them.
 """
 
 import re
 from array import array
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import chain, repeat
 from typing import Any, Final, Self
@@ -16,7 +17,8 @@ from node.listen import snms_words
 from node.listen.snms_words import SnmsError
 from proto.identifier import Identifier, fold
 from proto.limits import DATA_OCTETS, IDENTIFIER_CHARACTERS
-from registry.record import Shape, Texts
+from registry.block import AT_ONCE, Block
+from registry.record import Shape, Texts, are_lines
 from registry.rules import Operation, Request
 
 LOOKED_AT_EACH: Final = 8
@@ -40,6 +42,11 @@ TEXTS_MOST: Final = 64
 PREFIX_WITHIN: Final = 128
 """The slash behind a prefix, of 64 characters at most, stands so early in a row, or else the row is of no kind."""
 
+BETWEEN_MOST: Final = 16
+"""Octets between two rows of a block, or before the first one: a comma and some spaces."""
+
+_SPACE: Final = b" \t\n\r"
+"""What JSON calls white space (RFC 8259 section 2)."""
 _HANDLE: Final = re.compile(rb'"handle"\s*:\s*"')
 _TEXT: Final = re.compile(rb'"value"\s*:\s*"')
 _request: Final[Callable[[tuple[Any, ...]], Request]] = partial(tuple.__new__, Request)
@@ -49,7 +56,7 @@ _request: Final[Callable[[tuple[Any, ...]], Request]] = partial(tuple.__new__, R
 class Skeleton:
     """What the rows that fit it have in common: `pieces` of JSON around suffix and texts, and what all of them say."""
 
-    __slots__ = ("_match", "_parts", "_prefix", "_shape", "_template", "fits", "misfits")
+    __slots__ = ("_next", "_parts", "_row", "fits", "misfits", "prefix", "shape", "template")
 
     def __init__(self, pieces: list[bytes], prefix: str, template: str, shape: Shape) -> None:
         # Finds the quotes behind suffix and texts by the lengths of what is between; that is compared afterwards, at
@@ -57,12 +64,14 @@ class Skeleton:
         first, *rest = map(len, pieces)
         suffix = rb".{%d}([!#-\[\]-~]{1,%d}+)" % (first, IDENTIFIER_CHARACTERS - len(prefix) - 1)
         texts = [rb'".{%d}([^"]{1,%d}+)' % (length - 1, DATA_OCTETS // 4) for length in rest[:-1]]
-        pattern = b"".join((suffix, *texts, rb'".{%d}' % (rest[-1] - 1)))
-        self._match: Final = re.compile(pattern, re.DOTALL).fullmatch
-        self._parts: Final = list(chain.from_iterable(zip(pieces, repeat(b""))))[:-1]
-        self._prefix: Final = prefix
-        self._template: Final = template
-        self._shape: Final = shape
+        behind = rb'".{%d}([%b,]{0,%d}+)' % (rest[-1] - 1, _SPACE, BETWEEN_MOST)
+        row = re.compile(b"".join((suffix, *texts, behind)), re.DOTALL)
+        self._row: Final = row.fullmatch
+        self._next: Final = row.match
+        self._parts: Final = list(chain.from_iterable(zip(pieces, repeat(b""))))
+        self.prefix: Final = prefix
+        self.template: Final = template
+        self.shape: Final = shape
         self.fits = self.misfits = 0
 
     @classmethod
@@ -90,18 +99,33 @@ class Skeleton:
 
     def read(self, operation: Operation, row: bytes) -> Request | None:
         """What a row asks for that it fits; None for any other."""
-        found = self._match(row)
+        found = self._row(row)
         if found is None:
             return None
         groups, parts = found.groups(), self._parts.copy()
-        parts[1::2] = groups
-        if b"".join(parts) != row or (said := Texts.read(self._shape, groups[1:])) is None:
+        suffix_, *texts, behind = parts[1::2] = groups
+        if b"".join(parts) != row or behind or (said := Texts.read(self.shape, texts)) is None:
             return None
         self.fits += 1
-        prefix, suffix = self._prefix, groups[0].decode()
+        prefix, suffix = self.prefix, suffix_.decode()
         text = f"{prefix}/{suffix}"
         identifier = Identifier(text, prefix, suffix, text, prefix, suffix)
-        return _request((operation, identifier, self._template, said, False, None))
+        return _request((operation, identifier, self.template, said, False, None))
+
+    def some(self, batch: bytes, at: int) -> tuple[list[tuple[bytes, ...]], int]:
+        """Of at most AT_ONCE rows, the first of which begins there: suffix, texts and what is behind it, of each; and
+        where they end. None of any where one is not what it seems.
+        """
+        rows, end = [], at
+        for _ in range(AT_ONCE):
+            found = self._next(batch, end)
+            if found is None:
+                break
+            rows.append(found.groups())
+            end = found.end()
+        parts = self._parts * len(rows)
+        parts[1::2] = chain.from_iterable(rows)
+        return (rows, end) if b"".join(parts) == batch[at:end] else ([], at)
 
 
 def _pieces(row: bytes, prefix: bytes, texts: list[bytes]) -> list[bytes] | None:
@@ -115,6 +139,52 @@ def _pieces(row: bytes, prefix: bytes, texts: list[bytes]) -> list[bytes] | None
         pieces.append(row[at:begin])
         at = begin + len(text)
     return [*pieces, row[at:]]
+
+
+class Reader:
+    """Reads a batch, the first row of which begins `at`, as a block, for as long as it is one.
+
+    All of `turns` are to be read before it is known.
+    """
+
+    turns: Final = range(0, snms_words.BATCH_MOST + 1, AT_ONCE)
+
+    def __init__(self, known: Skeleton, batch: bytes, at: int) -> None:
+        self._known: Final = known
+        self._batch: Final = batch
+        self._at = at
+        self._columns: list[list[bytes]] = [[] for _ in range(len(known.shape.indexes) + 2)]
+        self._goes_on = True
+
+    def read(self, turns: Sequence[int]) -> Sequence[int]:
+        """Reads AT_ONCE rows more for each of these."""
+        for _ in turns:
+            if self._goes_on:
+                self._goes_on = self._some()
+        return turns
+
+    def _some(self) -> bool:
+        """Reads some rows; whether more may follow."""
+        rows, end = self._known.some(self._batch, self._at)
+        columns = list(zip(*rows, strict=True))
+        if not rows or not are_lines(chain.from_iterable(columns[1:-1])):
+            return False
+        for column, more in zip(self._columns, columns, strict=True):
+            column.extend(more)
+        self._at = end
+        return len(rows) == AT_ONCE
+
+    def block(self) -> Block | None:
+        """What was read; None if that is no block."""
+        spelt, *texts, between = self._columns
+        if not 0 < len(spelt) <= snms_words.BATCH_MOST or len(set(spelt)) < len(spelt):
+            return None
+        *between, last = between
+        if (last + self._batch[self._at :]).strip(_SPACE) != b"]" or {e.strip(_SPACE) for e in set(between)} - {b","}:
+            return None
+        suffixes = b"\n".join(spelt).decode().split("\n")
+        self._known.fits += len(suffixes)
+        return Block(self._known.prefix, self._known.template, self._known.shape, suffixes, texts)
 
 
 class Skeletons:
@@ -154,6 +224,23 @@ class Skeletons:
         if self._due(kind, LOOKED_AT_EACH if last is None else 1) and (learned := Skeleton.of(row, read)) is not None:
             self._learn(kind, learned)
         return read
+
+    def reader(self, batch: bytes) -> Reader | None:
+        """Who may read a whole batch as a block, if its first row is of a known kind."""
+        begin = batch.find(b"{", 0, BETWEEN_MOST)
+        slash = batch.find(b"/", 0, BETWEEN_MOST + PREFIX_WITHIN)
+        if not 0 < begin < slash or batch[:begin].strip(_SPACE) != b"[":
+            return None
+        head = batch[begin:slash]
+        second = batch.find(head, slash)
+        if second < 0:
+            return None
+        kind = hash((head, batch.count(b'"', begin, second)))
+        known = self._known.get(kind)
+        if known is None:
+            return None
+        self._known.move_to_end(kind)
+        return Reader(known, batch, begin)
 
     def _misfit(self, kind: int, known: Skeleton) -> None:
         known.misfits += 1

@@ -6,13 +6,13 @@ HTTP 200 with an envelope for every outcome, Chinese messages whatever is asked 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import starmap
 from typing import Any, Final
 
 import msgspec
 from aiohttp import web
 
 from node import clock
+from node.house import House
 from node.listen import replies, snms_words
 from node.listen.bodies import BODIES
 from node.listen.bodies import body as read_body
@@ -23,6 +23,7 @@ from proto.identifier import Identifier
 from proto.value import Value
 from registry import drafting
 from registry.account import USERNAME_CHARACTERS, Account
+from registry.block import Block
 from registry.errors import RegistryError, UnavailableError, UnknownOutcomeError
 from registry.postgres.batches import Batch
 from registry.registrar import CONTENDED, Job, Outcome, Written
@@ -265,19 +266,33 @@ def _told_again(operation: Operation, again: _Again, rows: Sequence[Row | _Again
 
 def _batch(operation: Operation) -> Signed:
     async def handler(request: web.Request, account: Account) -> Answer:
-        house = request.app[HOUSE]
-        raw = snms_words.rows(await read_body(request))
+        house, body = request.app[HOUSE], await read_body(request)
+        if operation == "create" and (block := await _block(house, body)) is not None:
+            handles = block.keys
+            outcomes = await house.batcher.write_block(block, account, source(request))
+            await _settled(house.steward, operation, account, handles, outcomes)
+            return success(_rows(operation, handles, outcomes))
+        raw = snms_words.rows(body)
         rows = await house.slices.runs(partial(_readable, operation), raw)
-        told = await carried_out(request, operation, account, raw, rows)
-        return success(_rows(operation, told))
+        handles, results = await carried_out(request, operation, account, raw, rows)
+        return success(_rows(operation, handles, results))
 
     return handler
 
 
+async def _block(house: House, body: bytes) -> Block | None:
+    """The rows of a batch, if they are all alike and everyday."""
+    reader = _skeletons.reader(body)
+    if reader is None:
+        return None
+    await house.slices.runs(reader.read, reader.turns)
+    return reader.block()
+
+
 async def carried_out(
     request: web.Request, operation: Operation, account: Account, raw: Sequence[msgspec.Raw], read: Sequence[Row]
-) -> "list[tuple[str, Result]]":
-    """What came of each row of a batch, under the handle it names; the batch leaves its record."""
+) -> "tuple[list[str], Sequence[Result]]":
+    """The handle each row of a batch names, and what came of it; the batch leaves its record."""
     house, rows = request.app[HOUSE], _first_wins(read)
     jobs = [_job((row, account)) for row in rows if isinstance(row, Request)]
     outcomes = await house.batcher.write(jobs, source(request))
@@ -286,9 +301,8 @@ async def carried_out(
         row.identifier.text if isinstance(row, Request) else snms_words.spelled(octets)
         for row, octets in zip(read, raw, strict=True)
     ]
-    _raise_lost(results)
-    await _recorded(house.steward, _record(operation, account, handles, results))
-    return list(zip(handles, results, strict=True))
+    await _settled(house.steward, operation, account, handles, results)
+    return handles, results
 
 
 def _results(
@@ -305,10 +319,15 @@ def _results(
     return results
 
 
-async def _recorded(steward: Steward, batch: Batch) -> None:
-    """Leaves the record of a batch; when that fails the client is told to repeat, not that nothing was done."""
+async def _settled(
+    steward: Steward, operation: Operation, account: Account, handles: Sequence[str], results: "Sequence[Result]"
+) -> None:
+    """Leaves the record of a batch whose rows were carried out; when that fails the client is told to repeat, not that
+    nothing was done.
+    """
+    _raise_lost(results)
     try:
-        await steward.record_batch(batch, clock.utc())
+        await steward.record_batch(_record(operation, account, handles, results), clock.utc())
     except UnavailableError as error:
         raise UnknownOutcomeError(str(error), backend=0) from error
 
@@ -354,12 +373,11 @@ def _deleted_row(handle: str, result: Result) -> dict[str, Any]:
     return {"handle": handle, "code": code, "msg": message(result)}
 
 
-def _rows(operation: Operation, told: "Sequence[tuple[str, Result]]") -> Any:
+def _rows(operation: Operation, handles: Sequence[str], results: "Sequence[Result]") -> Any:
     """What is said of each row, as what becomes JSON: if all are told the same, but for the handle, as JSON."""
-    handles, results = zip(*told, strict=True) if told else ((), ())
     spelt = msgspec.json.encode(handles)
-    if not told or results.count(results[0]) < len(results) or b"\\" in spelt:
-        return list(starmap(_ROW[operation], told))
+    if not results or results.count(results[0]) < len(results) or b"\\" in spelt:
+        return list(map(_ROW[operation], handles, results))
     before, _, after = msgspec.json.encode(_ROW[operation]("", results[0])).partition(b'""')
     # No handle holds a quote here: those that do have a backslash before it.
     rows = spelt[1:-1].replace(b'","', b'"%b,%b"' % (after, before))

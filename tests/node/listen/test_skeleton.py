@@ -1,15 +1,17 @@
 """Proves node/listen/skeleton.py: whatever a row is, it is read as `snms_words.request` reads it."""
 
 import json
+from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from node.listen import skeleton, snms_words
 from node.listen.skeleton import Skeletons
 from node.listen.snms_words import SnmsError
+from registry.block import Block
 from registry.record import Texts
 from registry.rules import Operation, Request
 
@@ -328,3 +330,136 @@ def test_what_is_too_large_is_not_learned_from() -> None:
     no_kind = octets(row(prefix="8" * 64), indent=99)
     assert no_kind.index(b"/") >= skeleton.PREFIX_WITHIN
     assert not fits(no_kind, no_kind)
+
+
+def block(known: Skeletons, batch: bytes) -> Block | None:
+    """What a batch is read as."""
+    reader = known.reader(batch)
+    if reader is None:
+        return None
+    for turn in reader.turns:
+        reader.read([turn])
+    return reader.block()
+
+
+def same_batch(taught: bytes, batch: bytes) -> bool:
+    """Whether it is a block to whoever has learned from the one row: then its rows are what they are one by one."""
+    known = Skeletons()
+    with suppress(SnmsError):
+        known.request("create", taught)
+    read = block(known, batch)
+    if read is not None:
+        by_row = [snms_words.request("create", each) for each in snms_words.rows(batch)]
+        of_block = read.requests()
+        assert [said_of(each) for each in of_block] == [said_of(each) for each in by_row]
+        assert len({each.identifier.key for each in by_row}) == len(by_row) <= snms_words.BATCH_MOST
+        assert read.keys == [each.identifier.text for each in by_row]
+    return read is not None
+
+
+def said_of(request: Request) -> Any:
+    return outcome(lambda *_: request, b"")
+
+
+@pytest.fixture
+def few_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks are read two rows at a time."""
+    monkeypatch.setattr(skeleton, "AT_ONCE", 2)
+
+
+def batch_of(*suffixes_: str, texts: Any = TEXTS, **how: Any) -> bytes:
+    return octets([row(suffix, texts) for suffix in suffixes_], **how)
+
+
+@pytest.mark.usefixtures("few_at_once")
+@given(
+    st.lists(st.tuples(suffixes, st.tuples(said, said, said | st.just(""))), min_size=1, max_size=7),
+    st.sampled_from(STYLES),
+    st.booleans(),
+)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_batches_of_rows_that_are_alike(
+    drawn: list[tuple[str, tuple[str, ...]]], style: dict[str, Any], plain: bool
+) -> None:
+    rows = [row(f"B-{n}" if plain else suffix, texts) for n, (suffix, texts) in enumerate(drawn)]
+    same_batch(octets(row(), **style), octets(rows, **style))
+
+
+@pytest.mark.usefixtures("few_at_once")
+@given(
+    st.sampled_from(STYLES),
+    st.lists(
+        st.tuples(
+            st.integers(0, 1600),
+            st.integers(0, 12),
+            st.binary(max_size=4)
+            | st.sampled_from([b"", b" ", b"]", b"[", b",", b"},{", b'"', b"\\", b"\xc3", b"\x0b"]),
+        ),
+        min_size=1,
+        max_size=3,
+    ),
+)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_is_changed_in_a_batch_it_is_a_block_only_if_its_rows_say_the_same(
+    style: dict[str, Any], changes: list[tuple[int, int, bytes]]
+) -> None:
+    changed = batch_of("A", "B", "C", "D", "E", **style)
+    for at, gone, come in changes:
+        changed = changed[:at] + come + changed[at + gone :]
+    same_batch(octets(row(), **style), changed)
+
+
+@pytest.mark.parametrize("style", [each for each in STYLES if not each.get("ensure_ascii")])
+@pytest.mark.parametrize("size", [2, 63, 64, 65, 128, 2000])
+def test_a_batch_of_everyday_rows_is_a_block(style: dict[str, Any], size: int) -> None:
+    rows = [row(f"BAG-{n}", (f"S-{n}", "手工缝制", "~" * (1 + n % 3))) for n in range(size)]
+    taught = json.loads(octets(row()))
+    # Rows within an array are indented one step further, as those that were learned from will have been.
+    batch = octets(rows, **style)
+    (first, *_) = snms_words.rows(batch)
+    assert json.loads(bytes(first)).keys() == taught.keys()
+    assert same_batch(bytes(first), batch)
+    assert same_batch(bytes(first), b" \n" + batch + b"\n ")
+
+
+def test_what_is_no_block_is_none() -> None:
+    taught = octets(row())
+    good = batch_of("A", "B", "C")
+    assert same_batch(taught, good)
+    for odd in (
+        batch_of("A"),
+        batch_of("A", "B", "A"),
+        batch_of(*map(str, range(snms_words.BATCH_MOST + 1))),
+        good[:-1],
+        good[1:],
+        good + b"]",
+        good + b"x",
+        b"[" + good,
+        good.replace(b"]}, {", b"]} {"),
+        good.replace(b"]}, {", b"]},, {"),
+        good.replace(b"]}, {", b"]},\x0b{"),
+        good[:-1] + b",]",
+        b'{"handles": ' + good + b"}",
+        batch_of("A", "B", "袋"),
+        batch_of("A", "B", texts=("a", "b\n", "c")),
+        batch_of("A", "B", texts=("a", "b", "")),
+        octets([row("A"), row("B", prefix="88.999.1002")]),
+        octets([row("A"), row("B") | {"templateVersion": "hat"}]),
+        octets([row("A"), {"handle": "88.999.1001/B"}]),
+        b"[]",
+        b"",
+        b"[{/",
+    ):
+        assert not same_batch(taught, odd), odd[:200]
+
+
+def test_a_kind_that_came_in_blocks_is_not_the_one_longest_unused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(skeleton, "KINDS_MOST", 2)
+    known = Skeletons()
+    known.request("create", of_prefix(1))
+    count(known, 0)
+    known.request("create", of_prefix(2))
+    (first, second) = known._known.values()
+    assert block(known, octets([row(suffix, prefix="88.1") for suffix in "AB"])) is not None
+    assert list(known._known.values()) == [second, first]
+    assert first.fits == 2

@@ -16,14 +16,16 @@ from hypothesis import strategies as st
 
 from node import slices
 from node.gather import BusyError
-from node.listen import snms_api
+from node.listen import skeleton, snms_api
 from node.register.batcher import Told
 from proto.chain import Kind
 from registry import registrar
 from registry.access_log import Source
+from registry.account import Account
+from registry.block import Block
 from registry.errors import RegistryError, UnavailableError, UnknownOutcomeError
 from registry.registrar import CONTENDED, Job, Outcome, Written
-from registry.rules import Operation, Refused, Request, Rule, Unchanged
+from registry.rules import EXISTS_ZH, Operation, Refused, Request, Rule, Unchanged
 from registry.steward import Steward
 from tests.fakes.in_process import PASSWORD, Node, node
 from tests.fakes.small_registry import PREFIX
@@ -296,6 +298,52 @@ def test_rows_that_are_told_the_same_are_written_as_others_are(
     operation: Operation, of: list[str], data: st.DataObject
 ) -> None:
     for told in (data.draw(st.lists(results, min_size=len(of), max_size=len(of))), [data.draw(results)] * len(of)):
-        rows = list(zip(of, told, strict=True))
-        one_by_one = [snms_api._ROW[operation](*row) for row in rows]
-        assert snms_api.enveloped(1, "x", snms_api._rows(operation, rows)) == snms_api.enveloped(1, "x", one_by_one)
+        one_by_one = list(map(snms_api._ROW[operation], of, told))
+        rows = snms_api._rows(operation, of, told)
+        assert snms_api.enveloped(1, "x", rows) == snms_api.enveloped(1, "x", one_by_one)
+
+
+async def test_batches_that_are_blocks_are_told_and_kept_as_others(database: str) -> None:
+    async with node(database) as running, asyncpg_connection(database) as connection:
+        blocks: list[int] = []
+        write_block = running.house.batcher.write_block
+
+        async def counted(block: Block, who: Account, source: Source) -> list[Outcome | RegistryError]:
+            blocks.append(block.size)
+            return await write_block(block, who, source)
+
+        running.house.batcher.write_block = counted  # type: ignore[method-assign]
+
+        async def sent(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+            status, answer = await running.call("POST", f"{DATA}/batchCreate", rows)
+            assert (status, answer["status"]) == (200, 1)
+            assert [each["handle"] for each in answer["data"]] == [each["handle"] for each in rows]
+            return answer["data"]
+
+        learned = [row(f"L-{n}", f"S{n}") for n in range(2 * skeleton.LEARNED_AFTER)]
+        assert {each["msg"] for each in await sent(learned)} == {"success"}
+        assert blocks == []
+        rows = [row(f"B-{n}", f"S{n}") for n in range(300)]
+        assert {each["msg"] for each in await sent(rows)} == {"success"}
+        assert blocks == [300]
+        kept = await connection.fetch(
+            "SELECT version, actor_no, template_no, body FROM record WHERE suffix ~ '^[LB]-2..$'"
+        )
+        assert len(kept) == 200
+        assert len(set(map(tuple, kept))) == 100
+        # Again, with another text and a new one: as rows would be told.
+        other = [*rows[:7], row("B-7", "other"), row("B-new"), *rows[8:]]
+        told = await sent(other)
+        assert blocks == [300, 301]
+        assert told[0] | {"handle": ""} == {"handle": "", "msg": EXISTS_ZH, "differs": []}
+        assert told[7]["differs"] == ["styleNo"]
+        assert told[8]["msg"] == "success"
+        # What is too long is said of the row; what a skeleton does not fit is no block.
+        told = await sent([*rows[:3], row("C", "x" * 500)])
+        assert [each["msg"] for each in told[:3]] == [EXISTS_ZH] * 3
+        assert "实为500" in told[3]["msg"]
+        assert (await sent([row("D"), row("E", 'x"y')]))[1]["msg"] == "success"
+        assert blocks == [300, 301, 4]
+        _, batches = await running.call("GET", "/api/v1/batches")
+        counts = [tuple(each[name] for name in ("rows", "succeeded", "refused")) for each in batches["batches"]]
+        assert counts == [(2, 2, 0), (4, 0, 1), (301, 1, 0), (300, 300, 0), (len(learned), len(learned), 0)]
