@@ -125,7 +125,8 @@ class Skeleton:
             end = found.end()
         parts = self._parts * len(rows)
         parts[1::2] = chain.from_iterable(rows)
-        return (rows, end) if b"".join(parts) == batch[at:end] else ([], at)
+        joined = b"".join(parts)
+        return (rows, end) if len(joined) == end - at and batch.startswith(joined, at) else ([], at)
 
 
 def _pieces(row: bytes, prefix: bytes, texts: list[bytes]) -> list[bytes] | None:
