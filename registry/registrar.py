@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from hashlib import sha256
-from itertools import chain
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 import asyncpg
@@ -17,7 +16,7 @@ from proto.chain import Kind, entry_digest, entry_digester
 from proto.identifier import PREFIX_HANDLES, Identifier
 from registry import claim, holding, reference
 from registry.account import Account
-from registry.block import AT_ONCE, Block
+from registry.block import Block, Rows
 from registry.claim import Claim
 from registry.errors import RegistryError, UnavailableError, UnknownOutcomeError
 from registry.holding import Holds
@@ -148,26 +147,24 @@ class Registrar:
         """
         places = {block.prefix: 1}
         grounds = (await self._grounds_of(places, {block.template}, block.suffixes, [1] * block.size))[block.prefix]
-        opening = None if grounds.records else _opening(Job(block.first, who), grounds, ALONE)
+        opening = None if grounds.records else _opening(Job(next(block.requests()), who), grounds, ALONE)
         if opening is None:
             return None
-        runs = await self._runs(opening.rows, list(block.cut(AT_ONCE)))
-        if not all(runs):
+        parts = await self._runs(partial(opening.parts, block), block.parts)
+        if None in parts:
             return None
-        rows = sorted(chain.from_iterable(runs))
-        if grounds.left is not None and any([grounds.left.take(_CREATED, len(row.body)) for row in rows]):
+        new = New.of([part for part in parts if part])
+        if grounds.left is not None and any([grounds.left.take(_CREATED, len(body)) for body in new.bodies]):
             return None
         share = Share(opening.prefix.number, opening.prefix.epoch, block.size)
         commit = partial(records.commit_new, share=share, at=now, template=opening.template.number, actor=who.number)
-        before = f"{block.prefix}/"
-        keys = [before + row.suffix for row in rows]
-        won = await self._send(partial(commit, rows=rows), keys, [1] * len(rows), alone=True)
+        won = await self._send(partial(commit, new=new), block.keys_of(new.suffixes), [1] * block.size, alone=True)
         if not won:
             return None
         written = _written(_CREATED, 0)
-        if len(won) == len(rows):
-            return [written] * len(rows)
-        lost = {row.suffix for row in rows} - {rows[position].suffix for position in won}
+        if len(won) == block.size:
+            return [written] * block.size
+        lost = set(new.suffixes) - {new.suffixes[position] for position in won}
         again = [request for request in block.requests() if request.identifier.suffix in lost]
         outcomes: list[Outcome | RegistryError]
         try:
@@ -425,23 +422,22 @@ class _Opening:
         change = _made((self.prefix.number, suffix, 0, _CREATED, number, self.who, body, digest, entry, none, none))
         return change if self.grounds.left is None else _within(self.grounds, change)
 
-    def rows(self, blocks: Sequence[Block]) -> list[list[New]]:
-        """Each row of each of these blocks, ready to be written; none of a block of which `judge` is to look closer."""
-        return [self._rows(block) for block in blocks]
+    def parts(self, block: Block, parts: Sequence[Rows]) -> list[New | None]:
+        """The rows of each of these parts of a block, ready to be written; None where `judge` is to look closer."""
+        return [self._part(block, part) for part in parts]
 
-    def _rows(self, block: Block) -> list[New]:
-        bodies = block.bodies(self.template)
+    def _part(self, block: Block, part: Rows) -> New | None:
+        bodies = block.bodies(part, self.template)
         if bodies is None:
-            return []
+            return None
         digests = [sha256(body).digest() for body in bodies]
-        entries = map(self.entry, block.keys, digests)
-        return list(map(_new, zip(block.suffixes, bodies, digests, entries, strict=True)))
+        entries = list(map(self.entry, block.keys_of(part.suffixes), digests))
+        return New(part.suffixes, bodies, digests, entries)
 
 
 _CREATED: Final = Kind.CREATED  # at hand: a member of an enumeration is looked up for each row otherwise
 _made: Final[Callable[[tuple[Any, ...]], Change]] = partial(tuple.__new__, Change)
-_new: Final[Callable[[tuple[Any, ...]], New]] = partial(tuple.__new__, New)
-"""`Change._make` and `New._make`, without a call in Python for each row."""
+"""`Change._make`, without a call in Python for each row."""
 
 
 def _opening(job: Job, grounds: _Grounds, around: Around) -> _Opening | None:

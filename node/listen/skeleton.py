@@ -17,7 +17,7 @@ from node.listen import snms_words
 from node.listen.snms_words import SnmsError
 from proto.identifier import Identifier, fold
 from proto.limits import DATA_OCTETS, IDENTIFIER_CHARACTERS
-from registry.block import AT_ONCE, Block
+from registry.block import AT_ONCE, Block, Rows
 from registry.record import Shape, Texts, are_lines
 from registry.rules import Operation, Request
 
@@ -154,7 +154,8 @@ class Reader:
         self._known: Final = known
         self._batch: Final = batch
         self._at = at
-        self._columns: list[list[bytes]] = [[] for _ in range(len(known.shape.indexes) + 2)]
+        self._parts = list[Rows]()
+        self._between = list[bytes]()  # what is behind each row
         self._goes_on = True
 
     def read(self, turns: Sequence[int]) -> Sequence[int]:
@@ -167,25 +168,24 @@ class Reader:
     def _some(self) -> bool:
         """Reads some rows; whether more may follow."""
         rows, end = self._known.some(self._batch, self._at)
-        columns = list(zip(*rows, strict=True))
-        if not rows or not are_lines(chain.from_iterable(columns[1:-1])):
+        spelt, *columns, between = zip(*rows, strict=True) if rows else ((), ())
+        if not rows or not are_lines(chain.from_iterable(columns)):
             return False
-        for column, more in zip(self._columns, columns, strict=True):
-            column.extend(more)
+        self._parts.append(Rows(b"\n".join(spelt).decode().split("\n"), columns))
+        self._between += between
         self._at = end
         return len(rows) == AT_ONCE
 
     def block(self) -> Block | None:
         """What was read; None if that is no block."""
-        spelt, *texts, between = self._columns
-        if not 0 < len(spelt) <= snms_words.BATCH_MOST or len(set(spelt)) < len(spelt):
+        suffixes = list(chain.from_iterable([part.suffixes for part in self._parts]))
+        if not 0 < len(suffixes) <= snms_words.BATCH_MOST or len(set(suffixes)) < len(suffixes):
             return None
-        *between, last = between
+        *between, last = self._between
         if (last + self._batch[self._at :]).strip(_SPACE) != b"]" or {e.strip(_SPACE) for e in set(between)} - {b","}:
             return None
-        suffixes = b"\n".join(spelt).decode().split("\n")
         self._known.fits += len(suffixes)
-        return Block(self._known.prefix, self._known.template, self._known.shape, suffixes, texts)
+        return Block(self._known.prefix, self._known.template, self._known.shape, self._parts)
 
 
 class Skeletons:

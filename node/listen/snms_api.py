@@ -12,13 +12,13 @@ import msgspec
 from aiohttp import web
 
 from node import clock
-from node.house import House
 from node.listen import replies, snms_words
 from node.listen.bodies import BODIES
 from node.listen.bodies import body as read_body
 from node.listen.http import ACCOUNT, HOUSE, json_response, noted, peer, source, witnessed
-from node.listen.skeleton import Skeletons
+from node.listen.skeleton import Reader, Skeletons
 from node.listen.snms_words import SnmsError
+from node.slices import Slices
 from proto.identifier import Identifier
 from proto.value import Value
 from registry import drafting
@@ -208,7 +208,7 @@ def _said(refused: Refused) -> bytes:
     return enveloped(replies.SNMS_REFUSED, refused.zh)
 
 
-_skeletons: Final = Skeletons()
+SKELETONS: Final = web.AppKey("skeletons", Skeletons)
 
 _job: Final[Callable[[tuple[Request, Account]], Job]] = partial(tuple.__new__, Job)
 """`Job._make`, without a call in Python for each row."""
@@ -217,12 +217,12 @@ Row = Request | str
 """A row that could be read, or the sentence why not."""
 
 
-def _readable(operation: Operation, rows: Sequence[msgspec.Raw]) -> list[Row]:
+def _readable(skeletons: Skeletons, operation: Operation, rows: Sequence[msgspec.Raw]) -> list[Row]:
     read: list[Row] = []
     for row in rows:
         try:
             read.append(
-                snms_words.deletion_row(row) if operation == "delete" else _skeletons.request(operation, bytes(row))
+                snms_words.deletion_row(row) if operation == "delete" else skeletons.request(operation, bytes(row))
             )
         except SnmsError as error:
             read.append(str(error))
@@ -266,26 +266,25 @@ def _told_again(operation: Operation, again: _Again, rows: Sequence[Row | _Again
 
 def _batch(operation: Operation) -> Signed:
     async def handler(request: web.Request, account: Account) -> Answer:
-        house, body = request.app[HOUSE], await read_body(request)
-        if operation == "create" and (block := await _block(house, body)) is not None:
+        house, skeletons, body = request.app[HOUSE], request.app[SKELETONS], await read_body(request)
+        if operation == "create" and (block := await _block(house.slices, skeletons.reader(body))) is not None:
             handles = block.keys
             outcomes = await house.batcher.write_block(block, account, source(request))
             await _settled(house.steward, operation, account, handles, outcomes)
             return success(_rows(operation, handles, outcomes))
         raw = snms_words.rows(body)
-        rows = await house.slices.runs(partial(_readable, operation), raw)
+        rows = await house.slices.runs(partial(_readable, skeletons, operation), raw)
         handles, results = await carried_out(request, operation, account, raw, rows)
         return success(_rows(operation, handles, results))
 
     return handler
 
 
-async def _block(house: House, body: bytes) -> Block | None:
+async def _block(slices: Slices, reader: Reader | None) -> Block | None:
     """The rows of a batch, if they are all alike and everyday."""
-    reader = _skeletons.reader(body)
     if reader is None:
         return None
-    await house.slices.runs(reader.read, reader.turns)
+    await slices.runs(reader.read, reader.turns)
     return reader.block()
 
 
@@ -415,6 +414,7 @@ async def unknown(request: web.Request) -> Answer:
 
 def add_routes(app: web.Application) -> None:
     """The routes of this face."""
+    app[SKELETONS] = Skeletons()
     for base in BASES:
         app.router.add_post(f"{base}/identity/token", sign_in)
         app.router.add_post(f"{base}/identity/token/v1", sign_in_dated)

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import Any, Final, NamedTuple
+from itertools import chain
+from typing import Any, Final, NamedTuple, Self
 
 from proto.chain import Kind
 from proto.identifier import PREFIX_HANDLES
@@ -215,24 +216,31 @@ async def commit_together(
 
 
 class New(NamedTuple):
-    """A new identifier, ready to be written: the fields of a `Change`."""
+    """New identifiers, ready to be written, column by column: what a `Change` calls suffix, body, digest and entry."""
 
-    suffix: str
-    body: bytes
-    digest: bytes
-    entry: bytes
+    suffixes: Sequence[str]
+    bodies: Sequence[bytes]
+    digests: Sequence[bytes]
+    entries: Sequence[bytes]
+
+    @classmethod
+    def of(cls, parts: Sequence["New"]) -> Self:
+        """All of them, suffixes ascending."""
+        new = cls(*[list(chain.from_iterable(column)) for column in zip(*parts, strict=True)])
+        if new.suffixes == sorted(new.suffixes):
+            return new
+        return cls(*zip(*sorted(zip(*new, strict=True)), strict=True))
 
 
 async def commit_new(
-    connection: Connection, share: Share, at: int, template: int, actor: int, rows: Sequence[New]
+    connection: Connection, share: Share, at: int, template: int, actor: int, new: New
 ) -> Sequence[int]:
-    """Writes new identifiers of one template by one account, as `commit` would."""
-    suffixes, bodies, digests, entries = zip(*rows, strict=True)
+    """Writes new identifiers of one template by one account, suffixes ascending, as `commit` would."""
     common = (0, int(Kind.CREATED), template, actor)
-    before = (share.prefix, share.epoch, at)
-    given = (*before, SEPARATOR.join(suffixes), *common, bodies, b"".join(entries), b"".join(digests), len(rows))
-    won = await connection.fetchval(f"SELECT {_call('commit_changes', len(before), alike=True)}", *given)
-    return _positions(won, len(rows))
+    before, size = (share.prefix, share.epoch, at), len(new.suffixes)
+    given = (*before, SEPARATOR.join(new.suffixes), *common, new.bodies, b"".join(new.entries), b"".join(new.digests))
+    won = await connection.fetchval(f"SELECT {_call('commit_changes', len(before), alike=True)}", *given, size)
+    return _positions(won, size)
 
 
 async def _committed(

@@ -5,13 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proto.identifier import Identifier
-from registry.block import Block
+from registry.block import AT_ONCE, Block
 from registry.record import Shape, Texts, are_lines
 from registry.rules import Request, new_body
 from registry.suffix import Segment, SuffixRule
 from registry.template import Item, Template
 from tests.registry.test_form import BAG, template
-from tests.registry.world import PREFIX
+from tests.registry.world import PREFIX, alike
 
 SERIAL = SuffixRule((Segment("const", "前", "front", "S-"), Segment("serial", "号", "no")))
 TEMPLATES = (
@@ -25,7 +25,12 @@ NAMES = {2000: "a", 2001: "b", 2003: "c", 1999: "z"}
 def block(suffixes: list[str], *columns: list[str], indexes: tuple[int, ...] = (2000, 2001, 2003)) -> Block:
     shape = Shape.of(indexes, [NAMES[index] for index in indexes])
     assert shape.even
-    return Block(PREFIX, "bag", shape, suffixes, [[text.encode() for text in column] for column in columns])
+    return alike(shape, suffixes, [[text.encode() for text in column] for column in columns])
+
+
+def bodies(of: Block, wanted: Template) -> list[bytes] | None:
+    (part,) = of.parts
+    return of.bodies(part, wanted)
 
 
 def by_row(of: Block, wanted: Template) -> list[bytes | None]:
@@ -44,7 +49,7 @@ def test_a_block_is_judged_as_its_rows(names: list[str], data: st.DataObject, wa
         wanted = template(*wanted.items)
         object.__setattr__(wanted, "suffix", SERIAL)
     each = by_row(of, wanted)
-    assert of.bodies(wanted) == (None if None in each else each)
+    assert bodies(of, wanted) == (None if None in each else each)
 
 
 @pytest.mark.parametrize(("suffix", "fine"), [("S-1", True), ("META_1", False), ("meta_1", True), ("A/B", True)])
@@ -52,7 +57,7 @@ def test_suffixes_of_templates_are_looked_at_closer(suffix: str, fine: bool) -> 
     of = block(["S-0", suffix], ["ab", "包包"], ["b", "c"], ["c", "d"])
     each = by_row(of, TEMPLATES[2])
     assert (None not in each) == fine
-    assert of.bodies(TEMPLATES[2]) == (each if fine else None)
+    assert bodies(of, TEMPLATES[2]) == (each if fine else None)
 
 
 @pytest.mark.parametrize("indexes", [(2000,), (2001,), (2000, 2003), (2001, 2003), (2003,)])
@@ -62,18 +67,23 @@ def test_values_that_are_skipped_leave_their_place(indexes: tuple[int, ...]) -> 
         assert not Shape.of(indexes, [NAMES[index] for index in indexes]).even
         return
     of = block(["A", "B"], *([f"{index}-A", f"{index}-B"] for index in indexes), indexes=indexes)
-    assert of.bodies(wanted) == by_row(of, wanted)
+    assert bodies(of, wanted) == by_row(of, wanted)
     assert None not in by_row(of, wanted)
 
 
 def test_its_rows_are_requests_and_it_can_be_cut() -> None:
-    of = block(["A", "B/b", "C"], ["1", "2", "3"], ["包", "箱", "袋"], ["x", "y", "z"])
-    requests = of.requests()
-    assert requests[1] == Request("create", Identifier.parse(f"{PREFIX}/B/b"), "bag", Texts(of.shape, ("2", "箱", "y")))
-    assert of.first == requests[0]
-    assert of.keys == [request.identifier.key for request in requests]
-    assert [part.size for part in of.cut(2)] == [2, 1]
-    assert [request for part in of.cut(2) for request in part.requests()] == requests
+    size = 2 * AT_ONCE + 3
+    names, boxes = [f"B/{n}" for n in range(size)], [f"箱{n}" for n in range(size)]
+    of = block(names, ["1"] * size, boxes, ["x"] * size)
+    requests = list(of.requests())
+    assert len(requests) == of.size == size
+    assert requests[-1] == Request(
+        "create", Identifier.parse(f"{PREFIX}/{names[-1]}"), "bag", Texts(of.shape, ("1", boxes[-1], "x"))
+    )
+    assert of.suffixes == names
+    assert of.keys == of.keys_of(names) == [request.identifier.key for request in requests]
+    assert [part.size for part in of.cut(2 * AT_ONCE)] == [2 * AT_ONCE, 3]
+    assert [request for part in of.cut(AT_ONCE) for request in part.requests()] == requests
 
 
 @given(st.lists(st.binary(min_size=1, max_size=6).map(lambda octets: octets.replace(b'"', b"x")), max_size=4))

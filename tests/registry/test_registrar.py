@@ -36,6 +36,7 @@ from tests.registry.world import (
     Interrupted,
     Wire,
     World,
+    alike,
     changed,
     eventually,
     holding,
@@ -604,7 +605,7 @@ def block_of(*suffixes: str, template: str = "bag", names: tuple[str, ...] = ())
     """New bags of these names; "包" unless given."""
     shape = Shape.of([2000, 2001], ["productName", "weight"])
     said = [name.encode() for name in names or ["包"] * len(suffixes)]
-    return Block(PREFIX, template, shape, suffixes, [said, [b"%d" % (n % 100) for n in range(len(suffixes))]])
+    return alike(shape, suffixes, [said, [b"%d" % (n % 100) for n in range(len(suffixes))]], template=template)
 
 
 WHOLE = "SELECT suffix, version, template_no, actor_no, updated, body FROM record ORDER BY hashtext(suffix), suffix"

@@ -15,10 +15,12 @@ from proto.chain import HEAD_FIRST, entry_digest, next_head
 from proto.identifier import Identifier
 from proto.value import Value
 from registry.account import Account, Vault
+from registry.block import AT_ONCE, Block, Rows
 from registry.filing import Particulars
 from registry.lookup import Lookup
 from registry.postgres.connection import Pool
 from registry.postgres.records import Stored
+from registry.record import Shape
 from registry.registrar import Job, Outcome, Registrar
 from registry.rights import Role
 from registry.rules import Operation, Request
@@ -70,6 +72,15 @@ def request(operation: Operation, suffix: str, *given: Value, template: str = "b
     if operation == "delete":
         return Request(operation, identifier(suffix, prefix))
     return Request(operation, identifier(suffix, prefix), template, given or values())
+
+
+def alike(shape: Shape, suffixes: Sequence[str], columns: Sequence[Sequence[bytes]], **other: str) -> Block:
+    """A block of bags under PREFIX, unless told otherwise, with the texts of each value."""
+    parts = [
+        Rows(suffixes[at : at + AT_ONCE], [column[at : at + AT_ONCE] for column in columns])
+        for at in range(0, len(suffixes), AT_ONCE)
+    ]
+    return Block(PREFIX, "bag", shape, parts)._replace(**other)
 
 
 @dataclass

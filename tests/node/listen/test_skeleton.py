@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from node.listen import skeleton, snms_words
 from node.listen.skeleton import Skeletons
 from node.listen.snms_words import SnmsError
-from registry.block import Block
+from registry.block import AT_ONCE, Block
 from registry.record import Texts
 from registry.rules import Operation, Request
 
@@ -410,7 +410,7 @@ def test_whatever_is_changed_in_a_batch_it_is_a_block_only_if_its_rows_say_the_s
 
 
 @pytest.mark.parametrize("style", [each for each in STYLES if not each.get("ensure_ascii")])
-@pytest.mark.parametrize("size", [2, 63, 64, 65, 128, 2000])
+@pytest.mark.parametrize("size", [2, AT_ONCE - 1, AT_ONCE, AT_ONCE + 1, 2 * AT_ONCE, 2000])
 def test_a_batch_of_everyday_rows_is_a_block(style: dict[str, Any], size: int) -> None:
     rows = [row(f"BAG-{n}", (f"S-{n}", "手工缝制", "~" * (1 + n % 3))) for n in range(size)]
     taught = json.loads(octets(row()))

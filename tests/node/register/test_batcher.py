@@ -22,6 +22,7 @@ from registry.record import Shape
 from registry.registrar import GROUP_MOST, Job, Outcome, Written
 from registry.rights import Role
 from registry.rules import Request
+from tests.registry.world import alike
 from tests.waiting import PATIENCE
 
 WHO = Account(1, "leather", "person", Role.ENTERPRISE_ADMIN, 1)
@@ -614,7 +615,7 @@ async def test_while_the_audit_journal_is_full_nothing_is_taken() -> None:
 def block_of(numbers: range, prefix: str = A, template: str = "") -> Block:
     """New identifiers of these numbers."""
     suffixes = [str(n) for n in numbers]
-    return Block(prefix, template, Shape.of([2000], ["a"]), suffixes, [[b"x"] * len(suffixes)])
+    return alike(Shape.of([2000], ["a"]), suffixes, [[b"x"] * len(suffixes)], prefix=prefix, template=template)
 
 
 def sizes(registrar: Registrar) -> list[str]:

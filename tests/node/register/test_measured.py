@@ -24,6 +24,7 @@ from registry.rights import Role
 from registry.rules import Operation, Refused, Request, Rule, Unchanged
 from tests.fakes.counting import Counting
 from tests.fakes.small_registry import PREFIX, TEMPLATE, small_registry
+from tests.registry.world import alike
 
 WHO = Account(1, "leather", "person", Role.ENTERPRISE_ADMIN, 1)
 
@@ -268,7 +269,8 @@ async def test_the_industry_of_who_asks_often_is_not_forgotten(world: World, mon
     ids=["written", "several", "busy"],
 )
 async def test_a_block_is_counted_and_noted_as_its_rows(end: list[Outcome | RegistryError] | Exception) -> None:
-    block = Block(PREFIX, TEMPLATE, Shape.of([2000], ["a"]), ["A", "B", "C"], [[b"1", b"2", b"3"]])
+    shape = Shape.of([2000], ["a"])
+    block = alike(shape, ["A", "B", "C"], [[b"1", b"2", b"3"]], prefix=PREFIX, template=TEMPLATE)
     as_block, as_rows = World(), World()
     for world in (as_block, as_rows):
         world.batcher.end = end
