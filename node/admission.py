@@ -37,6 +37,10 @@ class Admission:
         """Whether it matters to `admit` who asks."""
         return self._buckets is not None
 
+    def takes(self, count: int) -> bool:
+        """Whether `admit` would serve so many who come together, whoever they are."""
+        return self._buckets is None and self.in_hand + count <= self._most
+
     @contextmanager
     def aside(self) -> Iterator[None]:
         """Within it a request in hand is not counted: it waits for its own client, and takes nothing from others."""

@@ -29,6 +29,7 @@ BODY_MOST: Final = 65_536
 
 _LEASE: Final = b"L"
 _ENTRY: Final = b"E"
+_ENTRY_OCTET: Final = _ENTRY[0]
 
 _UNREADABLE: Final = Answer(Outcome.ABSENT, 0, PREFIXES_MOST, 0)
 """Stands for what nobody here wrote: under no epoch, so it is dropped and fetched anew."""
@@ -134,7 +135,7 @@ class RedisCache:
                 self._failed("read", replies)
                 then(replies)
             else:
-                then([None if was is None else _read(was) for was in replies[0]])
+                then(_read(replies[0]))
 
         begin = self._begin
         self._wire.tell([("MGET", *[begin + key for key in keys])], told)
@@ -150,7 +151,8 @@ class RedisCache:
         ]
         with self._told("read"):
             held = await self._wire.ask(commands)
-        return [lease if was is None else _read(was) for lease, was in zip(leases, held, strict=True)]
+        answers = _read(held)
+        return [lease if was is None else answer for lease, was, answer in zip(leases, held, answers, strict=True)]
 
     async def drop(self, keys: Sequence[str]) -> None:
         """Removes what is held under `keys` (at least one), leases included."""
@@ -194,11 +196,10 @@ class RedisCache:
         await self._wire.close()
 
 
-def _read(held: bytes) -> Answer | None:
-    """The answer held; None when it is a lease."""
-    if not held.startswith(_ENTRY):
-        return None
+def _read(held: Sequence[bytes | None]) -> list[Answer | None]:
+    """The answers held; None where there is none, or a lease."""
+    read = Answer.from_octets
     try:
-        return Answer.from_octets(held, len(_ENTRY))
+        return [read(was, len(_ENTRY)) if was and was[0] == _ENTRY_OCTET else None for was in held]
     except (KeyError, struct.error):
-        return _UNREADABLE
+        return [_UNREADABLE] if len(held) == 1 else [answer for was in held for answer in _read([was])]

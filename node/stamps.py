@@ -129,6 +129,12 @@ class Shared:
         at = self._stamps_at + (mark & SLOTS - 1) * self._stamp_octets
         return mark, self._memory[at : at + self._stamp_octets]
 
+    def each_stamped(self, keys: Iterable[bytes]) -> list[tuple[int, bytes]]:
+        """`stamped` of each of these keys."""
+        begin, length, memory = self._stamps_at, self._stamp_octets, self._memory
+        marks = [crc32(key) & (MARKS - 1) for key in keys]
+        return [(mark, memory[(at := begin + (mark & SLOTS - 1) * length) : at + length]) for mark in marks]
+
     def is_pending(self, stamp: bytes) -> bool:
         """Whether a commit is under way in the slot the stamp was taken of."""
         return int.from_bytes(stamp, "little") & self._odd != 0

@@ -8,6 +8,7 @@ octet, what the door would: tests/node/listen/test_lane.py asks both.
 
 import asyncio
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -26,11 +27,14 @@ from node.resolve.measured import WORDS
 from node.resolve.shelf import Kept
 from node.sight import Told
 from proto.identifier import Identifier, is_everyday
-from registry.access_log import Source, unnoted
+from registry.access_log import Source
 from registry.account import Account
 
 OCTETS_MOST: Final = 8000
 """Longest request looked at here: less than the line aiohttp takes (8190); usual ones have some 500."""
+
+TAGS_MOST: Final = 8192
+"""Different versions and epochs whose lines lie ready, 2 MB at most; beyond it all are made anew, for 0.3 µs each."""
 
 _GET: Final = b"GET /api/handles/"
 _POST: Final = b"POST /"
@@ -47,7 +51,9 @@ does anyway (RFC 9112 section 9.3)."""
 _CORS: Final = "".join(f"{name}: {value}\r\n" for name, value in http.CORS.items())
 _TYPE: Final = b"Content-Type: " + replies.JSON_TYPE.encode() + b"\r\n"
 _FOUND: Final = b"HTTP/1.1 200 OK\r\n" + _TYPE
-_HEAD: Final = b'ETag: "%d.%d.%d"\r\nCache-Control: public, max-age=%d\r\nVary: Authorization\r\nContent-Length: %d\r\n'
+_TAG: Final = b'ETag: "%d.%d.%d"\r\nCache-Control: public, max-age=%d\r\nVary: Authorization\r\nContent-Length: '
+_LENGTHS: Final = tuple(b"%d\r\n" % length for length in range(4096))
+"""Lengths of nearly all answers, written out."""
 _BEFORE: Final = b'\r\n{"responseCode":1,"handle":"'
 _BETWEEN: Final = b'","values":'
 _IS_FOUND: Final = Outcome.FOUND
@@ -60,10 +66,10 @@ _ABSENT_AROUND: Final = len(_ABSENT_BEFORE) + len(_ABSENT_BEHIND)
 
 Then = Callable[[bytes | Sign], None]
 """Who waits for the answer, or what there is instead."""
-_Kind = tuple[float, Where, Outcome, int]
-"""What answers that are counted together have in common: since when they were asked for, whence, what, the prefix."""
-_Heard = tuple[bytes, Source]
-"""An identifier, and who asked for it."""
+_Kind = tuple[float, Where, Outcome]
+"""What answers that are counted together have in common: since when they were asked for, whence, and what."""
+_Heard = tuple[bytes, Source, int]
+"""An identifier, who asked for it, and the number of its prefix."""
 _Fetch = tuple[bytes, float, Source, Then]
 """An identifier that was asked for, since when, by whom, and who waits for it."""
 
@@ -152,17 +158,18 @@ class Lane:
         self._shelves = house.hot.shelves
         self._holding = house.hot.holding
         self._fetch = house.hot.fetch_held
+        self._fetch_new = house.hot.fetch_new
         self._admit = house.admission.admit
         self._asker = house.config.proxies.asker
         self._road = house.meter.road
         self._note = house.recording.access_log.note
-        self._noted = self._note is not unnoted
         self._together = house.hot.together
         self._told = house.meter.counter(HTTP_REQUESTS, "handle", "2xx")
         self._told_absent = house.meter.counter(HTTP_REQUESTS, "handle", "4xx")
         self._clock = clock
         self._came: list[tuple[bytes, Asker]] = []
         self._blocks: dict[bytes, Block] = {}
+        self._tags: dict[tuple[int, ...], bytes] = {}
         self._dates = Dates(clock, now, _CORS)
         self._last_dates = Dates(clock, now, f"Connection: close\r\n{_CORS}")
         self._seconds = house.config.cache_seconds
@@ -186,8 +193,8 @@ class Lane:
             self._dates.tick()
         found_of, absent_of, elsewhere_of = (shelf.get for shelf in self._shelves)
         block_of, lines = self._blocks.get, self._dates.lines
-        ready = heard > 0 and not self._admission.full and not self._admission.by_peer
-        hits = dict[int, list[_Heard]]()
+        ready = heard > 0 and self._admission.takes(len(came))
+        hits, fresh = list[_Heard](), list[_Fetch]()
         with self._together():
             for octets, asker in came:
                 try:
@@ -200,25 +207,29 @@ class Lane:
                         kept = found_of(handle) if usual or block.last else None
                     if ready and kept and kept.heard == heard and began < kept.expires and kept.head:
                         kept.asked = True
-                        hits.setdefault(kept.terms.prefix, []).append((handle, asker.source))
+                        hits.append((handle, asker.source, kept.terms.prefix))
                         dated = lines if usual else self._end(asker)
                         asker.told(b"".join((_FOUND, kept.head, dated, _BEFORE, handle, _BETWEEN, kept.shown, b"}")))
-                    elif not usual:
-                        said = self.answer(octets, nearest, asker.told, asker.source[1])
-                        if said is not ASKED:
-                            asker.told(said)
+                        continue
+                    source, then = asker.source, asker.told
+                    if not usual:
+                        said = self.answer(octets, nearest, then, source[1])
+                    elif ready and not (kept or absent_of(handle) or elsewhere_of(handle)) and is_everyday(handle):
+                        fresh.append((handle, began, source, then))
+                        continue
                     else:
-                        if kept or absent_of(handle) or elsewhere_of(handle):
-                            kept = self._holding(handle)
-                        said = self._plain(handle, kept, began, asker.source, asker.told) or _unusual(octets)
-                        if said is not ASKED:
-                            asker.told(said)
+                        said = self._plain(handle, self._holding(handle), began, source, then) or _unusual(octets)
+                    if said is not ASKED:
+                        then(said)
                 except Exception:  # a mistake of ours: the door answers
                     log.exception("lane_failed")
                     _leave(asker)
-        for prefix, some in hits.items():
-            self._told(len(some))
-            self._count((began, Where.HOT, Outcome.FOUND, prefix), some)
+            if fresh:
+                self._admission.in_hand += len(fresh)
+                self._fetch_new([fetch[0] for fetch in fresh], self._fetched, fresh)
+        if hits:
+            self._told(len(hits))
+            self._count((began, Where.HOT, Outcome.FOUND), hits)
 
     def _end(self, asker: Asker) -> bytes:
         """Has the connection end behind the next answer; the lines that answer is dated by."""
@@ -252,7 +263,7 @@ class Lane:
             if self._admit(source[0]):
                 return OTHER  # the door says why not
             self._dates.now()
-            self._count((began, Where.HOT, Outcome.FOUND, kept.terms.prefix), [(handle, source)])
+            self._count((began, Where.HOT, Outcome.FOUND), [(handle, source, kept.terms.prefix)])
             return self._found(kept.head, handle, kept.shown)
         if not is_everyday(handle):
             return None
@@ -266,22 +277,24 @@ class Lane:
         """Tells answers that came together, and counts and notes them by what they have in common."""
         self._admission.in_hand -= len(fetches)
         lines, heads, absent = self._dates.now(), 0, 0
-        kinds = dict[_Kind, list[_Heard]]()
+        tag_of, kinds, last, some = self._tags.get, dict[_Kind, list[_Heard]](), None, list[_Heard]()
         for (handle, began, source, then), found in zip(fetches, answers, strict=True):
             try:
                 if isinstance(found, Exception):
                     self._failed(handle, began, source, then, found)
                     continue
-                kind = began, found.where, found.outcome, found.prefix
-                if (some := kinds.get(kind)) is None:
-                    some = kinds[kind] = []
-                some.append((handle, source))
-                if found.outcome is _IS_ABSENT:
+                outcome, version, prefix, epoch, _, template_epoch, shown, until, where = found
+                if (kind := (began, where, outcome)) != last:
+                    last, some = kind, kinds.setdefault(kind, [])
+                some.append((handle, source, prefix))
+                if outcome is _IS_FOUND and prefix and not until and shown != b"[]":
+                    heads += 1
+                    tag = tag_of((version, epoch, template_epoch)) or self._tag(version, epoch, template_epoch)
+                    length = _length(_AROUND + len(handle) + len(shown))
+                    then(b"".join((_FOUND, tag, length, lines, _BEFORE, handle, _BETWEEN, shown, b"}")))
+                elif outcome is _IS_ABSENT:
                     absent += 1
                     then(_ABSENT % (_ABSENT_AROUND + len(handle), lines, _ABSENT_BEFORE, handle, _ABSENT_BEHIND))
-                elif head := self._head(handle, found):
-                    heads += 1
-                    then(b"".join((_FOUND, head, lines, _BEFORE, handle, _BETWEEN, found.shown, b"}")))
                 else:
                     then(self._rendered(handle_api.told(self._house, handle.decode(), found)))
             except Exception:  # a mistake of ours, and not theirs who wait beside it
@@ -301,15 +314,16 @@ class Lane:
 
     def _count(self, kind: _Kind, some: Sequence[_Heard]) -> None:
         """Counts and notes answers of a kind that were given together."""
-        began, where, outcome, prefix = kind
-        self._road(where, outcome)(prefix, self._clock() - began, len(some))
-        if not self._noted:
-            return
+        began, where, outcome = kind
+        count, seconds = self._road(where, outcome), self._clock() - began
         if len(some) == 1:
-            handle, source = some[0]
+            handle, source, prefix = some[0]
+            count(prefix, seconds)
             self._note((began, *source, 0, handle, WORDS[outcome]))
         else:
-            handles, sources = zip(*some, strict=True)
+            handles, sources, prefixes = zip(*some, strict=True)
+            for prefix, times in Counter(prefixes).items():
+                count(prefix, seconds, times)
             self._note((began, *zip(*sources, strict=True), 0, handles, WORDS[outcome]))
 
     def _signed(self, token: str, handle: bytes, began: float, source: Source, then: Then) -> Sign:
@@ -366,7 +380,14 @@ class Lane:
         outcome, version, prefix, epoch, _, template_epoch, shown, until, _ = found
         if outcome is not _IS_FOUND or not prefix or until or shown == b"[]":
             return b""
-        return _HEAD % (version, epoch, template_epoch, self._seconds, _AROUND + len(handle) + len(shown))
+        return self._tag(version, epoch, template_epoch) + _length(_AROUND + len(handle) + len(shown))
+
+    def _tag(self, *said: int) -> bytes:
+        """The lines of answers of this version, under these epochs of prefix and template, up to their length."""
+        if len(self._tags) >= TAGS_MOST:
+            self._tags.clear()
+        tag = self._tags[said] = _TAG % (*said, self._seconds)
+        return tag
 
     def _found(self, head: bytes, handle: bytes, shown: bytes) -> bytes:
         self._told()
@@ -383,6 +404,10 @@ def _leave(asker: Asker) -> None:
         asker.told(OTHER)
     except Exception:
         log.exception("told_in_vain")
+
+
+def _length(octets: int) -> bytes:
+    return _LENGTHS[octets] if octets < len(_LENGTHS) else b"%d\r\n" % octets
 
 
 def _unusual(octets: bytes) -> Sign:

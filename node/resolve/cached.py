@@ -74,18 +74,19 @@ class Cached:
             # An answer while trust was lost is none: found restarted, Redis may hold what was corrected before.
             self._next.ask(questions, told)
             return
-        missed, wanted, stale = list[Question](), list[Question](), list[Question]()
-        here, answers = list[Question](), list[Answer]()
-        terms: tuple[int, ...] | None = None
-        current = False
+        answers = [found for found in held if found]
+        terms = {found[2:6] for found in answers}
+        current = {each for each in terms if self._shared.current(*each)}
+        if len(answers) == len(held) and current == terms:
+            told(questions, answers)
+            return
+        missed, wanted, stale, here = list[Question](), list[Question](), list[Question](), list[Question]()
+        answers = []
         for question, found in zip(questions, held, strict=True):
             if found is None:
                 question.again = self._known.seen(question.mark)
                 (wanted if question.again else missed).append(question)
-                continue
-            if terms != found[2:6]:
-                terms, current = found[2:6], self._current(found)
-            if current:
+            elif found[2:6] in current:
                 here.append(question)
                 answers.append(found)
             else:

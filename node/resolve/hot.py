@@ -34,6 +34,9 @@ that if they are a stranger's."""
 TERMS_MOST: Final = 65_536
 """Different terms known at once: some for each prefix, fewer than there are answers."""
 
+_Said = tuple[Sequence[tuple[Told, Any]], Answer | Exception]
+"""Who waits for an answer, each with what they are told beside it, and the answer."""
+
 
 class Hot:
     """Answers from this process's memory, else from `next_`, one question in flight per identifier and stamp.
@@ -126,20 +129,33 @@ class Hot:
         else:
             self._depart(question)
 
+    def fetch_new(self, keys: Sequence[bytes], told: Told, asked: Sequence[Any]) -> None:
+        """`fetch_held` of many, each with what was `asked`, of which nothing is kept. To be called `together`."""
+        state, unwritten, flights = self._state, self._unwritten, self._flights[True]
+        for key, each, (mark, stamp) in zip(keys, asked, self._shared.each_stamped(keys), strict=True):
+            cacheable = state is not None and (stamp == unwritten or not self._shared.is_pending(stamp))
+            question = Question(key.decode(), mark, stamp, state, cacheable, [(told, each)])
+            if cacheable and (flight := flights.setdefault(question.key, question)) is not question:
+                if flight.stamp == stamp and flight.state == state:
+                    flight.waiting.append((self._joined, question))
+                    continue
+                flights[question.key] = question
+            self._leaving.append(question)
+
     def _or_kept(self, asked: Sequence[tuple[Answer, Told, Any]], answers: Sequence[Answer | Exception]) -> None:
         """A kept answer past its time is better than none."""
-        said: list[tuple[Told, Any, Answer | Exception]] = []
+        said: list[_Said] = []
         for (kept, told, each), answer in zip(asked, answers, strict=True):
             failed = isinstance(answer, UnavailableError | BusyError)
-            said.append((told, each, kept if failed and kept.life(self._seconds, self._now()) else answer))
+            said.append(([(told, each)], kept if failed and kept.life(self._seconds, self._now()) else answer))
         _tell(said)
 
     def _joined(self, questions: Sequence[Question], answers: Sequence[Answer | Exception]) -> None:
         """What all get who ask the same at this moment."""
-        said: list[tuple[Told, Any, Answer | Exception]] = []
+        said: list[_Said] = []
         for question, answer in zip(questions, answers, strict=True):
             if isinstance(answer, Exception) or self._current(answer):
-                said += [(told, asked, answer) for told, asked in question.waiting]
+                said.append((question.waiting, answer))
             # Read before a change of its prefix that is known by now: the next flight began after that.
             elif (flight := self._joinable(question)) is not None:
                 flight.waiting += question.waiting
@@ -189,11 +205,7 @@ class Hot:
                     self._keep(question, answer)
             except Exception:  # a mistake of ours, and not theirs who wait
                 log.exception("kept_in_vain")
-        _tell(
-            (told, asked, answer)
-            for question, answer in zip(questions, answers, strict=True)
-            for told, asked in question.waiting
-        )
+        _tell(zip([question.waiting for question in questions], answers, strict=True))
 
     def _current(self, answer: Answer) -> bool:
         return self._shared.current(answer.prefix, answer.epoch, answer.template, answer.template_epoch)
@@ -256,14 +268,16 @@ class Hot:
             self._meter.count(HOT_EVICTIONS, name)
 
 
-def _tell(said: Iterable[tuple[Told, Any, Answer | Exception]]) -> None:
+def _tell(said: Iterable[_Said]) -> None:
     """Tells all who wait for answers, each of them of all that they wait for together."""
     groups: dict[Told, tuple[list[Any], list[Answer | Exception]]] = {}
-    for told, asked, answer in said:
-        if (group := groups.get(told)) is None:
-            group = groups[told] = [], []
-        group[0].append(asked)
-        group[1].append(answer)
+    last = None
+    for waiting, answer in said:
+        for told, each in waiting:
+            if told is not last:
+                last, (asked, answers) = told, groups.setdefault(told, ([], []))
+            asked.append(each)
+            answers.append(answer)
     for told, group in groups.items():
         try:
             told(*group)

@@ -25,6 +25,14 @@ def test_without_a_rate_only_what_is_in_hand_counts() -> None:
     assert door.admit("192.0.2.1") == 503
 
 
+@pytest.mark.parametrize(("in_hand", "count", "takes"), [(0, 8, True), (0, 9, False), (7, 1, True), (8, 1, False)])
+def test_all_who_come_together_are_taken_if_there_is_a_place_for_each(in_hand: int, count: int, takes: bool) -> None:
+    for rate in (0, 1000):
+        door = Admission(8, rate, Clock())
+        door.in_hand = in_hand
+        assert door.takes(count) is (takes and not rate), "whoever they are"
+
+
 @pytest.mark.parametrize(
     ("in_hand", "waiting", "room"), [(0, 0, True), (3, 1000, True), (8, 3, True), (4, 4, False), (8, 1000, False)]
 )

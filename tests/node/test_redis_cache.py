@@ -14,6 +14,7 @@ from node.embedded import Servers
 from node.redis_cache import BODY_MOST, LEASE_MILLISECONDS, Fill, RedisCache, RestartedError, namespace
 from node.redis_wire import BROKEN
 from node.resolve.answer import Answer, Outcome
+from node.stamps import PREFIXES_MOST
 from tests.fakes.valkey import SECONDS, OwnValkey, looked, met_cache, own_valkey
 
 KEY, OTHER = "88.999.1001/BAG-1", "88.999.1001/皮料 2"
@@ -383,3 +384,25 @@ async def test_more_at_once_than_there_are_connections_wait_their_turn(cache: Re
 async def test_something_that_is_no_answer_is_nobody_s_answer(cache: RedisCache, raw: redis.asyncio.Redis) -> None:
     await raw.set(f"idnode:{KEY}", b"something else")
     assert await cache.lease([KEY]) == [None]
+
+
+SPOILT = {
+    "lease": b"L" + bytes(20),
+    "empty": b"",
+    "other": b"something else",
+    "short": b"E" + bytes(40),
+    "unknown": b"E" + bytes(24) + b"\x63" + bytes(16),
+}
+
+
+async def test_what_is_no_answer_takes_no_answer_beside_it(cache: RedisCache, raw: redis.asyncio.Redis) -> None:
+    await stored(cache, 1, "before")
+    await stored(cache, 2, "behind")
+    for name, octets in SPOILT.items():
+        await raw.set(f"idnode:{name}", octets)
+    for some in (["lease", "empty", "other", "nothing"], ["short"], list(SPOILT)):
+        before, *between, behind = await looked(cache, ["before", *some, "behind"])
+        assert (before, behind) == (answer(1), answer(2))
+        for name, found in zip(some, between, strict=True):
+            # What looks like one of ours and is none is dropped, as answers are under an epoch that never is.
+            assert (found.prefix if found else None) == (PREFIXES_MOST if name in {"short", "unknown"} else None), name

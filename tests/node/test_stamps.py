@@ -107,6 +107,8 @@ def test_mark_and_stamp_of_a_key_are_had_at_once(view: View) -> None:
     assert (mark % stamps.SLOTS, stamp) == (slot, shared.stamp(slot))
     assert stamp == shared.stamp(mark)
     assert shared.is_pending(shared.stamped("88.999.1001/皮".encode())[1])
+    keys = [f"88.999.1001/{n}".encode() for n in range(20)] + ["88.999.1001/皮".encode()]
+    assert shared.each_stamped(keys) == [shared.stamped(key) for key in keys]
 
 
 def test_no_stamp_ever_comes_back(view: View) -> None:

@@ -29,7 +29,7 @@ from node.calls import CallsSpentError
 from node.config import Config
 from node.doorkeeper import PasswordDueError
 from node.gather import BusyError, answered
-from node.listen import handle_api, http, plain
+from node.listen import handle_api, http, lane, plain
 from node.listen.connection import KEEPALIVE_SECONDS
 from node.listen.lane import Block, Lane
 from node.listen.plain import HEADERS_MOST, HEADS_MOST
@@ -40,7 +40,7 @@ from node.resolve.hot import Hot
 from node.resolve.measured import Measured
 from node.sight import Told
 from node.stamps import Shared
-from proto.identifier import Identifier
+from proto.identifier import Identifier, is_everyday
 from registry.account import Account
 from registry.errors import AuditFullError, UnavailableError
 from registry.rights import Role
@@ -687,6 +687,37 @@ def test_whatever_is_sent_is_answered_and_counted_alike(
     asyncio.run(alike(sent, address, peer_rate=rate))
 
 
+Turn = list[tuple[str, str]]
+texts = st.sampled_from([*filter(lambda text: is_everyday(text.encode()), KEPT | COLD), "88.999.1001/never"])
+turns = st.lists(st.tuples(texts, st.sampled_from(["192.0.2.1", "192.0.2.2"])), min_size=1, max_size=12)
+
+
+async def turns_taken(given: dict[str, int], turns: list[Turn], *, with_lane: bool) -> list[Any]:
+    """What each of many is answered who ask in one turn of the loop, turn by turn, and what was counted and noted."""
+    told = list[Any]()
+    async with world(with_lane=with_lane, **given) as made:
+        for asked in turns:
+            opened = [made.open(address) for _, address in asked]
+            await settled(opened[-1][1])
+            for (connection, _), (text, _) in zip(opened, asked, strict=True):
+                connection.data_received(head(handle_api.PATH + text))
+            for _, wire in opened:
+                await settled(wire)
+            told.append([(bytes(wire.out), wire.closed) for _, wire in opened])
+            for _, wire in opened:
+                wire.close()
+            await settled(opened[-1][1])
+        assert made.house.admission.in_hand == 0
+        return [*told, made.counted(), sorted(made.told())]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from([{}, {}, {"requests": 8}, {"peer_rate": 2}]), st.lists(turns, min_size=1, max_size=3))
+def test_what_one_turn_brings_is_answered_and_counted_as_by_the_door(given: dict[str, int], turns: list[Turn]) -> None:
+    by_the_door = asyncio.run(turns_taken(given, turns, with_lane=False))
+    assert asyncio.run(turns_taken(given, turns, with_lane=True)) == by_the_door
+
+
 # -- what is kept of connections and headers
 
 
@@ -712,6 +743,15 @@ def test_blocks_are_bounded() -> None:
             return len(fast.lane._blocks)
 
     assert asyncio.run(asked()) == HEADS_MOST
+
+
+async def test_lines_that_lie_ready_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lane, "TAGS_MOST", 2)
+    texts = ["88.999.1001/COLD", "88.999.1001/bag-1", "88.999.1001/BAG-1", "0.1/LOW", "88.999.1001/COLD"]
+    async with world(with_lane=True) as fast:
+        answered, _ = await said(fast, [piece for text in texts for piece in (head(handle_api.PATH + text), None)])
+        assert len(fast.lane._tags) <= 2
+    assert re.findall(rb'ETag: "([0-9.]+)"', answered) == [b"3.11.11", b"8.11.0", b"7.11.11", b"4.11.0", b"3.11.11"]
 
 
 @pytest.mark.parametrize("lines", [HEADERS_MOST - 2, HEADERS_MOST - 1, HEADERS_MOST, HEADERS_MOST + 1])

@@ -116,6 +116,7 @@ NOTHING_KEPT = {
     "holding": lambda handle: None,
     "together": nullcontext,
     "fetch_held": None,
+    "fetch_new": None,
 }
 """What the lane asks of Hot."""
 

@@ -18,6 +18,7 @@ from proto.identifier import Identifier
 from tests.fakes.asking import asked_of
 from tests.fakes.counting import Counting
 from tests.fakes.valkey import met_cache
+from tests.waiting import until
 
 PREFIX, EPOCH = 3, 11
 BAG = Identifier.parse("88.999.1001/BAG-1")
@@ -208,6 +209,30 @@ async def test_redis_is_not_believed_when_it_came_to_be_distrusted_before_it_ans
     await asyncio.sleep(0)
     world.worker.distrust()
     assert await asking == found(2)
+
+
+async def test_of_a_moment_s_answers_those_hold_whose_epochs_do(world: World) -> None:
+    world.follower.follow(EPOCH, [(4, EPOCH)], [(5, EPOCH), (6, EPOCH)])
+    asked = [Identifier.parse(f"88.999.1001/{n}") for n in range(6)]
+    terms = [(3, EPOCH, 0, 0), (3, EPOCH, 5, EPOCH), (4, EPOCH, 5, EPOCH), (4, EPOCH, 6, EPOCH)] * 2
+    before = [Answer(Outcome.FOUND, n, *terms[n], shown=b"[%d]" % n) for n in range(6)]
+    for identifier, world.next.answer in zip(asked, before, strict=True):
+        await world.ask(identifier)
+    world.next.asked.clear()
+    assert await asyncio.gather(*map(world.ask, asked)) == before
+    assert world.next.asked == []
+    world.follower.follow(EPOCH + 1, [(4, EPOCH + 1)], [(5, EPOCH + 1)])
+    world.next.answer = Answer(Outcome.ABSENT, 0, 4, EPOCH + 1)
+    questions = [Question(each.key, KNOWN, b"", b"", True, []) for each in asked]
+    told = dict[str, Answer | Exception]()
+    world.stage.ask(
+        questions, lambda some, answers: told.update(zip([each.key for each in some], answers, strict=True))
+    )
+    await until(lambda: len(told) == len(asked))
+    kept = {0, 4}
+    assert [told[each.key] for each in asked] == [before[n] if n in kept else world.next.answer for n in range(6)]
+    assert sorted(world.next.asked) == [each.key for n, each in enumerate(asked) if n not in kept]
+    await world.filled()
 
 
 class Haunted:

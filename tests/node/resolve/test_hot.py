@@ -7,8 +7,11 @@ import asyncio
 import os
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from node import stamps
 from node.metrics import HOT_ENTRIES, HOT_EVICTIONS
@@ -418,6 +421,62 @@ async def test_who_asks_is_told_even_if_the_answer_cannot_be_kept(
     assert await world.hot.ask(BAG) == found(1)
     assert await world.hot.ask(BAG) == found(1)
     assert world.asked == 2
+
+
+BAGS = [f"88.999.1001/BAG-{n}" for n in range(3)]
+STEPS = st.one_of(
+    st.tuples(st.just("ask"), st.lists(st.sampled_from(BAGS), min_size=1, max_size=5)),
+    st.tuples(st.sampled_from(["write", "begin", "end"]), st.sampled_from(BAGS)),
+    st.tuples(st.sampled_from(["stop", "doubt", "sure"]), st.none()),
+    st.tuples(st.just("let"), st.integers(0, 5)),
+)
+
+
+def steps_taken(steps: Sequence[tuple[str, Any]], *, at_once: bool) -> list[Any]:
+    """What the next stage was asked and who was told what, where each step is taken."""
+    descriptor = stamps.create(2)
+    world, seen, pending = World(descriptor, entries=0), list[Any](), list[int]()
+    world.next.hold()
+    epoch, answered = EPOCH, 0
+    for number, (step, what) in enumerate(steps):
+        asked = [(number, n) for n, _ in enumerate(what)] if step == "ask" else []
+        keys = [key.encode() for key in what] if step == "ask" else []
+        world.hot.heard()
+
+        def told(asked: Sequence[Any], answers: Sequence[Answer | Exception]) -> None:
+            seen.append(sorted(zip(asked, map(repr, answers), strict=True)))
+
+        if step == "ask" and at_once:
+            with world.hot.together():
+                world.hot.fetch_new(keys, told, asked)
+        elif step == "ask":
+            with world.hot.together():
+                for key, each in zip(keys, asked, strict=True):
+                    world.hot.fetch_held(key, None, told, each)
+        elif step == "write":
+            world.write(Identifier.parse(what))
+        elif step == "begin" or (step == "end" and (slot := world.other.slot(what)) in pending):
+            slot = world.other.slot(what)
+            getattr(world.other, step)([slot])
+            (pending.append if step == "begin" else pending.remove)(slot)
+        elif step == "stop":
+            epoch += 1
+            world.follower.follow(epoch, [(PREFIX, epoch)], [])
+        elif step in {"doubt", "sure"}:
+            world.other.begin_doubt() if step == "doubt" else world.other.end_doubt()
+        elif step == "let" and answered < world.asked:
+            with world.hot.together():
+                world.next.let(answered, found(what)._replace(epoch=epoch))
+            answered += 1
+        seen.append([(each.key, each.mark, each.stamp, each.state, each.cacheable) for each in world.next.questions])
+    os.close(descriptor)
+    return seen
+
+
+@given(st.lists(STEPS, max_size=12))
+@settings(max_examples=200, deadline=None)
+def test_many_are_fetched_at_once_as_one_by_one(steps: list[tuple[str, Any]]) -> None:
+    assert steps_taken(steps, at_once=True) == steps_taken(steps, at_once=False)
 
 
 async def test_who_goes_away_takes_the_answer_from_nobody(world: World) -> None:
