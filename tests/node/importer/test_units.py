@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from node.importer import units as module
 from node.importer.mapping import MapFile, attributes_of, bind
 from node.importer.problem import Problem
-from node.importer.table import Block, Row
+from node.importer.rows import Block, Row
 from node.importer.units import HANDLE_PLACE, Expansion, Repeats, Shape, Tally, Target, Together, Unit
 from registry.template import Item
 from tests.fakes.snms import OWN_ITEMS, PREFIX, TEMPLATE
