@@ -23,6 +23,7 @@ import aiohttp
 import msgspec
 
 from node.clock import monotonic
+from node.heap import keep_freed
 from node.importer import client, progress, results
 from node.importer.mapping import Binding, attributes_of, bind, read_map
 from node.importer.problem import Problem, speaks_chinese
@@ -147,6 +148,7 @@ async def run_reconcile(arguments: argparse.Namespace) -> int:
 
 
 async def _run(arguments: argparse.Namespace, work: Work) -> int:
+    keep_freed()
     shown = progress.Progress(sys.stderr, speaks_chinese(), monotonic)
     try:
         if not arguments.template:
