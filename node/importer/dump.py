@@ -59,7 +59,7 @@ def open_dump(path: Path) -> Iterator[Dump]:
     """The dump in the file at `path`: JSON if it begins with an object, a batch file otherwise. Raises Problem."""
     try:
         with path.open("rb") as file:
-            digest, lines, _ = survey(file)
+            digest, lines, *_ = survey(file)
             file.seek(0)
             json = file.read(1024).removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"{"
             if json:

@@ -110,8 +110,8 @@ class Pattern:
         """The suffix of one row with this serial."""
         return self._form % tuple([serial if place is None else cells[place] for place in self._places])
 
-    def suffixes(self, columns: Sequence[Sequence[str]]) -> list[str]:
-        """The suffixes of many rows, given column by column, each with serial 1; one of `columns` is part of it."""
+    def suffixes(self, columns: Mapping[int, Sequence[str]]) -> list[str]:
+        """The suffixes of many rows, given by the columns they are made of, of which there is one; the serial is 1."""
         parts = [repeat(1) if place is None else columns[place] for place in self._places]
         return list(map(self._form.__mod__, zip(*parts, strict=False)))
 
@@ -174,15 +174,6 @@ class Binding:
             texts = tuple(text if text.strip() else "" for text in texts)
         return Reading(cells, texts + self._constant)
 
-    def texts(self, columns: Sequence[Sequence[str]]) -> list[Sequence[str]]:
-        """What many rows say, given column by column, of which nothing is to be replaced: a text of each row for each
-        of the attributes, empty where it has none."""
-        given: list[Sequence[str]] = []
-        for _, place in self.columns:
-            cells = columns[place]
-            given.append(cells if all(map(str.strip, cells)) else [cell if cell.strip() else "" for cell in cells])
-        return given + [[text] * len(columns[0]) for text in self._constant]
-
     def _mended(self, cells: tuple[str, ...]) -> Reading:
         mended = list(cells)
         for place, texts in self.replace.items():
@@ -198,8 +189,8 @@ class Binding:
         """How the identifier of a reading's `cells` is spelt with this serial. Raises ProtoError for another prefix."""
         return self._under(prefix, self.pattern.suffix(cells, serial))
 
-    def handles(self, columns: Sequence[Sequence[str]], prefix: str) -> list[str]:
-        """The same of many rows, given column by column, with serial 1. Raises ProtoError."""
+    def handles(self, columns: Mapping[int, Sequence[str]], prefix: str) -> list[str]:
+        """The same of many rows, given by the columns the suffix is made of, with serial 1. Raises ProtoError."""
         suffixes = self.pattern.suffixes(columns)
         if self.pattern.may_name_prefix:
             return [self._under(prefix, suffix) for suffix in suffixes]

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from enum import StrEnum
 from pathlib import Path
+from threading import Lock
 from typing import Any, BinaryIO, Final, NamedTuple
 
 import msgspec
@@ -160,6 +161,9 @@ class Results:
         self.resumed = False
         self._file = file
         self._digest = hashlib.sha256()
+        self._saved = True
+        self._saving = Lock()
+        """Who is interrupted while a thread saves must not save beside it."""
 
     def resume(self, restart: bool) -> None:
         """Goes on where the same import stopped, or begins anew; `restart` forgets what was there."""
@@ -188,7 +192,7 @@ class Results:
         self._file.truncate(0)
         self._file.seek(0)
         self._write("\ufeff" + _csv([HEADINGS]))
-        self._save()
+        self.save()
 
     def _go_on(self, kept: Journal) -> None:
         if kept.finished:
@@ -212,35 +216,44 @@ class Results:
         self._file.seek(kept.octets)
 
     def append(self, lines: Sequence[Line] | Together, tally: Tally, finished: bool = False) -> None:
-        """Adds `lines`, or those of units that were all registered, and moves the journal on: first the lines reach
-        the disk, then the journal says so.
-        """
+        """Adds `lines`, or those of units that were all registered; `save` brings them to the disk. Raises Problem."""
         journal = self.journal
         if isinstance(lines, Together):
             counts, last = Counter({_REGISTERED: len(lines)}), (lines.row + len(lines) - 1, 1)
+            confirmed = 0
             text = _registered(lines)
         else:
             counts = Counter([line.result for line in lines])
-            journal.confirmed += [line.reason for line in lines].count(CONFIRMED)
+            confirmed = [line.reason for line in lines].count(CONFIRMED)
             last = (lines[-1].unit.row, lines[-1].unit.serial) if lines else (journal.row, journal.serial)
             text = "".join([_shown(*line) for line in lines])
+        with _telling(self.path):
+            self._write(text)
         for result, count in counts.items():
             journal.counts[result] = journal.counts.get(result, 0) + count
         journal.units += counts.total()
+        journal.confirmed += confirmed
         journal.row, journal.serial = last
         journal.rows, journal.empty, journal.finished = tally.rows, tally.empty, finished
-        with _telling(self.path):
-            self._write(text)
-            self._save()
 
     def _write(self, text: str) -> None:
         octets = text.encode(errors="backslashreplace")
-        self._digest.update(octets)
         self._file.write(octets)
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        self._digest.update(octets)
         self.journal.octets += len(octets)
         self.journal.digest = self._digest.hexdigest()
+        self._saved = False
+
+    def save(self) -> None:
+        """Moves the journal on, unless nothing was added: first the lines reach the disk, then it says so. Raises
+        Problem.
+        """
+        with self._saving, _telling(self.path):
+            if not self._saved:
+                self._file.flush()
+                os.fsync(self._file.fileno())
+                self._save()
+                self._saved = True
 
     def _save(self) -> None:
         path = journal_path(self.path)
@@ -260,7 +273,8 @@ def finished(path: Path) -> bool:
 
 @contextmanager
 def open_results(path: Path, input_: str, options: dict[str, str], restart: bool = False) -> Iterator[Results]:
-    """The results file at `path` for the import of the file with digest `input_` and these `options`.
+    """The results file at `path` for the import of the file with digest `input_` and these `options`; what was added is
+    saved at the end.
 
     Raises Problem when it is of another import, was changed by hand, is in use or cannot be written; a full disk
     later too.
@@ -271,7 +285,10 @@ def open_results(path: Path, input_: str, options: dict[str, str], restart: bool
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             results = Results(path, file, Journal(JOURNAL_FORMAT, input_, options))
             results.resume(restart)
-        yield results
+        try:
+            yield results
+        finally:
+            results.save()
 
 
 @contextmanager
@@ -342,8 +359,8 @@ def _shown(unit: Unit, result: Result, reason: str) -> str:
 
 def _registered(units: Together) -> str:
     """The lines of units that were all registered, as `_shown` gives them one by one."""
-    numbered = enumerate(units.identifiers, units.row)
-    return "".join([f"{row},{identifier},{_REGISTERED},\r\n" for row, identifier in numbered])
+    end = f",{_REGISTERED},\r\n"
+    return "".join([f"{row},{identifier}{end}" for row, identifier in enumerate(units.identifiers, units.row)])
 
 
 def _csv(rows: Iterable[Iterable[str]]) -> str:

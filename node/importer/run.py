@@ -23,6 +23,7 @@ import aiohttp
 import msgspec
 
 from node.clock import monotonic
+from node.heap import keep_freed
 from node.importer import client, progress, results
 from node.importer.mapping import Binding, attributes_of, bind, read_map
 from node.importer.problem import Problem, speaks_chinese
@@ -37,6 +38,9 @@ CHUNK_OCTETS: Final = 2 << 20
 """Most octets of one request, unless a single identifier is bigger: long texts make shorter chunks."""
 IN_FLIGHT: Final = 4
 """Requests under way at a time: two keep the node's database busy while others are written and read."""
+CHUNKS_SAVED: Final = 4
+"""Requests whose results reach the disk at once, before the journal says so: that waits for the disk twice, which the
+node's database wants too. They may be asked again after a crash."""
 FROM_ENVIRONMENT: Final = "IDNODE_PASSWORD"
 
 Verb = Literal["import", "reconcile"]
@@ -144,6 +148,7 @@ async def run_reconcile(arguments: argparse.Namespace) -> int:
 
 
 async def _run(arguments: argparse.Namespace, work: Work) -> int:
+    keep_freed()
     shown = progress.Progress(sys.stderr, speaks_chinese(), monotonic)
     try:
         if not arguments.template:
@@ -342,6 +347,7 @@ class _Import:
         self._kept = kept
         self._shown = shown
         self._tally = Tally()
+        self._settled = 0
         self._meant = results.reader(work.table)
 
     async def run(self, units_of: Callable[[Tally], Iterator[Unit | Together]], about: int) -> None:
@@ -360,7 +366,8 @@ class _Import:
             self._shown.say(f"接着上次：已完成{done}个", f"going on: {done} were done before")
             units = chain(await self._skip(units, done), units)
         await self._ask_all(units)
-        await asyncio.to_thread(self._kept.append, [], self._tally, True)
+        self._kept.append([], self._tally, True)
+        await asyncio.to_thread(self._kept.save)
         self._shown.end()
 
     async def _skip(self, units: Iterator[Unit | Together], done: int) -> list[Unit]:
@@ -378,8 +385,8 @@ class _Import:
         return left
 
     async def _ask_all(self, units: Iterable[Unit | Together]) -> None:
-        # What an interrupted run had under way when its journal stood still may have been done.
-        uncertain = CHUNK_UNITS * IN_FLIGHT if self._kept.resumed else 0
+        # What an interrupted run had under way when its journal stood still, or read answers of, may have been done.
+        uncertain = CHUNK_UNITS * (IN_FLIGHT + CHUNKS_SAVED) if self._kept.resumed else 0
         under_way: deque[asyncio.Task[list[Line] | Together]] = deque()
         try:
             for chunk in chunks(units):
@@ -396,7 +403,10 @@ class _Import:
             await asyncio.gather(*under_way, return_exceptions=True)
 
     async def _settle(self, task: asyncio.Task[list[Line] | Together]) -> None:
-        await asyncio.to_thread(self._kept.append, await task, self._tally)
+        self._kept.append(await task, self._tally)
+        self._settled += 1
+        if self._settled % CHUNKS_SAVED == 0:
+            await asyncio.to_thread(self._kept.save)
         self._shown.show(self._kept.journal.units, self._total)
 
     async def _ask(self, chunk: list[Unit] | Together, uncertain: int) -> list[Line] | Together:

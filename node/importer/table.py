@@ -22,6 +22,7 @@ from typing import IO, Final, NamedTuple
 from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, PasswordError
 
 from node.importer.problem import Problem
+from node.importer.rows import Block, Plain, Row, plain_cells
 
 CELL_CHARACTERS: Final = 32_767
 """Longest cell: what an Excel cell can hold. It also bounds what an unclosed quote can swallow."""
@@ -32,6 +33,8 @@ EXCEL_OCTETS: Final = 1 << 30
 SURVEY_OCTETS: Final = 1 << 18
 """Octets read at a time while looking over a file: memory stays flat whatever its size, and what is read stays near the
 processor: four times as many take twice as long to be decoded."""
+COUNTED_OCTETS: Final = 1 << 22
+"""Octets whose lines are counted: those behind them are taken to be as long."""
 EXCEL_DIGITS: Final = 10**15
 """From here on Excel has lost digits of a number cell (it keeps 15 of them)."""
 BLOCK_ROWS: Final = 1000
@@ -64,30 +67,6 @@ def _mark_unreadable(error: UnicodeError) -> tuple[str, int]:
 codecs.register_error("idnode-unreadable", _mark_unreadable)
 
 
-class Row(NamedTuple):
-    """One row. `number` is the row Excel shows (the header's is usually 1); `refusal` says why it cannot be read.
-
-    A row with neither cells nor refusal is empty.
-    """
-
-    number: int
-    cells: tuple[str, ...]
-    refusal: str = ""
-
-
-class Block(NamedTuple):
-    """Rows that follow each other, readable and as wide as the header, perhaps empty. `number` is the first one's."""
-
-    number: int
-    cells: list[list[str]]
-
-    @property
-    def rows(self) -> Iterator[Row]:
-        """The same one by one."""
-        for number, cells in enumerate(self.cells, self.number):
-            yield Row(number, tuple(cells) if any(map(str.strip, cells)) else ())
-
-
 @dataclass(frozen=True, slots=True)
 class Table:
     """A file opened for reading once.
@@ -97,7 +76,7 @@ class Table:
     """
 
     header: tuple[str, ...]
-    parts: Iterator[Block | Row]
+    parts: Iterator[Block | Plain | Row]
     digest: str
     rows_about: int
     zh: str
@@ -126,29 +105,34 @@ def _open(path: Path, sheet: str | None, encoding: str | None, opened: ExitStack
     if start.startswith(_EXCEL_MAGIC):
         return _open_excel(path, sheet, found.digest)
     chosen, readable = (_known(encoding), False) if encoding else _detect(path, start)
-    octets = opened.enter_context(path.open("rb"))
+    octets = opened.enter_context(path.open("rb", SURVEY_OCTETS))
     text = opened.enter_context(io.TextIOWrapper(octets, chosen, "idnode-unreadable", newline=""))
     return _open_csv(octets, text, chosen, found, readable and not found.nul)
 
 
 class Survey(NamedTuple):
     """What can be said of a file without understanding it: its sha256 in hex, about how many lines it has, and whether
-    there is a NUL."""
+    there is a NUL, or many lines that end in nothing but a carriage return."""
 
     digest: str
     lines: int
     nul: bool
+    returns: bool
 
 
 def survey(file: IO[bytes]) -> Survey:
     """Looks a file over."""
     file.seek(0)
-    digest, lines, nul = hashlib.sha256(), 0, False
+    digest, nul, returns = hashlib.sha256(), False, False
+    size = counted = lines = 0
     while octets := file.read(SURVEY_OCTETS):
         digest.update(octets)
-        lines += octets.count(b"\n") or octets.count(b"\r")
+        size += len(octets)
+        if size <= COUNTED_OCTETS:
+            lines, counted = lines + (octets.count(b"\n") or octets.count(b"\r")), size
         nul = nul or b"\0" in octets
-    return Survey(digest.hexdigest(), lines, nul)
+        returns = returns or (b"\n" not in octets and b"\r" in octets)
+    return Survey(digest.hexdigest(), lines * size // max(counted, 1), nul, returns)
 
 
 def _known(encoding: str) -> str:
@@ -195,10 +179,11 @@ def _open_csv(octets: IO[bytes], text: io.TextIOWrapper, encoding: str, found: S
     headers = {separator: _header(text, separator) for separator in SEPARATORS}
     separator = max(headers, key=lambda s: len(headers[s].cells))
     header = _checked_header(headers[separator], name)
+    rows = _Rows(octets, text, separator, encoding if readable and not found.returns else "")
     shown = {"\t": "Tab"}.get(separator, separator)
     return Table(
         header.cells,
-        _csv_parts(octets, text, separator, header, "" if readable else name),
+        _csv_parts(rows, header, "" if readable else name),
         found.digest,
         max(found.lines - header.number, 1),
         f"按{name}读取，分隔符“{shown}”，{len(header.cells)}列，表头在第{header.number}行",
@@ -238,22 +223,22 @@ def _checked_header(header: Row, encoding: str) -> Row:
     return header
 
 
-def _csv_parts(
-    octets: IO[bytes], text: io.TextIOWrapper, separator: str, header: Row, encoding: str
-) -> Iterator[Block | Row]:
-    text.seek(0)
-    reader = csv.reader(text, delimiter=separator, strict=True)
-    deque(islice(reader, header.number), maxlen=0)
+def _csv_parts(rows: "_Rows", header: Row, encoding: str) -> Iterator[Block | Plain | Row]:
+    rows.skip(header.number)
     number, width = header.number + 1, len(header.cells)
     ended = False
     while not ended:
+        if plain := rows.plain(width):
+            yield Plain(number, width, plain)
+            number += len(plain) // (width + 1)
+            continue
         cells: list[list[str]] = []
-        line, refusal = reader.line_num + 1, ""
+        line, refusal = rows.line + 1, ""
         try:
-            ended = _fill(cells, reader, octets)
+            ended = rows.fill(cells)
         except csv.Error as error:  # the rows before it are in `cells`
             line += len(cells) + len(_LINE_END.findall("\0".join(chain(*cells))))
-            refusal = _broken(str(error), line, reader.line_num)
+            refusal = _broken(str(error), line, rows.line)
         if {*map(len, cells)} == {width} and not (encoding and _unreadable("".join(chain(*cells)), encoding)):
             yield Block(number, cells)
         else:
@@ -265,15 +250,81 @@ def _csv_parts(
             number += 1
 
 
-def _fill(cells: list[list[str]], reader: Iterator[list[str]], octets: IO[bytes]) -> bool:
-    """Reads the rows of a block into `cells`, out of the file `octets`; says whether it has ended. Raises csv.Error."""
-    until = octets.tell() + BLOCK_OCTETS
-    while len(cells) < BLOCK_ROWS and octets.tell() < until:
-        due = len(cells) + STEP_ROWS
-        cells.extend(islice(reader, STEP_ROWS))  # keeps what was read before an error
-        if len(cells) < due:
-            return True
-    return False
+class _Rows:
+    """The rows of a CSV, in blocks; where `encoding` is given, plain ones are cut out of its `octets`, and all else is
+    read by the csv module: the lines that stand before it are lent to it, and then one line at a time, so that it never
+    has more than the rows that were asked for.
+    """
+
+    def __init__(self, octets: IO[bytes], text: io.TextIOWrapper, separator: str, encoding: str) -> None:
+        self._octets = octets
+        self._encoding = encoding.removesuffix("-sig")
+        self._separator = separator.encode()
+        text.seek(0)
+        if encoding:
+            octets.seek(len(codecs.BOM_UTF8) if encoding == "utf-8-sig" else 0)
+        lines = chain.from_iterable(self._lines()) if encoding else text
+        self._reader = csv.reader(lines, delimiter=separator, strict=True)
+        self._lent = b""
+        self._due = 0
+        """The line the csv module has to come to before octets are looked at again."""
+        self._passed = 0
+        """Lines it was spared."""
+        self._until = 0
+        """Where in the file a block ends."""
+
+    @property
+    def line(self) -> int:
+        """The line read last, counted from 1."""
+        return self._passed + self._reader.line_num
+
+    def _lines(self) -> Iterator[io.StringIO]:
+        while octets := self._lent or self._octets.readline():
+            self._lent = b""
+            self._due = self._reader.line_num + len(octets.splitlines())
+            yield io.StringIO(octets.decode(self._encoding), newline="")
+
+    @property
+    def _is_due(self) -> bool:
+        """Whether the csv module has not read all it was lent."""
+        return bool(self._lent) or self._reader.line_num < self._due
+
+    def skip(self, rows: int) -> None:
+        """Passes over so many rows."""
+        deque(islice(self._reader, rows), maxlen=0)
+
+    def plain(self, width: int) -> list[bytes] | None:
+        """The cells of the next block, as `plain_cells` has them; None where it must be read by `fill`."""
+        if self._is_due:
+            return None
+        self._until = self._octets.tell() + BLOCK_OCTETS
+        if not self._encoding:
+            return None
+        lines: list[bytes] = []
+        while len(lines) < BLOCK_ROWS and self._octets.tell() < self._until:
+            due = len(lines) + STEP_ROWS
+            lines.extend(islice(self._octets, STEP_ROWS))
+            if len(lines) < due:
+                break
+        octets = b"".join(lines)
+        found = None
+        if lines and max(map(len, lines)) <= CELL_CHARACTERS:
+            plain = octets if self._encoding != "gb18030" else octets.decode(self._encoding).encode()
+            found = plain_cells(plain, self._separator, width)
+        if found:
+            self._passed += len(lines)
+        else:
+            self._lent = octets
+        return found
+
+    def fill(self, cells: list[list[str]]) -> bool:
+        """Reads the rows of a block into `cells`; says whether the file has ended. Raises csv.Error."""
+        while len(cells) < BLOCK_ROWS and (self._is_due or self._octets.tell() < self._until):
+            due = min(len(cells) + STEP_ROWS, BLOCK_ROWS)
+            cells.extend(islice(self._reader, due - len(cells)))  # keeps what was read before an error
+            if len(cells) < due:
+                return True
+        return False
 
 
 def _broken(error: str, first: int, last: int) -> str:

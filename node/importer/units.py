@@ -13,7 +13,7 @@ import msgspec
 
 from node.importer.mapping import Binding, Reading
 from node.importer.problem import Problem
-from node.importer.table import Block, Row
+from node.importer.rows import Block, Plain, Row, in_json
 from proto.errors import ProtoError
 from proto.identifier import Identifier, is_everyday, is_key
 from proto.limits import IDENTIFIER_CHARACTERS
@@ -173,12 +173,13 @@ class Expansion:
         self._target = target
         self._repeats = repeats
         self._shape = Shape(binding.attributes, target.template)
+        self._constant = in_json([text for _, text in binding.constants])
         self._plain = not (binding.replace or binding.whole or target.rehearsal or target.serials > 1)
 
-    def units(self, parts: Iterable[Block | Row], tally: Tally) -> Iterator[Unit | Together]:
+    def units(self, parts: Iterable[Block | Plain | Row], tally: Tally) -> Iterator[Unit | Together]:
         """The units of `parts`, in order; what is read is counted. Raises Problem beyond IDENTIFIERS_MOST."""
         for part in parts:
-            if isinstance(part, Block) and (together := self._together(part)):
+            if not isinstance(part, Row) and (together := self._together(part)):
                 tally.rows += len(together)
                 yield together
                 continue
@@ -209,25 +210,26 @@ class Expansion:
             # Rows that were not to be had together were perhaps remembered already.
             if (first := self._repeats.first(key, row.number)) not in (0, row.number):
                 reason = f"与第{first}行的标识重复"
-            pieces[HANDLE_PLACE] = _encode(handle)[1:-1]
+            pieces[HANDLE_PLACE] = in_json([handle])[0]
             yield Unit(row.number, serial, handle, b"" if reason else b"".join(pieces), reason)
 
-    def _together(self, block: Block) -> Together | None:
+    def _together(self, block: Block | Plain) -> Together | None:
         """The units of rows of which nothing needs a closer look, as `_of` makes them; None for others."""
-        if not self._plain or not block.cells:
+        if not self._plain:
             return None
         binding = self._binding
-        columns = list(zip(*block.cells, strict=True))
-        named = binding.pattern.columns
-        if not named or not all(all(map(str.strip, columns[place])) for place in named):
+        named = {place: [*map(bytes.decode, block.column(place))] for place in binding.pattern.columns}
+        if not named or not all(map(all, named.values())):
             return None
         try:
-            identifiers = binding.handles(columns, self._target.prefix)
+            identifiers = binding.handles(named, self._target.prefix)
         except ProtoError:
             return None
-        if not _are_plain(identifiers):
+        if not _are_plain(identifiers):  # also where JSON writes something otherwise
             return None
-        body = self._shape.array(identifiers, binding.texts(columns))
+        columns = [block.column(place) for _, place in binding.columns]
+        columns += [[text] * len(identifiers) for text in self._constant]
+        body = self._shape.array(identifiers, columns)
         if not body or not self._repeats.all_new(identifiers, block.number):
             return None
         return Together(block.number, identifiers, body)
@@ -254,9 +256,9 @@ class Shape:
     """
 
     def __init__(self, attributes: Sequence[Item], template: str) -> None:
-        self._start = b'","templateVersion":' + _encode(template) + b',"value":['
+        self._start = b'","templateVersion":' + msgspec.json.encode(template) + b',"value":['
         self._heads = tuple(
-            b'{"index":%d,"type":%b,"data":{"format":"string","value":"' % (each.index, _encode(each.name))
+            b'{"index":%d,"type":%b,"data":{"format":"string","value":"' % (each.index, msgspec.json.encode(each.name))
             for each in attributes
         )
         self._whole = self._around(self._heads)
@@ -270,9 +272,9 @@ class Shape:
         pieces[0::2] = around
         return pieces
 
-    def array(self, handles: Sequence[str], columns: Sequence[Sequence[str]]) -> bytes:
-        """The JSON array of the bodies of many rows, their texts attribute by attribute; nothing where the first
-        attribute has an empty one. The handles need no care in JSON."""
+    def array(self, handles: Sequence[str], columns: Sequence[Sequence[bytes]]) -> bytes:
+        """The JSON array of the bodies of many rows, their texts attribute by attribute as they stand in JSON; nothing
+        where the first attribute has an empty one. The handles need no care in JSON."""
         width, rows = len(self._whole), len(handles)
         pieces = self._whole * rows
         pieces[0::width] = [b"," + _HANDLE] * rows
@@ -284,7 +286,7 @@ class Shape:
                     return b""
                 head = self._whole[place - 1]
                 pieces[place - 1 :: width] = [head if text else b"" for text in texts]
-            pieces[place::width] = _escaped(texts)
+            pieces[place::width] = texts
         return b"".join(pieces) + b"]"
 
     def pieces(self, texts: tuple[str, ...]) -> list[bytes]:
@@ -297,19 +299,8 @@ class Shape:
             pieces = self._around([head for head, text in zip(self._heads, texts, strict=True) if text])
             texts = tuple(filter(None, texts))
         if texts:
-            pieces[3::2] = _escaped(texts)
+            pieces[3::2] = in_json(texts)
         return pieces
 
 
 HANDLE_PLACE: Final = 1
-_encode: Final = msgspec.json.Encoder().encode
-_BETWEEN: Final = "\x7f"
-"""Stands between texts that are put into JSON at once: it takes one octet there, and hardly ever stands in one."""
-
-
-def _escaped(texts: Sequence[str]) -> list[bytes]:
-    """The `texts` as they stand in JSON, without their quotes."""
-    parts = _encode(_BETWEEN.join(texts))[1:-1].split(_BETWEEN.encode())
-    if len(parts) != len(texts):
-        return [_encode(text)[1:-1] for text in texts]
-    return parts

@@ -4,7 +4,7 @@ import pytest
 
 from node.importer.mapping import MapFile, attributes_of, bind
 from node.importer.rehearsal import Rehearsal, suffix_rule
-from node.importer.table import Block, Row
+from node.importer.rows import Block, Row
 from node.importer.units import Expansion, Repeats, Tally, Target, Together, Unit
 from registry.suffix import Segment, SuffixRule
 from registry.template import Item

@@ -254,6 +254,18 @@ def test_a_full_disk_gets_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyP
         raise OSError(28, os.strerror(28))
 
     with open_results(tmp_path / "r.csv", "d", OPTIONS) as kept:
-        monkeypatch.setattr(module.os, "fsync", full)
-        with pytest.raises(Problem, match="No space left"):
-            kept.append(lines(2, 2), Tally(1))
+        kept.append(lines(2, 2), Tally(1))
+        with monkeypatch.context() as patched:
+            patched.setattr(module.os, "fsync", full)
+            with pytest.raises(Problem, match="No space left"):
+                kept.save()
+
+
+def test_nobody_saves_beside_a_thread_that_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with open_results(tmp_path / "r.csv", "d", OPTIONS) as kept:
+        kept.append(lines(2, 2), Tally(1))
+        alone: list[bool] = []
+        monkeypatch.setattr(module.Results, "_save", lambda of: alone.append(of._saving.locked()))
+        kept.save()
+        kept.save()
+    assert alone == [True]

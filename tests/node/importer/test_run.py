@@ -273,6 +273,20 @@ async def test_it_stops_with_a_sentence_and_goes_on_later(
     assert json.loads(journal_path(path).read_bytes())["finished"] is True
 
 
+async def test_results_of_several_requests_reach_the_disk_together(
+    fake: FakeNode, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "CHUNK_UNITS", 1)
+    monkeypatch.setattr(run, "IN_FLIGHT", 1)
+    monkeypatch.setattr(run, "CHUNKS_SAVED", 2)
+    journal = journal_path(file.with_name("list.result.csv"))
+    known: list[int] = []
+    fake.stored = lambda: known.append(json.loads(journal.read_bytes())["units"])
+    assert await imported(fake, file) == 0
+    assert known == [0, 0, 2, 2, 4]
+    assert json.loads(journal.read_bytes())["units"] == 5
+
+
 async def test_results_are_in_the_order_of_the_file_with_many_requests_under_way(
     fake: FakeNode, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -352,7 +366,7 @@ async def test_kill_9_in_the_middle_leaves_no_doubles_and_no_gaps(
     assert sorted(fake.created) == sorted(wanted)
     # What was stored and whose answer died with the program is confirmed, and said to be so.
     confirmed = sum(row[3] == CONFIRMED for row in rows)
-    assert 1000 <= confirmed <= run.CHUNK_UNITS * run.IN_FLIGHT
+    assert 1000 <= confirmed <= run.CHUNK_UNITS * (run.IN_FLIGHT + run.CHUNKS_SAVED)
 
 
 async def test_an_interruption_tells_how_to_go_on(

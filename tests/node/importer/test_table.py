@@ -1,6 +1,7 @@
 """Proves node/importer/table.py: the quirks of real exports, each as literal octets or a real workbook."""
 
 import csv
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -13,7 +14,8 @@ from hypothesis import strategies as st
 
 from node.importer import table as module
 from node.importer.problem import Problem
-from node.importer.table import CELL_CHARACTERS, Block, Row, Table, open_table
+from node.importer.rows import Block, Plain, Row
+from node.importer.table import CELL_CHARACTERS, Table, open_table
 
 CHINESE = "编号,颜色\n1,深棕色\n2,红色\n"
 READ = [Row(2, ("1", "深棕色")), Row(3, ("2", "红色"))]
@@ -162,6 +164,34 @@ def slowly(path: Path, encoding: str) -> Iterator[Row]:
 
 
 PIECES = ["a", "深", ",", ",", "\n", "\r\n", "\r", '"', '"', "a,b\n", '"x\r\ny",', "\0", "\ud800", "b" * 40]
+PLAIN = ["a,b\n", "a,b\n", "深,\n", '"a,b",x\n', '"",b\n', "\\,c\n", "\u3000,\n", "a,b\r\n"]
+BROKEN = ["a\n", ",", '"', "\r", "\n", "\t", "\x1f", '"x\ny",z\n', '"""",z\n', "b" * 40]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(st.sampled_from(PLAIN + BROKEN), max_size=20).map("".join),
+    st.sampled_from(["utf-8", "utf-8-sig", "gb18030"]),
+)
+@example('a,b\na,b\n"x\ny",z\na,b\na,b\na,"\na,b\n', "utf-8")
+@example("".join(f"{n},b\n" for n in range(9)) + 'a,"x\n', "utf-8")
+@example("a,b\na,b\n" + "b" * 40 + ",b\na,b\n", "utf-8")
+@example("1,b\r2,b\r3,b\r4,b\n5,b\n6,b\n7,b\n8,b\n9,b\n10,b\n11,b\n12,b\n", "utf-8-sig")
+@example("a,b\n\ta,b\na,b\na,b\n\ra,b\n深,\n1,b\n2,b\n3,b\n", "utf-8")
+@example('深,b\na,b\na,b\n"x",""\n\n', "gb18030")
+def test_plain_rows_among_others_are_those_of_the_csv_module(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, encoding: str
+) -> None:
+    # Always: rows, numbers and refusals do not hang on which rows were cut out of octets.
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "BLOCK_ROWS", 3)
+        patched.setattr(module, "STEP_ROWS", 2)
+        patched.setattr(module, "CELL_CHARACTERS", 30)
+        path = tmp_path / "list.csv"
+        path.write_bytes(f"x,y\n{text}".encode(encoding))
+        with open_table(path) as table:
+            found = rows_of(table)
+        assert found == list(slowly(path, "utf-8-sig" if encoding == "utf-8" else encoding))
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -194,17 +224,53 @@ def test_rows_before_a_broken_one_are_kept(tmp_path: Path) -> None:
         ]
 
 
-def test_a_block_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_plain_rows_are_looked_for_again_behind_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "BLOCK_ROWS", 2)
+    monkeypatch.setattr(module, "STEP_ROWS", 1)
+    octets = b'id,colour\n1,red\n2,red\n3,"12"""\n4,"a\nb"\n5,red\n6,red\n7,red'
+    with opened(tmp_path / "list.csv", octets) as table:
+        parts = list(table.parts)
+    assert [(type(part), part.number) for part in parts] == [(Plain, 2), (Block, 4), (Plain, 6), (Block, 8)]
+
+
+@pytest.mark.parametrize(("encoding", "kind"), [(None, Plain), ("utf-8", Block)])
+def test_a_block_is_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoding: str | None, kind: type[Block | Plain]
+) -> None:
     monkeypatch.setattr(module, "BLOCK_ROWS", 300)
-    with opened(tmp_path / "list.csv", b"id,colour\n" + b"1,red\n" * 700) as table:
-        assert [(part.number, len(part.cells)) for part in table.parts if isinstance(part, Block)] == [
-            (2, 300),
-            (302, 300),
-            (602, 100),
+    path = tmp_path / "list.csv"
+    path.write_bytes(b"id,colour\n" + b"1,red\n" * 700)
+    with open_table(path, encoding=encoding) as table:
+        assert [
+            (type(part), part.number, len(list(part.rows))) for part in table.parts if not isinstance(part, Row)
+        ] == [
+            (kind, 2, 300),
+            (kind, 302, 300),
+            (kind, 602, 100),
         ]
     monkeypatch.setattr(module, "BLOCK_OCTETS", 100_000)
-    with opened(tmp_path / "list.csv", b"id,colour\n" + b"1,%b\n" % (b"x" * 1000) * 700) as table:
-        assert {len(part.cells) for part in table.parts if isinstance(part, Block)} <= {100, 150}
+    path.write_bytes(b"id,colour\n" + b"1,%b\n" % (b"x" * 1000) * 700)
+    with open_table(path, encoding=encoding) as table:
+        sizes = [len(list(part.rows)) for part in table.parts if isinstance(part, kind)]
+    assert sum(sizes) == 700
+    assert max(sizes) <= 150
+
+
+def test_the_mark_before_a_header_is_no_part_of_it(tmp_path: Path) -> None:
+    assert rows(tmp_path, '"a\na",b\n1,深\n'.encode("utf-8-sig")) == [Row(2, ("1", "深"))]
+
+
+@pytest.mark.parametrize(("octets", "returns"), [(b"a\rb\rc\r", True), (b"a\rb\nc\n", False), (b"a", False)])
+def test_a_file_of_lines_nobody_writes_any_more_is_known(octets: bytes, returns: bool) -> None:
+    # Always: no file is taken for a single line, which would be in memory as a whole.
+    assert module.survey(io.BytesIO(octets)).returns is returns
+
+
+def test_long_files_are_counted_by_their_beginning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SURVEY_OCTETS", 10)
+    monkeypatch.setattr(module, "COUNTED_OCTETS", 30)
+    with opened(tmp_path / "list.csv", b"a,bb\n" * 100) as table:
+        assert table.rows_about == 99
 
 
 def test_nul_characters_cost_one_row(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Proves node/importer/units.py: rows times serials, repetitions found, bodies as batchCreate takes them."""
 
+import csv
+import io
 import json
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 from node.importer import units as module
 from node.importer.mapping import MapFile, attributes_of, bind
 from node.importer.problem import Problem
-from node.importer.table import Block, Row
+from node.importer.rows import Block, Plain, Row, plain_cells
 from node.importer.units import HANDLE_PLACE, Expansion, Repeats, Shape, Tally, Target, Together, Unit
 from registry.template import Item
 from tests.fakes.snms import OWN_ITEMS, PREFIX, TEMPLATE
@@ -158,6 +160,8 @@ MAPS = [{}, {"constants": {"note": "n"}}, {"replace": {"colour": {"深棕": "bro
 @example([["1", "S", "r"], ["2", "T", "r"], ["1", "S", "r"], ["2", "T", "r"], ["3", "T", "r"]], "{id}", {}, 1)
 @example([[f"{PREFIX}/1", "S", "r"], ["2", "T", "r"]], "{id}", {}, 1)
 @example([["1", "S", "r"], [f"{PREFIX}/", "T", "r"]], "{id}", {}, 1)
+@example([["1\\", "S", "r"], ["2", "T\\", " "], ["3", "", "r\\"]], "B-{id}", {"replace": {"colour": {" ": "x"}}}, 1)
+@example([["1", "S\\", "r"], ["2", " ", "r,s"]], "B-{id}", {"constants": {"note": 'n"'}}, 1)
 def test_rows_are_the_same_one_by_one_and_together(
     rows: list[list[str]], suffix: str, map_: dict[str, Any], serials: int
 ) -> None:
@@ -170,6 +174,16 @@ def test_rows_are_the_same_one_by_one_and_together(
     read = [row for block in blocks for row in block.rows]
     assert found == list(Expansion(binding, target, Repeats()).units(read, one_by_one))
     assert together == one_by_one
+    plain = [as_plain(block) for block in blocks]
+    assert list(only_units(Expansion(binding, target, Repeats()).units(plain, Tally()))) == found
+
+
+def as_plain(block: Block) -> Block | Plain:
+    """The same cut out of octets, where they are plain."""
+    text = io.StringIO()
+    csv.writer(text).writerows(block.cells)
+    cells = plain_cells(text.getvalue().encode(), b",", 3)
+    return Plain(block.number, 3, cells) if cells else block
 
 
 def test_everyday_rows_come_together_and_empty_cells_do_not_part_them() -> None:
