@@ -15,6 +15,7 @@ import pytest
 
 from proto.chain import Kind
 from proto.value import Value
+from registry import registrar as module
 from registry.block import AT_ONCE, Block
 from registry.errors import RegistryError, UnavailableError, UnknownOutcomeError
 from registry.postgres.connection import backends_gone, open_pool
@@ -634,13 +635,35 @@ def replace_suffix(each: Request) -> Request:
     return each._replace(identifier=identifier(f"again-{each.identifier.suffix}"))
 
 
-@pytest.mark.parametrize("case", ["exists", "was deleted", "template", "value", "suffix", "stranger", "NUL", "closed"])
+async def test_what_is_there_already_is_told_and_looked_up_before_the_next_block(world: World):
+    await world.write(request("create", "B"), request("create", "D"))
+    await world.write(request("delete", "D"))
+    registrar, new = world.registrar(), Written(Kind.CREATED, 1)
+    outcomes = await registrar.write_block(block_of("D", "C", "B", "A"), world.owner, NOW)
+    assert rules(outcomes) == [Written(Kind.REVIVED, 3), new, Rule.EXISTS, new]
+    told = len(world.ear.told)
+    assert await registrar.write_block(block_of("A", "B", "E"), world.owner, NOW) is None
+    assert len(world.ear.told) == told, "it was seen before anything was tried"
+    assert await registrar.write_block(block_of("E", "F"), world.owner, NOW) == [new, new]
+    assert await registrar.write_block(block_of("E", "F"), world.owner, NOW) is None
+    assert world.ear.told[-2][0] == "pending", "and after one that was all new it is tried again"
+    assert [s.version for s in await world.look("A", "B", "C", "D", "E", "F")] == [1, 1, 1, 3, 1, 1]
+
+
+async def test_few_prefixes_are_remembered_for_what_was_there(world: World, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(module, "MET_MOST", 1)
+    enterprise = await world.steward.enrol("电驰汽车", "Dianchi", "automotive", OTHER)
+    await world.steward.add_template(replace(BAG, prefix=OTHER))
+    registrar = world.registrar()
+    for prefix, who in ((PREFIX, world.owner), (OTHER, replace(world.owner, enterprise=enterprise))):
+        await registrar.write([Job(request("create", "A", prefix=prefix), who)], NOW)
+        assert await registrar.write_block(block_of("A", "B")._replace(prefix=prefix), who, NOW) is not None
+    assert list(registrar._met) == [OTHER]
+
+
+@pytest.mark.parametrize("case", ["template", "value", "suffix", "stranger", "NUL", "closed"])
 async def test_of_a_block_nothing_is_done_if_something_may_speak_against_a_row(fresh_world: World, case: str):
     world, who, block = fresh_world, fresh_world.owner, block_of("A", "B", "C")
-    if case in {"exists", "was deleted"}:
-        await world.write(request("create", "B"))
-    if case == "was deleted":
-        await world.write(request("delete", "B"))
     if case in {"template", "NUL"}:
         block = block._replace(template="none" if case == "template" else "b\0g")
     if case == "value":
