@@ -12,7 +12,7 @@ R = TypeVar("R")
 
 SLICE_SECONDS: Final = 0.001
 """After so long the loop is given back: nobody who reads notices a slice or two. One item is never cut: the largest
-row of the largest template takes less than half of it."""
+row of the largest template, or the rows of a block that are looked at together, take less than half of it."""
 OTHERS_SHARE: Final = 64
 """While others want the loop they get so many times what a slice took: with what cannot be cut they keep four fifths
 of what they have without us, in the storm of `python -m loadtest writing --parts storm --workers 1`."""

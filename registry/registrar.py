@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from hashlib import sha256
+from itertools import chain
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 import asyncpg
@@ -38,8 +39,11 @@ GROUP_MOST: Final = 1000
 and whoever reads waits so long. The largest batch of the SNMS OpenAPI is two such: one is judged while the other is
 written."""
 
+MET_BLOCKS: Final = 8
+"""Of a prefix of which a block was not all new, so many are judged row by row before another is tried: who registers
+much again does so with all of it, and to try takes a tenth of what rows take."""
 MET_MOST: Final = 1024
-"""Prefixes of which it is remembered that some of their last block was there already: about all a node has."""
+"""Prefixes of which that is remembered: about all a node has."""
 
 PREMISE_GONE: Final = frozenset({"ID001", "ID002", "ID003", "ID004", "40P01", "40001"})
 """States that mean: judge again. Prefix changed, template gone, quota exhausted, unique value taken, deadlock,
@@ -110,7 +114,7 @@ class Registrar:
         self._announcer = announcer
         self._runs = runs
         self._reuse_deleted = reuse_deleted
-        self._met: dict[str, None] = {}  # prefixes the last block of which was not all new, the latest one last
+        self._met: dict[str, int] = {}  # of which prefixes so many blocks are not to be tried
 
     async def write(self, jobs: Sequence[Job], now: int) -> list[Outcome | RegistryError]:
         """One outcome a job, all of one prefix, in order; an error for those it kept from being written after others
@@ -143,18 +147,34 @@ class Registrar:
         await self._round(jobs, list(range(len(jobs))), outcomes, now, alone=False)
         return [outcomes.get(n) for n in range(len(jobs))]
 
-    async def write_block(self, block: Block, who: Account, now: int) -> list[Outcome | RegistryError] | None:
-        """One outcome a row of a block of at most GROUP_MOST, in order, as `write` would tell them; None, and nothing
-        is done, where something may speak against one: `write` finds out what.
+    async def write_block(self, block: Block, who: Account, now: int) -> list[Outcome | RegistryError]:
+        """`write` of the rows of a block of at most GROUP_MOST, in order."""
+        outcomes = None if self._not_yet(block.prefix) else await self._write_whole(block, who, now)
+        return await self.write(await self._jobs(block, who), now) if outcomes is None else outcomes
 
-        `now` and errors are those of `write`.
+    def _not_yet(self, prefix: str) -> bool:
+        """Whether no block of this prefix is to be tried now."""
+        left = self._met.pop(prefix, 0)
+        if left > 1:
+            self._met[prefix] = left - 1
+        return left > 0
+
+    async def _jobs(self, block: Block, who: Account) -> list[Job]:
+        """The rows of a block, one by one."""
+
+        def some(parts: Sequence[Rows]) -> list[list[Job]]:
+            return [[Job(request, who) for request in block.requests([part])] for part in parts]
+
+        return list(chain.from_iterable(await self._runs(some, block.parts)))
+
+    async def _write_whole(self, block: Block, who: Account, now: int) -> list[Outcome | RegistryError] | None:
+        """What `write` would tell; None, and nothing is done, where something may speak against a row.
+
+        None is looked up before: who registers many alike nearly always registers new ones, and others are left out
+        when they are written.
         """
-        prefix = block.prefix
-        # Who registers many alike nearly always registers new ones, which is seen when they are written: to look each
-        # up before is a fifth of what PostgreSQL has to do. Of a prefix where it was otherwise they are looked up.
-        looked_up = block.suffixes if prefix in self._met else []
-        grounds = (await self._grounds_of({prefix: 1}, {block.template}, looked_up, [1] * len(looked_up)))[prefix]
-        opening = None if grounds.records else _opening(Job(next(block.requests()), who), grounds, ALONE)
+        grounds = (await self._grounds_of({block.prefix: 1}, {block.template}, [], []))[block.prefix]
+        opening = _opening(block.requests(block.parts[:1])[0], who, grounds, ALONE)
         if opening is None:
             return None
         parts = await self._runs(partial(opening.parts, block), block.parts)
@@ -166,23 +186,21 @@ class Registrar:
         share = Share(opening.prefix.number, opening.prefix.epoch, block.size)
         commit = partial(records.commit_new, share=share, at=now, template=opening.template.number, actor=who.number)
         won = await self._send(partial(commit, new=new), block.keys_of(new.suffixes), [1] * block.size, alone=True)
-        self._met.pop(prefix, None)
-        if len(won) < block.size:
-            self._met[prefix] = None
-            if len(self._met) > MET_MOST:
-                del self._met[next(iter(self._met))]
-        if not won:
-            return None
         written = _written(_CREATED, 0)
         if len(won) == block.size:
             return [written] * block.size
+        self._met[block.prefix] = MET_BLOCKS
+        if len(self._met) > MET_MOST:
+            del self._met[next(iter(self._met))]
         lost = set(new.suffixes) - {new.suffixes[position] for position in won}
-        again = [request for request in block.requests() if request.identifier.suffix in lost]
+        again = [job for job in await self._jobs(block, who) if job.request.identifier.suffix in lost]
         outcomes: list[Outcome | RegistryError]
         try:
-            outcomes = await self.write([Job(request, who) for request in again], now)
-        except RegistryError as error:  # the others are written: only these share this fate
-            outcomes = [error] * len(again)
+            outcomes = await self.write(again, now)
+        except RegistryError as error:
+            if not won:
+                raise
+            outcomes = [error] * len(again)  # the others are written: only these share this fate
         rest = iter(outcomes)
         return [next(rest) if suffix in lost else written for suffix in block.suffixes]
 
@@ -306,7 +324,7 @@ class Registrar:
             identifier = request.identifier
             if job.who is not who or request.template != template or identifier.prefix_key != prefix:
                 prefix, template, who = identifier.prefix_key, request.template, job.who
-                opening = _opening(job, all_[prefix], around)
+                opening = _opening(request, who, all_[prefix], around)
             change = None
             if opening is not None and identifier.suffix_key not in opening.grounds.records:
                 change = opening.change(request)
@@ -452,15 +470,15 @@ _made: Final[Callable[[tuple[Any, ...]], Change]] = partial(tuple.__new__, Chang
 """`Change._make`, without a call in Python for each row."""
 
 
-def _opening(job: Job, grounds: _Grounds, around: Around) -> _Opening | None:
-    """What jobs like this one have in common, if nothing speaks against all of them, or would have to be looked up."""
-    template, prefix = grounds.named.get(job.request.template), grounds.prefix
-    if grounds.about is not None or not opens(job.request, job.who, prefix, template, around):
+def _opening(request: Request, who: Account, grounds: _Grounds, around: Around) -> _Opening | None:
+    """What requests like this one have in common, if nothing speaks against all of them, or must be looked up."""
+    template, prefix = grounds.named.get(request.template), grounds.prefix
+    if grounds.about is not None or not opens(request, who, prefix, template, around):
         return None
     assert template is not None
     assert prefix is not None
     entry = entry_digester(1, Kind.CREATED, template.version)
-    return None if template.holds else _Opening(grounds, prefix, template, job.who.number, entry)
+    return None if template.holds else _Opening(grounds, prefix, template, who.number, entry)
 
 
 def _within(grounds: _Grounds, change: Change) -> Change | Refused:

@@ -17,7 +17,7 @@ from node.listen import snms_words
 from node.listen.snms_words import SnmsError
 from proto.identifier import Identifier, fold
 from proto.limits import DATA_OCTETS, IDENTIFIER_CHARACTERS
-from registry.block import AT_ONCE, Block, Rows
+from registry.block import AT_ONCE, OCTETS_AT_ONCE, Block, Rows
 from registry.record import Shape, Texts, are_lines
 from registry.rules import Operation, Request
 
@@ -113,14 +113,11 @@ class Skeleton:
         return _request((operation, identifier, self.template, said, False, None))
 
     def some(self, batch: bytes, at: int) -> tuple[list[tuple[bytes, ...]], int]:
-        """Of at most AT_ONCE rows, the first of which begins there: suffix, texts and what is behind it, of each; and
-        where they end. None of any where one is not what it seems.
+        """Of some rows, the first of which begins there: suffix, texts and what is behind it, of each; and where they
+        end. None of any where one is not what it seems.
         """
-        rows, end = [], at
-        for _ in range(AT_ONCE):
-            found = self._next(batch, end)
-            if found is None:
-                break
+        rows, end = list[tuple[bytes, ...]](), at
+        while len(rows) < AT_ONCE and end < at + OCTETS_AT_ONCE and (found := self._next(batch, end)) is not None:
             rows.append(found.groups())
             end = found.end()
         parts = self._parts * len(rows)
@@ -142,13 +139,20 @@ def _pieces(row: bytes, prefix: bytes, texts: list[bytes]) -> list[bytes] | None
     return [*pieces, row[at:]]
 
 
+def _kind(octets: bytes, begin: int, slash: int, end: int) -> int:
+    """The hash of what a row between two places has in common with others of its kind: the octets up to the first
+    slash, which name the prefix, those between the suffix and the values, which name the template, and how many quotes
+    there are in all, as in each of one shape.
+    """
+    behind = octets.find(b'"', slash, end)
+    return hash((octets[begin:slash], octets[behind : octets.find(b"[", behind, end)], octets.count(b'"', begin, end)))
+
+
 class Reader:
     """Reads a batch, the first row of which begins `at`, as a block, for as long as it is one.
 
     All of `turns` are to be read before it is known.
     """
-
-    turns: Final = range(0, snms_words.BATCH_MOST + 1, AT_ONCE)
 
     def __init__(self, known: Skeleton, batch: bytes, at: int) -> None:
         self._known: Final = known
@@ -157,9 +161,11 @@ class Reader:
         self._parts = list[Rows]()
         self._between = list[bytes]()  # what is behind each row
         self._goes_on = True
+        # Each reads as many rows, or as many octets, as are read at once, or is the last one.
+        self.turns: Final = range(snms_words.BATCH_MOST // AT_ONCE + len(batch) // OCTETS_AT_ONCE + 1)
 
     def read(self, turns: Sequence[int]) -> Sequence[int]:
-        """Reads AT_ONCE rows more for each of these."""
+        """Reads some rows more for each of these."""
         for _ in turns:
             if self._goes_on:
                 self._goes_on = self._some()
@@ -174,7 +180,7 @@ class Reader:
         self._parts.append(Rows(b"\n".join(spelt).decode().split("\n"), columns))
         self._between += between
         self._at = end
-        return len(rows) == AT_ONCE
+        return True
 
     def block(self) -> Block | None:
         """What was read; None if that is no block."""
@@ -207,13 +213,11 @@ class Skeletons:
         elif (read := last.read(operation, row)) is not None:
             return read
         self._unseen = LOOKED_AT_EACH - 1
-        # Up to the first slash rows of one program and prefix are the same, and in how many quotes they have if they
-        # are of one shape.
         slash = row.find(b"/", 0, PREFIX_WITHIN)
         if slash < 0:
             self._last = None
             return snms_words.request(operation, row)
-        kind = hash((row[:slash], row.count(b'"')))
+        kind = _kind(row, 0, slash, len(row))
         self._last = known = self._known.get(kind)
         if known is not None:
             self._known.move_to_end(kind)
@@ -233,10 +237,10 @@ class Skeletons:
         if not 0 < begin < slash or batch[:begin].strip(_SPACE) != b"[":
             return None
         head = batch[begin:slash]
-        second = batch.find(head, slash)
+        second = batch.find(head, slash, slash + OCTETS_MOST + BETWEEN_MOST + len(head))
         if second < 0:
             return None
-        kind = hash((head, batch.count(b'"', begin, second)))
+        kind = _kind(batch, begin, slash, second)
         known = self._known.get(kind)
         if known is None:
             return None

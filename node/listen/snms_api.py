@@ -16,9 +16,8 @@ from node.listen import replies, snms_words
 from node.listen.bodies import BODIES
 from node.listen.bodies import body as read_body
 from node.listen.http import ACCOUNT, HOUSE, json_response, noted, peer, source, witnessed
-from node.listen.skeleton import Reader, Skeletons
+from node.listen.skeleton import Skeletons
 from node.listen.snms_words import SnmsError
-from node.slices import Slices
 from proto.identifier import Identifier
 from proto.value import Value
 from registry import drafting
@@ -266,26 +265,27 @@ def _told_again(operation: Operation, again: _Again, rows: Sequence[Row | _Again
 
 def _batch(operation: Operation) -> Signed:
     async def handler(request: web.Request, account: Account) -> Answer:
-        house, skeletons, body = request.app[HOUSE], request.app[SKELETONS], await read_body(request)
-        if operation == "create" and (block := await _block(house.slices, skeletons.reader(body))) is not None:
-            handles = block.keys
-            outcomes = await house.batcher.write_block(block, account, source(request))
+        house, given = request.app[HOUSE], await _given(request, operation)
+        if isinstance(given, Block):
+            handles = given.keys
+            outcomes = await house.batcher.write_block(given, account, source(request))
             await _settled(house.steward, operation, account, handles, outcomes)
             return success(_rows(operation, handles, outcomes))
-        raw = snms_words.rows(body)
-        rows = await house.slices.runs(partial(_readable, skeletons, operation), raw)
-        handles, results = await carried_out(request, operation, account, raw, rows)
+        rows = await house.slices.runs(partial(_readable, request.app[SKELETONS], operation), given)
+        handles, results = await carried_out(request, operation, account, given, rows)
         return success(_rows(operation, handles, results))
 
     return handler
 
 
-async def _block(slices: Slices, reader: Reader | None) -> Block | None:
-    """The rows of a batch, if they are all alike and everyday."""
-    if reader is None:
-        return None
-    await slices.runs(reader.read, reader.turns)
-    return reader.block()
+async def _given(request: web.Request, operation: Operation) -> Block | Sequence[msgspec.Raw]:
+    """The rows of a batch, as a block if all are alike and everyday: the body is let go then."""
+    body = await read_body(request)
+    if operation == "create" and (reader := request.app[SKELETONS].reader(body)) is not None:
+        await request.app[HOUSE].slices.runs(reader.read, reader.turns)
+        if (block := reader.block()) is not None:
+            return block
+    return snms_words.rows(body)
 
 
 async def carried_out(

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from functools import partial
 from itertools import count, groupby, repeat
 from operator import attrgetter
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Self
 
 import structlog
 
@@ -97,10 +97,14 @@ class _WaitingBlock(NamedTuple):
     order: _Order
     places: range
 
+    def beside(self, other: Self) -> bool:
+        """Whether it may be written with the other as one block, if they have no identifier in common."""
+        return self.who == other.who and self.block.alike(other.block)
+
     def rows(self) -> list[_Waiting]:
         """The same as rows."""
         told, at = self.order.tell, self.places
-        jobs = [Job(request, self.who) for request in self.block.requests()]
+        jobs = [Job(request, self.who) for request in self.block.requests(self.block.parts)]
         return [
             _Waiting(job, job.request.identifier.key, told, n, single=False) for job, n in zip(jobs, at, strict=True)
         ]
@@ -227,7 +231,7 @@ class Batcher:
         """Sees to what waits for a prefix."""
         lanes = self._lanes.get(prefix, 0)
         queue = self._queues.get(prefix, ())
-        if len(queue) >= MANY or any([isinstance(waiting, _WaitingBlock) for waiting in queue]):
+        if len(queue) >= MANY or (queue and isinstance(queue[0], _WaitingBlock)):
             if lanes < LANES:
                 self._part(prefix)
         elif not lanes and prefix not in self._shared:
@@ -245,42 +249,43 @@ class Batcher:
         self._spawn(self._alone(prefix))
 
     async def _alone(self, prefix: str) -> None:
-        group: list[_Waiting] = []
-        block = None
+        group, blocks = list[_Waiting](), list[_WaitingBlock]()
         try:
             async with self._apart:
-                block = self._taken_block(prefix)
-                group = [] if block else self._taken(prefix, GROUP_MOST)
-                self._start(prefix)
-                if block:
-                    await self._writing(block.block.keys, self._commit_block(block))
-                else:
+                blocks = self._taken_blocks(prefix)
+                group = [] if blocks else self._taken(prefix, GROUP_MOST)
+                if blocks:
+                    self._start(prefix)
+                    keys = [key for waiting in blocks for key in waiting.block.keys]
+                    await self._writing(keys, self._commit_blocks(blocks))
+                elif group:
+                    self._start(prefix)
                     await self._writing([w.key for w in group], self._commit(group))
         finally:
             self._lanes[prefix] -= 1
             if not self._lanes[prefix]:
                 del self._lanes[prefix]
-            if group or block:
+            if group or blocks:
                 self._start(prefix)
 
-    async def _commit_block(self, waiting: _WaitingBlock) -> None:
-        block, who, order, places = waiting
-        outcomes: Sequence[Outcome | RegistryError] | None
+    async def _commit_blocks(self, blocks: Sequence[_WaitingBlock]) -> None:
+        first, size = blocks[0], sum(len(waiting.places) for waiting in blocks)
+        whole = first.block._replace(parts=[part for waiting in blocks for part in waiting.block.parts])
+        outcomes: Sequence[Outcome | RegistryError]
         try:
-            outcomes = await self._registrar.write_block(block, who, self._clock())
+            outcomes = await self._registrar.write_block(whole, first.who, self._clock())
         except RegistryError as error:
-            outcomes = [error] * block.size
-        except Exception as error:  # noqa: BLE001 - its rows are parted until the culprit stands alone
+            outcomes = [error] * size
+        except Exception as error:  # noqa: BLE001 - their rows are parted until the culprit stands alone
             log.debug("parted", error=repr(error))
-            outcomes = None
-        if outcomes is None:
-            await self._commit(waiting.rows())
-        else:
-            order.tell_some(places, outcomes)
+            await self._commit([row for waiting in blocks for row in waiting.rows()])
+            return
+        at = 0
+        for waiting in blocks:
+            waiting.order.tell_some(waiting.places, outcomes[at : at + len(waiting.places)])
+            at += len(waiting.places)
 
     async def _commit(self, group: Sequence[_Waiting]) -> None:
-        if not group:
-            return
         try:
             outcomes = await self._registrar.write([w.job for w in group], self._clock())
         except RegistryError as error:
@@ -372,20 +377,24 @@ class Batcher:
 
     # -- both
 
-    def _taken_block(self, prefix: str) -> _WaitingBlock | None:
-        """The block that waits longest for a prefix, if nothing waits longer; it becomes rows if one of its identifiers
-        is being written.
+    def _taken_blocks(self, prefix: str) -> list[_WaitingBlock]:
+        """The block that waits longest for a prefix, if nothing waits longer, and those behind it that are like it, as
+        many as may be written as one: no identifier twice. None while one of its identifiers is being written; whoever
+        does so sees to it.
         """
-        queue = self._queues.get(prefix)
-        if not queue or not isinstance(waiting := queue[0], _WaitingBlock):
-            return None
-        queue.popleft()
-        if not self._written.isdisjoint(waiting.block.keys):
-            queue.extendleft(reversed(waiting.rows()))
-            return None
-        if not queue:
+        queue = self._queues.get(prefix, deque())
+        taken, keys = list[_WaitingBlock](), set[str]()
+        while queue and isinstance(waiting := queue[0], _WaitingBlock):
+            more = waiting.block.keys
+            if taken and (len(keys) + len(more) > GROUP_MOST or not waiting.beside(taken[0])):
+                break
+            if not (self._written.isdisjoint(more) and keys.isdisjoint(more)):
+                break
+            taken.append(queue.popleft())  # type: ignore[arg-type]
+            keys.update(more)
+        if taken and not queue:
             del self._queues[prefix]
-        return waiting
+        return taken
 
     def _taken(self, prefix: str, most: int) -> list[_Waiting]:
         """What waits longest for a prefix, before any block: no identifier twice, and none of which something is being

@@ -34,7 +34,7 @@ def bodies(of: Block, wanted: Template) -> list[bytes] | None:
 
 
 def by_row(of: Block, wanted: Template) -> list[bytes | None]:
-    return [new_body(request, wanted) for request in of.requests()]
+    return [new_body(request, wanted) for request in of.requests(of.parts)]
 
 
 said = st.sampled_from(["a", "ab", "包", "包包", "包包包", "包包包包", "5", "-5", "1e3", "x" * 255, "x" * 256])
@@ -75,15 +75,20 @@ def test_its_rows_are_requests_and_it_can_be_cut() -> None:
     size = 2 * AT_ONCE + 3
     names, boxes = [f"B/{n}" for n in range(size)], [f"箱{n}" for n in range(size)]
     of = block(names, ["1"] * size, boxes, ["x"] * size)
-    requests = list(of.requests())
+    requests = of.requests(of.parts)
     assert len(requests) == of.size == size
     assert requests[-1] == Request(
         "create", Identifier.parse(f"{PREFIX}/{names[-1]}"), "bag", Texts(of.shape, ("1", boxes[-1], "x"))
     )
     assert of.suffixes == names
     assert of.keys == of.keys_of(names) == [request.identifier.key for request in requests]
-    assert [part.size for part in of.cut(2 * AT_ONCE)] == [2 * AT_ONCE, 3]
-    assert [request for part in of.cut(AT_ONCE) for request in part.requests()] == requests
+    assert [some.size for some in of.cut(2 * AT_ONCE)] == [2 * AT_ONCE, 3]
+    assert [some.size for some in of.cut(2 * AT_ONCE + 2)] == [2 * AT_ONCE, 3]
+    assert [some.size for some in of.cut(2 * AT_ONCE + 3)] == [size]
+    assert of.alike(next(of.cut(AT_ONCE)))
+    for other in (of._replace(prefix="88.1"), of._replace(template="hat"), of._replace(shape=Shape.of([2000], ["a"]))):
+        assert not of.alike(other)
+    assert [request for some in of.cut(AT_ONCE) for request in some.requests(some.parts)] == requests
 
 
 @given(st.lists(st.binary(min_size=1, max_size=6).map(lambda octets: octets.replace(b'"', b"x")), max_size=4))

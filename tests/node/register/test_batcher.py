@@ -5,6 +5,7 @@ The registrar here is a fake that writes down what it is given and answers when 
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -58,14 +59,14 @@ class Registrar:
         outcomes = await self.write(jobs, now)
         return [None if j.request.template == "alone" else o for j, o in zip(jobs, outcomes, strict=True)]
 
-    async def write_block(self, block: Block, who: Account, now: int) -> list[Outcome] | None:
+    async def write_block(self, block: Block, who: Account, now: int) -> list[Outcome]:
         group = [f"block {block.size}", *block.keys]
         self.groups.append(group)
         self.now.add(now)
         self._bell.set()
         await self._gate.wait()
         self._verdict(group)
-        return None if block.template == "rows" else [Written(Kind.CREATED, int(s)) for s in block.suffixes]
+        return [Written(Kind.CREATED, int(suffix)) for suffix in block.suffixes]
 
     def hold(self) -> None:
         self._gate.clear()
@@ -648,20 +649,38 @@ async def test_few_rows_of_a_block_go_with_others() -> None:
     assert registrar.groups == [[f"{A}/0", f"{A}/1", f"{B}/1"]]
 
 
-async def test_a_block_that_is_none_goes_row_by_row() -> None:
+async def test_blocks_that_are_alike_go_together_as_far_as_a_transaction_takes_them() -> None:
     registrar = Registrar()
-    outcomes = await batcher(registrar).write_block(block_of(range(MANY), template="rows"), WHO)
-    assert sizes(registrar) == [f"block {MANY}", str(MANY)]
-    assert [each.version for each in outcomes if isinstance(each, Written)] == [
-        len(f"{A}/{n}rows") for n in range(MANY)
+    registrar.hold()
+    writing = batcher(registrar)
+    other = replace(WHO, number=2)
+    calls = [asyncio.create_task(writing.write_block(block_of(range(MANY)), WHO)) for _ in range(2)]
+    await registrar.given(1)
+    blocks = [(block_of(range(n * MANY, (n + 1) * MANY)), WHO) for n in range(1, 9)]
+    blocks += [
+        (block_of(range(10 * MANY, 11 * MANY)), other),
+        (block_of(range(11 * MANY, 12 * MANY), template="b"), WHO),
     ]
+    calls += [asyncio.create_task(writing.write_block(*each)) for each in blocks]
+    await settle()
+    assert sizes(registrar) == [f"block {MANY}"], "the second is the same, and waits for the first"
+    registrar.let()
+    outcomes = await asyncio.gather(*calls)
+    assert GROUP_MOST == 5 * MANY
+    assert [int(size.removeprefix("block ")) // MANY for size in sizes(registrar)] == [1, 5, 4, 1, 1]
+    for (block, _), told in zip(blocks, outcomes[2:], strict=True):
+        assert told == [Written(Kind.CREATED, int(suffix)) for suffix in block.suffixes]
 
 
 async def test_no_more_blocks_of_a_prefix_at_once_than_lanes_and_singles_between_them_have_their_turn() -> None:
     registrar = Registrar()
     registrar.hold()
     writing = batcher(registrar)
-    calls = [asyncio.create_task(writing.write_block(block_of(range(n * MANY, (n + 1) * MANY)), WHO)) for n in range(3)]
+    calls = []
+    for n in range(LANES):
+        calls.append(asyncio.create_task(writing.write_block(block_of(range(n * MANY, (n + 1) * MANY)), WHO)))
+        await registrar.given(n + 1)
+    calls.append(asyncio.create_task(writing.write_block(block_of(range(8 * MANY, 9 * MANY)), WHO)))
     await settle()
     calls.append(asyncio.create_task(writing.write([job(f"{A}/single")])))
     await settle()
@@ -671,6 +690,8 @@ async def test_no_more_blocks_of_a_prefix_at_once_than_lanes_and_singles_between
     registrar.let()
     await asyncio.gather(*calls)
     assert sizes(registrar) == [f"block {MANY}"] * 3 + ["1", f"block {MANY}"]
+    assert not writing._queues
+    assert not writing._lanes
 
 
 async def test_of_an_identifier_that_is_being_written_no_block_is_begun() -> None:
@@ -680,14 +701,40 @@ async def test_of_an_identifier_that_is_being_written_no_block_is_begun() -> Non
     first = asyncio.create_task(writing.write([job(f"{A}/7")]))
     await registrar.given(1)
     block = asyncio.create_task(writing.write_block(block_of(range(MANY)), WHO))
-    await registrar.given(2)
     await settle()
-    # All but the one are rows by now.
-    assert [len(group) for group in registrar.groups] == [1, MANY - 1]
+    later = asyncio.create_task(writing.write([job(f"{A}/7", "later")]))
+    await settle()
+    assert len(registrar.groups) == 1
     registrar.let()
-    assert len(await block) == MANY
-    await first
-    assert registrar.groups[2:] == [[f"{A}/7"]]
+    await asyncio.gather(first, block, later)
+    assert sizes(registrar)[1:] == [f"block {MANY}", "1"]
+    assert registrar.groups[2] == [f"{A}/7later"], "its changes keep their order"
+
+
+async def test_who_waits_before_a_block_for_what_is_being_written_keeps_nobody_busy() -> None:
+    registrar = Registrar()
+    registrar.hold()
+    writing = batcher(registrar)
+    calls = [asyncio.create_task(writing.write([job(f"{A}/7")]))]
+    await registrar.given(1)
+    calls.append(asyncio.create_task(writing.write([job(f"{A}/7")])))
+    await settle()
+    calls.append(asyncio.create_task(writing.write_block(block_of(range(MANY, 2 * MANY)), WHO)))
+    begun, spawn = [], writing._spawn
+
+    def counted(coroutine: Any) -> None:
+        begun.append(coroutine)
+        spawn(coroutine)
+
+    writing._spawn = counted  # type: ignore[method-assign]
+    calls.append(asyncio.create_task(writing.write([job(f"{A}/8")])))
+    await settle()
+    assert len(begun) <= 2
+    registrar.let()
+    await asyncio.gather(*calls)
+    later = [text for group in registrar.groups[1:] for text in group]
+    assert {f"{A}/7", f"{A}/8", f"block {MANY}"} <= set(later)
+    assert not writing._queues
 
 
 async def test_what_a_block_is_writing_waits_for_it() -> None:
@@ -722,7 +769,6 @@ async def test_a_mistake_of_ours_is_parted_from_the_other_rows_of_a_block() -> N
     registrar = Registrar(verdict)
     with pytest.raises(ZeroDivisionError):
         await batcher(registrar).write_block(block_of(range(MANY)), WHO)
-    assert registrar.groups[-1] != [f"{A}/7"] or len(registrar.groups) > 2
     assert [f"{A}/7"] in registrar.groups
 
 

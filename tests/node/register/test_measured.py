@@ -51,7 +51,7 @@ class Batcher:
         return self.end
 
     async def write_block(self, block: Block, who: Account) -> list[Outcome | RegistryError]:
-        return await self.write([Job(request, who) for request in block.requests()])
+        return await self.write([Job(request, who) for request in block.requests(block.parts)])
 
     def ask(self, job: Job, told: Told) -> None:
         self.now += 0.25
@@ -277,7 +277,7 @@ async def test_a_block_is_counted_and_noted_as_its_rows(end: list[Outcome | Regi
     with suppress(BusyError):
         assert await as_block.measured.write_block(block, WHO, ("192.0.2.1", 7)) is end
     with suppress(BusyError):
-        await as_rows.measured.write([Job(request, WHO) for request in block.requests()], ("192.0.2.1", 7))
+        await as_rows.measured.write([Job(request, WHO) for request in block.requests(block.parts)], ("192.0.2.1", 7))
     assert as_block.noted == as_rows.noted != []
     for metric in (REGISTRATIONS, REFUSALS):
         assert as_block.counting.told(metric) == as_rows.counting.told(metric)
