@@ -103,6 +103,20 @@ class Node:
         await self.follower.look()
 
 
+class _Follower(Follower):
+    """One that is also told to look, and never does so twice at once: what one has taken in, the other would take in
+    again after whoever told it went on.
+    """
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self._looking = asyncio.Lock()
+
+    async def look(self) -> None:
+        async with self._looking:
+            await super().look()
+
+
 async def _enrol(registry: SmallRegistry) -> dict[str, tuple[Account, str]]:
     steward, vault = registry.steward, Vault(base64.b64decode(KEY))
     mine = await registry.lookup.prefix(PREFIX)
@@ -199,7 +213,7 @@ async def node(
             recording=recording,
             site_key=site_key,
         )
-        follower = Follower(registry.pool, following, redis, config.cache_seconds, Meter(counting, 1, 1))
+        follower = _Follower(registry.pool, following, redis, config.cache_seconds, Meter(counting, 1, 1))
         follower.bell = bell
         await follower.start()
         task = asyncio.create_task(follower.run())
