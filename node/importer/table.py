@@ -105,6 +105,8 @@ def _open(path: Path, sheet: str | None, encoding: str | None, opened: ExitStack
     if start.startswith(_EXCEL_MAGIC):
         return _open_excel(path, sheet, found.digest)
     chosen, readable = (_known(encoding), False) if encoding else _detect(path, start)
+    # The csv module keeps one limit for the whole process: others get theirs back.
+    opened.callback(csv.field_size_limit, csv.field_size_limit(CELL_CHARACTERS))
     octets = opened.enter_context(path.open("rb", SURVEY_OCTETS))
     text = opened.enter_context(io.TextIOWrapper(octets, chosen, "idnode-unreadable", newline=""))
     return _open_csv(octets, text, chosen, found, readable and not found.nul)
@@ -174,7 +176,6 @@ def _readable_octets(path: Path, encoding: str) -> int:
 
 
 def _open_csv(octets: IO[bytes], text: io.TextIOWrapper, encoding: str, found: Survey, readable: bool) -> Table:
-    csv.field_size_limit(CELL_CHARACTERS)
     name = _NAMES.get(encoding, encoding)
     headers = {separator: _header(text, separator) for separator in SEPARATORS}
     separator = max(headers, key=lambda s: len(headers[s].cells))

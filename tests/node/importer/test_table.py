@@ -137,6 +137,13 @@ def test_an_open_quote_swallows_no_more_than_a_cell_may_hold(tmp_path: Path) -> 
     assert found[1] == Row(3, ("x" * 99, "y"))
 
 
+def test_others_keep_the_cells_they_may_read(tmp_path: Path) -> None:
+    # The csv module has one limit for all of a process.
+    before = csv.field_size_limit()
+    assert rows(tmp_path, b"a,b\n1,2\n") == [Row(2, ("1", "2"))]
+    assert csv.field_size_limit() == before != CELL_CHARACTERS
+
+
 def test_a_quote_open_at_the_end_is_told(tmp_path: Path) -> None:
     assert rows(tmp_path, b'a,b\n1,2\n3,"x\ny\n') == [
         Row(2, ("1", "2")),
@@ -190,8 +197,7 @@ def test_plain_rows_among_others_are_those_of_the_csv_module(
         path = tmp_path / "list.csv"
         path.write_bytes(f"x,y\n{text}".encode(encoding))
         with open_table(path) as table:
-            found = rows_of(table)
-        assert found == list(slowly(path, "utf-8-sig" if encoding == "utf-8" else encoding))
+            assert rows_of(table) == list(slowly(path, "utf-8-sig" if encoding == "utf-8" else encoding))
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
