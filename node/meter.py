@@ -40,6 +40,9 @@ _PREFIXES_AT: Final = -(-_SERIES_WORDS * _WORD // _PAGE) * _PAGE // _WORD
 _COLUMN: Final = _PREFIXES_AT + 2 * PREFIXES_COUNTED
 
 
+_RESOLVED: Final = slice(
+    _AT[RESOLUTIONS.name, RESOLUTIONS.series[0]], _AT[RESOLUTIONS.name, RESOLUTIONS.series[-1]] + 1
+)
 _SECONDS: Final = RESOLUTION_SECONDS.bounds
 _SECONDS_SUM: Final = len(_SECONDS) + 1
 
@@ -98,6 +101,10 @@ class Meter:
     def resolved(self, answer: Answer, seconds: float) -> None:
         """An identifier was asked for and answered, after so many seconds."""
         self._roads[answer.where, answer.outcome](answer.prefix, seconds)
+
+    def answered(self) -> int:
+        """How many identifiers that were asked for have been answered so far, whatever the answer."""
+        return sum(self._words[_RESOLVED])
 
     def road(self, where: Where, outcome: Outcome) -> Callable[..., None]:
         """`resolved` of the answers of one road and outcome, given their prefix and seconds, and how many they are."""

@@ -1,6 +1,8 @@
 """Long work on the loop, done in slices: whoever only wants an answer out of memory shall not wait for a batch.
 
-A slice is bounded in time, one slice runs at a time in a worker, and while others want the loop they get most of it.
+A slice is bounded in time, one slice runs at a time in a worker, and while others are answered they get most of the
+loop. Only who is answered counts: were other work to count as well, batches would wait for batches. A slice is paid
+for before the next, whoever's that is: a batch that is read in half a slice waits no less than its share.
 """
 
 import asyncio
@@ -13,11 +15,10 @@ R = TypeVar("R")
 SLICE_SECONDS: Final = 0.001
 """After so long the loop is given back: nobody who reads notices a slice or two. One item is never cut: the largest
 row of the largest template, or the rows of a block that are looked at together, take less than half of it."""
-OTHERS_SHARE: Final = 64
-"""While others want the loop they get so many times what a slice took: with what cannot be cut they keep four fifths
-of what they have without us, in the storm of `python -m loadtest writing --parts storm --workers 1`."""
-IDLE_SECONDS: Final = 0.00002
-"""A turn of the loop shorter than this brought nobody anything: the loop is ours."""
+OTHERS_SHARE: Final = 48
+"""While answering takes most of the loop, those who are answered get so many times what slices took: with what cannot
+be cut, here and in PostgreSQL, they keep four fifths of what they have without us, and a batch of a thousand rows
+waits a third of a second (`python -m loadtest writing --parts storm --workers 1`)."""
 RUN_MOST: Final = 16
 """Items done between two looks at the clock, and never more than take an eighth of a slice at the pace of those before:
 rows of everyday size, whose time goes into calls otherwise. Should all be of the largest, others wait 8 ms, once."""
@@ -26,11 +27,13 @@ TICK_SECONDS: Final = 0.000001
 
 
 class Slices:
-    """Divides the long work of one worker. `clock` gives monotonic seconds."""
+    """Divides the long work of one worker. `clock` gives monotonic seconds, `answered` how many were so far."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], answered: Callable[[], int]) -> None:
         self._clock = clock
+        self._answered = answered
         self._turn = asyncio.Lock()
+        self._paid = 0.0  # when others have had their share of the slices so far
 
     async def each(self, do: Callable[[T], R], items: Sequence[T]) -> list[R]:
         """What `do` makes of each item, in order. Works of several callers take turns, slice by slice."""
@@ -44,25 +47,29 @@ class Slices:
         size = 1
         while len(done) < len(items):
             async with self._turn:
-                began = before = self._clock()
-                while len(done) < len(items):
-                    run = items[len(done) : len(done) + size]
+                await self._rest()
+                began = now = self._clock()
+                while len(done) < len(items) and now - began < SLICE_SECONDS:
+                    run, before = items[len(done) : len(done) + size], now
                     done += do(run)
                     now = self._clock()
                     fit = len(run) * SLICE_SECONDS / 8 / max(now - before, TICK_SECONDS)
-                    size, before = max(1, min(2 * size, RUN_MOST, int(fit))), now
-                    if now - began >= SLICE_SECONDS:
-                        await self._rest(now - began)
-                        break
+                    size = max(1, min(2 * size, RUN_MOST, int(fit)))
+                self._paid = max(self._paid, began) + OTHERS_SHARE * (now - began)
         return done
 
-    async def _rest(self, took: float) -> None:
-        """Gives the loop back until others have had their share, or want nothing."""
-        owed = OTHERS_SHARE * took
-        while owed > 0:
-            before = self._clock()
-            await asyncio.sleep(0)
-            turn = self._clock() - before
-            if turn < IDLE_SECONDS:
-                return
-            owed -= turn
+    async def _rest(self) -> None:
+        """Gives the loop back until others have had their share of it, or half of it was spent on no answer."""
+        busy = idle = 0.0
+        now, count = self._clock(), self._answered()
+        while now < self._paid:
+            await asyncio.sleep(0)  # a request is read in one turn of the loop,
+            await asyncio.sleep(0)  # and answered in the next
+            before, seen = now, count
+            now, count = self._clock(), self._answered()
+            if count > seen:
+                busy += now - before
+            else:
+                idle += now - before
+            if idle >= busy:
+                self._paid = now

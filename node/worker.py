@@ -138,7 +138,7 @@ async def run(config: Config, place: process.Place) -> None:
         redis.on_restart = shared.distrust
         redis.on_failure = partial(meter.count, REDIS_FAILURES)
         await _meet(redis)
-    lookup, slices = Lookup(readers, config.prefix), Slices(clock.monotonic)
+    lookup, slices = Lookup(readers, config.prefix), Slices(clock.monotonic, meter.answered)
     steward = Steward(writers, audit_octets=config.audit_octets)
     announcer = Announcer(shared, redis, partial(_gone, config.database_url, place), Bell(writers).ring)
     announcer.inherit()

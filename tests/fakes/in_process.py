@@ -165,7 +165,7 @@ async def node(
             signposts.pointed = forwarded.pointed
         last: Stage = forwarded or own
         first = Cached(redis, shared, last, clock.monotonic, counter) if redis else last
-        slices = Slices(clock.monotonic)
+        slices = Slices(clock.monotonic, counter.answered)
         reuse = config.reuse_deleted == "allow"
         registrar = Registrar(registry.pool, registry.lookup, announcer, slices.runs, reuse_deleted=reuse)
         batcher = Batcher(registrar, config.write_rows, now)

@@ -94,6 +94,6 @@ async def small_registry(url: str, announcer: Announcer | None = None) -> AsyncI
         pool,
         lookup,
         steward,
-        Registrar(pool, lookup, announcer or Deaf(), Slices(clock.monotonic).runs, reuse_deleted=True),
+        Registrar(pool, lookup, announcer or Deaf(), Slices(clock.monotonic, int).runs, reuse_deleted=True),
     )
     await pool.close()

@@ -383,7 +383,7 @@ async def test_the_slots_of_a_commit_that_failed_come_back(
             pool,
             registry.lookup,
             registry.steward,
-            Registrar(pool, registry.lookup, world.announcer, Slices(clock.monotonic).runs, reuse_deleted=True),
+            Registrar(pool, registry.lookup, world.announcer, Slices(clock.monotonic, int).runs, reuse_deleted=True),
         )
         other = await asyncpg.connect(database)
         holding = other.transaction()

@@ -87,6 +87,7 @@ def test_a_resolution_counts_where_what_how_long_and_for_whom(memory: int) -> No
     mine.resolved(answer(Where.HOT, Outcome.FOUND, 7), 0.00002)
     mine.resolved(answer(Where.OWN, Outcome.GONE, 7), 0.003)
     mine.resolved(answer(Where.FORWARDED, Outcome.FOREIGN, 0), 0.2)
+    assert mine.answered() == 4
     assert told(memory, metrics.RESOLUTIONS) == {
         ("hot", "found"): 2,
         ("own", "gone"): 1,
